@@ -1,0 +1,123 @@
+"""Time in integers: fake regions and the frame grid.
+
+Seconds become whole microseconds at once and stay integers from there, so that a boundary on the
+grid never moves by a rounding error of floating point.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+from jaxtyping import Bool
+
+from fakesound.errors import InputError
+
+MICROSECONDS = 1_000_000
+
+
+def microseconds(seconds: float) -> int:
+    """Return ``seconds`` as a whole number of microseconds."""
+    return round(seconds * MICROSECONDS)
+
+
+@dataclass(frozen=True, order=True)
+class Region:
+    """A fake span ``[onset, offset)`` in seconds.
+
+    Raises:
+        InputError: unless ``0 <= onset < offset`` and both are finite.
+    """
+
+    onset: float
+    offset: float
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.onset) and isfinite(self.offset) and 0 <= self.onset < self.offset):
+            raise InputError(
+                f"region [{self.onset}, {self.offset}]: needs 0 <= onset < offset, in seconds"
+            )
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.offset - self.onset
+
+
+def merge_regions(regions: Iterable[Region]) -> list[Region]:
+    """Return the union of ``regions``: sorted, with overlapping and touching ones joined."""
+    merged: list[Region] = []
+    for region in sorted(regions):
+        if merged and microseconds(region.onset) <= microseconds(merged[-1].offset):
+            merged[-1] = Region(merged[-1].onset, max(merged[-1].offset, region.offset))
+        else:
+            merged.append(region)
+    return merged
+
+
+@dataclass(frozen=True)
+class FrameGrid:
+    """Frames of equal length that cover a clip from its start; the only place that counts them.
+
+    Frame ``i`` spans ``[i * step, (i + 1) * step)``; the last one may reach past the clip's end. A
+    frame is fake when any part of it lies in a region, the rule of sed_eval's segments (Mesaros et
+    al. 2016) with which FakeSound is scored.
+
+    Attributes:
+        step_us: length of a frame in microseconds.
+    """
+
+    step_us: int = 20_000
+
+    def __post_init__(self) -> None:
+        if self.step_us <= 0:
+            raise InputError(f"frame step {self.step_us} us: must be positive")
+
+    @classmethod
+    def from_seconds(cls, step: float) -> "FrameGrid":
+        """Return the grid whose frames last ``step`` seconds."""
+        if not isfinite(step):
+            raise InputError(f"frame step {step} s: must be a finite number of seconds")
+        return cls(microseconds(step))
+
+    @property
+    def step(self) -> float:
+        """Length of a frame in seconds."""
+        return self.step_us / MICROSECONDS
+
+    def samples(self, sample_rate: int) -> int:
+        """Return the number of samples in a frame at ``sample_rate``.
+
+        Raises:
+            InputError: if a frame is not a whole number of samples.
+        """
+        samples, rest = divmod(self.step_us * sample_rate, MICROSECONDS)
+        if rest:
+            raise InputError(f"frames of {self.step} s at {sample_rate} Hz: not whole samples")
+        return samples
+
+    def count(self, duration: float) -> int:
+        """Return the number of frames that cover ``duration`` seconds."""
+        return -(-microseconds(duration) // self.step_us)
+
+    def span(self, region: Region) -> tuple[int, int]:
+        """Return the first frame that ``region`` touches and the one after the last."""
+        onset, offset = microseconds(region.onset), microseconds(region.offset)
+        return onset // self.step_us, -(-offset // self.step_us)
+
+    def targets(self, regions: Sequence[Region], count: int) -> Bool[np.ndarray, " count"]:
+        """Return which of the first ``count`` frames are fake."""
+        fake = np.zeros(count, dtype=bool)
+        for region in regions:
+            first, after = self.span(region)
+            fake[first:after] = True
+        return fake
+
+    def regions(
+        self, fake: Bool[np.ndarray, " count"], duration: float | None = None
+    ) -> list[Region]:
+        """Return the runs of fake frames as regions, cut at ``duration`` seconds if given."""
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], fake, [False])).astype(np.int8)))
+        end = np.inf if duration is None else duration
+        spans = edges.reshape(-1, 2) * self.step_us / MICROSECONDS
+        return [Region(float(a), float(min(b, end))) for a, b in spans if a < end]
