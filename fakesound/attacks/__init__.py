@@ -1,0 +1,103 @@
+"""The attacks of the forge: genuine audio in, the material fakes are made of out.
+
+Two kinds exist. A clip attack remakes a whole clip, aligned to the sample, so that any span of its
+result can replace the same span of the original. A gap attack fills gaps from their surroundings.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from fakesound.attacks import codec, edit, inpainting, vocoder
+from fakesound.attacks.spectral import Audio
+from fakesound.errors import InputError
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One attack.
+
+    Attributes:
+        name: ``family/generator``.
+        function: clip attacks take ``(audio, rate, rng)`` and, with ``needs_donor``, a donor's
+            audio; gap attacks take ``(audio, rate, gaps, rng)``.
+        longest_gap: seconds; None for clip attacks.
+        needs_donor: whether another source's audio goes in.
+    """
+
+    name: str
+    function: Callable[..., Audio]
+    longest_gap: float | None = None
+    needs_donor: bool = False
+
+    @property
+    def family(self) -> str:
+        """The part of the name before the slash."""
+        return self.name.split("/")[0]
+
+    @property
+    def fills_gaps(self) -> bool:
+        """Whether this is a gap attack."""
+        return self.longest_gap is not None
+
+    def render(
+        self,
+        audio: Audio,
+        rate: int,
+        rng: np.random.Generator,
+        gaps: Sequence[slice] = (),
+        donor: Audio | None = None,
+    ) -> Audio:
+        """Return ``audio`` remade: whole for a clip attack, in the gaps for a gap attack."""
+        if self.fills_gaps:
+            return self.function(audio, rate, gaps, rng).astype(np.float32)
+        if self.needs_donor:
+            return self.function(audio, rate, rng, donor).astype(np.float32)
+        return self.function(audio, rate, rng).astype(np.float32)
+
+
+ATTACKS: dict[str, Attack] = {
+    attack.name: attack
+    for attack in (
+        Attack("vocoder/mel_griffin_lim", vocoder.mel_griffin_lim),
+        Attack("vocoder/griffin_lim", vocoder.griffin_lim_resynthesis),
+        Attack("vocoder/quantised_phase", vocoder.quantised_phase),
+        Attack("vocoder/world", vocoder.world),
+        Attack("vocoder/linear_prediction", vocoder.linear_prediction),
+        Attack("vocoder/sinusoidal", vocoder.sinusoidal),
+        Attack("inpainting/janssen", inpainting.janssen, longest_gap=0.12),
+        Attack("inpainting/extrapolation", inpainting.extrapolation, longest_gap=0.5),
+        Attack("inpainting/spectral_interpolation", inpainting.spectral_interpolation, 2.0),
+        Attack("inpainting/context_noise", inpainting.context_noise, longest_gap=2.0),
+        Attack("inpainting/nmf", inpainting.nmf, longest_gap=2.0),
+        Attack("inpainting/nearest_patch", inpainting.nearest_patch, longest_gap=2.0),
+        Attack("edit/splice", edit.splice, needs_donor=True),
+        Attack("edit/copy_move", edit.copy_move),
+        Attack("edit/addition", edit.addition, needs_donor=True),
+        Attack("edit/pitch_shift", edit.pitch_shift),
+        Attack("edit/time_stretch", edit.time_stretch),
+        Attack("codec/mp3", codec.mp3),
+        Attack("codec/opus", codec.opus),
+        Attack("codec/gsm", codec.gsm),
+        Attack("codec/adpcm", codec.adpcm),
+        Attack("codec/codec2", codec.codec2),
+    )
+}
+
+
+def match_attacks(patterns: Iterable[str], names: Iterable[str], key: str) -> list[str]:
+    """Return those of ``names`` that a name or glob in ``patterns`` matches, in their order.
+
+    Raises:
+        InputError: if a pattern matches nothing; names ``key`` and the attacks there are.
+    """
+    names = sorted(set(names))
+    chosen: set[str] = set()
+    for pattern in patterns:
+        found = {name for name in names if fnmatchcase(name, pattern)}
+        if not found:
+            raise InputError(f"{key}={pattern}: no such attack; there are {', '.join(names)}")
+        chosen |= found
+    return [name for name in names if name in chosen]

@@ -1,0 +1,89 @@
+"""Editing attacks: genuine material moved, mixed, stretched or transposed.
+
+Each returns audio as long as what it was given; any span of it can stand in for the same span.
+"""
+
+import numpy as np
+from scipy import signal
+
+from fakesound.attacks.spectral import Audio, Stft
+
+
+def splice(audio: Audio, rate: int, rng: np.random.Generator, donor: Audio) -> Audio:
+    """Return ``donor`` from a random place on, repeated to the length of ``audio``."""
+    return np.roll(np.resize(donor, max(len(audio), len(donor))), -int(rng.integers(len(donor))))[
+        : len(audio)
+    ]
+
+
+def copy_move(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
+    """Return ``audio`` moved in time by 20 % to 80 % of its length, wrapped around."""
+    return np.roll(audio, int(rng.uniform(0.2, 0.8) * len(audio)))
+
+
+def addition(audio: Audio, rate: int, rng: np.random.Generator, donor: Audio) -> Audio:
+    """Return ``audio`` with ``donor`` mixed in at a signal-to-noise ratio of -5 to 10 dB."""
+    other = splice(audio, rate, rng, donor)
+    ratio = 10 ** (-rng.uniform(-5, 10) / 20)
+    gain = ratio * np.sqrt((np.mean(audio**2) + 1e-10) / (np.mean(other**2) + 1e-10))
+    return audio + np.float32(gain) * other
+
+
+def pitch_shift(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
+    """Return ``audio`` 0.5 to 4 semitones higher or lower, by phase vocoder and resampling.
+
+    Flanagan and Golden, Bell System Technical Journal 1966; Laroche and Dolson, IEEE TSAP 1999.
+    """
+    semitones = rng.uniform(0.5, 4) * rng.choice([-1, 1])
+    # a ratio of small integers keeps the resampling filter short
+    down = int(round(48 * 2 ** (semitones / 12)))
+    stretched = _phase_vocoder(audio, down / 48)
+    return _fit(signal.resample_poly(stretched, 48, down).astype(np.float32), len(audio))
+
+
+def time_stretch(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
+    """Return ``audio`` 10 % to 35 % faster or slower, by WSOLA, cut or repeated to its length.
+
+    Verhelst and Roelands, "An overlap-add technique based on waveform similarity", ICASSP 1993.
+    """
+    factor = rng.uniform(1.10, 1.35) ** rng.choice([-1, 1])
+    return _wsola(audio, factor, size=512, tolerance=128)
+
+
+def _phase_vocoder(audio: Audio, factor: float) -> Audio:
+    """Return ``audio`` ``factor`` times longer at the same pitch."""
+    stft = Stft(1024, 256)
+    spectrum = stft.forward(audio)
+    count = max(2, int(len(spectrum) * factor))
+    position = np.minimum(np.arange(count) / factor, len(spectrum) - 1.001)
+    index = position.astype(int)
+    weight = (position - index)[:, None].astype(np.float32)
+    magnitude = np.abs(spectrum)
+    magnitude = (1 - weight) * magnitude[index] + weight * magnitude[index + 1]
+    angle = np.angle(spectrum)
+    expected = 2 * np.pi * stft.hop * np.arange(spectrum.shape[1]) / stft.size
+    advance = angle[index + 1] - angle[index] - expected
+    advance -= 2 * np.pi * np.round(advance / (2 * np.pi))
+    phase = angle[:1] + np.cumsum(np.vstack((np.zeros(len(expected)), (expected + advance)[:-1])), 0)
+    return stft.inverse((magnitude * np.exp(1j * phase)).astype(np.complex64), round(len(audio) * factor))
+
+
+def _wsola(audio: Audio, factor: float, size: int, tolerance: int) -> Audio:
+    hop = size // 2
+    window = np.hanning(size + 1)[:-1].astype(np.float32)
+    padded = np.pad(audio, (hop + tolerance, size + 2 * tolerance + hop), mode="wrap")
+    output = np.zeros(len(audio) + 2 * size, dtype=np.float32)
+    natural = padded[tolerance : tolerance + size]
+    for place in range(0, len(audio) + hop, hop):
+        target = tolerance + int(place / factor) % max(1, len(audio))
+        search = padded[target - tolerance : target + tolerance + size]
+        shift = int(np.argmax(np.correlate(search, natural, "valid"))) if place else tolerance
+        best = target - tolerance + shift
+        output[place : place + size] += window * padded[best : best + size]
+        following = min(best + hop, len(padded) - size)
+        natural = padded[following : following + size]
+    return output[hop : hop + len(audio)]
+
+
+def _fit(audio: Audio, length: int) -> Audio:
+    return np.resize(audio, length) if len(audio) < length else audio[:length]

@@ -1,0 +1,245 @@
+"""Inpainting attacks: gaps filled from what surrounds them, without a look at what was there.
+
+Each takes a clip and its gaps (slices of samples, in order and apart) and returns the clip with the
+gaps filled; everything outside them stays as it was.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import linalg, signal
+
+from fakesound.attacks.spectral import Audio, Magnitude, Stft
+
+STFT = Stft(512, 128)
+
+
+def janssen(audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator) -> Audio:
+    """Return gaps as the most likely autoregressive signal, model and samples in turn.
+
+    Janssen, Veldhuis and Vries, "Adaptive interpolation of discrete-time signals that can be
+    modeled as autoregressive processes", IEEE TASSP 1986; order 160 to 256, which spans a pitch
+    period, and 2 rounds.
+    """
+    order = int(rng.integers(160, 257))
+    filled = audio.copy()
+    for gap in gaps:
+        first, after = max(0, gap.start - 3072), min(len(audio), gap.stop + 3072)
+        excerpt = filled[first:after].astype(np.float64)
+        excerpt[gap.start - first : gap.stop - first] = 0
+        inner = slice(gap.start - first, gap.stop - first)
+        for _ in range(2):
+            excerpt[inner] = _most_likely(excerpt, inner, _predictor(excerpt, order))
+        filled[gap] = excerpt[inner]
+    return filled
+
+
+def extrapolation(
+    audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator
+) -> Audio:
+    """Return gaps as both sides carried on by linear prediction and cross-faded.
+
+    Kauppinen and Roth, "Audio signal extrapolation: theory and applications", DAFx 2002; order 128
+    to 512 on 100 to 250 ms of context.
+    """
+    order = int(rng.integers(128, 513))
+    context = int(rng.uniform(0.1, 0.25) * rate) + order
+    filled = audio.copy()
+    for gap in gaps:
+        length = gap.stop - gap.start
+        past = _carry_on(audio[max(0, gap.start - context) : gap.start], order, length)
+        future = _carry_on(audio[gap.stop : gap.stop + context][::-1], order, length)[::-1]
+        fade = 0.5 - 0.5 * np.cos(np.pi * (np.arange(length) + 0.5) / length)
+        filled[gap] = np.sqrt(1 - fade) * past + np.sqrt(fade) * future
+    return filled
+
+
+def spectral_interpolation(
+    audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator
+) -> Audio:
+    """Return gaps with log magnitudes interpolated in time and phases that fit the borders."""
+    magnitude, missing = _observe(audio, gaps)
+    for hole in missing:
+        left, right = _borders(magnitude, hole, frames=5)
+        magnitude[hole] = _interpolate(left, right, hole.stop - hole.start)
+    return _resynthesise(audio, gaps, magnitude, missing, rng, iterations=12)
+
+
+def context_noise(
+    audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator
+) -> Audio:
+    """Return gaps as noise with the interpolated spectral envelope of both sides.
+
+    The comfort noise of packet-loss concealment (ITU-T G.711 appendix II), at full band.
+    """
+    magnitude, missing = _observe(audio, gaps)
+    for hole in missing:
+        left, right = _borders(magnitude, hole, frames=int(rng.integers(6, 32)))
+        envelope = _interpolate(left, right, hole.stop - hole.start)
+        # magnitudes of Gaussian noise are Rayleigh distributed
+        magnitude[hole] = envelope * rng.rayleigh(1.0, envelope.shape)
+    return _resynthesise(audio, gaps, magnitude, missing, rng, iterations=1)
+
+
+def nmf(audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator) -> Audio:
+    """Return gaps from a non-negative factorisation of the rest of the clip.
+
+    Spectra are learnt outside the gaps by Kullback-Leibler updates (Lee and Seung, NIPS 2001);
+    their activations are interpolated over a gap with the roughness they have outside; phases fit
+    the borders. After Smaragdis, Raj and Shashanka, Journal of Signal Processing Systems 2011.
+    """
+    magnitude, missing = _observe(audio, gaps)
+    present = np.ones(len(magnitude), dtype=bool)
+    for hole in missing:
+        present[hole] = False
+    known = magnitude[present] + np.float32(1e-6)
+    rank = int(rng.integers(8, 33))
+    spectra = rng.random((rank, known.shape[1]), dtype=np.float32) + np.float32(0.1)
+    part = rng.random((len(known), rank), dtype=np.float32) + np.float32(0.1)
+    for _ in range(20):
+        spectra *= part.T @ (known / (part @ spectra)) / part.sum(0)[:, None]
+        part *= (known / (part @ spectra + 1e-9)) @ spectra.T / (spectra.sum(1) + 1e-9)
+        spectra, part = np.maximum(spectra, 1e-9), np.maximum(part, 1e-9)
+    activation = np.zeros((len(magnitude), rank), dtype=np.float32)
+    activation[present] = part
+    steps = np.abs(np.diff(np.log(part), axis=0))
+    roughness = np.minimum(np.median(steps, axis=0), 0.7) if len(steps) else 0.0
+    for hole in missing:
+        left, right = _borders(activation, hole, frames=4)
+        path = _interpolate(left, right, hole.stop - hole.start)
+        wander = np.exp(rng.normal(0, 1, path.shape) * roughness)
+        magnitude[hole] = (path * wander) @ spectra
+    return _resynthesise(audio, gaps, magnitude, missing, rng, iterations=12)
+
+
+def nearest_patch(
+    audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator
+) -> Audio:
+    """Return gaps copied from where the clip has the most similar borders.
+
+    Similarity is the distance of log spectra over 60 ms before and after, as in Perraudin et al.,
+    "Inpainting of long audio segments with similarity graphs", IEEE/ACM TASLP 2018; one of the
+    three best places is taken, moved by up to 10 ms to continue the left border's waveform.
+    """
+    hop, border = rate // 100, rate // 100 * 6
+    stft = Stft(4 * hop, hop)
+    logs = np.log(np.abs(stft.forward(audio)) + 1e-4)
+    filled = audio.copy()
+    for gap in gaps:
+        length = gap.stop - gap.start
+        places = np.arange(border + hop, len(audio) - length - border - hop, hop)
+        places = places[np.abs(places - gap.start) > length]
+        if not len(places):
+            filled[gap] = np.roll(audio, length)[gap]
+            continue
+        onsets = np.concatenate(([gap.start], places))
+        near = np.arange(border // hop)
+        before = onsets[:, None] // hop - len(near) + near
+        behind = (onsets[:, None] + length) // hop + 3 + near
+        frames = np.clip(np.concatenate((before, behind), axis=1), 0, len(logs) - 1)
+        marks = logs[frames].reshape(len(onsets), -1)
+        distance = np.linalg.norm(marks[1:] - marks[0], axis=1)
+        best = int(places[rng.choice(np.argsort(distance)[:3])])
+        tail = audio[max(0, gap.start - border) : gap.start]
+        if len(tail) == border:
+            window = audio[best - border - hop : best + hop]
+            best += int(np.argmax(np.correlate(window, tail, "valid"))) - hop
+        filled[gap] = audio[best : best + length]
+    return filled
+
+
+def _observe(audio: Audio, gaps: Sequence[slice]) -> tuple[Magnitude, list[slice]]:
+    """Return the magnitudes of ``audio`` without its gaps and the runs of frames they touch."""
+    hidden = audio.copy()
+    for gap in gaps:
+        hidden[gap] = 0
+    magnitude = np.abs(STFT.forward(hidden))
+    touched = np.zeros(len(magnitude) + 2, dtype=np.int8)
+    for gap in gaps:
+        touched[1 + gap.start // STFT.hop : 2 + (gap.stop - 1) // STFT.hop + 3] = 1
+    touched[-1] = 0
+    edges = np.flatnonzero(np.diff(touched))
+    return magnitude, [slice(a, b) for a, b in edges.reshape(-1, 2)]
+
+
+def _borders(
+    values: Float[np.ndarray, "frame value"], hole: slice, frames: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return up to ``frames`` rows before and after ``hole``; one side stands in for the other."""
+    left, right = values[max(0, hole.start - frames) : hole.start], values[hole.stop :][:frames]
+    left = left if len(left) else right
+    right = right if len(right) else left
+    silence = np.full((1, values.shape[1]), 1e-6)
+    return (left, right) if len(left) else (silence, silence)
+
+
+def _interpolate(left: np.ndarray, right: np.ndarray, count: int) -> Float[np.ndarray, "count v"]:
+    """Return ``count`` rows from the geometric mean of ``left`` to that of ``right``."""
+    start, end = (np.log(side + 1e-7).mean(0) for side in (left, right))
+    weight = ((np.arange(count) + 0.5) / count)[:, None]
+    return np.exp((1 - weight) * start + weight * end)
+
+
+def _resynthesise(
+    audio: Audio,
+    gaps: Sequence[slice],
+    magnitude: Magnitude,
+    missing: Sequence[slice],
+    rng: np.random.Generator,
+    iterations: int,
+) -> Audio:
+    """Return ``audio`` with gaps of the given magnitudes, phases by Griffin-Lim with known samples."""
+    inside: Bool[np.ndarray, " sample"] = np.zeros(len(audio), dtype=bool)
+    for gap in gaps:
+        inside[gap] = True
+    rows = np.concatenate([np.arange(hole.start, hole.stop) for hole in missing])
+    wanted = magnitude[rows].astype(np.float32)
+    known = np.where(inside, np.float32(0), audio)
+    spectrum = STFT.forward(known)
+    angle = rng.uniform(-np.pi, np.pi, wanted.shape).astype(np.float32)
+    spectrum[rows] = wanted * np.exp(1j * angle)
+    for _ in range(iterations):
+        filled = np.where(inside, STFT.inverse(spectrum, len(audio)), audio)
+        spectrum = STFT.forward(filled)
+        spectrum[rows] *= wanted / np.maximum(np.abs(spectrum[rows]), 1e-8)
+    return np.where(inside, STFT.inverse(spectrum, len(audio)), audio)
+
+
+def _predictor(samples: Float[np.ndarray, " sample"], order: int) -> Float[np.ndarray, " tap"]:
+    """Return the prediction error filter of ``order`` by the autocorrelation method."""
+    size = 1 << (2 * len(samples) - 1).bit_length()
+    correlation = np.fft.irfft(np.abs(np.fft.rfft(samples, size)) ** 2)[: order + 1]
+    # one part in 10^9 of white noise keeps silence and pure tones solvable
+    correlation[0] = correlation[0] * (1 + 1e-9) + 1e-12
+    return np.concatenate(([1.0], -linalg.solve_toeplitz(correlation[:order], correlation[1:])))
+
+
+def _most_likely(
+    samples: Float[np.ndarray, " sample"], gap: slice, predictor: Float[np.ndarray, " tap"]
+) -> Float[np.ndarray, " missing"]:
+    """Return the gap's samples of least squared prediction error; ``samples`` is 0 inside it."""
+    order, length = len(predictor) - 1, gap.stop - gap.start
+    known = samples.copy()
+    known[gap] = 0
+    # the normal equations are Toeplitz with the predictor's autocorrelation as band
+    band = np.correlate(predictor, predictor, "full")[order:]
+    kernel = np.concatenate((band[:0:-1], band))
+    pull = signal.fftconvolve(known, kernel, mode="same")[gap]
+    rows = np.zeros((min(order, length - 1) + 1, length))
+    for diagonal in range(len(rows)):
+        rows[diagonal, : length - diagonal] = band[diagonal]
+    rows[0] *= 1 + 1e-6
+    return linalg.solveh_banded(rows, -pull, lower=True)
+
+
+def _carry_on(past: Audio, order: int, length: int) -> Float[np.ndarray, " length"]:
+    """Return ``length`` samples that follow ``past`` by linear prediction."""
+    order = min(order, len(past) // 2)
+    if order < 1:
+        return np.zeros(length)
+    rising = past * np.sin(0.5 * np.pi * (np.arange(len(past)) + 0.5) / len(past))
+    predictor = _predictor(rising.astype(np.float64), order)
+    state = signal.lfiltic([1.0], predictor, past[: -order - 1 : -1])
+    carried, _ = signal.lfilter([1.0], predictor, np.zeros(length), zi=state)
+    return carried

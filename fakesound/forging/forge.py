@@ -1,0 +1,147 @@
+"""Jobs done in parallel, kept in a journal, resumed after a kill."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from fakesound.data.manifest import Clip, clip_row, read_rows
+from fakesound.errors import InputError
+from fakesound.forging.plan import Job
+from fakesound.forging.work import Unusable, do_job
+
+JOURNAL = "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Forged:
+    """What came of the jobs.
+
+    Attributes:
+        clips: rows of all usable results, in the order of the jobs.
+        left_out: why other jobs have no result, by clip id.
+        seconds: of audio written now, not before.
+    """
+
+    clips: list[Clip]
+    left_out: dict[str, str]
+    seconds: float
+
+
+def forge(
+    jobs: Sequence[Job],
+    folder: Path,
+    rate: int,
+    workers: int | None = None,
+    on_bad_audio: str = "error",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Forged:
+    """Return the clips of ``jobs``, made under ``folder`` where they are not there yet.
+
+    Every finished job is one line of ``folder/journal.jsonl``, so that a killed forge goes on
+    where it was; audio is written whole or not at all. ``progress(done, total)`` is called after
+    each job.
+
+    Raises:
+        InputError: for the first recording that cannot be used, unless ``on_bad_audio`` is "skip".
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known = _read_journal(folder)
+    twins = [job for job in jobs if job.attack is None and job.clip_id not in known]
+    fakes = [job for job in jobs if job.attack is not None and job.clip_id not in known]
+    total, done, seconds = len(twins) + len(fakes), 0, 0.0
+    if total:
+        with (
+            _pool(workers or os.cpu_count() or 1) as pool,
+            (folder / JOURNAL).open("a", encoding="utf-8") as journal,
+        ):
+            for stage in (twins, fakes):
+                ready = [job for job in stage if not _twin_left_out(job, known)]
+                for job, result in _work(pool, ready, folder, rate):
+                    if isinstance(result, InputError) and on_bad_audio == "error":
+                        pool.shutdown(cancel_futures=True)
+                        raise InputError(f"{result}, or set data.on_bad_audio=skip")
+                    known[job.clip_id] = result if isinstance(result, Clip) else str(result)
+                    journal.write(_line(job, result, folder) + "\n")
+                    journal.flush()
+                    seconds += result.duration if isinstance(result, Clip) else 0.0
+                    done += 1
+                    progress(done, total)
+    found = [(job.clip_id, known.get(job.clip_id, "its twin is left out")) for job in jobs]
+    return Forged(
+        clips=[result for _, result in found if isinstance(result, Clip)],
+        left_out={clip_id: result for clip_id, result in found if isinstance(result, str)},
+        seconds=seconds,
+    )
+
+
+def _work(
+    pool: ProcessPoolExecutor, jobs: Sequence[Job], folder: Path, rate: int
+) -> Iterator[tuple[Job, Clip | Unusable | InputError]]:
+    waiting: dict[Future[Clip | Unusable | InputError], Job] = {
+        pool.submit(_attempt, job, folder, rate): job for job in jobs
+    }
+    while waiting:
+        finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+        for future in finished:
+            yield waiting.pop(future), future.result()
+
+
+def _attempt(job: Job, folder: Path, rate: int) -> Clip | Unusable | InputError:
+    try:
+        return do_job(job, folder, rate)
+    except (Unusable, InputError) as error:
+        return error
+
+
+def _twin_left_out(job: Job, known: dict[str, Clip | str]) -> bool:
+    needed = [job.twin_id] if job.donor_id is None else [job.twin_id, job.donor_id]
+    return job.attack is not None and any(not isinstance(known.get(i), Clip) for i in needed)
+
+
+def _line(job: Job, result: Clip | Exception, folder: Path) -> str:
+    if isinstance(result, Clip):
+        return json.dumps(clip_row(result, folder), ensure_ascii=False)
+    return json.dumps({"clip_id": job.clip_id, "left_out": str(result)}, ensure_ascii=False)
+
+
+def _read_journal(folder: Path) -> dict[str, Clip | str]:
+    path = folder / JOURNAL
+    if not path.is_file():
+        return {}
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue  # the line a kill cut short
+    known: dict[str, Clip | str] = {}
+    for row in rows:
+        if "left_out" in row:
+            known[row["clip_id"]] = row["left_out"]
+    for clip in read_rows([row for row in rows if "left_out" not in row], folder, str(path)):
+        if clip.path.is_file():
+            known[clip.clip_id] = clip
+    return known
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield worker processes whose matrix products use one thread each."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        # spawned, since the parent may hold threads that a fork would break
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            yield pool
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,133 @@
+"""What to forge: the laundered twin of every genuine clip, and fakes of it."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fakesound.attacks import ATTACKS
+from fakesound.data.manifest import Clip
+
+# part of every clip id: raise it when an attack or the laundering changes
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class ForgeSettings:
+    """How much to forge.
+
+    Attributes:
+        sample_rate: of everything that is written.
+        train_attacks: fakes of each training clip, attacks in rotation. They are remade whole (or in
+            many gaps); training cuts regions from them on the fly.
+        evaluation_attacks: fakes of each validation and test clip, attacks in rotation, with fixed
+            regions.
+        seed: of everything random.
+    """
+
+    sample_rate: int = 16_000
+    train_attacks: int = 4
+    evaluation_attacks: int = 2
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to write: the twin of ``genuine`` (``attack`` None) or a fake of it.
+
+    Attributes:
+        clip_id: of the result; names the file.
+        genuine: the clip it derives from, as recorded.
+        twin_id: the laundered genuine clip that the fake equals outside its regions.
+        attack: name, or None for the twin itself.
+        fixed: whether regions are cut in now, or the clip is remade whole for training.
+        donor_id, donor_source: twin and source of the donor, for attacks that need one.
+        seed: of all that is random in it.
+    """
+
+    clip_id: str
+    genuine: Clip
+    twin_id: str
+    attack: str | None
+    fixed: bool
+    donor_id: str | None
+    donor_source: str | None
+    seed: int
+
+
+def plan_jobs(
+    genuine: Sequence[Clip],
+    settings: ForgeSettings,
+    attacks: Sequence[str] = tuple(ATTACKS),
+    complete: Collection[str] = (),
+) -> list[Job]:
+    """Return the jobs for ``genuine`` clips that all have a split; twins first.
+
+    Evaluation clips get ``settings.evaluation_attacks`` attacks in rotation and, besides, all those
+    in ``complete``: the held-out ones, say. A job depends on its clip, attack and seed alone, so
+    what one run has forged serves the next.
+    """
+    twins = [_job(clip, None, settings, None) for clip in genuine]
+    fakes: list[Job] = []
+    for split in ("train", "validation", "test"):
+        clips = sorted((c for c in genuine if c.split == split), key=lambda c: c.clip_id)
+        per_clip = settings.train_attacks if split == "train" else settings.evaluation_attacks
+        rotation = _rotation(sorted(attacks), len(clips), per_clip, settings.seed)
+        for clip, names in zip(clips, rotation, strict=True):
+            chosen = set(names) | (set(complete) if split != "train" else set())
+            fakes += [_job(clip, name, settings, clips) for name in sorted(chosen)]
+    return twins + fakes
+
+
+def _rotation(names: list[str], clips: int, per_clip: int, seed: int) -> list[list[str]]:
+    """Return ``per_clip`` names for each clip, every name about equally often."""
+    rng = np.random.default_rng([seed, 1])
+    dealt: list[list[str]] = []
+    deck: list[str] = []
+    for _ in range(clips):
+        hand: list[str] = []
+        while len(hand) < min(per_clip, len(names)):
+            if not deck:
+                deck = [names[i] for i in rng.permutation(len(names))]
+            card = next((name for name in deck if name not in hand), None)
+            if card is None:
+                deck = []
+                continue
+            deck.remove(card)
+            hand.append(card)
+        dealt.append(hand)
+    return dealt
+
+
+def _job(
+    clip: Clip, attack: str | None, settings: ForgeSettings, peers: Sequence[Clip] | None
+) -> Job:
+    twin_id = _digest(clip.clip_id, settings)
+    if attack is None:
+        return Job(twin_id, clip, twin_id, None, True, None, None, _number(twin_id))
+    fixed = clip.split != "train"
+    clip_id = _digest(f"{clip.clip_id}|{attack}|{fixed}", settings)
+    donor = None
+    if ATTACKS[attack].needs_donor and peers is not None:
+        others = [peer for peer in peers if peer.source_id != clip.source_id]
+        donor = others[_number(clip_id) % len(others)] if others else None
+    return Job(
+        clip_id=clip_id,
+        genuine=clip,
+        twin_id=twin_id,
+        attack=attack,
+        fixed=fixed,
+        donor_id=_digest(donor.clip_id, settings) if donor else None,
+        donor_source=donor.source_id if donor else None,
+        seed=_number(clip_id),
+    )
+
+
+def _digest(text: str, settings: ForgeSettings) -> str:
+    key = f"{VERSION}|{settings.sample_rate}|{settings.seed}|{text}"
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+
+def _number(clip_id: str) -> int:
+    return int(clip_id, 16)

@@ -1,0 +1,112 @@
+"""Genuine recordings to forge from: the embedded corpus or a folder of the user's."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from fakesound.data.audio import SUFFIXES, audio_info
+from fakesound.data.manifest import Clip, read_manifest
+from fakesound.errors import InputError
+
+SHORTEST = 0.5
+FRACTIONS = {"train": 0.58, "validation": 0.12, "test": 0.30}
+
+
+def embedded_clips() -> list[Clip]:
+    """Return the clips of the embedded corpus."""
+    return read_manifest(Path(str(files("fakesound"))) / "data" / "embedded" / "manifest.jsonl")
+
+
+def folder_clips(
+    root: Path, clip_seconds: float = 10.0, source: str = "file", on_bad_audio: str = "error"
+) -> tuple[list[Clip], list[str]]:
+    """Return the recordings under ``root`` as genuine clips, and what was wrong with those left out.
+
+    Recordings are cut into clips of at most ``clip_seconds``; a rest shorter than half a second is
+    dropped. Sources are files, or folders with ``source="folder"`` (one folder a speaker or
+    session). Splits are drawn by source, the same for the same names.
+
+    Raises:
+        InputError: if the folder is missing or holds too few recordings, or, with
+            ``on_bad_audio="error"``, for the first file that cannot be used.
+    """
+    if not root.is_dir():
+        raise InputError(
+            f"data.root={root}: no such folder; give a folder of genuine recordings, or null for "
+            "the embedded corpus"
+        )
+    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    clips: list[Clip] = []
+    problems: list[str] = []
+    for path in paths:
+        try:
+            clips.extend(_cut(path, root, clip_seconds, source))
+        except InputError as error:
+            if on_bad_audio == "error":
+                raise InputError(f"{error}, or set data.on_bad_audio=skip") from None
+            problems.append(str(error))
+    count = len({clip.source_id for clip in clips})
+    if count < 6:
+        raise InputError(
+            f"data.root={root}: {count} usable {source}s with audio ({', '.join(SUFFIXES)}); at "
+            "least 6 are needed to split by source"
+        )
+    return assign_splits(clips), problems
+
+
+def assign_splits(clips: Sequence[Clip], salt: str = "fakesound") -> list[Clip]:
+    """Return ``clips`` with a split each, disjoint by source, in the shares of ``FRACTIONS``.
+
+    Sources are taken in the order of a hash of their names, so that the same recordings always
+    fall into the same split.
+    """
+    seconds: dict[str, float] = {}
+    for clip in clips:
+        seconds[clip.source_id] = seconds.get(clip.source_id, 0.0) + clip.duration
+    order = sorted(seconds, key=lambda name: hashlib.sha256(f"{salt}|{name}".encode()).digest())
+    names = list(FRACTIONS)
+    wanted = np.array(list(FRACTIONS.values())) * sum(seconds.values())
+    split = {}
+    filled = np.zeros(len(names))
+    for position, name in enumerate(order):
+        # the first sources go one to each split, so that none stays empty
+        index = position if position < len(names) else int(np.argmax(wanted - filled))
+        split[name] = names[index]
+        filled[index] += seconds[name]
+    return [replace(clip, split=split[clip.source_id]) for clip in clips]
+
+
+def _cut(path: Path, root: Path, clip_seconds: float, source: str) -> list[Clip]:
+    info = audio_info(path)
+    if info.duration < SHORTEST:
+        raise InputError(f"{path}: lasts {info.duration:.2f} s; at least {SHORTEST} s are needed")
+    name = path.relative_to(root).as_posix()
+    digest = hashlib.sha256(f"{name}|{path.stat().st_size}|{info.samples}".encode()).hexdigest()
+    owner = name if source == "file" else path.parent.relative_to(root).as_posix()
+    clips = []
+    count = max(1, round(np.ceil(info.duration / clip_seconds)))
+    for index in range(count):
+        start = index * clip_seconds
+        duration = min(clip_seconds, info.duration - start)
+        if duration < SHORTEST:
+            continue
+        clips.append(
+            Clip(
+                clip_id=f"{digest[:12]}-{index}",
+                path=path,
+                source_id=owner,
+                label="genuine",
+                attack=None,
+                regions=(),
+                duration=round(duration, 6),
+                sample_rate=info.sample_rate,
+                corpus=root.name,
+                domain=root.name,
+                extra={"start": start},
+            )
+        )
+    return clips

@@ -1,0 +1,157 @@
+"""One job of the forge, done in a worker process."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fakesound.attacks import ATTACKS, Attack
+from fakesound.data.audio import from_pcm, read_audio, read_pcm, to_pcm, write_wav
+from fakesound.data.compose import Cut, Pcm, cut_in, draw_cuts, level_gain
+from fakesound.data.manifest import Clip
+from fakesound.errors import InputError
+from fakesound.forging.plan import Job
+from fakesound.timeline import Region
+
+# spans quieter than this (of full scale), or than 5 % of the clip, hold nothing to fake
+QUIET = 1e-3
+WHOLE_CLIP = 0.12
+MARGIN = 0.5
+
+
+class Unusable(Exception):
+    """The job has no sensible result, such as a fake that equals its twin."""
+
+
+def audio_path(folder: Path, clip_id: str) -> Path:
+    """Return where the audio of ``clip_id`` lies in a prepared ``folder``; names tell nothing."""
+    return folder / "audio" / clip_id[:2] / f"{clip_id}.wav"
+
+
+def do_job(job: Job, folder: Path, rate: int) -> Clip:
+    """Write the audio of ``job`` under ``folder`` and return its manifest row.
+
+    Raises:
+        Unusable: if there is nothing to fake in the clip, or the fake equals its twin.
+        InputError: if the recording cannot be used.
+    """
+    rng = np.random.default_rng(job.seed)
+    if job.attack is None:
+        pcm, cuts = launder(job.genuine, rate, rng), []
+    else:
+        twin = _read(folder, job.twin_id)
+        donor = from_pcm(_read(folder, job.donor_id)) if job.donor_id else None
+        attack = ATTACKS[job.attack]
+        if attack.needs_donor and donor is None:
+            raise Unusable("no other source in the split to take material from")
+        make = _partial if job.fixed else _whole
+        pcm, cuts = make(twin, attack, rate, rng, donor)
+        changed = np.concatenate([pcm[c.start : c.stop] - twin[c.start : c.stop] for c in cuts])
+        if np.mean(np.abs(changed) > 0) < 0.2:
+            raise Unusable("the fake equals its twin")
+    path = audio_path(folder, job.clip_id)
+    write_wav(path, pcm, rate)
+    duration = round(len(pcm) / rate, 6)
+    return replace(
+        job.genuine,
+        clip_id=job.clip_id,
+        path=path,
+        label="genuine" if job.attack is None else "fake",
+        attack=job.attack,
+        regions=tuple(Region(c.start / rate, min(c.stop / rate, duration)) for c in cuts),
+        duration=duration,
+        sample_rate=rate,
+        donor_ids=(job.donor_source,) if job.donor_source else (),
+        twin_id=None if job.attack is None else job.twin_id,
+        extra={},
+    )
+
+
+def launder(genuine: Clip, rate: int, rng: np.random.Generator) -> Pcm:
+    """Return a recording as every clip of a prepared corpus is stored.
+
+    One channel at ``rate``, without offset, its peak at -12 to -3 dB at random, dithered to 16 bits
+    (triangular, 1 LSB). Fakes are made from the result, so none of this tells the label.
+
+    Raises:
+        InputError: if the recording is silent or has no more than half a second.
+    """
+    start = int(genuine.extra.get("start", 0) * rate)
+    audio = read_audio(genuine.path, rate, start, int(genuine.duration * rate))
+    audio = audio - audio.mean()
+    peak = float(np.max(np.abs(audio), initial=0.0))
+    if peak < QUIET or len(audio) < rate // 2:
+        raise InputError(f"{genuine.path}: is silent or shorter than half a second; remove it")
+    gain = 10 ** (-rng.uniform(3, 12) / 20) / peak
+    dither = rng.random(len(audio)) - rng.random(len(audio))
+    return to_pcm(audio * gain + dither.astype(np.float32) / 32_768)
+
+
+def _whole(
+    twin: Pcm, attack: Attack, rate: int, rng: np.random.Generator, donor: np.ndarray | None
+) -> tuple[Pcm, list[Cut]]:
+    """Return the clip remade whole, or with gaps all along, and the spans that were."""
+    audio = from_pcm(twin)
+    if not attack.fills_gaps:
+        made = attack.render(audio, rate, rng, donor=donor)
+        return to_pcm(made * level_gain(twin, made * 32_768)), [Cut(0, len(twin))]
+    cuts = _comb(rng, len(twin), rate, attack.longest_gap or 0.0)
+    return _fill(twin, attack, rate, rng, cuts), cuts
+
+
+def _partial(
+    twin: Pcm, attack: Attack, rate: int, rng: np.random.Generator, donor: np.ndarray | None
+) -> tuple[Pcm, list[Cut]]:
+    """Return the clip with fixed regions cut in, and their spans; now and then it is all fake."""
+    if attack.fills_gaps:
+        cuts = _audible_cuts(twin, rate, rng, longest=attack.longest_gap, most=6)
+        return _fill(twin, attack, rate, rng, cuts), cuts
+    if rng.random() < WHOLE_CLIP:
+        return _whole(twin, attack, rate, rng, donor)
+    cuts = _audible_cuts(twin, rate, rng, longest=None, most=3)
+    first = max(0, cuts[0].start - int(MARGIN * rate))
+    after = min(len(twin), cuts[-1].stop + int(MARGIN * rate))
+    made = attack.render(from_pcm(twin[first:after]), rate, rng, donor=donor)
+    fake = twin.copy()
+    fake[first:after] = to_pcm(made)
+    return cut_in(twin, fake, cuts), cuts
+
+
+def _fill(
+    twin: Pcm, attack: Attack, rate: int, rng: np.random.Generator, cuts: list[Cut]
+) -> Pcm:
+    gaps = [slice(cut.start, cut.stop) for cut in cuts]
+    return cut_in(twin, to_pcm(attack.render(from_pcm(twin), rate, rng, gaps=gaps)), cuts)
+
+
+def _comb(rng: np.random.Generator, length: int, rate: int, longest: float) -> list[Cut]:
+    """Return gaps all along the clip with 0.15 to 0.6 s between them."""
+    cuts: list[Cut] = []
+    position = int(rng.uniform(0.05, 0.3) * rate)
+    while True:
+        size = int(np.exp(rng.uniform(np.log(0.04), np.log(longest))) * rate)
+        size = min(size, length // 3)
+        if position + size > length - rate // 20:
+            return cuts or [Cut(length // 3, length // 3 + min(size, length // 3))]
+        cuts.append(Cut(position, position + size))
+        position += size + int(rng.uniform(0.15, 0.6) * rate)
+
+
+def _audible_cuts(
+    twin: Pcm, rate: int, rng: np.random.Generator, longest: float | None, most: int
+) -> list[Cut]:
+    """Return drawn cuts whose spans hold sound; some may be dropped for that."""
+    loudness = np.sqrt(np.mean(twin.astype(np.float32) ** 2))
+    floor = max(QUIET * 32_768, 0.05 * loudness)
+    for _ in range(20):
+        drawn = draw_cuts(rng, len(twin), rate, longest=longest, most=most)
+        spans = [twin[cut.start : cut.stop].astype(np.float32) for cut in drawn]
+        cuts = [c for c, s in zip(drawn, spans, strict=True) if np.sqrt(np.mean(s**2)) > floor]
+        if cuts:
+            return cuts
+    raise Unusable("nothing audible to fake")
+
+
+def _read(folder: Path, clip_id: str) -> Pcm:
+    path = audio_path(folder, clip_id)
+    return read_pcm(path, 0, -1)

@@ -1,0 +1,173 @@
+"""All figures of a set of clips in one dictionary, the same keys everywhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from fakesound.metrics.calibration import ece_draws
+from fakesound.metrics.cost import act_dcf_draws, cllr_draws, min_dcf_draws
+from fakesound.metrics.levels import Levels, levels, number, ratio, weighted_mean
+from fakesound.metrics.localisation import (
+    add_score_draws,
+    event_counts,
+    f1_draws,
+    frame_levels,
+    frame_thresholds,
+    range_levels,
+    segment_counts,
+)
+from fakesound.metrics.ranking import auc_draws, average_precision_draws, eer_draws
+from fakesound.metrics.scores import ClipScore, has_frames
+from fakesound.metrics.tape import Tape, segments, tape_of
+
+Block = dict[str, int | float | None]
+Draws = dict[str, Float[np.ndarray, " draw"]]
+
+KEYS = (
+    "clips",
+    "clip/accuracy",
+    "clip/balanced_accuracy",
+    "clip/auc",
+    "clip/auc_within_domain",
+    "clip/ap",
+    "clip/eer",
+    "clip/min_dcf",
+    "clip/act_dcf",
+    "clip/cllr",
+    "clip/ece",
+    "frame/auc",
+    "frame/ap",
+    "frame/eer",
+    "range_eer",
+    "segment_f1_20ms",
+    "segment_f1_1s",
+    "event_f1",
+    "add_score",
+)
+
+
+def metrics_block(scores: Sequence[ClipScore]) -> Block:
+    """Return every figure of :data:`KEYS` for ``scores``, counted over all clips together.
+
+    Decisions use each clip's own thresholds. ``clip/auc_within_domain`` is the mean of the AUCs
+    inside each domain that holds both labels; it cannot be won by telling domains apart. The other
+    figures are defined by the functions of this package. An undefined figure is None, and so are
+    all but the clip figures of a system that only scores clips.
+
+    Raises:
+        InputError: if only some clips have frame scores.
+    """
+    weights = np.ones((1, len(scores)))
+    values = clip_draws(ClipColumns.of(scores), weights)
+    if has_frames(scores):
+        tape = tape_of(scores)
+        values |= localisation_draws(LocalisationCounts.of(tape, scores), weights)
+        values |= frame_draws(frame_levels(tape), range_levels(tape))
+        values["add_score"] = add_score_draws(values["clip/accuracy"], values["segment_f1_20ms"])
+    undefined = np.full(1, np.nan)
+    return {"clips": len(scores)} | {key: number(values.get(key, undefined)) for key in KEYS[1:]}
+
+
+@dataclass(frozen=True, eq=False)
+class ClipColumns:
+    """What the clip figures need of each clip.
+
+    Attributes:
+        score: P(fake).
+        logit: its log odds, by which clips are ranked: scores are rounded, and saturate at one.
+        fake: whether the clip is fake.
+        called: whether it is called fake.
+        domain: number of its domain.
+    """
+
+    score: Float[np.ndarray, " clip"]
+    logit: Float[np.ndarray, " clip"]
+    fake: Bool[np.ndarray, " clip"]
+    called: Bool[np.ndarray, " clip"]
+    domain: Int[np.ndarray, " clip"]
+
+    @classmethod
+    def of(cls, scores: Sequence[ClipScore]) -> "ClipColumns":
+        """Return the columns of ``scores``."""
+        return cls(
+            score=np.array([clip.score for clip in scores], dtype=np.float64),
+            logit=np.array([clip.logit for clip in scores], dtype=np.float64),
+            fake=np.array([clip.fake for clip in scores], dtype=bool),
+            called=np.array([clip.score > clip.clip_threshold for clip in scores], dtype=bool),
+            domain=np.unique([clip.domain for clip in scores], return_inverse=True)[1],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LocalisationCounts:
+    """Each clip's true positives, false positives and false negatives."""
+
+    segment_20ms: Int[np.ndarray, "clip 3"]
+    segment_1s: Int[np.ndarray, "clip 3"]
+    event: Int[np.ndarray, "clip 3"]
+
+    @classmethod
+    def of(cls, tape: Tape, scores: Sequence[ClipScore]) -> "LocalisationCounts":
+        """Return the counts of ``scores``, whose ``tape`` it is."""
+        threshold = frame_thresholds(scores)
+        return cls(
+            segment_20ms=segment_counts(segments(tape, 20_000), threshold),
+            segment_1s=segment_counts(segments(tape, 1_000_000), threshold),
+            event=event_counts(tape, tape.called(threshold)),
+        )
+
+
+def clip_draws(clips: ClipColumns, weights: Float[np.ndarray, "draw clip"]) -> Draws:
+    """Return the clip figures in each draw, NaN where they are undefined."""
+    fake, logit = clips.fake, clips.logit
+    ranked = levels(logit, weights * fake, weights * ~fake)
+    caught, passed = (weighted_mean(clips.called == fake, kind, weights) for kind in (fake, ~fake))
+    return {
+        "clip/accuracy": weighted_mean(clips.called == fake, np.ones_like(fake), weights),
+        "clip/balanced_accuracy": (caught + passed) / 2,
+        "clip/auc": auc_draws(ranked),
+        "clip/auc_within_domain": _auc_within_domain(clips, weights),
+        "clip/ap": average_precision_draws(ranked),
+        "clip/eer": eer_draws(ranked),
+        "clip/min_dcf": min_dcf_draws(ranked),
+        "clip/act_dcf": act_dcf_draws(logit, fake, weights),
+        "clip/cllr": cllr_draws(logit, fake, weights),
+        "clip/ece": ece_draws(clips.score, fake, weights),
+    }
+
+
+def localisation_draws(
+    counts: LocalisationCounts, weights: Float[np.ndarray, "draw clip"]
+) -> Draws:
+    """Return the F1 figures in each draw, NaN where they are undefined."""
+    return {
+        "segment_f1_20ms": f1_draws(counts.segment_20ms, weights),
+        "segment_f1_1s": f1_draws(counts.segment_1s, weights),
+        "event_f1": f1_draws(counts.event, weights),
+    }
+
+
+def frame_draws(frames: Levels, time: Levels) -> Draws:
+    """Return the ranking figures of frames and of time in each draw, NaN where undefined."""
+    return {
+        "frame/auc": auc_draws(frames),
+        "frame/ap": average_precision_draws(frames),
+        "frame/eer": eer_draws(frames),
+        "range_eer": eer_draws(time),
+    }
+
+
+def _auc_within_domain(
+    clips: ClipColumns, weights: Float[np.ndarray, "draw clip"]
+) -> Float[np.ndarray, " draw"]:
+    total, domains = np.zeros(len(weights)), np.zeros(len(weights))
+    for domain in range(clips.domain.max(initial=-1) + 1):
+        inside = clips.domain == domain
+        fake, weight = clips.fake[inside], weights[:, inside]
+        area = auc_draws(levels(clips.logit[inside], weight * fake, weight * ~fake))
+        defined = ~np.isnan(area)
+        total[defined] += area[defined]
+        domains += defined
+    return ratio(total, domains)

@@ -1,0 +1,71 @@
+"""Whether a score of 0.8 means that eight such clips in ten are fake."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from fakesound.metrics.levels import number, point_weights, ratio
+
+BINS = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Points of a reliability diagram, one for each bin that holds a clip.
+
+    Attributes:
+        score: mean score of the bin's clips.
+        share_fake: share of them that is fake; equal to ``score`` when calibrated.
+        clips: weight of the bin's clips.
+    """
+
+    score: Float[np.ndarray, " bin"]
+    share_fake: Float[np.ndarray, " bin"]
+    clips: Float[np.ndarray, " bin"]
+
+
+def ece(
+    scores: Float[np.ndarray, " clip"],
+    fake: Bool[np.ndarray, " clip"],
+    weights: Float[np.ndarray, " clip"] | None = None,
+) -> float | None:
+    """Return the expected calibration error of P(fake).
+
+    The mean over clips of ``|mean score - share of fakes|`` in the clip's bin, over 15 bins of
+    equal width on [0, 1] (Naeini et al. 2015; Guo et al. 2017 take the winning class's confidence
+    instead of P(fake)). A score on an edge belongs to the bin above. None for no clips.
+    """
+    return number(ece_draws(scores, fake, point_weights(fake, weights)))
+
+
+def ece_draws(
+    scores: Float[np.ndarray, " clip"],
+    fake: Bool[np.ndarray, " clip"],
+    weights: Float[np.ndarray, "draw clip"],
+) -> Float[np.ndarray, " draw"]:
+    """Return :func:`ece` in each draw, NaN where there are no clips."""
+    excess = np.zeros((scores.size, BINS))
+    excess[np.arange(scores.size), _bins(scores)] = scores - fake
+    return ratio(np.abs(weights @ excess).sum(axis=1), weights.sum(axis=1))
+
+
+def reliability(
+    scores: Float[np.ndarray, " clip"],
+    fake: Bool[np.ndarray, " clip"],
+    weights: Float[np.ndarray, " clip"] | None = None,
+) -> Reliability:
+    """Return the points of the reliability diagram behind :func:`ece`."""
+    weight = point_weights(fake, weights)[0]
+    bins = _bins(scores)
+    clips, score, fakes = (
+        # bincount of nothing forgets that its weights are floats
+        np.bincount(bins, value, minlength=BINS).astype(np.float64)
+        for value in (weight, weight * scores, weight * fake)
+    )
+    held = clips > 0
+    return Reliability(score[held] / clips[held], fakes[held] / clips[held], clips[held])
+
+
+def _bins(scores: Float[np.ndarray, " clip"]) -> Int[np.ndarray, " clip"]:
+    return np.minimum((scores * BINS).astype(np.int64), BINS - 1)

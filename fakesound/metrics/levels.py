@@ -1,0 +1,96 @@
+"""Clips or frames gathered by score, with weights: the common ground of all ranking metrics.
+
+Weights carry a leading axis of bootstrap draws, of length one for a point estimate, so that a
+value and its interval come from the same lines. Inside this package an undefined value is NaN in
+an array of draws; :func:`number` turns it into None before anyone else sees it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """Weight of fakes and of genuines at each distinct score, from the highest score down.
+
+    Between two levels lies a possible threshold, so tied scores are never ranked by their order.
+    """
+
+    score: Float[np.ndarray, " level"]
+    fake: Float[np.ndarray, "draw level"]
+    genuine: Float[np.ndarray, "draw level"]
+
+
+def levels(
+    scores: Float[np.ndarray, " item"],
+    fake: Shaped[np.ndarray, "draw item"],
+    genuine: Shaped[np.ndarray, "draw item"],
+) -> Levels:
+    """Return ``scores`` with their weights as fakes and as genuines, gathered by equal score."""
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    first = np.flatnonzero(np.diff(ordered, prepend=np.inf))
+    weights = [weight[:, order].astype(np.float64) for weight in (fake, genuine)]
+    if first.size < order.size:
+        weights = [np.add.reduceat(weight, first, axis=1) for weight in weights]
+    return Levels(ordered[first], *weights)
+
+
+def point_weights(
+    fake: Bool[np.ndarray, " item"], weights: Float[np.ndarray, " item"] | None
+) -> Float[np.ndarray, "1 item"]:
+    """Return ``weights``, or ones, as the single draw of a point estimate."""
+    return (np.ones(fake.size) if weights is None else weights)[None]
+
+
+def ratio(
+    part: Float[np.ndarray, "*shape"], whole: Float[np.ndarray, "*shape"]
+) -> Float[np.ndarray, "*shape"]:
+    """Return ``part / whole``, NaN where the whole is zero."""
+    share = np.full(whole.shape, np.nan)
+    np.divide(part, whole, out=share, where=whole > 0)
+    return share
+
+
+def weighted_mean(
+    values: Shaped[np.ndarray, " item"],
+    chosen: Bool[np.ndarray, " item"],
+    weights: Float[np.ndarray, "draw item"],
+) -> Float[np.ndarray, " draw"]:
+    """Return the mean of the chosen ``values`` in each draw, NaN where none is chosen."""
+    return ratio(weights @ np.where(chosen, values, 0.0), weights @ chosen.astype(np.float64))
+
+
+def number(values: Float[np.ndarray, "1"]) -> float | None:
+    """Return the value of a point estimate, None where it is undefined."""
+    return None if np.isnan(values[0]) else float(values[0])
+
+
+def error_rates(at: Levels) -> tuple[Float[np.ndarray, "draw cut"], Float[np.ndarray, "draw cut"]]:
+    """Return the rates of missed fakes and of false alarms at every cut between levels.
+
+    The first cut calls everything genuine, the last one everything fake; cut ``i`` calls the first
+    ``i`` levels fake. NaN in draws without fakes, or without genuines.
+    """
+    caught, alarmed = (
+        np.pad(np.cumsum(weight, axis=1), ((0, 0), (1, 0))) for weight in (at.fake, at.genuine)
+    )
+    fakes, genuines = (np.broadcast_to(sums[:, -1:], sums.shape) for sums in (caught, alarmed))
+    return ratio(fakes - caught, fakes), ratio(alarmed, genuines)
+
+
+def cut_thresholds(at: Levels) -> Float[np.ndarray, " cut"]:
+    """Return a threshold for each cut: scores above it are exactly those of the levels before."""
+    return np.append(at.score.astype(np.float64), -np.inf)
+
+
+def nearest_rates(
+    missed: Float[np.ndarray, "draw cut"], alarmed: Float[np.ndarray, "draw cut"]
+) -> Int[np.ndarray, " draw"]:
+    """Return the cut of each draw at which the two rates differ least, the first if several do."""
+    # rounded, so that two cuts equally far apart are told apart by their order and not by noise
+    gap = np.round(np.abs(missed - alarmed), 12)
+    cut: Int[np.ndarray, " draw"] = np.argmin(gap, axis=1)
+    return cut

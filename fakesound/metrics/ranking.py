@@ -1,0 +1,147 @@
+"""How well scores rank fakes above genuines, whatever the threshold.
+
+Every function takes optional weights, by which an item counts as so many equal ones. The form with
+``_draws`` at its end returns the value of each bootstrap draw, NaN where it is undefined.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from fakesound.metrics.levels import (
+    Levels,
+    cut_thresholds,
+    error_rates,
+    levels,
+    nearest_rates,
+    number,
+    point_weights,
+    ratio,
+)
+
+
+@dataclass(frozen=True)
+class EqualError:
+    """The equal error rate and the threshold it is reached at.
+
+    Attributes:
+        rate: mean of the two error rates at the threshold.
+        threshold: scores above it are called fake.
+    """
+
+    rate: float
+    threshold: float
+
+
+@dataclass(frozen=True, eq=False)
+class OperatingPoints:
+    """Every trade of missed fakes against false alarms a system offers, for ROC and DET plots.
+
+    Attributes:
+        threshold: scores above it are called fake; descending, the last one is minus infinity.
+        miss_rate: share of the fakes called genuine; the true positive rate is one less it.
+        false_alarm_rate: share of the genuines called fake.
+    """
+
+    threshold: Float[np.ndarray, " cut"]
+    miss_rate: Float[np.ndarray, " cut"]
+    false_alarm_rate: Float[np.ndarray, " cut"]
+
+
+def auc(
+    scores: Float[np.ndarray, " item"],
+    fake: Bool[np.ndarray, " item"],
+    weights: Float[np.ndarray, " item"] | None = None,
+) -> float | None:
+    """Return the area under the ROC curve: P(a fake outscores a genuine), ties counting half.
+
+    Hanley and McNeil (1982). None unless there are both fakes and genuines.
+    """
+    return number(auc_draws(_labelled(scores, fake, weights)))
+
+
+def auc_draws(at: Levels) -> Float[np.ndarray, " draw"]:
+    """Return :func:`auc` in each draw."""
+    above = np.cumsum(at.fake, axis=1) - at.fake / 2
+    pairs = at.fake.sum(axis=1) * at.genuine.sum(axis=1)
+    return ratio((above * at.genuine).sum(axis=1), pairs)
+
+
+def average_precision(
+    scores: Float[np.ndarray, " item"],
+    fake: Bool[np.ndarray, " item"],
+    weights: Float[np.ndarray, " item"] | None = None,
+) -> float | None:
+    """Return the mean, over the fakes, of the precision at the threshold that just admits each.
+
+    The step-wise area under the precision-recall curve, without interpolation (Manning et al.
+    2008, section 8.4). None unless there are both fakes and genuines: without genuines every
+    ranking would score one.
+    """
+    return number(average_precision_draws(_labelled(scores, fake, weights)))
+
+
+def average_precision_draws(at: Levels) -> Float[np.ndarray, " draw"]:
+    """Return :func:`average_precision` in each draw."""
+    caught = np.cumsum(at.fake, axis=1)
+    called = caught + np.cumsum(at.genuine, axis=1)
+    # levels before the first one that a draw holds have no precision and no weight
+    area = (at.fake * caught / np.where(called > 0, called, 1.0)).sum(axis=1)
+    fakes = np.where(at.genuine.sum(axis=1) > 0, at.fake.sum(axis=1), 0.0)
+    return ratio(area, fakes)
+
+
+def eer(
+    scores: Float[np.ndarray, " item"],
+    fake: Bool[np.ndarray, " item"],
+    weights: Float[np.ndarray, " item"] | None = None,
+) -> EqualError | None:
+    """Return the equal error rate, where fakes are missed as often as genuines raise an alarm.
+
+    The mean of the two rates at the threshold where they differ least, without interpolation, as
+    in the ASVspoof challenges (Wang et al. 2024). Of several such thresholds the highest is taken.
+    None unless there are both fakes and genuines.
+    """
+    return equal_error(_labelled(scores, fake, weights))
+
+
+def equal_error(at: Levels) -> EqualError | None:
+    """Return :func:`eer` of the only draw of ``at``."""
+    rate = number(eer_draws(at))
+    if rate is None:
+        return None
+    cut = nearest_rates(*error_rates(at))[0]
+    return EqualError(rate, float(cut_thresholds(at)[cut]))
+
+
+def eer_draws(at: Levels) -> Float[np.ndarray, " draw"]:
+    """Return the rate of :func:`eer` in each draw."""
+    missed, alarmed = error_rates(at)
+    cut = nearest_rates(missed, alarmed)[:, None]
+    return np.take_along_axis((missed + alarmed) / 2, cut, axis=1)[:, 0]
+
+
+def operating_points(
+    scores: Float[np.ndarray, " item"],
+    fake: Bool[np.ndarray, " item"],
+    weights: Float[np.ndarray, " item"] | None = None,
+) -> OperatingPoints | None:
+    """Return the error rates at every threshold that tells scores apart.
+
+    Martin et al. (1997) plot them as the DET curve. None unless there are both fakes and genuines.
+    """
+    at = _labelled(scores, fake, weights)
+    missed, alarmed = error_rates(at)
+    if np.isnan(missed).any() or np.isnan(alarmed).any():
+        return None
+    return OperatingPoints(cut_thresholds(at), missed[0], alarmed[0])
+
+
+def _labelled(
+    scores: Float[np.ndarray, " item"],
+    fake: Bool[np.ndarray, " item"],
+    weights: Float[np.ndarray, " item"] | None,
+) -> Levels:
+    weight = point_weights(fake, weights)
+    return levels(scores, weight * fake, weight * ~fake)

@@ -1,0 +1,166 @@
+"""The score file: JSON Lines, one clip a row, enough to evaluate any detector."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fakesound.errors import InputError
+from fakesound.metrics.scores import ClipScore, has_frames, logit
+from fakesound.timeline import Region
+
+SCORE_DECIMALS = 6
+
+
+def read_scores(path: str | Path) -> list[ClipScore]:
+    """Return the clips of a score file, in its order.
+
+    Required in each row: ``clip_id, score, label, corpus, source_id, duration``, and for a fake
+    ``attack`` and ``regions``. Absent or null fields take their defaults: ``logit`` is computed
+    from the score, ``domain`` is the corpus, ``frame_scores`` are empty, ``frame_step`` is 0.02 s,
+    thresholds are 0.5. Other keys are ignored; so are blank lines.
+
+    Raises:
+        InputError: naming file, row and field, for the first row that is not valid; and for a
+            file that cannot be read or holds no rows.
+    """
+    scores: list[ClipScore] = []
+    rows: dict[str, int] = {}
+    try:
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text ({error})") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            clip = _clip(json.loads(line))
+            if clip.clip_id in rows:
+                raise InputError(
+                    f"clip_id: {clip.clip_id!r} is already in row {rows[clip.clip_id]}"
+                )
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}, row {number}: not JSON ({error})") from error
+        except InputError as error:
+            raise InputError(f"{path}, row {number}, {error}") from error
+        rows[clip.clip_id] = number
+        scores.append(clip)
+    if not scores:
+        raise InputError(f"{path}: holds no rows")
+    try:
+        has_frames(scores)
+    except InputError as error:
+        raise InputError(f"{path}, {error}") from error
+    return scores
+
+
+def write_scores(path: str | Path, scores: Sequence[ClipScore]) -> None:
+    """Write ``scores`` as JSON Lines, whole or not at all.
+
+    Scores are rounded to six decimals; logits, which rank the clips, are not. Clips read back and
+    written again give the same file.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            for clip in scores:
+                file.write(json.dumps(_row(clip), allow_nan=False) + "\n")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _row(clip: ClipScore) -> dict[str, Any]:
+    frames = np.round(clip.frame_scores.astype(np.float64), SCORE_DECIMALS)
+    return {
+        "clip_id": clip.clip_id,
+        "score": round(float(clip.score), SCORE_DECIMALS),
+        "logit": float(clip.logit),
+        "label": clip.label,
+        "attack": clip.attack,
+        "corpus": clip.corpus,
+        "domain": clip.domain,
+        "source_id": clip.source_id,
+        "regions": [[region.onset, region.offset] for region in clip.regions],
+        "duration": clip.duration,
+        "fold": clip.fold,
+        "clip_threshold": clip.clip_threshold,
+        "frame_threshold": clip.frame_threshold,
+        "frame_step": clip.frame_step,
+        "frame_scores": frames.tolist(),
+    }
+
+
+def _clip(row: object) -> ClipScore:
+    if not isinstance(row, dict):
+        raise InputError("not a JSON object")
+    score = _number(row, "score")
+    corpus = _text(row, "corpus")
+    return ClipScore(
+        clip_id=_text(row, "clip_id"),
+        score=score,
+        logit=logit(score) if row.get("logit") is None else _number(row, "logit"),
+        label=_text(row, "label"),
+        attack=None if row.get("attack") is None else _text(row, "attack"),
+        corpus=corpus,
+        domain=_text(row, "domain", corpus),
+        source_id=_text(row, "source_id"),
+        regions=_regions(row),
+        duration=_number(row, "duration"),
+        frame_step=_number(row, "frame_step", 0.02),
+        frame_scores=_frame_scores(row),
+        fold=None if row.get("fold") is None else _text(row, "fold"),
+        clip_threshold=_number(row, "clip_threshold", 0.5),
+        frame_threshold=_number(row, "frame_threshold", 0.5),
+    )
+
+
+def _value(row: Mapping[str, Any], field: str, default: object) -> object:
+    value = row.get(field)
+    if value is None:
+        value = default
+    if value is None:
+        raise InputError(f"{field}: missing")
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(row: Mapping[str, Any], field: str, default: float | None = None) -> float:
+    value = _value(row, field, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{field}: {value!r} is not a number")
+    return float(value)
+
+
+def _text(row: Mapping[str, Any], field: str, default: str | None = None) -> str:
+    value = _value(row, field, default)
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{field}: {value!r} is not a name")
+    return value
+
+
+def _regions(row: Mapping[str, Any]) -> tuple[Region, ...]:
+    spans = _value(row, "regions", [])
+    regions = []
+    for span in spans if isinstance(spans, list) else [spans]:
+        if not (isinstance(span, list) and len(span) == 2 and all(map(_is_number, span))):
+            raise InputError(f"regions: {span!r} is not [onset, offset]")
+        try:
+            regions.append(Region(float(span[0]), float(span[1])))
+        except InputError as error:
+            raise InputError(f"regions: {error}") from error
+    return tuple(regions)
+
+
+def _frame_scores(row: Mapping[str, Any]) -> np.ndarray:
+    values = _value(row, "frame_scores", [])
+    if not (isinstance(values, list) and all(map(_is_number, values))):
+        raise InputError("frame_scores: not a list of numbers")
+    return np.asarray(values, dtype=np.float64).astype(np.float32)

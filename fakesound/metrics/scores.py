@@ -1,0 +1,150 @@
+"""What a detector said of a clip, beside what is true of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import exp, inf, isfinite, log
+
+import numpy as np
+from jaxtyping import Float32
+
+from fakesound.errors import InputError
+from fakesound.timeline import FrameGrid, Region, microseconds
+
+REGION_TOLERANCE = 0.001  # seconds; containers round a clip's length to whole samples
+LOGIT_TOLERANCE = 0.001  # of the score; half precision and six decimals stay well inside
+SCORE_RESOLUTION = 1e-7  # probabilities in float32 resolve no more near one
+
+
+def logit(score: float) -> float:
+    """Return ``log(score / (1 - score))`` of a score in [0, 1], finite at both ends.
+
+    The score is first clipped to ``[1e-7, 1 - 1e-7]``, the resolution of float32.
+    """
+    clipped = min(max(score, SCORE_RESOLUTION), 1 - SCORE_RESOLUTION)
+    return log(clipped / (1 - clipped))
+
+
+def _no_frames() -> np.ndarray:
+    return np.zeros(0, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ClipScore:
+    """One clip: a detector's scores and the truth they are held against.
+
+    Attributes:
+        clip_id: unique name of the clip.
+        score: P(fake) of the clip, in [0, 1].
+        logit: log odds of ``score``, unrounded; what ranks clips and enters the cost functions.
+        frame_step: length of a frame in seconds.
+        frame_scores: P(fake) of each frame; empty for a system that only scores clips.
+        label: "genuine" or "fake".
+        attack: ``family/generator`` of a fake, None for a genuine clip.
+        corpus: where the clip comes from.
+        domain: clips recorded alike but for the attack share one.
+        source_id: the original recording; clips of one source are not independent.
+        regions: the fake spans; none for a genuine clip.
+        duration: length of the clip in seconds.
+        fold: "seen" or "unseen" in training, of the clip's attack; None for a genuine clip and for
+            an attack that only served model selection.
+        clip_threshold: the clip is called fake when ``score`` is above it.
+        frame_threshold: a frame is called fake when its score is above it.
+
+    Raises:
+        InputError: for a value out of range or at odds with another; the message starts with the
+            field's name.
+    """
+
+    clip_id: str
+    score: float
+    logit: float
+    label: str
+    attack: str | None
+    corpus: str
+    domain: str
+    source_id: str
+    regions: tuple[Region, ...]
+    duration: float
+    frame_step: float = 0.02
+    frame_scores: Float32[np.ndarray, " frame"] = field(default_factory=_no_frames)
+    fold: str | None = None
+    clip_threshold: float = 0.5
+    frame_threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("score", "clip_threshold", "frame_threshold"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise InputError(f"{name}: {value} is not in [0, 1]")
+        if not abs(_sigmoid(self.logit) - self.score) <= LOGIT_TOLERANCE:
+            raise InputError(
+                f"logit: {self.logit} contradicts score {self.score}; give "
+                "log(score / (1 - score)) or leave it out"
+            )
+        for name in ("duration", "frame_step"):
+            value = getattr(self, name)
+            if not (isfinite(value) and microseconds(value) > 0):
+                raise InputError(f"{name}: {value} is not a positive number of seconds")
+        if self.fold not in (None, "seen", "unseen"):
+            raise InputError(f"fold: {self.fold!r} is not 'seen', 'unseen' or null")
+        self._check_truth()
+        self._check_frames()
+
+    @property
+    def fake(self) -> bool:
+        """Whether the clip is fake."""
+        return self.label == "fake"
+
+    def _check_truth(self) -> None:
+        if self.label not in ("genuine", "fake"):
+            raise InputError(f"label: {self.label!r} is not 'genuine' or 'fake'")
+        if not self.fake and self.attack is not None:
+            raise InputError(f"attack: a genuine clip has none, got {self.attack!r}")
+        if self.fake and not self.attack:
+            raise InputError("attack: missing for a fake clip; name it 'family/generator'")
+        if not self.fake and self.regions:
+            raise InputError(f"regions: a genuine clip has none, got {len(self.regions)}")
+        if self.fake and not self.regions:
+            raise InputError(
+                f"regions: missing for a fake clip; [[0, {self.duration}]] if all of it is fake"
+            )
+        end = microseconds(self.duration)
+        for region in self.regions:
+            late = microseconds(region.offset) - end > microseconds(REGION_TOLERANCE)
+            if late or microseconds(region.onset) >= min(microseconds(region.offset), end):
+                raise InputError(
+                    f"regions: [{region.onset}, {region.offset}] is not a span inside the clip's "
+                    f"{self.duration} s"
+                )
+
+    def _check_frames(self) -> None:
+        frames = self.frame_scores
+        if not ((frames >= 0) & (frames <= 1)).all():
+            raise InputError("frame_scores: every one must be in [0, 1]")
+        expected = FrameGrid.from_seconds(self.frame_step).count(self.duration)
+        if frames.size and abs(frames.size - expected) > 1:
+            raise InputError(
+                f"frame_scores: {frames.size} frames of {self.frame_step} s for "
+                f"{self.duration} s; expected {expected}"
+            )
+
+
+def _sigmoid(value: float) -> float:
+    if not isfinite(value):
+        return inf  # agrees with no score
+    return 1 / (1 + exp(-value)) if value >= 0 else exp(value) / (1 + exp(value))
+
+
+def has_frames(scores: Sequence[ClipScore]) -> bool:
+    """Return whether the system scored frames; False for no clips.
+
+    Raises:
+        InputError: if only some of the clips have frame scores.
+    """
+    without = [clip.clip_id for clip in scores if not clip.frame_scores.size]
+    if without and len(without) < len(scores):
+        raise InputError(
+            f"frame_scores: clip {without[0]!r} has none and other clips have; give them for all "
+            "clips or for none"
+        )
+    return bool(scores) and not without

@@ -1,0 +1,91 @@
+"""Decision thresholds, chosen on validation clips and then frozen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from fakesound.metrics.block import ClipColumns
+from fakesound.metrics.levels import Levels, levels, ratio
+from fakesound.metrics.scores import ClipScore, has_frames
+from fakesound.metrics.tape import segments, tape_of
+
+UNDECIDED = 0.5
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Scores above these are called fake.
+
+    Attributes:
+        clip: threshold of the clip score.
+        frame: threshold of a frame's score.
+    """
+
+    clip: float
+    frame: float
+
+    def applied(self, scores: Sequence[ClipScore]) -> list[ClipScore]:
+        """Return ``scores`` with these thresholds in place of their own."""
+        return [
+            replace(clip, clip_threshold=self.clip, frame_threshold=self.frame) for clip in scores
+        ]
+
+
+def select_thresholds(scores: Sequence[ClipScore]) -> Thresholds:
+    """Return the thresholds that serve the validation clips best.
+
+    The clip threshold has the highest balanced accuracy, the frame threshold the highest segment
+    F1 at 20 ms. Every threshold midway between two neighbouring scores is tried; of those equally
+    good, the one nearest the middle of their widest unbroken range is taken.
+
+    A threshold is 0.5 where the clips cannot teach one: without fakes or without genuines (for
+    frames: fake or genuine segments), and for frames of a system that only scores clips.
+
+    Raises:
+        InputError: if only some clips have frame scores.
+    """
+    clips = ClipColumns.of(scores)
+    clip = levels(clips.score, clips.fake[None], ~clips.fake[None])
+    if not has_frames(scores):
+        return Thresholds(_best(clip, _balanced_accuracy(clip)), UNDECIDED)
+    found = segments(tape_of(scores), 20_000)
+    # a segment's score is its highest frame, so this sweep is the sweep over frame thresholds
+    frame = levels(found.score.astype(np.float64), found.fake[None], ~found.fake[None])
+    return Thresholds(_best(clip, _balanced_accuracy(clip)), _best(frame, _f1(frame)))
+
+
+def _balanced_accuracy(at: Levels) -> Float[np.ndarray, " cut"]:
+    caught, alarmed = _calls(at)
+    # scaled by both totals it stays in whole numbers, where equal is equal
+    scaled: Float[np.ndarray, " cut"]
+    scaled = caught * alarmed[-1] + (alarmed[-1] - alarmed) * caught[-1]
+    return scaled
+
+
+def _f1(at: Levels) -> Float[np.ndarray, " cut"]:
+    caught, alarmed = _calls(at)
+    return ratio(2 * caught, caught + alarmed + caught[-1])
+
+
+def _calls(at: Levels) -> tuple[Float[np.ndarray, " cut"], Float[np.ndarray, " cut"]]:
+    """Return the fakes and the genuines called fake when the first 0, 1, 2, ... levels are."""
+    caught, alarmed = (np.append(0.0, np.cumsum(weight[0])) for weight in (at.fake, at.genuine))
+    return caught, alarmed
+
+
+def _best(at: Levels, quality: Float[np.ndarray, " cut"]) -> float:
+    """Return the best threshold midway between scores, nearest the middle of the widest range."""
+    if not (at.fake.any() and at.genuine.any()):
+        return UNDECIDED
+    # the threshold of cut i lies in [bound[i + 1], bound[i]); nothing lies below a score of zero
+    bound = np.concatenate(([1.0], at.score, [0.0]))
+    middle = (bound[:-1] + bound[1:]) / 2
+    possible = np.append(np.full(at.score.size, True), at.score[-1] > 0)
+    best = possible & (quality == quality[possible].max())
+    ranges = np.flatnonzero(np.diff(best.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
+    high, low = bound[ranges].T
+    widest = int(np.argmax(high - low))
+    cuts = middle[slice(*ranges[widest])]
+    return float(cuts[np.argmin(np.abs(cuts - (high[widest] + low[widest]) / 2))])

@@ -1,0 +1,63 @@
+"""The floor under every figure: systems that do not listen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fakesound.metrics.block import Block, metrics_block
+from fakesound.metrics.scores import ClipScore, logit
+from fakesound.timeline import FrameGrid, merge_regions, microseconds
+
+
+@dataclass(frozen=True)
+class Prior:
+    """All that the training labels tell a system that does not listen.
+
+    Attributes:
+        clip: share of the clips that is fake.
+        frame: share of the time that is fake.
+    """
+
+    clip: float
+    frame: float
+
+    @classmethod
+    def of(cls, scores: Sequence[ClipScore]) -> "Prior":
+        """Return the shares among ``scores``, of which there is at least one."""
+        fake_time = sum(
+            microseconds(region.duration)
+            for clip in scores
+            for region in merge_regions(clip.regions)
+        )
+        time = sum(microseconds(clip.duration) for clip in scores)
+        return cls(sum(clip.fake for clip in scores) / len(scores), min(fake_time / time, 1.0))
+
+
+def trivial_blocks(scores: Sequence[ClipScore], prior: Prior) -> dict[str, Block]:
+    """Return the metrics blocks of three systems that give every clip of ``scores`` one answer.
+
+    ``all_fake`` scores 1 and ``all_genuine`` 0 everywhere. ``prior`` gives every clip and every
+    frame its share in training as a constant score, the best calibrated answer without listening;
+    at the threshold of 0.5 it decides like one of the other two, so what it adds is the floor of
+    calibration (``clip/ece``, ``clip/cllr``). Rank figures of all three are those of chance.
+
+    Frame figures are given even where ``scores`` has no frames: all three have an opinion.
+    """
+    answers = {"all_fake": Prior(1.0, 1.0), "all_genuine": Prior(0.0, 0.0), "prior": prior}
+    return {
+        name: metrics_block([_answered(clip, answer) for clip in scores])
+        for name, answer in answers.items()
+    }
+
+
+def _answered(clip: ClipScore, answer: Prior) -> ClipScore:
+    count = FrameGrid.from_seconds(clip.frame_step).count(clip.duration)
+    return replace(
+        clip,
+        score=answer.clip,
+        logit=logit(answer.clip),
+        frame_scores=np.full(count, answer.frame, dtype=np.float32),
+        clip_threshold=0.5,
+        frame_threshold=0.5,
+    )

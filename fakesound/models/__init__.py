@@ -1,0 +1,1 @@
+"""Models: the selective scan, the Mamba mixer, backbones and heads."""

@@ -1,0 +1,82 @@
+import warnings
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from fakesound.metrics import ClipScore, logit
+from fakesound.timeline import FrameGrid, Region
+
+
+def build_clip(clip_id="a", score=0.5, regions=(), frames=(), duration=1.0, **fields):
+    """A clip that is fake when it has regions."""
+    fake = bool(regions)
+    values = {
+        "logit": logit(score),
+        "label": "fake" if fake else "genuine",
+        "attack": "edit/splice" if fake else None,
+        "corpus": "corpus",
+        "domain": "corpus",
+        "source_id": clip_id,
+    }
+    return ClipScore(
+        clip_id=clip_id,
+        score=score,
+        regions=tuple(Region(float(onset), float(offset)) for onset, offset in regions),
+        frame_scores=np.asarray(frames, dtype=np.float32),
+        duration=duration,
+        **(values | fields),
+    )
+
+
+def build_scores(seed=0, pairs=10, frames=50, step=0.02, gain=1.0, levels=1_000_000, copies=1):
+    """Pairs of a fake and its genuine twin, off-grid regions, scores that carry some truth."""
+    rng = np.random.default_rng(seed)
+    duration = round(frames * step - 0.003, 6)
+    clips = []
+    for pair in range(pairs):
+        for fake in (True, False):
+            regions = ()
+            if fake:
+                onset = round(rng.uniform(0, 0.6) * duration, 6)
+                regions = ((onset, round(onset + rng.uniform(0.1, 0.4) * duration, 6)),)
+            target = FrameGrid.from_seconds(step).targets(
+                [Region(*region) for region in regions], frames
+            )
+            for copy in range(copies):
+                odds = gain * (rng.normal() + fake - 0.5)
+                frame_odds = gain * (rng.normal(size=frames) + 2 * target - 1)
+                clips.append(
+                    build_clip(
+                        f"{pair}-{fake}-{copy}",
+                        score=float(np.round(1 / (1 + np.exp(-odds)), 6)),
+                        regions=regions,
+                        frames=np.round(levels / (1 + np.exp(-frame_odds))) / levels,
+                        duration=duration,
+                        frame_step=step,
+                        source_id=f"source {pair}",
+                        attack=f"family/{pair % 3}" if fake else None,
+                        domain=f"domain {pair % 2}",
+                        fold=("seen" if pair % 3 else "unseen") if fake else None,
+                    )
+                )
+    return clips
+
+
+@pytest.fixture(scope="session")
+def make_clip():
+    return build_clip
+
+
+@pytest.fixture(scope="session")
+def make_scores():
+    return build_scores
+
+
+@pytest.fixture(scope="session")
+def sed_eval() -> ModuleType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it still imports pkg_resources
+        import sed_eval
+
+    return sed_eval

@@ -1,0 +1,175 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fakesound.errors import InputError
+from fakesound.metrics import KEYS, block_intervals, metrics_block, paired_difference
+from fakesound.metrics.bootstrap import source_draws
+
+
+def slow_draws(scores, draws, seed):
+    """Resample sources, list their clips as often as drawn, and compute everything again."""
+    sources = sorted({clip.source_id for clip in scores})
+    return [
+        metrics_block(
+            [
+                clip
+                for source, times in zip(sources, row, strict=True)
+                for clip in scores
+                if clip.source_id == source
+                for _ in range(int(times))
+            ]
+        )
+        for row in source_draws(len(sources), draws, seed)
+    ]
+
+
+def slow_intervals(scores, draws, seed):
+    blocks = slow_draws(scores, draws, seed)
+    intervals = {}
+    for key in KEYS[1:]:
+        defined = [block[key] for block in blocks if block[key] is not None]
+        intervals[key] = list(np.percentile(defined, [2.5, 97.5])) if defined else None
+    return intervals
+
+
+def test_intervals_equal_plain_resampling(make_scores):
+    scores = make_scores(4, pairs=7, frames=30, levels=50)
+    found = block_intervals(scores, draws=80, seed=5)
+    assert found.pop("clips") is None
+    for key, interval in slow_intervals(scores, 80, 5).items():
+        assert found[key] == pytest.approx(interval, abs=1e-9), key
+
+
+def test_levels_of_many_frames_hardly_move_the_interval(make_scores):
+    scores = make_scores(6, pairs=25, frames=100)
+    assert len({*np.concatenate([c.frame_scores for c in scores])}) > 4000
+    found = block_intervals(scores, draws=60, seed=1)
+    for key, interval in slow_intervals(scores, 60, 1).items():
+        tolerance = 2e-3 if key in ("frame/ap", "frame/eer", "range_eer", "frame/auc") else 1e-9
+        assert found[key] == pytest.approx(interval, abs=tolerance), key
+
+
+def test_sources_in_several_blocks_and_draws_in_several_passes(make_scores, monkeypatch):
+    scores = make_scores(2, pairs=9, frames=20)
+    whole = block_intervals(scores, draws=30)
+    monkeypatch.setattr("fakesound.metrics.bootstrap.SOURCES_AT_ONCE", 4)
+    monkeypatch.setattr("fakesound.metrics.bootstrap.WEIGHTS_AT_ONCE", 100)
+    for key, interval in block_intervals(scores, draws=30).items():
+        assert interval == pytest.approx(whole[key], abs=1e-12), key
+
+
+def test_interval_of_independent_clips_is_that_of_a_share(make_clip):
+    # 160 right of 200: 1.96 standard errors of a share are .055
+    scores = [make_clip(str(i), 0.2 if i < 160 else 0.8) for i in range(200)]
+    low, high = block_intervals(scores, draws=4000)["clip/accuracy"]
+    assert (low, high) == pytest.approx((0.8 - 0.055, 0.8 + 0.055), abs=0.008)
+
+
+def test_copies_of_a_source_add_no_certainty(make_scores):
+    once, many = make_scores(3), []
+    for clip in once:
+        many += [replace(clip, clip_id=f"{clip.clip_id} {i}") for i in range(5)]
+    alone = [replace(clip, source_id=clip.clip_id) for clip in many]
+    single, clustered, naive = (block_intervals(s, draws=300) for s in (once, many, alone))
+    for key in KEYS[1:]:
+        assert clustered[key] == pytest.approx(single[key], abs=1e-9)
+
+    def width(intervals, key):
+        return intervals[key][1] - intervals[key][0]
+
+    for key in ("clip/auc", "clip/accuracy", "segment_f1_20ms", "frame/auc"):
+        assert width(naive, key) < 0.9 * width(clustered, key)
+
+
+def test_undefined_figures_have_no_interval(make_clip, make_scores):
+    genuine = [make_clip(str(i), 0.1 * i, frames=[0.5] * 50) for i in range(4)]
+    defined = {key for key, value in block_intervals(genuine, 50).items() if value is not None}
+    assert defined == {"clip/accuracy", "clip/ece"}
+    assert block_intervals([]) == dict.fromkeys(KEYS)
+    one_source = [replace(clip, source_id="s") for clip in make_scores()]
+    assert block_intervals(one_source) == dict.fromkeys(KEYS)
+
+
+def test_draws_without_a_kind_are_left_out(make_clip):
+    # about half of the draws of three sources miss the only fake or draw nothing else
+    scores = [make_clip("f", 0.9, regions=[(0, 1)]), make_clip("g", 0.1), make_clip("h", 0.2)]
+    assert block_intervals(scores, 200)["clip/auc"] == [1.0, 1.0]
+
+
+def test_same_seed_same_interval(make_scores):
+    scores = make_scores(0, frames=10)
+    assert block_intervals(scores, 50, 7) == block_intervals(scores, 50, 7)
+    assert block_intervals(scores, 50, 7) != block_intervals(scores, 50, 8)
+
+
+def test_draws_are_with_replacement():
+    drawn = source_draws(40, 300, 0)
+    assert (drawn.sum(axis=1) == 40).all()
+    assert (drawn == 0).mean() == pytest.approx(np.exp(-1), abs=0.02)
+    assert drawn.mean(axis=0) == pytest.approx(np.ones(40), abs=0.3)
+
+
+@pytest.mark.parametrize("key", ["clip/auc", "clip/cllr", "segment_f1_20ms", "frame/auc"])
+def test_a_system_equals_itself(make_scores, key):
+    scores = make_scores()
+    found = paired_difference(scores, scores[::-1], key, draws=50)
+    assert (found.difference, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+
+def test_a_better_system_is_told_apart(make_scores):
+    worse, better = make_scores(0, pairs=40, gain=0.2), make_scores(0, pairs=40, gain=2.0)
+    flipped = [
+        replace(w, score=b.score, logit=b.logit, frame_scores=b.frame_scores)
+        for w, b in zip(worse, make_scores(1, pairs=40, gain=2.0), strict=True)
+    ]
+    found = paired_difference(better, flipped, "frame/auc", draws=400)
+    blocks = metrics_block(better), metrics_block(flipped)
+    assert found.difference == pytest.approx(blocks[0]["frame/auc"] - blocks[1]["frame/auc"])
+    assert 0 < found.low < found.difference < found.high
+    assert found.p == pytest.approx(2 / 401)
+    turned = paired_difference(flipped, better, "frame/auc", draws=400)
+    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low))
+
+
+def test_pairing_is_tighter_than_two_separate_intervals(make_scores):
+    a = make_scores(0, pairs=30)
+    b = [
+        replace(c, score=min(c.score + 0.01, 1), logit=np.log((c.score + 0.01) / (0.99 - c.score)))
+        for c in a
+    ]
+    found = paired_difference(a, b, "clip/auc", draws=200)
+    low, high = block_intervals(a, 200)["clip/auc"]
+    assert found.high - found.low < 0.1 * (high - low)
+
+
+def test_p_is_even_under_no_difference(make_clip):
+    # two systems that are right at random: p is below a half about half of the time
+    rng = np.random.default_rng(0)
+    below = []
+    for _ in range(100):
+        systems = [
+            [make_clip(str(i), score) for i, score in enumerate(rng.random(60))] for _ in range(2)
+        ]
+        below.append(paired_difference(*systems, "clip/accuracy", draws=200).p < 0.5)
+    assert np.mean(below) == pytest.approx(0.5, abs=0.15)
+
+
+def test_clips_must_match(make_scores):
+    scores = make_scores()
+    for pair in ((scores, scores[1:]), (scores[1:], scores)):
+        with pytest.raises(InputError, match=f"clip_id: '{scores[0].clip_id}' is scored by only"):
+            paired_difference(*pair, "clip/auc")
+    moved = [replace(scores[0], source_id="other"), *scores[1:]]
+    with pytest.raises(InputError, match="another label, source_id or regions"):
+        paired_difference(scores, moved, "clip/auc")
+    for key in ("clips", "clip/acc"):
+        with pytest.raises(InputError, match=f"key: '{key}' is not one of"):
+            paired_difference(scores, scores, key)
+
+
+def test_an_undefined_figure_has_no_difference(make_clip):
+    scores = [make_clip(str(i)) for i in range(3)]
+    assert paired_difference(scores, scores, "clip/auc") is None
+    assert paired_difference(scores, scores, "segment_f1_1s") is None

@@ -1,0 +1,212 @@
+import numpy as np
+import pytest
+
+from fakesound.errors import InputError
+from fakesound.metrics import add_score, eer, event_f1, range_eer, segment_f1
+from fakesound.metrics.tape import tape_of
+
+MS20, S1 = 20_000, 1_000_000
+NUDGE = 1e-7  # sed_eval divides floats; a tenth of a microsecond keeps its bins right
+
+
+def events(regions):
+    listed = [
+        {"event_label": "fake", "onset": a + NUDGE, "offset": b - NUDGE, "file": "f"}
+        for a, b in regions
+    ]
+    # FakeSound writes "nothing here" as an event of no length
+    return listed or [{"event_label": "fake", "onset": 0.0, "offset": 0.0, "file": "f"}]
+
+
+def lists(clip):
+    """True and found events of a clip, in its own time."""
+    tape = tape_of([clip])
+    spans = tape.spans(tape.called(np.array([clip.frame_threshold])))
+    found = np.stack((spans.onset, spans.offset), axis=1) / 1e6
+    return events([(r.onset, r.offset) for r in clip.regions]), events(found.tolist())
+
+
+def sed_segment_f1(sed_eval, scores, resolution):
+    metric = sed_eval.sound_event.SegmentBasedMetrics(["fake"], time_resolution=resolution)
+    for clip in scores:
+        metric.evaluate(*lists(clip))
+    return metric.overall_f_measure()["f_measure"]
+
+
+def sed_event_f1(sed_eval, scores):
+    metric = sed_eval.sound_event.EventBasedMetrics(
+        ["fake"], t_collar=0.25, percentage_of_length=0.5
+    )
+    for clip in scores:
+        metric.evaluate(*lists(clip))
+    return metric.overall_f_measure()["f_measure"]
+
+
+@pytest.mark.parametrize("step", [0.02, 0.04, 0.16, 0.03])
+@pytest.mark.parametrize("seed", range(3))
+def test_segment_f1_equals_sed_eval(sed_eval, make_scores, seed, step):
+    scores = make_scores(seed, pairs=4, frames=round(4 / step), step=step)
+    for resolution in (MS20, S1):
+        expected = sed_segment_f1(sed_eval, scores, resolution / 1e6)
+        assert segment_f1(scores, resolution) == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_event_f1_equals_sed_eval_on_fakes(sed_eval, make_clip, seed):
+    rng = np.random.default_rng(seed)
+    scores = []
+    for number in range(8):
+        edges = np.sort(rng.choice(199, 6, replace=False)) * 0.02 + 0.007
+        regions = edges.reshape(3, 2)
+        found = regions + rng.normal(scale=0.2, size=(3, 2))
+        middle = (np.arange(200) + 0.5) * 0.02
+        frames = [any(a < t < b for a, b in found) for t in middle]
+        frames[0] = True  # never empty, or sed_eval would credit nothing against nothing
+        scores.append(make_clip(str(number), regions=regions.tolist(), frames=frames, duration=4.0))
+    expected = sed_event_f1(sed_eval, scores)
+    assert 0.1 < expected < 0.9
+    assert event_f1(scores) == pytest.approx(expected, abs=1e-9)
+
+
+def clip_of(make_clip, clip_id, regions, called, duration=10.0):
+    frames = np.zeros(round(duration / 0.02))
+    for a, b in called:
+        frames[round(a / 0.02) : round(b / 0.02)] = 1
+    return make_clip(clip_id, regions=regions, frames=frames, duration=duration)
+
+
+@pytest.mark.parametrize(
+    ("regions", "called", "expected"),
+    [
+        ([(2, 4)], [(2, 4)], 1.0),
+        ([(2, 4)], [], 0.0),
+        ([(2, 4)], [(6, 8)], 0.0),
+        ([(2, 4)], [(2.24, 4)], 1.0),
+        ([(2, 4)], [(2.26, 4)], 0.0),
+        ([(2, 4)], [(2, 5.0)], 1.0),
+        ([(2, 4)], [(2, 5.02)], 0.0),
+        ([(2, 2.1)], [(2, 2.34)], 1.0),
+        ([(2, 2.1)], [(2, 2.36)], 0.0),
+        ([(0, 0.5), (9.5, 10)], [(0, 0.5), (9.5, 10)], 1.0),
+        ([(0, 10)], [(0, 10)], 1.0),
+        # one event cannot serve two regions
+        ([(2, 2.1), (2.2, 2.3)], [(2, 2.3)], 2 / 3),
+        # the second event could serve either region, but only one way serves both
+        ([(2.0, 2.4), (2.44, 2.6)], [(1.8, 2.16), (2.2, 2.5)], 1.0),
+    ],
+)
+def test_events_by_hand(make_clip, regions, called, expected):
+    assert event_f1([clip_of(make_clip, "a", regions, called)]) == pytest.approx(expected)
+
+
+def test_offset_exactly_half_the_length_away_matches(make_clip):
+    assert event_f1([clip_of(make_clip, "a", [(2, 4)], [(2, 3)])]) == 1
+    assert event_f1([clip_of(make_clip, "a", [(2, 4)], [(2, 2.98)])]) == 0
+
+
+def test_genuine_clips_earn_nothing_and_can_only_lose(sed_eval, make_clip):
+    fake = clip_of(make_clip, "fake", [(2, 4)], [])
+    silent = clip_of(make_clip, "silent", [], [])
+    loud = clip_of(make_clip, "loud", [], [(0, 1)])
+    hit = clip_of(make_clip, "hit", [(2, 4)], [(2, 4)])
+    assert sed_event_f1(sed_eval, [fake, silent]) == 0.5  # what we do not want
+    assert event_f1([fake, silent]) == 0
+    assert event_f1([hit, silent]) == 1
+    assert event_f1([hit, loud]) == pytest.approx(2 / 3)
+    assert segment_f1([hit, loud], S1) == pytest.approx(2 * 2 / (2 * 2 + 1))
+
+
+def test_an_event_never_matches_in_the_next_clip(make_clip):
+    # found at the very end of one clip, true at the very start of the next
+    scores = [
+        clip_of(make_clip, "a", [], [(9.9, 10)]),
+        clip_of(make_clip, "b", [(0, 0.1)], []),
+    ]
+    assert event_f1(scores) == 0
+    assert event_f1(scores[::-1]) == 0
+
+
+@pytest.mark.parametrize("resolution", [MS20, S1])
+def test_degenerate_sets(make_clip, resolution):
+    whole = clip_of(make_clip, "whole", [(0, 10)], [(0, 10)])
+    missed = clip_of(make_clip, "missed", [(0, 10)], [])
+    genuine = clip_of(make_clip, "genuine", [], [])
+    alarmed = clip_of(make_clip, "alarmed", [], [(0, 10)])
+    assert segment_f1([whole], resolution) == 1
+    assert segment_f1([missed, genuine], resolution) == 0
+    assert segment_f1([genuine], resolution) is None
+    assert segment_f1([alarmed], resolution) is None
+    assert segment_f1([], resolution) is None
+    assert segment_f1([whole, alarmed], resolution) == pytest.approx(2 / 3)
+    assert event_f1([genuine, alarmed]) is None
+    assert event_f1([]) is None
+    ends = clip_of(make_clip, "ends", [(0, 0.02), (9.98, 10)], [(0, 0.02), (9.98, 10)])
+    assert segment_f1([ends], resolution) == 1
+    with pytest.raises(InputError, match="frame_scores"):
+        segment_f1([make_clip()], resolution)
+
+
+def test_all_500_grid_times_score_perfectly(make_clip):
+    scores = [
+        clip_of(make_clip, str(i), [(i * 0.02, (i + 1) * 0.02)], [(i * 0.02, (i + 1) * 0.02)])
+        for i in range(500)
+    ]
+    assert segment_f1(scores, MS20) == 1
+    assert segment_f1(scores, S1) == 1
+    assert event_f1(scores) == 1
+
+
+def test_add_score():
+    assert add_score(0.8223, 0.6066) == pytest.approx(0.6713, abs=5e-5)  # the winner of ADD 2023
+    assert add_score(None, 0.5) is None
+    assert add_score(0.5, None) is None
+
+
+def test_range_eer_by_hand(make_clip):
+    # half of either frame is fake, so any threshold between them errs by half on both sides
+    halves = make_clip(regions=[(0.25, 0.75)], frames=[0.9, 0.1], frame_step=0.5)
+    assert range_eer([halves]).rate == 0.5
+    # fake of each frame: .3, .3, .1, 0 s; above .4 the third one's is missed, and the genuine
+    # time in the first two is a false alarm
+    clip = make_clip(
+        regions=[(0.2, 0.8), (1.2, 1.3)],
+        frames=[0.7, 0.8, 0.4, 0.2],
+        frame_step=0.5,
+        duration=2.0,
+    )
+    found = range_eer([clip])
+    assert found.rate == pytest.approx((0.1 / 0.7 + 0.4 / 1.3) / 2)
+    assert found.threshold == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("step", [20, 40, 130])
+def test_range_eer_equals_the_eer_of_milliseconds(make_clip, step):
+    rng = np.random.default_rng(step)
+    scores, painted, truth = [], [], []
+    for number in range(4):
+        duration = int(rng.integers(400, 900))
+        on, off = np.sort(rng.choice(duration, 2, replace=False))
+        frames = np.round(rng.random(-(-duration // step)), 3).astype(np.float32)
+        regions = [(on / 1000, off / 1000)] if number else []
+        scores.append(
+            make_clip(
+                str(number),
+                regions=regions,
+                frames=frames,
+                duration=duration / 1000,
+                frame_step=step / 1000,
+            )
+        )
+        fake = np.zeros(duration, dtype=bool)
+        fake[on : off if number else on] = True
+        painted.append(np.repeat(frames, step)[:duration])
+        truth.append(fake)
+    expected = eer(np.concatenate(painted).astype(float), np.concatenate(truth))
+    found = range_eer(scores)
+    assert found.rate == pytest.approx(expected.rate, abs=1e-12)
+    assert found.threshold == expected.threshold
+
+
+def test_range_eer_needs_fake_and_genuine_time(make_clip):
+    assert range_eer([make_clip(frames=[0.5] * 50)]) is None
+    assert range_eer([make_clip(regions=[(0, 1)], frames=[0.5] * 50)]) is None

@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from torchmetrics.functional.classification import binary_eer
+
+from fakesound.metrics import auc, average_precision, eer, operating_points
+
+ALL = (auc, average_precision, eer, operating_points)
+
+
+def sample(seed, size=90, levels=None):
+    rng = np.random.default_rng(seed)
+    fake = rng.random(size) < 0.4
+    scores = rng.random(size) * 0.7 + 0.3 * fake
+    if levels:
+        scores = np.round(scores * levels) / levels
+    return scores, fake, rng.integers(0, 5, size).astype(float)
+
+
+items = st.lists(
+    st.tuples(st.integers(0, 6), st.booleans(), st.integers(0, 3)), min_size=1, max_size=30
+)
+
+
+@pytest.mark.parametrize("levels", [None, 7])
+@pytest.mark.parametrize("seed", range(5))
+def test_auc_and_ap_equal_scikit_learn(seed, levels):
+    scores, fake, weights = sample(seed, levels=levels)
+    assert auc(scores, fake) == pytest.approx(roc_auc_score(fake, scores), abs=1e-12)
+    assert average_precision(scores, fake) == pytest.approx(
+        average_precision_score(fake, scores), abs=1e-12
+    )
+    assert auc(scores, fake, weights) == pytest.approx(
+        roc_auc_score(fake, scores, sample_weight=weights), abs=1e-12
+    )
+    assert average_precision(scores, fake, weights) == pytest.approx(
+        average_precision_score(fake, scores, sample_weight=weights), abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("levels", [None, 7])
+@pytest.mark.parametrize("seed", range(5))
+def test_eer_equals_torchmetrics(seed, levels):
+    scores, fake, _ = sample(seed, levels=levels)
+    expected = binary_eer(torch.tensor(scores), torch.tensor(fake).long())
+    assert eer(scores, fake).rate == pytest.approx(float(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_eer_threshold_gives_the_rates_whose_mean_it_is(seed):
+    scores, fake, _ = sample(seed, levels=20)
+    found = eer(scores, fake)
+    called = scores > found.threshold
+    assert found.rate == pytest.approx(((~called)[fake].mean() + called[~fake].mean()) / 2)
+
+
+def test_eer_by_hand():
+    # called fake above 0.5: one fake of four missed, one genuine of four alarmed
+    scores = np.array([0.9, 0.8, 0.6, 0.3, 0.7, 0.5, 0.2, 0.1])
+    fake = np.array([True] * 4 + [False] * 4)
+    found = eer(scores, fake)
+    assert (found.rate, found.threshold) == (0.25, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("scores", "rate"), [([0.9, 0.1], 0.0), ([0.1, 0.9], 1.0), ([0.5, 0.5], 0.5)]
+)
+def test_eer_of_perfect_inverted_and_constant_scores(scores, rate):
+    assert eer(np.array(scores), np.array([True, False])).rate == rate
+
+
+def test_of_two_equally_near_cuts_the_higher_threshold_is_taken():
+    # a fake on top and below both genuines: |miss - alarm| is 1/2 at two cuts
+    scores, fake = np.array([0.9, 0.7, 0.6, 0.4]), np.array([True, False, False, True])
+    found = eer(scores, fake)
+    assert (found.rate, found.threshold) == (0.5, 0.6)
+
+
+def test_operating_points_equal_scikit_learn():
+    scores, fake, weights = sample(3, levels=10)
+    weights += 1  # scikit-learn drops levels that weigh nothing
+    points = operating_points(scores, fake, weights)
+    false, true, thresholds = roc_curve(
+        fake, scores, sample_weight=weights, drop_intermediate=False
+    )
+    np.testing.assert_allclose(points.false_alarm_rate, false, atol=1e-12)
+    np.testing.assert_allclose(1 - points.miss_rate, true, atol=1e-12)
+    # scikit-learn calls fake what reaches its threshold, we what exceeds ours: one level lower
+    np.testing.assert_array_equal(points.threshold[:-1], thresholds[1:])
+    for threshold, rate in zip(points.threshold, points.false_alarm_rate, strict=True):
+        called = (scores > threshold) & ~fake
+        assert weights[called].sum() / weights[~fake].sum() == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("figure", ALL)
+@pytest.mark.parametrize("fake", [[], [True, True], [False, False]])
+def test_undefined_without_both_kinds(figure, fake):
+    labels = np.array(fake, dtype=bool)
+    assert figure(np.linspace(0, 1, labels.size), labels) is None
+
+
+@pytest.mark.parametrize("figure", ALL)
+def test_undefined_when_one_kind_weighs_nothing(figure):
+    assert figure(np.array([0.2, 0.8]), np.array([False, True]), np.array([0.0, 1.0])) is None
+
+
+@settings(deadline=None)
+@given(items)
+def test_a_weight_counts_as_so_many_equal_items(rows):
+    scores, fake, weights = (np.array(column) for column in zip(*rows, strict=True))
+    scores, times = scores.astype(float), weights.astype(int)
+    repeated = np.repeat(scores, times), np.repeat(fake, times)
+    weights = weights.astype(float)
+    for figure in (auc, average_precision):
+        assert figure(scores, fake, weights) == pytest.approx(figure(*repeated), abs=1e-12)
+    once, twice = eer(scores, fake, weights), eer(*repeated)
+    assert (once and once.rate) == pytest.approx(twice and twice.rate, abs=1e-12)
+
+
+@settings(deadline=None)
+@given(items)
+def test_only_the_order_of_scores_matters(rows):
+    scores, fake = np.array([row[0] for row in rows], dtype=float), np.array([r[1] for r in rows])
+    for figure in (auc, average_precision, lambda *a: (found := eer(*a)) and found.rate):
+        assert figure(np.exp(scores / 3), fake) == figure(scores, fake)
+
+
+@settings(deadline=None)
+@given(items)
+def test_auc_of_turned_scores_is_the_complement(rows):
+    scores, fake = np.array([row[0] for row in rows], dtype=float), np.array([r[1] for r in rows])
+    area = auc(scores, fake)
+    if area is not None:
+        assert auc(-scores, fake) == pytest.approx(1 - area, abs=1e-12)
