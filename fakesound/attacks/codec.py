@@ -60,7 +60,9 @@ def _round_trip(audio: Audio, rate: int, container: str, subtype: str, **options
     peak = float(np.max(np.abs(audio), initial=0))
     scale = 0.9 / peak if peak > 0.9 else 1.0
     file = io.BytesIO()
-    soundfile.write(file, audio * np.float32(scale), rate, format=container, subtype=subtype, **options)
+    soundfile.write(
+        file, audio * np.float32(scale), rate, format=container, subtype=subtype, **options
+    )
     file.seek(0)
     decoded, _ = soundfile.read(file, dtype="float32")
     return _align(audio, decoded / np.float32(scale))

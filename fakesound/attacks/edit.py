@@ -36,7 +36,7 @@ def pitch_shift(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """
     semitones = rng.uniform(0.5, 4) * rng.choice([-1, 1])
     # a ratio of small integers keeps the resampling filter short
-    down = int(round(48 * 2 ** (semitones / 12)))
+    down = round(48 * 2 ** (semitones / 12))
     stretched = _phase_vocoder(audio, down / 48)
     return _fit(signal.resample_poly(stretched, 48, down).astype(np.float32), len(audio))
 
@@ -64,8 +64,12 @@ def _phase_vocoder(audio: Audio, factor: float) -> Audio:
     expected = 2 * np.pi * stft.hop * np.arange(spectrum.shape[1]) / stft.size
     advance = angle[index + 1] - angle[index] - expected
     advance -= 2 * np.pi * np.round(advance / (2 * np.pi))
-    phase = angle[:1] + np.cumsum(np.vstack((np.zeros(len(expected)), (expected + advance)[:-1])), 0)
-    return stft.inverse((magnitude * np.exp(1j * phase)).astype(np.complex64), round(len(audio) * factor))
+    phase = angle[:1] + np.cumsum(
+        np.vstack((np.zeros(len(expected)), (expected + advance)[:-1])), 0
+    )
+    return stft.inverse(
+        (magnitude * np.exp(1j * phase)).astype(np.complex64), round(len(audio) * factor)
+    )
 
 
 def _wsola(audio: Audio, factor: float, size: int, tolerance: int) -> Audio:

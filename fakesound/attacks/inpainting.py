@@ -189,7 +189,7 @@ def _resynthesise(
     rng: np.random.Generator,
     iterations: int,
 ) -> Audio:
-    """Return ``audio`` with gaps of the given magnitudes, phases by Griffin-Lim with known samples."""
+    """Return ``audio`` with gaps of given magnitudes, phases by Griffin-Lim with known samples."""
     inside: Bool[np.ndarray, " sample"] = np.zeros(len(audio), dtype=bool)
     for gap in gaps:
         inside[gap] = True

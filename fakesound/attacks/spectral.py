@@ -44,7 +44,7 @@ class Stft:
         return fft.rfft(framed * self.window, axis=-1)
 
     def inverse(self, spectrum: Complex64[np.ndarray, "frame bin"], length: int) -> Audio:
-        """Return the ``length`` samples whose spectrum is nearest to ``spectrum`` (least squares)."""
+        """Return the ``length`` samples with the spectrum nearest to ``spectrum``, in least squares."""
         framed = fft.irfft(spectrum, n=self.size, axis=-1).astype(np.float32, copy=False)
         audio = self._overlap_add(framed * self.window)
         weight = self._overlap_add(np.broadcast_to(self.window**2, framed.shape))

@@ -52,7 +52,7 @@ def quantised_phase(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
 
 
 def world(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` through WORLD: pitch (DIO, StoneMask), CheapTrick envelope, D4C aperiodicity.
+    """Return ``audio`` through WORLD: DIO and StoneMask pitch, CheapTrick envelope, D4C noise.
 
     Morise, Yokomori and Ozawa, "WORLD: a vocoder-based high-quality speech synthesis system",
     IEICE Transactions 2016.

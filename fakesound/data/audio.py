@@ -48,7 +48,9 @@ def audio_info(path: Path) -> AudioInfo:
     try:
         info = soundfile.info(path)
     except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: cannot be read as audio ({_reason(error)}); replace it") from None
+        raise InputError(
+            f"{path}: cannot be read as audio ({_reason(error)}); replace it"
+        ) from None
     return AudioInfo(info.frames, info.samplerate, info.channels)
 
 
@@ -79,7 +81,9 @@ def read_audio(
     expected = max(0, info.samples - first)
     if len(audio) < (expected if count < 0 else min(count, expected)):
         found = (first + len(audio)) / info.sample_rate
-        raise InputError(f"{path}: is truncated at {found:.2f} of {info.duration:.2f} s; replace it")
+        raise InputError(
+            f"{path}: is truncated at {found:.2f} of {info.duration:.2f} s; replace it"
+        )
     if not np.isfinite(audio).all():
         raise InputError(f"{path}: holds NaN or Inf samples; replace or remove it")
     mono = audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1)

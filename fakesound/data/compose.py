@@ -48,7 +48,9 @@ def cut_in(genuine: Pcm, fake: Pcm, cuts: Sequence[Cut]) -> Pcm:
     return mixed
 
 
-def level_gain(old: Shaped[np.ndarray, " sample"], new: Shaped[np.ndarray, " sample"]) -> np.float32:
+def level_gain(
+    old: Shaped[np.ndarray, " sample"], new: Shaped[np.ndarray, " sample"]
+) -> np.float32:
     """Return the factor that gives ``new`` the root mean square of ``old``, within 12 dB.
 
     Both in 16-bit units.

@@ -1,8 +1,9 @@
 """Datasets: crops with regions cut in on the fly for training, windows of whole clips to score."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 import numpy as np
@@ -26,16 +27,14 @@ class Batch(NamedTuple):
         clip_target: 1 where the crop holds a fake region.
         frame_target: 1 for fake frames.
         frame_mask: False for frames after the end of a clip.
-        index: of the clip in its dataset.
-        first_frame: where in the clip the window starts.
+        number: of the crop or window.
     """
 
     waveform: Float[Tensor, "batch sample"]
     clip_target: Float[Tensor, " batch"]
     frame_target: Float[Tensor, "batch frame"]
     frame_mask: Bool[Tensor, "batch frame"]
-    index: Int[Tensor, " batch"]
-    first_frame: Int[Tensor, " batch"]
+    number: Int[Tensor, " batch"]
 
 
 @dataclass(frozen=True)
@@ -44,25 +43,25 @@ class CropSettings:
 
     Attributes:
         seconds: length of a crop.
-        fake: share of crops with a fake region.
         whole: share of fake crops that are fake throughout.
         shortest: seconds of the shortest region; up to 90 % of the crop, log-uniform.
         most: regions in a crop at most.
+        weights: how often attacks are drawn, by name or glob; 1 for those not named.
     """
 
     seconds: float = 2.0
-    fake: float = 0.5
     whole: float = 0.15
     shortest: float = 0.06
     most: int = 2
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 class CropDataset(Dataset[Batch]):
     """Endless training crops; the item with a given number is the same whenever it is read.
 
-    A fake whose genuine twin is in the set is cut into it at random places (see
-    `fakesound.data.compose`); other fakes are cropped as they are. Attacks are equally likely,
-    whatever the number of their clips.
+    Crops come in pairs: a fake, and the same window of its genuine twin. A fake whose twin is in
+    the set is cut into it at random places (see `fakesound.data.compose`); other fakes are cropped
+    as they are and paired with a genuine crop at random.
     """
 
     def __init__(
@@ -85,51 +84,57 @@ class CropDataset(Dataset[Batch]):
             if clip.attack is not None:
                 groups[clip.attack].append(index)
         self.attacks = [groups[name] for name in sorted(groups)]
+        weights = np.array([_weight(name, settings.weights) for name in sorted(groups)])
+        self.chance = weights / weights.sum()
         by_id = {clip.clip_id: index for index, clip in enumerate(self.clips)}
         self.twin = [by_id.get(clip.twin_id or "") for clip in self.clips]
 
     def __getitem__(self, number: int) -> Batch:
-        """Return training crop ``number``, a batch of one without the leading axis."""
-        rng = np.random.default_rng([self.seed, number])
-        pcm, cuts, index = self._fake(rng) if rng.random() < self.settings.fake else self._real(rng)
-        held = len(pcm)
-        audio = np.pad(from_pcm(pcm), (0, self.samples - held))
-        regions = [Region(c.start / self.rate, c.stop / self.rate) for c in cuts]
-        target = self.grid.targets(regions, self.frames)
-        audio = augment(audio, held, self.rate, self.augmentation, rng)
-        return _item(audio, target, self.grid.count(held / self.rate), index, 0)
+        """Return training crop ``number``, a batch of one without the leading axis.
 
-    def _real(self, rng: np.random.Generator) -> tuple[Pcm, list[Cut], int]:
-        index = int(rng.choice(self.genuine))
+        Odd numbers are the genuine partners of the fakes before them, augmented alike.
+        """
+        rng = np.random.default_rng([self.seed, number // 2])
+        index = int(rng.choice(self.attacks[rng.choice(len(self.attacks), p=self.chance)]))
         start, length = self._window(rng, self.clips[index])
-        return self._read(index, start, length), [], index
+        spans = self._spans(self.clips[index], start, length)
+        twin, partner = self.twin[index], number % 2 == 1
+        cuts: Sequence[Cut] = spans if twin is None else self._choose(rng, spans, length)
+        if partner and twin is None:
+            index = int(rng.choice(self.genuine))
+            start, length = self._window(rng, self.clips[index])
+            pcm = self._read(index, start, length)
+        elif partner and twin is not None:
+            pcm = self._read(twin, start, length)
+        else:
+            pcm = self._read(index, start, length)
+            if twin is not None:
+                pcm = cut_in(self._read(twin, start, length), pcm, cuts)
+        regions = [] if partner else [Region(c.start / self.rate, c.stop / self.rate) for c in cuts]
+        target = self.grid.targets(regions, self.frames)
+        audio = np.pad(from_pcm(pcm), (0, self.samples - length))
+        audio = augment(audio, length, self.rate, self.augmentation, rng)
+        return _item(audio, target, self.grid.count(length / self.rate), number)
 
-    def _fake(self, rng: np.random.Generator) -> tuple[Pcm, list[Cut], int]:
-        group = self.attacks[int(rng.integers(len(self.attacks)))]
-        index = int(rng.choice(group))
-        clip, twin = self.clips[index], self.twin[index]
-        start, length = self._window(rng, clip)
-        end = start + length
-        spans = [
-            Cut(max(round(r.onset * self.rate), start) - start, min(round(r.offset * self.rate), end) - start)
-            for r in clip.regions
-            if r.onset * self.rate < end and r.offset * self.rate > start
-        ]
-        fake = self._read(index, start, length)
-        if twin is None or not spans:
-            return fake, spans, index
-        cuts = self._choose(rng, spans, length)
-        return cut_in(self._read(twin, start, length), fake, cuts), cuts, index
+    def _spans(self, clip: Clip, start: int, length: int) -> list[Cut]:
+        """Return the fake spans of a window, in samples from its start."""
+        spans = []
+        for region in clip.regions:
+            onset = max(round(region.onset * self.rate) - start, 0)
+            offset = min(round(region.offset * self.rate) - start, length)
+            if onset < offset:
+                spans.append(Cut(onset, offset))
+        return spans
 
-    def _choose(self, rng: np.random.Generator, spans: list[Cut], length: int) -> list[Cut]:
+    def _choose(self, rng: np.random.Generator, spans: Sequence[Cut], length: int) -> list[Cut]:
         """Return which parts of the available ``spans`` to use."""
         settings = self.settings
-        if len(spans) == 1 and spans[0].stop - spans[0].start == length:
+        if [(span.start, span.stop) for span in spans] == [(0, length)]:
             if rng.random() < settings.whole:
-                return spans
+                return list(spans)
             return draw_cuts(rng, length, self.rate, settings.shortest, most=settings.most)
         # gaps are used as they were filled: their edges belong to the attack
-        count = int(rng.integers(1, len(spans) + 1))
+        count = int(rng.integers(1, len(spans) + 1)) if spans else 0
         return [spans[i] for i in sorted(rng.permutation(len(spans))[:count])]
 
     def _window(self, rng: np.random.Generator, clip: Clip) -> tuple[int, int]:
@@ -144,9 +149,7 @@ class CropDataset(Dataset[Batch]):
 class WindowDataset(Dataset[Batch]):
     """Whole clips as windows of one length that overlap by half; the last one is zero-padded."""
 
-    def __init__(
-        self, clips: Sequence[Clip], grid: FrameGrid, rate: int, seconds: float
-    ) -> None:
+    def __init__(self, clips: Sequence[Clip], grid: FrameGrid, rate: int, seconds: float) -> None:
         self.clips = list(clips)
         self.grid, self.rate = grid, rate
         self.frames = grid.count(seconds)
@@ -172,7 +175,7 @@ class WindowDataset(Dataset[Batch]):
         padded = np.zeros(self.frames, dtype=bool)
         padded[: len(target)] = target
         audio = np.pad(audio, (0, self.frames * size - len(audio)))
-        return _item(audio, padded, len(target), index, first)
+        return _item(audio, padded, len(target), number)
 
 
 def window_starts(frames: int, window: int, step: int) -> list[int]:
@@ -215,16 +218,14 @@ def _item(
     audio: Float[np.ndarray, " sample"],
     target: Bool[np.ndarray, " frame"],
     held: int,
-    index: int,
-    first_frame: int,
+    number: int,
 ) -> Batch:
     return Batch(
         torch.from_numpy(audio),
         torch.tensor(float(target.any())),
         torch.from_numpy(target.astype(np.float32)),
         torch.arange(len(target)) < held,
-        torch.tensor(index),
-        torch.tensor(first_frame),
+        torch.tensor(number),
     )
 
 
@@ -234,3 +235,7 @@ def _read_clip(clip: Clip, rate: int, start: int, length: int) -> Pcm:
     audio = read_audio(clip.path, rate, start, length)
     audio = np.pad(audio, (0, length - len(audio)))
     return np.clip(np.round(audio * 32_768), -32_768, 32_767).astype(np.int16)
+
+
+def _weight(attack: str, weights: Mapping[str, float]) -> float:
+    return next((w for pattern, w in weights.items() if fnmatchcase(attack, pattern)), 1.0)

@@ -93,7 +93,9 @@ def read_manifest(path: Path, check_files: bool = True) -> list[Clip]:
                 "make it unique"
             )
         if check_files and not clip.path.is_file():
-            raise InputError(f"{where}, path: {clip.path} does not exist; restore it or drop the row")
+            raise InputError(
+                f"{where}, path: {clip.path} does not exist; restore it or drop the row"
+            )
         first[clip.clip_id] = number
     _check_twins(clips, path)
     return clips
@@ -142,9 +144,7 @@ def clip_row(clip: Clip, folder: Path) -> dict[str, Any]:
 
 def manifest_hash(clips: Sequence[Clip]) -> str:
     """Return a digest of what the clips are, whatever their order and folder."""
-    rows = sorted(
-        json.dumps(clip_row(clip, clip.path.parent), sort_keys=True) for clip in clips
-    )
+    rows = sorted(json.dumps(clip_row(clip, clip.path.parent), sort_keys=True) for clip in clips)
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
@@ -159,14 +159,16 @@ def _row(line: str, where: str) -> dict[str, Any]:
 
 
 def _clip(row: dict[str, Any], where: str, folder: Path) -> Clip:
-    def take(key: str, kind: type | tuple[type, ...], default: Any = ...) -> Any:
+    def take(key: str, kind: type | tuple[type, ...], default: Any = ...) -> Any:  # noqa: ANN401
         if key not in row and default is not ...:
             return default
         if key not in row:
             raise InputError(f"{where}, {key}: missing; every row needs it")
         value = row.pop(key)
         if isinstance(value, bool) or not isinstance(value, kind):
-            names = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
+            names = (
+                kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
+            )
             raise InputError(f"{where}, {key}: {value!r} is not of type {names}")
         return value
 
@@ -230,6 +232,6 @@ def _check_twins(clips: Sequence[Clip], path: Path) -> None:
         twin = by_id.get(clip.twin_id)
         if twin is None or twin.is_fake or twin.source_id != clip.source_id:
             raise InputError(
-                f"{path}, twin_id of {clip.clip_id}: {clip.twin_id!r} is no genuine clip of the same "
-                "source; add its row or drop the key"
+                f"{path}, twin_id of {clip.clip_id}: {clip.twin_id!r} is no genuine clip of the "
+                "same source; add its row or drop the key"
             )

@@ -96,7 +96,9 @@ def check_split(split: Split) -> None:
     for name, attacks in leaks.items():
         for clip in parts[name]:
             if clip.attack in attacks:
-                raise InputError(f"split: held-out attack {clip.attack} is in {name}; drop its clips")
+                raise InputError(
+                    f"split: held-out attack {clip.attack} is in {name}; drop its clips"
+                )
 
 
 def inner_attack(held_out: Sequence[str], attacks: Sequence[str]) -> str:

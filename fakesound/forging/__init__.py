@@ -1,7 +1,18 @@
 """The forge: genuine recordings in, laundered genuine clips and labelled fakes out."""
 
-from fakesound.forging.forge import forge
+from fakesound.forging.corpus import Corpus, resolve_corpus
+from fakesound.forging.forge import Forged, forge
 from fakesound.forging.plan import ForgeSettings, Job, plan_jobs
 from fakesound.forging.sources import embedded_clips, folder_clips
 
-__all__ = ["ForgeSettings", "Job", "embedded_clips", "folder_clips", "forge", "plan_jobs"]
+__all__ = [
+    "Corpus",
+    "ForgeSettings",
+    "Forged",
+    "Job",
+    "embedded_clips",
+    "folder_clips",
+    "forge",
+    "plan_jobs",
+    "resolve_corpus",
+]

@@ -12,7 +12,7 @@ from pathlib import Path
 from fakesound.data.manifest import Clip, clip_row, read_rows
 from fakesound.errors import InputError
 from fakesound.forging.plan import Job
-from fakesound.forging.work import Unusable, do_job
+from fakesound.forging.work import UnusableError, do_job
 
 JOURNAL = "journal.jsonl"
 
@@ -81,8 +81,8 @@ def forge(
 
 def _work(
     pool: ProcessPoolExecutor, jobs: Sequence[Job], folder: Path, rate: int
-) -> Iterator[tuple[Job, Clip | Unusable | InputError]]:
-    waiting: dict[Future[Clip | Unusable | InputError], Job] = {
+) -> Iterator[tuple[Job, Clip | UnusableError | InputError]]:
+    waiting: dict[Future[Clip | UnusableError | InputError], Job] = {
         pool.submit(_attempt, job, folder, rate): job for job in jobs
     }
     while waiting:
@@ -91,10 +91,10 @@ def _work(
             yield waiting.pop(future), future.result()
 
 
-def _attempt(job: Job, folder: Path, rate: int) -> Clip | Unusable | InputError:
+def _attempt(job: Job, folder: Path, rate: int) -> Clip | UnusableError | InputError:
     try:
         return do_job(job, folder, rate)
-    except (Unusable, InputError) as error:
+    except (UnusableError, InputError) as error:
         return error
 
 

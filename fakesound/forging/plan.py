@@ -19,8 +19,8 @@ class ForgeSettings:
 
     Attributes:
         sample_rate: of everything that is written.
-        train_attacks: fakes of each training clip, attacks in rotation. They are remade whole (or in
-            many gaps); training cuts regions from them on the fly.
+        train_attacks: fakes of each training clip, attacks in rotation. They are remade whole, or
+            in many gaps; training cuts regions from them on the fly.
         evaluation_attacks: fakes of each validation and test clip, attacks in rotation, with fixed
             regions.
         seed: of everything random.

@@ -24,7 +24,7 @@ def embedded_clips() -> list[Clip]:
 def folder_clips(
     root: Path, clip_seconds: float = 10.0, source: str = "file", on_bad_audio: str = "error"
 ) -> tuple[list[Clip], list[str]]:
-    """Return the recordings under ``root`` as genuine clips, and what was wrong with those left out.
+    """Return the recordings under ``root`` as genuine clips, and why others are left out.
 
     Recordings are cut into clips of at most ``clip_seconds``; a rest shorter than half a second is
     dropped. Sources are files, or folders with ``source="folder"`` (one folder a speaker or

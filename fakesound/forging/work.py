@@ -19,7 +19,7 @@ WHOLE_CLIP = 0.12
 MARGIN = 0.5
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """The job has no sensible result, such as a fake that equals its twin."""
 
 
@@ -32,23 +32,24 @@ def do_job(job: Job, folder: Path, rate: int) -> Clip:
     """Write the audio of ``job`` under ``folder`` and return its manifest row.
 
     Raises:
-        Unusable: if there is nothing to fake in the clip, or the fake equals its twin.
+        UnusableError: if there is nothing to fake in the clip, or the fake equals its twin.
         InputError: if the recording cannot be used.
     """
     rng = np.random.default_rng(job.seed)
+    cuts: list[Cut] = []
     if job.attack is None:
-        pcm, cuts = launder(job.genuine, rate, rng), []
+        pcm = launder(job.genuine, rate, rng)
     else:
         twin = _read(folder, job.twin_id)
         donor = from_pcm(_read(folder, job.donor_id)) if job.donor_id else None
         attack = ATTACKS[job.attack]
         if attack.needs_donor and donor is None:
-            raise Unusable("no other source in the split to take material from")
+            raise UnusableError("no other source in the split to take material from")
         make = _partial if job.fixed else _whole
         pcm, cuts = make(twin, attack, rate, rng, donor)
         changed = np.concatenate([pcm[c.start : c.stop] - twin[c.start : c.stop] for c in cuts])
         if np.mean(np.abs(changed) > 0) < 0.2:
-            raise Unusable("the fake equals its twin")
+            raise UnusableError("the fake equals its twin")
     path = audio_path(folder, job.clip_id)
     write_wav(path, pcm, rate)
     duration = round(len(pcm) / rate, 6)
@@ -117,9 +118,7 @@ def _partial(
     return cut_in(twin, fake, cuts), cuts
 
 
-def _fill(
-    twin: Pcm, attack: Attack, rate: int, rng: np.random.Generator, cuts: list[Cut]
-) -> Pcm:
+def _fill(twin: Pcm, attack: Attack, rate: int, rng: np.random.Generator, cuts: list[Cut]) -> Pcm:
     gaps = [slice(cut.start, cut.stop) for cut in cuts]
     return cut_in(twin, to_pcm(attack.render(from_pcm(twin), rate, rng, gaps=gaps)), cuts)
 
@@ -149,7 +148,7 @@ def _audible_cuts(
         cuts = [c for c, s in zip(drawn, spans, strict=True) if np.sqrt(np.mean(s**2)) > floor]
         if cuts:
             return cuts
-    raise Unusable("nothing audible to fake")
+    raise UnusableError("nothing audible to fake")
 
 
 def _read(folder: Path, clip_id: str) -> Pcm:

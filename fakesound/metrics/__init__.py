@@ -1,10 +1,10 @@
 """Figures of detection and localisation: definitions, intervals, thresholds, score files.
 
 Fake is the positive class; a clip or frame is called fake when its score is above the threshold.
-A figure that is undefined is None, never NaN and never a silent zero.
+A figure that is undefined is None, never NaN and never a silent zero. All of this is numpy; the one class
+that needs torch, `ScoreAccumulator`, is imported from its own module, ``accumulate``.
 """
 
-from fakesound.metrics.accumulate import Accumulated, ScoreAccumulator
 from fakesound.metrics.block import KEYS, Block, metrics_block
 from fakesound.metrics.bootstrap import (
     Intervals,
@@ -16,8 +16,8 @@ from fakesound.metrics.breakdown import (
     BlockWithIntervals,
     Breakdown,
     Subsets,
+    fold_blocks,
     subsets,
-    test_blocks,
 )
 from fakesound.metrics.calibration import Reliability, ece, reliability
 from fakesound.metrics.cost import act_dcf, cllr, min_dcf
@@ -37,7 +37,6 @@ from fakesound.metrics.trivial import Prior, trivial_blocks
 
 __all__ = [
     "KEYS",
-    "Accumulated",
     "Block",
     "BlockWithIntervals",
     "Breakdown",
@@ -48,7 +47,6 @@ __all__ = [
     "PairedDifference",
     "Prior",
     "Reliability",
-    "ScoreAccumulator",
     "Subsets",
     "Thresholds",
     "act_dcf",
@@ -60,6 +58,7 @@ __all__ = [
     "ece",
     "eer",
     "event_f1",
+    "fold_blocks",
     "has_frames",
     "logit",
     "metrics_block",
@@ -72,7 +71,6 @@ __all__ = [
     "segment_f1",
     "select_thresholds",
     "subsets",
-    "test_blocks",
     "trivial_blocks",
     "write_scores",
 ]

@@ -61,11 +61,7 @@ def subsets(scores: Sequence[ClipScore]) -> Subsets:
     )
 
 
-def test_blocks(
-    scores: Sequence[ClipScore],
-    draws: int = 1000,  # noqa: PT028  # blocks of the test set, not a test
-    seed: int = 0,  # noqa: PT028
-) -> Breakdown:
+def fold_blocks(scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0) -> Breakdown:
     """Return the metrics block of each of :func:`subsets`, with its intervals under ``ci``.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from fakesound.metrics.block import ClipColumns
 from fakesound.metrics.levels import Levels, levels, ratio
@@ -33,7 +33,7 @@ class Thresholds:
         ]
 
 
-def select_thresholds(scores: Sequence[ClipScore]) -> Thresholds:
+def select_thresholds(scores: Sequence[ClipScore], fake_share: float | None = None) -> Thresholds:
     """Return the thresholds that serve the validation clips best.
 
     The clip threshold has the highest balanced accuracy, the frame threshold the highest segment
@@ -42,6 +42,11 @@ def select_thresholds(scores: Sequence[ClipScore]) -> Thresholds:
 
     A threshold is 0.5 where the clips cannot teach one: without fakes or without genuines (for
     frames: fake or genuine segments), and for frames of a system that only scores clips.
+
+    Args:
+        scores: of the validation clips.
+        fake_share: share of fakes among the clips that the thresholds are meant for; genuine clips
+            are weighed to give it. F1 depends on it, balanced accuracy does not. None: as it is.
 
     Raises:
         InputError: if only some clips have frame scores.
@@ -52,8 +57,22 @@ def select_thresholds(scores: Sequence[ClipScore]) -> Thresholds:
         return Thresholds(_best(clip, _balanced_accuracy(clip)), UNDECIDED)
     found = segments(tape_of(scores), 20_000)
     # a segment's score is its highest frame, so this sweep is the sweep over frame thresholds
-    frame = levels(found.score.astype(np.float64), found.fake[None], ~found.fake[None])
+    weight = _clip_weights(clips.fake, fake_share)[found.clip]
+    frame = levels(
+        found.score.astype(np.float64), (weight * found.fake)[None], (weight * ~found.fake)[None]
+    )
     return Thresholds(_best(clip, _balanced_accuracy(clip)), _best(frame, _f1(frame)))
+
+
+def _clip_weights(
+    fake: Bool[np.ndarray, " clip"], fake_share: float | None
+) -> Float[np.ndarray, " clip"]:
+    """Return weights of the clips by which fakes make up ``fake_share``; ones for None."""
+    weight = np.ones(fake.size)
+    fakes, genuines = int(fake.sum()), int((~fake).sum())
+    if fake_share and fakes and genuines:
+        weight[~fake] = fakes * (1 - fake_share) / (fake_share * genuines)
+    return weight
 
 
 def _balanced_accuracy(at: Levels) -> Float[np.ndarray, " cut"]:

@@ -4,7 +4,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from fakesound.metrics import Accumulated, ScoreAccumulator
+from fakesound.metrics.accumulate import Accumulated, ScoreAccumulator
 
 FRAMES = 6
 

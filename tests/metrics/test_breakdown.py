@@ -34,13 +34,13 @@ def test_genuines_belong_to_every_part_and_fakes_to_theirs(scores):
 
 
 def test_a_fold_without_fakes_is_empty_and_not_a_success(scores):
-    blocks = metrics.test_blocks([clip for clip in scores if clip.fold != "unseen"], draws=0)
+    blocks = metrics.fold_blocks([clip for clip in scores if clip.fold != "unseen"], draws=0)
     assert blocks["unseen"] == {"clips": 0} | dict.fromkeys(KEYS[1:])
     assert list(blocks["attack"]) == ["a/1", "c/3"]
 
 
 def test_blocks_hold_figures_and_intervals(scores):
-    blocks = metrics.test_blocks(scores, draws=20, seed=3)
+    blocks = metrics.fold_blocks(scores, draws=20, seed=3)
     parts = subsets(scores)
     for block, part in [
         (blocks["all"], parts.all),
@@ -53,4 +53,4 @@ def test_blocks_hold_figures_and_intervals(scores):
 
 
 def test_no_draws_leave_the_intervals_out(scores):
-    assert "ci" not in metrics.test_blocks(scores, draws=0)["all"]
+    assert "ci" not in metrics.fold_blocks(scores, draws=0)["all"]

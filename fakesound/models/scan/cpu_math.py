@@ -4,19 +4,25 @@ numba without SVML turns ``math.exp`` into one scalar call a channel, which cost
 rest of the scan. Errors are relative to the exact value, in float32.
 """
 
-from typing import Any
-
 import numpy as np
 
 from fakesound.models.scan.jit import inline
-from fakesound.models.scan.lanes import absolute, maximum, minimum, nearest, repeat, scale_by_power
+from fakesound.models.scan.lanes import (
+    Lanes,
+    absolute,
+    maximum,
+    minimum,
+    nearest,
+    repeat,
+    scale_by_power,
+)
 
 f32 = np.float32
 
 LOG2_E = f32(1.4426950408889634)
 LN_2 = f32(0.6931471805599453)
 
-_LARGEST_EXPONENT = f32(126.0)
+_LARGEST_POWER = f32(126.0)
 
 # Minimax fits: 2**f on [-1/2, 1/2]; log1p(u) = s * p(s * s) with s = u / (2 + u), u on [0, 1].
 _EXP2 = tuple(
@@ -26,22 +32,22 @@ _LOG1P = tuple(f32(c) for c in (2.0, 0.66666317, 0.40024909, 0.27960601, 0.28178
 
 
 @inline
-def exp2(x: Any) -> Any:
+def exp2(x: Lanes) -> Lanes:
     """Return 2**x for ``x <= 126``; below 2**-126 it stays there. Error under 1.5e-7."""
-    x = maximum(x, repeat(-_LARGEST_EXPONENT))
-    whole = nearest(x)
-    f = x - whole
+    x = maximum(x, repeat(-_LARGEST_POWER))
+    power = nearest(x)
+    f = x - power
     p = repeat(_EXP2[5]) * f + repeat(_EXP2[4])
     p = p * f + repeat(_EXP2[3])
     p = p * f + repeat(_EXP2[2])
     p = p * f + repeat(_EXP2[1])
     p = p * f + repeat(_EXP2[0])
-    return scale_by_power(p, whole)
+    return scale_by_power(p, power)
 
 
 @inline
-def softplus(x: Any) -> Any:
-    """Return log(1 + exp(x)). Error under 4e-7, so no threshold is needed for large ``x``."""
+def softplus(x: Lanes) -> Lanes:
+    """Return log(1 + exp(x)). Error under 5e-7, so no threshold is needed for large ``x``."""
     u = exp2(absolute(x) * repeat(-LOG2_E))
     s = u / (repeat(f32(2.0)) + u)
     w = s * s
@@ -53,7 +59,7 @@ def softplus(x: Any) -> Any:
 
 
 @inline
-def sigmoid(x: Any) -> Any:
+def sigmoid(x: Lanes) -> Lanes:
     """Return 1 / (1 + exp(-x))."""
     one = repeat(f32(1.0))
-    return one / (one + exp2(minimum(x * repeat(-LOG2_E), repeat(_LARGEST_EXPONENT))))
+    return one / (one + exp2(minimum(x * repeat(-LOG2_E), repeat(_LARGEST_POWER))))

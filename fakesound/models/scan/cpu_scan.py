@@ -1,13 +1,12 @@
-"""The scan forward on a CPU: one kernel for both directions, the skip and the gate.
+"""The scan forward on a CPU: both directions, the skip and the gate in one kernel.
 
-A task is one clip and ``BLOCK`` channels. It walks the tokens in tiles of ``TILE`` steps; inside a
-tile, first everything that does not depend on the step before (softplus, dt * x), then the
-recurrence, then the gate: with the slow divisions out of it, the recurrence keeps the multipliers
-busy. Arrays are flat; ``*_strides`` are the strides of (direction, clip, token).
+A task is one clip and ``BLOCK`` channels. It walks the tokens in tiles of ``TILE`` steps, and in a
+tile first does what no step needs another for (softplus, dt x), then the recurrence, then the skip
+and the gate: with divisions out of its way the recurrence keeps the multipliers busy.
 
-Layouts (LANES last): ``rates`` (direction, channel / LANES, state, LANES) holds -exp(A_log) in base
-2; ``checkpoints`` (direction, clip, tile, channel / LANES, state, LANES) holds the hidden state at
-the start of each tile, in the order of the scan.
+A step counts in the order of the scan, a token in time. Arrays are flat. Layouts, with LANES last:
+``rates`` (direction, channel / LANES, state, LANES) is -exp(A_log) / ln 2; ``checkpoints``
+(direction, clip, tile, channel / LANES, state, LANES) is the hidden state before each tile.
 """
 
 import numpy as np
@@ -15,33 +14,95 @@ from numpy.typing import NDArray
 
 from fakesound.models.scan.cpu_math import exp2, sigmoid, softplus
 from fakesound.models.scan.jit import SOURCES, inline, kernel
-from fakesound.models.scan.lanes import LANES, broadcast, load, multiply_add, repeat, store
-
-Floats = NDArray[np.float32]
-Strides = tuple[int, int, int]
+from fakesound.models.scan.lanes import LANES, Lanes, broadcast, load, multiply_add, repeat, store
 
 TILE = 32
 BLOCK = 2 * LANES
+
+Floats = NDArray[np.float32]
+Rows = tuple[Floats, tuple[int, int, int]]
+"""The memory of a tensor and its strides of (direction, clip, token)."""
+Sizes = tuple[int, int, int, int, int]
+"""Directions, clips, tokens, channels, and states or taps."""
+Tile = tuple[int, int, int, int, int]
+"""Direction, clip, tokens of the clip, first step, number of steps."""
+
+
+@inline
+def token_at(direction: int, step: int, tokens: int) -> int:
+    """Return the token of a step: direction 1 starts at the end."""
+    return step if direction == 0 else tokens - 1 - step
+
+
+@inline
+def row(rows: Rows, direction: int, clip: int, token: int) -> int:
+    """Return where the channels, or states, of a token begin."""
+    strides = rows[1]
+    return direction * strides[0] + clip * strides[1] + token * strides[2]
+
+
+@inline
+def discretise(
+    tile: Tile, channel: int, bias: Lanes, x: Rows, dt: Rows, delta: Floats, drive: Floats
+) -> None:
+    """Write the step sizes of a tile, softplus(dt + bias), to ``delta``, and delta x to ``drive``.
+
+    Both are (step, LANES), as is everything that lives for one tile.
+    """
+    direction, clip, tokens, start, steps = tile
+    for i in range(steps):
+        token = token_at(direction, start + i, tokens)
+        size = softplus(load(dt[0], row(dt, direction, clip, token) + channel) + bias)
+        store(delta, i * LANES, size)
+        store(drive, i * LANES, size * load(x[0], row(x, direction, clip, token) + channel))
+
+
+@inline
+def _recur(
+    tile: Tile,
+    states: int,
+    delta: Floats,
+    drive: Floats,
+    rates: Floats,
+    rate: int,
+    B: Rows,
+    C: Rows,
+    hidden: Floats,
+    own: int,
+    y: Floats,
+) -> None:
+    """Take ``hidden[own:]`` through a tile and write C . hidden to ``y``."""
+    direction, clip, tokens, start, steps = tile
+    for i in range(steps):
+        token = token_at(direction, start + i, tokens)
+        B_row = row(B, direction, clip, token)
+        C_row = row(C, direction, clip, token)
+        size = load(delta, i * LANES)
+        value = load(drive, i * LANES)
+        total = repeat(np.float32(0.0))
+        for n in range(states):
+            at = n * LANES
+            decay = exp2(size * load(rates, rate + at))
+            push = value * broadcast(B[0], B_row + n)
+            h = multiply_add(decay, load(hidden, own + at), push)
+            store(hidden, own + at, h)
+            total = multiply_add(h, broadcast(C[0], C_row + n), total)
+        store(y, i * LANES, total)
 
 
 @kernel
 def scan_forward(
     first: int,
     after: int,
-    sizes: tuple[int, int, int, int, int],
-    x: Floats,
-    x_strides: Strides,
-    dt: Floats,
-    dt_strides: Strides,
+    sizes: Sizes,
+    x: Rows,
+    dt: Rows,
     rates: Floats,
-    B: Floats,
-    B_strides: Strides,
-    C: Floats,
-    C_strides: Strides,
+    B: Rows,
+    C: Rows,
     D: Floats,
     dt_bias: Floats,
-    z: Floats,
-    z_strides: Strides,
+    z: Rows,
     gated: bool,
     scale: float,
     out: Floats,
@@ -56,69 +117,37 @@ def scan_forward(
     hidden = np.empty(BLOCK * states, np.float32)
     delta = np.empty(TILE * LANES, np.float32)
     drive = np.empty(TILE * LANES, np.float32)
-    total = np.empty(TILE * LANES, np.float32)
+    y = np.empty(TILE * LANES, np.float32)
     for task in range(first, after):
         clip = task // blocks
         block = task % blocks * BLOCK
         for direction in range(directions):
-            turn = 1 - 2 * direction
-            start = direction * (tokens - 1)
             hidden[:] = 0
-            for tile in range(tiles):
-                steps = min(TILE, tokens - tile * TILE)
-                token = start + turn * tile * TILE
+            for start in range(0, tokens, TILE):
+                tile = (direction, clip, tokens, start, min(TILE, tokens - start))
                 for channel in range(block, min(block + BLOCK, channels), LANES):
                     own = (channel - block) * states
-                    rate = (direction * channels + channel) * states
+                    parameter = direction * channels + channel
                     if keep:
-                        row = (direction * clips + clip) * tiles + tile
-                        at = (row * channels + channel) * states
+                        at = (direction * clips + clip) * tiles + start // TILE
+                        at = (at * channels + channel) * states
                         for n in range(0, states * LANES, LANES):
                             store(checkpoints, at + n, load(hidden, own + n))
-
-                    parameter = direction * channels + channel
-                    bias = load(dt_bias, parameter)
+                    discretise(tile, channel, load(dt_bias, parameter), x, dt, delta, drive)
+                    _recur(
+                        tile, states, delta, drive, rates, parameter * states, B, C, hidden, own, y
+                    )
                     skip = load(D, parameter)
-                    x_at = position(x_strides, direction, clip, token) + channel
-                    dt_at = position(dt_strides, direction, clip, token) + channel
-                    for i in range(steps):
-                        value = load(x, x_at + i * turn * x_strides[2])
-                        step = softplus(load(dt, dt_at + i * turn * dt_strides[2]) + bias)
-                        store(delta, i * LANES, step)
-                        store(drive, i * LANES, step * value)
-                        store(total, i * LANES, skip * value)
-
-                    B_at = position(B_strides, direction, clip, token)
-                    C_at = position(C_strides, direction, clip, token)
-                    for i in range(steps):
-                        step = load(delta, i * LANES)
-                        value = load(drive, i * LANES)
-                        y = load(total, i * LANES)
-                        for n in range(states):
-                            at = n * LANES
-                            decay = exp2(step * load(rates, rate + at))
-                            push = value * broadcast(B, B_at + i * turn * B_strides[2] + n)
-                            h = multiply_add(decay, load(hidden, own + at), push)
-                            store(hidden, own + at, h)
-                            y = y + h * broadcast(C, C_at + i * turn * C_strides[2] + n)
-                        store(total, i * LANES, y)
-
-                    z_at = position(z_strides, 0, clip, token) + channel
-                    out_at = (clip * tokens + token) * channels + channel
-                    for i in range(steps):
-                        at = out_at + i * turn * channels
-                        y = load(total, i * LANES)
+                    for i in range(tile[4]):
+                        token = token_at(direction, start + i, tokens)
+                        value = load(x[0], row(x, direction, clip, token) + channel)
+                        total = multiply_add(skip, value, load(y, i * LANES))
+                        at = (clip * tokens + token) * channels + channel
                         if direction > 0:
-                            y = y + load(out, at)
+                            total = total + load(out, at)
                         if direction == directions - 1:
-                            y = y * repeat(scale)
+                            total = total * repeat(scale)
                             if gated:
-                                gate = load(z, z_at + i * turn * z_strides[2])
-                                y = y * gate * sigmoid(gate)
-                        store(out, at, y)
-
-
-@inline
-def position(strides: Strides, direction: int, clip: int, token: int) -> int:
-    """Return where a row begins in a flat array."""
-    return direction * strides[0] + clip * strides[1] + token * strides[2]
+                                gate = load(z[0], row(z, 0, clip, token) + channel)
+                                total = total * gate * sigmoid(gate)
+                        store(out, at, total)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import count
-from typing import Any
 
 import torch
 
@@ -17,7 +16,7 @@ import torch
 _PIECES_PER_THREAD = 4
 
 
-def run(kernel: Callable[..., None], tasks: int, *arguments: Any) -> None:
+def run(kernel: Callable[..., None], tasks: int, *arguments: object) -> None:
     """Call ``kernel(first, after, *arguments)`` on pieces that cover ``range(tasks)``.
 
     As many threads work at once as torch may use, the calling one among them. What a task computes

@@ -1,0 +1,189 @@
+"""The composition root: from the typed configuration to the objects of a run."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+
+from fakesound.callbacks import EpochLog
+from fakesound.config import BackboneConfig, FeaturesConfig, RunConfig
+from fakesound.data.dataset import CropDataset, collate
+from fakesound.datamodule import ClipDataModule
+from fakesound.errors import InputError
+from fakesound.features import Spectrogram
+from fakesound.forging import Corpus
+from fakesound.losses import LossWeighting
+from fakesound.models.detector import Detector
+from fakesound.models.scan import resolve_kernel
+from fakesound.models.stem import ConvStem, PatchStem
+from fakesound.models.vim import VisionMamba
+from fakesound.module import Learning, MultiTaskModule
+from fakesound.timeline import FrameGrid
+
+GRID = FrameGrid()
+# crops that statistics of the features and the share of fake frames are taken from
+SAMPLE = 256
+
+
+def build_datamodule(config: RunConfig, corpus: Corpus) -> ClipDataModule:
+    """Return the data module of a run."""
+    crops = config.steps * config.data.batch_size
+    return ClipDataModule(corpus, config.data, config.split, GRID, crops, config.seed)
+
+
+def build_features(config: FeaturesConfig, sample_rate: int) -> Spectrogram:
+    """Return the features, statistics not fitted yet.
+
+    Raises:
+        InputError: if a frame is not a whole number of windows.
+    """
+    hop, rest = divmod(sample_rate * config.hop_ms, 1000)
+    if rest or GRID.samples(sample_rate) % hop:
+        raise InputError(
+            f"features.hop_ms={config.hop_ms}: at {sample_rate} Hz a frame of {GRID.step} s is not "
+            "a whole number of hops; use 10"
+        )
+    return Spectrogram(config.kind, sample_rate, config.window, hop, config.bins)
+
+
+def build_backbone(
+    config: BackboneConfig, features: Spectrogram, seconds: float, kernel: str
+) -> VisionMamba:
+    """Return the backbone for inputs of ``seconds``.
+
+    Raises:
+        InputError: if the stem does not fit the features.
+    """
+    stem_config, windows = config.stem, features.windows(GRID)
+    bins = features.bins
+    stem: ConvStem | PatchStem
+    if stem_config.kind == "conv":
+        halvings = len(stem_config.channels)
+        if bins % 2**halvings:
+            raise InputError(
+                f"features.bins={bins}: a stem of {halvings} convolutions needs a multiple of "
+                f"{2**halvings}; change it or backbone.stem.channels"
+            )
+        stem = ConvStem(features.channels, config.dim, bins, windows, stem_config.channels)
+    else:
+        stride = stem_config.stride or stem_config.patch
+        if bins % stride[0] or stride[1] % windows:
+            raise InputError(
+                f"backbone.stem.stride={list(stride)}: must divide the {bins} bins, and be a "
+                f"multiple of the {windows} windows in a frame"
+            )
+        stem = PatchStem(features.channels, config.dim, stem_config.patch, stride)
+    steps = -(-GRID.count(seconds) * windows // stem.windows)
+    return VisionMamba(
+        stem,
+        bins=bins,
+        steps=steps,
+        dim=config.dim,
+        depth=config.depth,
+        order=config.order,
+        class_token=config.class_token,
+        position=config.position,
+        drop_path=config.drop_path,
+        state=config.state,
+        expand=config.expand,
+        variant=config.variant,
+        kernel=kernel,
+    )
+
+
+def build_detector(config: RunConfig) -> Detector:
+    """Return the detector, seeded by the configuration.
+
+    Raises:
+        InputError: if parts of the configuration do not fit together.
+    """
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    features = build_features(config.features, config.data.sample_rate)
+    backbone = build_backbone(config.backbone, features, config.data.crop.seconds, config.kernel)
+    heads = config.heads
+    return Detector(
+        features, backbone, features.windows(GRID), heads.clip, heads.frame, heads.dropout
+    )
+
+
+def build_module(config: RunConfig, crops: CropDataset) -> MultiTaskModule:
+    """Return the module; feature statistics and class balance come from training ``crops``.
+
+    Raises:
+        InputError: if parts of the configuration do not fit together.
+    """
+    detector = build_detector(config)
+    # numbers that no epoch reaches: the same crops for the same seed, none of them trained on
+    sample = collate([crops[2**40 + number] for number in range(SAMPLE)])
+    detector.features.fit([sample.waveform])  # type: ignore[operator]
+    fake = float(sample.frame_target.sum() / sample.frame_mask.sum())
+    loss, optim = config.loss, config.optim
+    tasks = {"clip": loss.clip * config.heads.clip, "frame": loss.frame * config.heads.frame}
+    learning = Learning(
+        frame_loss=loss.frame_loss,
+        focal_gamma=loss.focal_gamma,
+        frame_prior=fake,
+        # the square root of the balance: full balance makes every doubt an alarm
+        positive_weight=((1 - fake) / max(fake, 1e-3)) ** 0.5,
+        twin=loss.twin,
+        lr=optim.lr,
+        weight_decay=optim.weight_decay,
+        warmup=optim.warmup,
+        final=optim.final,
+        steps=config.epochs * config.steps,
+        seed=config.seed,
+    )
+    weighting = LossWeighting(loss.weighting, tasks, loss.temperature)
+    return MultiTaskModule(detector, weighting, learning, asdict(config))
+
+
+def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lightning.Trainer:
+    """Return the trainer, which keeps checkpoints and an epoch log in ``folder``.
+
+    Raises:
+        InputError: if lightning does not take an argument under ``trainer``.
+    """
+    checkpoint = ModelCheckpoint(
+        folder / "checkpoints",
+        filename="best",
+        monitor="validation/selection",
+        mode="max",
+        save_last=True,
+        enable_version_counter=False,
+    )
+    callbacks: list[Callback] = [checkpoint, EpochLog(folder / "epochs.jsonl")]
+    if config.optim.ema is not None:
+        callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
+    arguments: dict[str, Any] = {"enable_model_summary": False, "deterministic": "warn"}
+    arguments |= config.trainer
+    try:
+        return lightning.Trainer(
+            max_epochs=config.epochs,
+            logger=logger or False,
+            callbacks=callbacks,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            use_distributed_sampler=False,
+            default_root_dir=folder,
+            **arguments,
+        )
+    except TypeError as error:
+        raise InputError(f"trainer: {error}; see lightning.Trainer for its arguments") from None
+    except (ValueError, lightning.fabric.utilities.exceptions.MisconfigurationException) as error:
+        raise InputError(f"trainer: {str(error).splitlines()[0]}") from None
+
+
+def used_kernel(config: RunConfig, module: torch.nn.Module) -> str:
+    """Return which selective scan ``config.kernel`` stands for on the device of ``module``."""
+    device = next(module.parameters()).device
+    return resolve_kernel(config.kernel, device)
+
+
+def threads() -> int:
+    """Return how many threads torch computes with."""
+    return torch.get_num_threads() or os.cpu_count() or 1

@@ -1,0 +1,30 @@
+"""What all entry points share: one line for the user's mistakes, and the exit codes."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from fakesound.errors import InputError
+
+WRONG_INPUT = 2
+
+
+def guarded(entry: Callable[[], object]) -> NoReturn:
+    """Run ``entry`` and exit: 0 done, 2 wrong input or configuration, 1 anything else.
+
+    Wrong input is said in one line; ``--debug`` or ``HYDRA_FULL_ERROR=1`` shows where it arose.
+    """
+    debug = "--debug" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    try:
+        entry()
+    except InputError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(WRONG_INPUT)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)

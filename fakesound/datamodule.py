@@ -1,0 +1,137 @@
+"""The Lightning data module: forges or takes clips, splits them, serves crops and windows."""
+
+from collections.abc import Sequence
+
+import lightning
+from torch.utils.data import DataLoader
+
+from fakesound.config import DataConfig, SplitConfig
+from fakesound.data.augment import Augmentation
+from fakesound.data.dataset import (
+    Batch,
+    CropDataset,
+    CropSettings,
+    EpochSampler,
+    WindowDataset,
+    collate,
+)
+from fakesound.data.manifest import Clip
+from fakesound.data.splits import Split, split_clips
+from fakesound.forging import Corpus, forge
+from fakesound.progress import progress_bar
+from fakesound.timeline import FrameGrid
+
+SCORING_BATCH = 64
+
+
+class ClipDataModule(lightning.LightningDataModule):
+    """Batches of training crops, and of the windows of validation and test clips.
+
+    Args:
+        corpus: clips, or what to forge.
+        data: where from and how drawn.
+        split: what is held out.
+        grid: frames.
+        crops: training crops in an epoch.
+        seed: of the crops.
+
+    Attributes:
+        split: the clips of each part, after `setup`.
+        left_out: what is wrong with audio that is not used, after `setup`.
+    """
+
+    split: Split
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        data: DataConfig,
+        split: SplitConfig,
+        grid: FrameGrid,
+        crops: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.corpus, self.data, self.split_config = corpus, data, split
+        self.grid, self.crops, self.seed = grid, crops, seed
+        self.left_out: list[str] = list(corpus.left_out)
+
+    def prepare_data(self) -> None:
+        """Forge what is not there yet; on one process of each machine."""
+        self._forge()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Split the clips and make the datasets.
+
+        Raises:
+            InputError: if the split is incomplete or leaks.
+        """
+        if hasattr(self, "split"):
+            return
+        clips = self.corpus.clips or self._forge()
+        self.split = split_clips(
+            clips,
+            self.corpus.held_out,
+            self.corpus.inner_held_out,
+            self.split_config.seen_per_genuine,
+        )
+        crop, augment = self.data.crop, self.data.augment
+        self.train_crops = CropDataset(
+            self.split.train,
+            self.grid,
+            self.data.sample_rate,
+            CropSettings(crop.seconds, crop.whole, crop.shortest, crop.most, dict(crop.weights)),
+            Augmentation(**vars(augment)),
+            self.seed,
+        )
+        self.validation_windows = self._windows(self.split.validation)
+        self.test_windows = self._windows(self.split.test)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the loader of an epoch's crops; their numbers go on from epoch to epoch."""
+        trainer = self.trainer
+        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return DataLoader(
+            self.train_crops,
+            batch_size=self.data.batch_size,
+            sampler=EpochSampler(self.crops, rank, world),
+            collate_fn=collate,
+            num_workers=self.data.workers,
+            persistent_workers=self.data.workers > 0,
+            pin_memory=trainer is not None
+            and trainer.accelerator.__class__.__name__ == "CUDAAccelerator",
+        )
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Return the loader of validation windows."""
+        return self._loader(self.validation_windows)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Return the loader of test windows."""
+        return self._loader(self.test_windows)
+
+    def _windows(self, clips: Sequence[Clip]) -> WindowDataset:
+        return WindowDataset(clips, self.grid, self.data.sample_rate, self.data.crop.seconds)
+
+    def _loader(self, windows: WindowDataset) -> DataLoader[Batch]:
+        return DataLoader(
+            windows,
+            batch_size=SCORING_BATCH,
+            collate_fn=collate,
+            num_workers=self.data.workers,
+        )
+
+    def _forge(self) -> list[Clip]:
+        if not self.corpus.jobs:
+            return []
+        with progress_bar("forging") as progress:
+            forged = forge(
+                self.corpus.jobs,
+                self.corpus.folder,
+                self.data.sample_rate,
+                self.data.forge_workers,
+                self.data.on_bad_audio,
+                progress,
+            )
+        self.left_out = [*self.corpus.left_out, *forged.left_out.values()]
+        return forged.clips

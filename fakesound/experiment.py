@@ -1,0 +1,192 @@
+"""One run from start to end: prepare, train, choose thresholds, test, write."""
+
+import json
+import logging
+import time
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+import yaml
+from lightning.pytorch.loggers import WandbLogger
+
+from fakesound import provenance, tracking
+from fakesound.build import build_datamodule, build_module, build_trainer, used_kernel
+from fakesound.composition import identity
+from fakesound.config import RunConfig
+from fakesound.data.manifest import Clip, manifest_hash, write_manifest
+from fakesound.datamodule import ClipDataModule
+from fakesound.forging import Corpus
+from fakesound.forging.audit import shortcut_audit
+from fakesound.metrics import (
+    ClipScore,
+    Prior,
+    fold_blocks,
+    metrics_block,
+    select_thresholds,
+    subsets,
+    trivial_blocks,
+    write_scores,
+)
+from fakesound.module import FAKE_SHARE, MultiTaskModule
+from fakesound.reporting import choose_clips, read_run, write_report, write_timelines
+
+
+def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str, Any]:
+    """Return what ``metrics.json`` holds of the run in ``folder``, made or completed.
+
+    With ``resume="auto"`` training goes on from the folder's last checkpoint.
+
+    Raises:
+        InputError: if the configuration or the data is wrong.
+    """
+    seconds: dict[str, float] = {}
+    plain = asdict(config)
+    write_text(folder / "config.yaml", yaml.safe_dump(plain, sort_keys=False))
+    write_text(folder / "identity", identity(config) + "\n")
+    quieten()
+
+    datamodule = build_datamodule(config, corpus)
+    with timed(seconds, "prepare"):
+        datamodule.prepare_data()
+        datamodule.setup()
+    with timed(seconds, "train"):
+        module = build_module(config, datamodule.train_crops)
+        logger = tracking.make_logger(config, plain, folder)
+        trainer = build_trainer(config, folder, logger)
+        last = folder / "checkpoints" / "last.ckpt"
+        resumed = config.resume == "auto" and last.is_file()
+        trainer.fit(module, datamodule=datamodule, ckpt_path=str(last) if resumed else None)
+    with timed(seconds, "evaluate"):
+        best = str(folder / "checkpoints" / "best.ckpt")
+        validation, test = score(trainer, module, datamodule, best)
+        results = figures(config, validation, test, Prior(0.5, module.learning.frame_prior))
+        unseen = {clip.clip_id for clip in subsets(test).unseen}
+        results["audit"] = audit(datamodule.split.test, unseen)
+    results["provenance"] = origin(config, datamodule, module) | {
+        "resumed": resumed,
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+    }
+    if trainer.is_global_zero:
+        split = datamodule.split
+        write_manifest(folder / "manifest.jsonl", [*split.train, *split.validation, *split.test])
+        write_scores(folder / "validation_scores.jsonl", validation)
+        write_scores(folder / "scores.jsonl", test)
+        publish(config, folder, results, logger)
+    return results
+
+
+def score(
+    trainer: lightning.Trainer, module: MultiTaskModule, datamodule: ClipDataModule, best: str
+) -> tuple[list[ClipScore], list[ClipScore]]:
+    """Return the validation and test scores of checkpoint ``best``, thresholds from validation."""
+    trainer.validate(module, datamodule=datamodule, ckpt_path=best, verbose=False)
+    validation = module.scores
+    trainer.test(module, datamodule=datamodule, ckpt_path=best, verbose=False)
+    return validation, select_thresholds(validation, FAKE_SHARE).applied(module.scores)
+
+
+def figures(
+    config: RunConfig, validation: Sequence[ClipScore], test: Sequence[ClipScore], prior: Prior
+) -> dict[str, Any]:
+    """Return the figures of a run: of the model, and of trivial answers to the same clips."""
+    parts = subsets(test)
+    folds = {"seen": parts.seen, "unseen": parts.unseen}
+    block = metrics_block(validation)
+    ranks = [block[key] for key in ("clip/auc", "frame/auc")]
+    known = [float(rank) for rank in ranks if rank is not None]
+    return {
+        "validation": block,
+        "test": fold_blocks(test, config.report.draws, config.seed),
+        "baseline": trivial_blocks(test, prior),
+        "baseline_by_fold": {
+            fold: trivial_blocks(part, prior) for fold, part in folds.items() if part
+        },
+        "thresholds": {"clip": test[0].clip_threshold, "frame": test[0].frame_threshold},
+        "objective": sum(known) / len(known) if known else None,
+    }
+
+
+def audit(clips: Sequence[Clip], unseen: Collection[str]) -> dict[str, Any]:
+    """Return the shortcut audit of the test ``clips``, and of those of the ``unseen`` fold."""
+    found = {"auc": shortcut_audit(clips), "auc_unseen": None}
+    if unseen:
+        found["auc_unseen"] = shortcut_audit([clip for clip in clips if clip.clip_id in unseen])
+    areas: dict[str, Any] = {name: None if a is None else a.auc for name, a in found.items()}
+    last = found["auc_unseen"] or found["auc"]
+    return areas | {"features": last.properties if last else {}}
+
+
+def origin(
+    config: RunConfig, datamodule: ClipDataModule, module: MultiTaskModule
+) -> dict[str, Any]:
+    """Return what a result depends on: code, versions, machine, data."""
+    split = datamodule.split
+    return {
+        "git": provenance.git_state(),
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "threads": torch.get_num_threads(),
+        "device": str(module.device),
+        "kernel": used_kernel(config, module),
+        "parameters": sum(p.numel() for p in module.detector.parameters()),
+        "config_hash": identity(config),
+        "manifest_hash": manifest_hash([*split.train, *split.validation, *split.test]),
+        "held_out": list(split.held_out),
+        "inner_held_out": list(split.inner_held_out),
+        "left_out": datamodule.left_out,
+    }
+
+
+def publish(
+    config: RunConfig, folder: Path, results: dict[str, Any], logger: WandbLogger | None
+) -> None:
+    """Write the report and ``metrics.json``, and log the results.
+
+    ``metrics.json`` comes last: a folder that holds it is finished.
+    """
+    pending = folder / "metrics.json.part"
+    write_text(pending, json.dumps(results, indent=1, allow_nan=False) + "\n")
+    run = read_run(folder, metrics=pending)
+    write_report(run, folder / "report.html", config.report.examples)
+    if logger is not None:
+        shown = choose_clips(run, config.logger.table_clips)
+        pictures = write_timelines(run, folder / "timelines", [s.clip_id for s in shown])
+        tracking.log_results(logger, results, run.clips, shown, pictures)
+    pending.replace(folder / "metrics.json")
+
+
+@contextmanager
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add the time spent inside to ``seconds``."""
+    start = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - start
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` at once: the file is whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def quieten() -> None:
+    """Keep remarks of lightning that users can do nothing about off the terminal."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*LeafSpec.*",
+        ".*calling `WeightAveraging`.*",
+        ".*WeightAveraging callback, but loading a checkpoint outside.*",
+        ".*anonymous.*",
+    ):
+        warnings.filterwarnings("ignore", message)

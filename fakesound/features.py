@@ -1,0 +1,129 @@
+"""Spectrograms: computed in the model, on its device, normalised with statistics it keeps.
+
+This is the only module that imports torchaudio.
+"""
+
+import importlib
+import sys
+import types
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fakesound.timeline import FrameGrid
+
+
+def _import_torchaudio() -> types.ModuleType:
+    """Return torchaudio, without its compiled extension where that does not load.
+
+    The Linux wheel on the package index links CUDA and fails beside a CPU build of torch, or one
+    for another CUDA. Its transforms are plain Python and need none of it.
+    """
+    try:
+        return importlib.import_module("torchaudio")
+    except (OSError, ImportError):
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchaudio"]:
+            del sys.modules[name]
+        extension = types.ModuleType("torchaudio._extension")
+        extension.__dict__.update(
+            _IS_TORCHAUDIO_EXT_AVAILABLE=False,
+            _IS_RIR_AVAILABLE=False,
+            _IS_ALIGN_AVAILABLE=False,
+            lazy_import_sox_ext=None,
+            fail_if_no_align=lambda function: function,
+        )
+        sys.modules["torchaudio._extension"] = extension
+        return importlib.import_module("torchaudio")
+
+
+torchaudio = _import_torchaudio()
+
+# added to power before the logarithm: the rounding noise of 16 bits is some 20 dB below
+POWER_FLOOR = 1e-5
+
+
+class Spectrogram(nn.Module):
+    """Log spectrogram of a waveform, two channels: as it is, and less its mean over the window.
+
+    The first channel is normalised by statistics of the training set, bin by bin. In the second
+    each bin's mean over the clip or crop is taken away: what is unlike its surroundings stands
+    out whatever the recording's own colour.
+
+    Args:
+        kind: "logstft" (linear frequency), "logmel" or "lfcc" (Sahidullah, Kinnunen and Hanilci
+            2015: cosine transform of log energies in linear filters).
+        sample_rate: samples a second.
+        window: samples in an analysis window (Hann).
+        hop: samples between windows.
+        bins: frequency bins below Nyquist, mel bands, or cepstra.
+    """
+
+    channels = 2
+    mean: Tensor
+    deviation: Tensor
+    filters: Tensor | None
+    cosine: Tensor | None
+
+    def __init__(self, kind: str, sample_rate: int, window: int, hop: int, bins: int) -> None:
+        super().__init__()
+        self.kind, self.sample_rate, self.window, self.hop, self.bins = (
+            kind,
+            sample_rate,
+            window,
+            hop,
+            bins,
+        )
+        self.spectrum = torchaudio.transforms.Spectrogram(
+            n_fft=window, hop_length=hop, power=2.0, center=False
+        )
+        bank = torchaudio.functional
+        filters, cosine = None, None
+        if kind == "logmel":
+            filters = bank.melscale_fbanks(
+                window // 2 + 1, 0.0, sample_rate / 2, bins, sample_rate, mel_scale="htk"
+            )
+        if kind == "lfcc":
+            count = max(bins, 128)
+            filters = bank.linear_fbanks(window // 2 + 1, 0.0, sample_rate / 2, count, sample_rate)
+            cosine = bank.create_dct(bins, count, "ortho")
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("cosine", cosine, persistent=False)
+        self.register_buffer("mean", torch.zeros(bins))
+        self.register_buffer("deviation", torch.ones(()))
+
+    @torch.no_grad()
+    def forward(
+        self, waveform: Float[Tensor, "batch sample"]
+    ) -> Float[Tensor, "batch 2 bin window"]:
+        """Return the spectrogram with ``sample / hop`` windows, each centred in its hop."""
+        level = self.level(waveform)
+        own = (level - self.mean[:, None]) / self.deviation
+        relative = 2 * (level - level.mean(-1, keepdim=True)) / self.deviation
+        return torch.stack((own, relative), dim=1)
+
+    def level(self, waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch bin window"]:
+        """Return log power (or cepstra) before any normalisation, in single precision."""
+        left = (self.window - self.hop) // 2
+        with torch.autocast(waveform.device.type, enabled=False):
+            padded = functional.pad(waveform.float(), (left, self.window - self.hop - left))
+            power = self.spectrum(padded)
+            if self.filters is not None:
+                power = torch.einsum("bft,fm->bmt", power, self.filters)
+            level = torch.log(power + POWER_FLOOR)
+            if self.cosine is not None:
+                level = torch.einsum("bmt,mc->bct", level, self.cosine)
+            return level[:, : self.bins]
+
+    @torch.no_grad()
+    def fit(self, waveforms: Iterable[Float[Tensor, "batch sample"]]) -> None:
+        """Set the statistics from ``waveforms`` of the training set."""
+        levels = torch.cat([self.level(waveform) for waveform in waveforms])
+        self.mean.copy_(levels.mean((0, 2)))
+        self.deviation.copy_((levels - self.mean[:, None]).std().clamp_min(1e-3))
+
+    def windows(self, grid: FrameGrid) -> int:
+        """Return the number of windows in a frame of ``grid``."""
+        return grid.samples(self.sample_rate) // self.hop

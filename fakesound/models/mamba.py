@@ -1,0 +1,153 @@
+"""The bidirectional Mamba mixer of Vision Mamba (Vim).
+
+Parameters have the names and shapes of the published checkpoints of Vim and AuM, so that weights
+interchange. Nothing is flipped: the backward branch is an anti-causal convolution and a scan from
+the last token, and the gate, which both branches share, is applied once to their sum.
+
+Gu & Dao 2023, "Mamba"; Zhu et al. 2024, "Vision Mamba"; Erol et al. 2024, "Audio Mamba" (v1).
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fakesound.errors import InputError
+from fakesound.models.scan import bidirectional_conv, bidirectional_scan
+
+VARIANTS = ("none", "v1", "v2")
+INITS = ("symmetric", "vim")
+
+_DT_RANGE = (1e-3, 1e-1)
+_DT_FLOOR = 1e-4
+
+
+class BidirectionalMamba(nn.Module):
+    """Mix tokens over time by selective scans in one or both directions.
+
+    Args:
+        dim: width of the tokens.
+        state: states per channel.
+        conv_width: taps of the depthwise convolution.
+        expand: width inside the mixer, in multiples of ``dim``.
+        dt_rank: rank of the projection of the step sizes; ceil(dim / 16) if None.
+        variant: "v2": each direction has its own convolution, projections and scan (Vim). "v1": the
+            directions differ in A alone and share the causal convolution (AuM's "Fo-Bi"). "none":
+            forward only (Mamba).
+        divide_out: halve the sum of the directions; "v2" only, as in Vim.
+        init: "symmetric": step sizes start between 0.001 and 0.1 in both directions. "vim": as Vim
+            does, forward alone; the backward ones start near 0.69, a memory of a token or two.
+        kernel: of the scan and the convolution; see ``fakesound.models.scan``.
+
+    Raises:
+        InputError: if ``variant`` or ``init`` is none of these.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        state: int = 16,
+        conv_width: int = 4,
+        expand: int = 2,
+        dt_rank: int | None = None,
+        variant: str = "v2",
+        divide_out: bool = True,
+        init: str = "symmetric",
+        kernel: str = "auto",
+    ) -> None:
+        super().__init__()
+        if variant not in VARIANTS:
+            raise InputError(f"variant={variant}: choose one of {', '.join(VARIANTS)}")
+        if init not in INITS:
+            raise InputError(f"init={init}: choose one of {', '.join(INITS)}")
+        channels = expand * dim
+        rank = math.ceil(dim / 16) if dt_rank is None else dt_rank
+        self.variant = variant
+        self.kernel = kernel
+        self.scale = 0.5 if divide_out and variant == "v2" else 1.0
+        self.splits = [rank, state, state]
+
+        self.in_proj = nn.Linear(dim, 2 * channels, bias=False)
+        self.conv1d = _depthwise(channels, conv_width)
+        self.x_proj = nn.Linear(channels, sum(self.splits), bias=False)
+        self.dt_proj = nn.Linear(rank, channels)
+        self.A_log = _decay_rates(channels, state)
+        self.D = nn.Parameter(torch.ones(channels))
+        if variant != "none":
+            self.A_b_log = _decay_rates(channels, state)
+        if variant == "v2":
+            self.D_b = nn.Parameter(torch.ones(channels))
+            self.conv1d_b = _depthwise(channels, conv_width)
+            self.x_proj_b = nn.Linear(channels, sum(self.splits), bias=False)
+            self.dt_proj_b = nn.Linear(rank, channels)
+        self.out_proj = nn.Linear(channels, dim, bias=False)
+
+        _init_step_sizes(self.dt_proj)
+        if variant == "v2":
+            _init_step_sizes(self.dt_proj_b)
+            if init == "vim":
+                nn.init.zeros_(self.dt_proj_b.bias)
+        for name, parameter in self.named_parameters():
+            if name in ("A_log", "A_b_log", "D", "D_b", "dt_proj.bias", "dt_proj_b.bias"):
+                parameter._no_weight_decay = True  # type: ignore[attr-defined]
+
+    def forward(self, tokens: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
+        """Return the mixed tokens."""
+        convs, x_projs, dt_projs, skips = [self.conv1d], [self.x_proj], [self.dt_proj], [self.D]
+        if self.variant == "v2":
+            convs.append(self.conv1d_b)
+            x_projs.append(self.x_proj_b)
+            dt_projs.append(self.dt_proj_b)
+            skips.append(self.D_b)
+        rates = [self.A_log] if self.variant == "none" else [self.A_log, self.A_b_log]
+
+        x, z = self.in_proj(tokens).chunk(2, dim=-1)
+        conv_weight = torch.stack([conv.weight[:, 0] for conv in convs])
+        conv_bias = torch.stack(tuple(conv.get_parameter("bias") for conv in convs))
+        x = bidirectional_conv(x, conv_weight, conv_bias, kernel=self.kernel)
+        x_weight = torch.stack([proj.weight for proj in x_projs])
+        dt_weight = torch.stack([proj.weight for proj in dt_projs])
+        projected = torch.bmm(x.flatten(1, 2), x_weight.mT).view(*x.shape[:3], -1)
+        low_rank, B, C = torch.split(projected, self.splits, dim=-1)
+        dt = torch.bmm(low_rank.flatten(1, 2), dt_weight.mT).view(x.shape)
+
+        def both(tensor: Tensor) -> Tensor:
+            """Share what v1 has once between the directions, without a copy."""
+            return tensor.expand(len(rates), *tensor.shape[1:])
+
+        y = bidirectional_scan(
+            both(x),
+            both(dt),
+            torch.stack(tuple(rates)),
+            both(B),
+            both(C),
+            both(torch.stack(tuple(skips))),
+            both(torch.stack([proj.bias for proj in dt_projs])),
+            z,
+            scale=self.scale,
+            kernel=self.kernel,
+        )
+        mixed: Tensor = self.out_proj(y)
+        return mixed
+
+
+def _depthwise(channels: int, width: int) -> nn.Conv1d:
+    return nn.Conv1d(channels, channels, width, groups=channels)
+
+
+def _decay_rates(channels: int, state: int) -> nn.Parameter:
+    """Return log(-A) for A = -1, -2, ..., -state in every channel (S4D-Real)."""
+    return nn.Parameter(torch.arange(1.0, state + 1).log().repeat(channels, 1))
+
+
+def _init_step_sizes(projection: nn.Linear) -> None:
+    """Let softplus(bias) be log-uniform over ``_DT_RANGE`` (Gu & Dao 2023, section 3.6)."""
+    bound = projection.in_features**-0.5
+    nn.init.uniform_(projection.weight, -bound, bound)
+    low, high = (math.log(end) for end in _DT_RANGE)
+    steps = torch.empty_like(projection.bias).uniform_(low, high).exp().clamp(min=_DT_FLOOR)
+    with torch.no_grad():
+        # The inverse of softplus.
+        projection.bias.copy_(steps + torch.log(-torch.expm1(-steps)))

@@ -1,0 +1,219 @@
+"""The Lightning module: one detector, several tasks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from jaxtyping import Float
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.optim import AdamW
+
+from fakesound.data.dataset import Batch, WindowDataset
+from fakesound.data.splits import Split
+from fakesound.losses import LossWeighting, clip_loss, frame_loss, twin_loss
+from fakesound.metrics import ClipScore, metrics_block, select_thresholds
+from fakesound.metrics.accumulate import ScoreAccumulator
+from fakesound.models.detector import Detector, DetectorOutput
+from fakesound.optim import parameter_groups, warmup_cosine
+from fakesound.scoring import clip_scores, pool_frames, stitch
+
+# the test protocol's share of fakes among clips, for which thresholds are chosen
+FAKE_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How the module learns.
+
+    Attributes:
+        frame_loss, focal_gamma: see `fakesound.losses.frame_loss`.
+        frame_prior: share of fake frames in training.
+        positive_weight: of fake frames in the frame loss.
+        twin: weight of `fakesound.losses.twin_loss` beside each task's own loss.
+        lr, weight_decay, warmup, final: see `fakesound.optim`.
+        steps: of the whole training, for the schedule.
+        seed: of what is random inside the model.
+    """
+
+    frame_loss: str
+    focal_gamma: float
+    frame_prior: float
+    positive_weight: float
+    twin: float
+    lr: float
+    weight_decay: float
+    warmup: float
+    final: float
+    steps: int
+    seed: int
+
+
+class MultiTaskModule(lightning.LightningModule):
+    """Trains a detector on clips and frames at once and scores whole clips.
+
+    Args:
+        detector: features, backbone and heads.
+        weighting: makes one loss of the tasks'.
+        learning: how to learn.
+        hparams: the configuration as plain values; goes into checkpoints.
+
+    Attributes:
+        scores: of the clips of the last validation or test, with thresholds chosen on them in
+            validation.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        weighting: LossWeighting,
+        learning: Learning,
+        hparams: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(hparams)
+        self.detector, self.weighting, self.learning = detector, weighting, learning
+        # modules each, so that lightning moves them to the device
+        self.heard_frame_logits = ScoreAccumulator()
+        self.heard_evidence = ScoreAccumulator()
+        self.heard_attention = ScoreAccumulator()
+        self.scores: list[ClipScore] = []
+
+    def forward(self, waveform: Float[Tensor, "batch sample"]) -> DetectorOutput:
+        """Return what the heads say of ``waveform``."""
+        output: DetectorOutput = self.detector(waveform)
+        return output
+
+    def on_train_epoch_start(self) -> None:
+        """Seed what is random in the model by the epoch, so that a resumed run repeats it."""
+        state = np.random.SeedSequence(
+            [self.learning.seed, self.current_epoch, self.global_rank]
+        ).generate_state(1)
+        torch.manual_seed(int(state[0]))
+
+    def training_step(self, batch: Batch, _: int) -> Float[Tensor, ""]:
+        """Return the weighted loss of a batch of crops."""
+        output = self(batch.waveform)
+        losses = self._losses(output, batch)
+        total = self.weighting(losses)
+        self.log_dict(
+            {f"train/{task}_loss": loss for task, loss in losses.items()} | {"train/loss": total},
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(batch.waveform),
+        )
+        return total
+
+    def on_train_epoch_end(self) -> None:
+        """Let the loss weighting see the epoch's losses, and log the weights."""
+        self.weighting.end_epoch()
+        weights = self.weighting.weights()
+        for task, weight in zip(self.weighting.tasks, weights, strict=True):
+            self.log(f"train/{task}_weight", weight.detach())
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Keep the logits of a batch of windows."""
+        self._hear(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Score the validation clips, choose thresholds on them, log every figure."""
+        windows: WindowDataset = self._data.validation_windows
+        scores = self._gather(windows)
+        self.scores = select_thresholds(scores, FAKE_SHARE).applied(scores)
+        block = metrics_block(self.scores)
+        figures = {f"validation/{k}": float(v) for k, v in block.items() if v is not None}
+        ranks = [block[key] for key in ("clip/auc", "frame/auc") if block[key] is not None]
+        if self.detector.clip_head is None:
+            ranks = [block["frame/auc"]]
+        figures["validation/selection"] = float(np.mean([0.5 if r is None else r for r in ranks]))
+        self.log_dict(figures, sync_dist=False)
+
+    def test_step(self, batch: Batch, _: int) -> None:
+        """Keep the logits of a batch of windows."""
+        self._hear(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Score the test clips; thresholds are the caller's to apply."""
+        self.scores = self._gather(self._data.test_windows)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return AdamW, decaying matrices only, with warm-up and cosine decay by the step."""
+        learning = self.learning
+        optimiser = AdamW(parameter_groups(self, learning.weight_decay), lr=learning.lr)
+        schedule = warmup_cosine(optimiser, learning.steps, learning.warmup, learning.final)
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    @property
+    def _heard(self) -> dict[str, ScoreAccumulator]:
+        return {
+            "frame_logits": self.heard_frame_logits,
+            "evidence": self.heard_evidence,
+            "attention": self.heard_attention,
+        }
+
+    @property
+    def _data(self) -> Any:  # noqa: ANN401  # the data module of the trainer
+        return self.trainer.datamodule  # type: ignore[attr-defined]
+
+    def _losses(self, output: DetectorOutput, batch: Batch) -> dict[str, Tensor]:
+        learning, losses = self.learning, {}
+        clip_logit = output.clip_logit(batch.frame_mask)
+        if clip_logit is not None:
+            own = clip_loss(clip_logit, batch.clip_target)
+            losses["clip"] = own + learning.twin * twin_loss(clip_logit, batch.clip_target)
+        if output.frame_logits is not None:
+            own = frame_loss(
+                output.frame_logits,
+                batch.frame_target,
+                batch.frame_mask,
+                learning.frame_loss,
+                learning.positive_weight,
+                learning.focal_gamma,
+            )
+            twin = twin_loss(output.frame_logits, batch.frame_target)
+            losses["frame"] = own + learning.twin * twin
+        return losses
+
+    def _hear(self, batch: Batch) -> None:
+        output: DetectorOutput = self(batch.waveform)
+        count = batch.frame_mask.sum(1)
+        for name, values in output._asdict().items():
+            if values is not None:
+                self._heard[name].update(batch.number, frame_logits=values, frame_count=count)
+
+    def _gather(self, windows: WindowDataset) -> list[ClipScore]:
+        """Return the scores of all clips from what was heard of their windows."""
+        found: dict[str, list[np.ndarray]] = {}
+        for name, accumulator in self._heard.items():
+            held = accumulator.compute().frame_logit if accumulator.update_called else None
+            accumulator.reset()
+            if held is not None:
+                found[name] = stitch_all(held, windows)
+        logits = None
+        if "evidence" in found:
+            pairs = zip(found["evidence"], found["attention"], strict=True)
+            logits = [pool_frames(evidence, attention) for evidence, attention in pairs]
+        split: Split = self._data.split
+        return clip_scores(
+            windows.clips, windows.grid, split.fold, found.get("frame_logits"), logits
+        )
+
+
+def stitch_all(
+    values: Sequence[Float[np.ndarray, " frame"]], windows: WindowDataset
+) -> list[Float[np.ndarray, " frame"]]:
+    """Return the frames of each clip from those of all windows, in their order."""
+    mine: list[tuple[list[np.ndarray], list[int]]] = [([], []) for _ in windows.clips]
+    for window, (clip, first) in zip(values, windows.windows, strict=True):
+        mine[clip][0].append(window)
+        mine[clip][1].append(first)
+    return [
+        stitch(parts, starts, windows.grid.count(clip.duration))
+        for (parts, starts), clip in zip(mine, windows.clips, strict=True)
+    ]

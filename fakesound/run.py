@@ -1,0 +1,205 @@
+"""Train a detector with attacks held out, test it on them, and report.
+
+    python -m fakesound.run experiment=mt_vim [key=value ...]
+    python -m fakesound.run -m sweep=leave_one_attack_out [key=value ...]
+
+This module stays light: a mistake in the configuration is told before anything heavy is imported.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from fakesound.cli import guarded
+from fakesound.composition import (
+    compose_config,
+    configuration_folder,
+    identity,
+    readable_errors,
+    register_schema,
+    run_config,
+)
+from fakesound.config import RunConfig
+
+SUPERSEDED = ".superseded"
+# Hydra's own, left where they are when a folder is used again
+KEPT = (".hydra", SUPERSEDED, "run.log")
+
+
+def main() -> None:
+    """Run from the command line."""
+    guarded(_main)
+
+
+def _main() -> None:
+    arguments: Namespace = get_args_parser().parse_args()
+    if arguments.help:
+        from fakesound.help import run_help
+
+        run_help()
+        return
+    register_schema()
+    sweep = None
+    if not (arguments.info or arguments.cfg or arguments.hydra_help or arguments.config_dir):
+        sweep = _check(arguments)
+    # errors come here, to be said in one line
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        with readable_errors():
+            _application()
+    finally:
+        if sweep is not None:
+            _compare(sweep)
+
+
+def _check(arguments: Namespace) -> Path | None:
+    """Find mistakes before Hydra makes a folder; return the folder of a sweep, None for one run.
+
+    A run that is to be resumed is given its folder.
+    """
+    composed = compose_config(_first_of_each(arguments.overrides), with_hydra=True)
+    config = run_config(composed)
+    if arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN:
+        return Path(composed.hydra.sweep.dir)
+    # after the configuration is known to be right, since this imports more
+    from fakesound.forging.corpus import resolve_corpus
+
+    resolve_corpus(config.data, config.split)
+    given = any(override.startswith("hydra.run.dir=") for override in arguments.overrides)
+    if config.resume == "auto" and not given:
+        folder = _to_resume(Path(composed.hydra.run.dir).parent, config)
+        if folder is not None:
+            sys.argv.append(f"hydra.run.dir='{folder}'")
+    return None
+
+
+def _first_of_each(overrides: Sequence[str]) -> list[str]:
+    """Return ``overrides`` with the first value of each that sweeps over several."""
+    with readable_errors():
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return [
+        f"{override.key_or_group}={next(iter(override.sweep_string_iterator()))}"
+        if override.is_sweep_override()
+        else text
+        for override, text in zip(parsed, overrides, strict=True)
+    ]
+
+
+def _to_resume(parent: Path, config: RunConfig) -> Path | None:
+    """Return the newest folder of the same configuration, an unfinished one first."""
+    same = [
+        path.parent
+        for path in parent.glob("*/identity")
+        if path.read_text(encoding="utf-8").strip() == identity(config)
+    ]
+    finished = [folder for folder in same if (folder / "metrics.json").is_file()]
+    unfinished = [folder for folder in same if folder not in finished]
+    return max(unfinished or finished, key=lambda folder: folder.name, default=None)
+
+
+@hydra.main(config_path=str(configuration_folder()), config_name="config", version_base="1.3")
+def _application(composed: DictConfig) -> float | None:
+    """Do one run in Hydra's folder and return its objective."""
+    from fakesound.forging.corpus import resolve_corpus
+    from fakesound.progress import console
+
+    config = run_config(composed)
+    running = HydraConfig.get()
+    folder = Path(running.runtime.output_dir)
+    if running.mode == RunMode.MULTIRUN:
+        _place_in_sweep(config, running)
+    done = _finished(folder, config)
+    if done is not None:
+        console.print(f"finished before: {folder}")
+        _show(folder)
+        return _objective(done)
+    corpus = resolve_corpus(config.data, config.split)
+    _set_aside(folder, config)
+    # heavy from here on
+    from fakesound import tracking
+    from fakesound.experiment import run_experiment
+
+    failed = True
+    try:
+        results = run_experiment(config, corpus, folder)
+        failed = False
+    finally:
+        tracking.finish(failed)
+    _show(folder)
+    return _objective(results)
+
+
+def _place_in_sweep(config: RunConfig, running: HydraConf) -> None:
+    """Name the run by what it varies and group it with the others of its sweep, for W&B."""
+    varied = [text for text in running.overrides.task if not text.startswith(("sweep=", "resume="))]
+    config.logger.group = config.logger.group or config.name
+    config.tags = [*config.tags, config.name]
+    config.name = ",".join(varied) or config.name
+
+
+def _finished(folder: Path, config: RunConfig) -> dict[str, Any] | None:
+    """Return the results in ``folder`` if they are to be kept and are of this configuration."""
+    path = folder / "metrics.json"
+    if config.resume != "auto" or not path.is_file():
+        return None
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    same = results.get("provenance", {}).get("config_hash") == identity(config)
+    return results if same else None
+
+
+def _set_aside(folder: Path, config: RunConfig) -> None:
+    """Move what another run left in ``folder`` out of the way, without losing it."""
+    left = folder / "identity"
+    if not left.is_file():
+        return
+    same = left.read_text(encoding="utf-8").strip() == identity(config)
+    if same and config.resume == "auto":
+        return
+    place = folder / SUPERSEDED / time.strftime("%Y-%m-%d_%H-%M-%S")
+    place.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in KEPT:
+            shutil.move(path, place / path.name)
+
+
+def _objective(results: dict[str, Any]) -> float | None:
+    value = results["objective"]
+    return None if value is None else float(value)
+
+
+def _show(folder: Path) -> None:
+    from fakesound.progress import console
+    from fakesound.reporting import read_run, results_table, summary
+
+    run = read_run(folder)
+    console.print(results_table(run))
+    console.print(summary(run))
+    console.print(f"report: {folder / 'report.html'}")
+
+
+def _compare(folder: Path) -> None:
+    """Write and show the comparison of a sweep's runs, as far as they are finished."""
+    from fakesound.progress import console
+    from fakesound.reporting import write_comparison
+
+    if folder.is_dir():
+        console.print(write_comparison(folder))
+        console.print(f"comparison: {folder / 'comparison.html'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from fakesound.errors import InputError
+from fakesound.models.scan import available_kernels, bidirectional_scan, resolve_kernel
+from fakesound.models.scan.kernels import KERNELS
+
+from .cases import scan_inputs, to
+
+
+def test_every_kernel_is_available_here():
+    assert available_kernels() == ("reference", *KERNELS)
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "kernel"),
+    [
+        ("cpu", torch.float32, "cpu"),
+        ("cpu", torch.bfloat16, "cpu"),
+        ("cpu", torch.float16, "cpu"),
+        ("cpu", torch.float64, "chunked"),
+        ("cuda", torch.float32, "chunked"),
+        ("mps", torch.float16, "chunked"),
+    ],
+)
+def test_auto(device, dtype, kernel):
+    assert resolve_kernel("auto", device, dtype) == kernel
+
+
+@pytest.mark.parametrize("name", ["reference", "chunked", "cpu"])
+def test_a_name_means_itself(name):
+    assert resolve_kernel(name, torch.device("cpu")) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "dtype", "message"),
+    [
+        ("fast", "cpu", torch.float32, "kernel=fast: choose one of auto, reference, cpu, chunked"),
+        ("cpu", "cuda:1", torch.float32, "kernel=cpu: cannot run on cuda"),
+        ("cpu", "cpu", torch.float64, "kernel=cpu: cannot compute in float64"),
+    ],
+)
+def test_what_cannot_run_is_an_input_error_of_one_line(name, device, dtype, message):
+    with pytest.raises(InputError, match=message) as error:
+        resolve_kernel(name, device, dtype)
+    assert "\n" not in str(error.value)
+
+
+def test_the_operator_refuses_the_same():
+    with pytest.raises(InputError, match="kernel=fast"):
+        bidirectional_scan(*to(scan_inputs(), torch.float32)[:8], kernel="fast")
+    with pytest.raises(InputError, match="float64"):
+        bidirectional_scan(*scan_inputs()[:8], kernel="cpu")
+
+
+WITHOUT_NUMBA = """
+import sys, warnings
+sys.modules["numba"] = None
+import torch
+from fakesound.errors import InputError
+from fakesound.models.mamba import BidirectionalMamba
+from fakesound.models.scan import available_kernels, resolve_kernel
+
+assert available_kernels() == ("reference", "chunked")
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for _ in range(2):
+        mixer = BidirectionalMamba(8)
+        mixer(torch.randn(1, 3, 8)).sum().backward()
+        assert mixer.A_log.grad.abs().sum() > 0
+    assert resolve_kernel("auto", "cpu") == "chunked"
+    assert resolve_kernel("auto", "cuda") == "chunked"
+ours = [str(warning.message) for warning in caught if "numba" in str(warning.message)]
+assert len(ours) == 1 and ours[0].startswith("kernel=cpu needs numba"), ours
+try:
+    resolve_kernel("cpu", "cpu")
+except InputError as error:
+    assert "needs numba" in str(error)
+else:
+    raise AssertionError("no error")
+"""
+
+
+def test_without_numba_it_warns_once_and_works():
+    subprocess.run([sys.executable, "-c", WITHOUT_NUMBA], check=True, timeout=120)
+
+
+def test_importing_the_package_does_not_import_numba():
+    code = "import sys, fakesound.models.mamba; assert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
