@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-untyped-call, misc"
+# mypy: disable-error-code="misc"
 """Sixteen channels at a time: a vector type for numba kernels.
 
 ``lanes`` is LLVM's ``<16 x float>``: one register of AVX-512, two of AVX2, four of NEON. Kernels

@@ -79,7 +79,7 @@ def bidirectional_scan(
     if kernel == "reference":
         return reference.scan(ScanInputs(*tensors, scale))
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
-        result: Tensor = _Scan.apply(kernel, *tensors, scale)  # type: ignore[no-untyped-call]
+        result: Tensor = _Scan.apply(kernel, *tensors, scale)
     else:
         result, _ = torch.ops.fakesound.scan_forward(kernel, False, *tensors, scale)
     return result
@@ -114,7 +114,7 @@ def bidirectional_conv(
     if kernel == "reference":
         return reference.conv(x, weight, bias)
     if torch.is_grad_enabled() and any(t.requires_grad for t in (x, weight, bias)):
-        result: Tensor = _Conv.apply(kernel, x, weight, bias)  # type: ignore[no-untyped-call]
+        result: Tensor = _Conv.apply(kernel, x, weight, bias)
     else:
         result = torch.ops.fakesound.conv_forward(kernel, x, weight, bias)
     return result
