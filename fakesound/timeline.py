@@ -26,14 +26,17 @@ class Region:
     """A fake span ``[onset, offset)`` in seconds.
 
     Raises:
-        InputError: unless ``0 <= onset < offset`` and both are finite.
+        InputError: unless ``0 <= onset < offset``, in whole microseconds, and both are finite.
     """
 
     onset: float
     offset: float
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.onset) and isfinite(self.offset) and 0 <= self.onset < self.offset):
+        finite = isfinite(self.onset) and isfinite(self.offset)
+        # a span that is empty in microseconds would touch no frame
+        ordered = finite and microseconds(self.onset) < microseconds(self.offset)
+        if not (ordered and self.onset >= 0):
             raise InputError(
                 f"region [{self.onset}, {self.offset}]: needs 0 <= onset < offset, in seconds"
             )
@@ -118,6 +121,10 @@ class FrameGrid:
     ) -> list[Region]:
         """Return the runs of fake frames as regions, cut at ``duration`` seconds if given."""
         edges = np.flatnonzero(np.diff(np.concatenate(([False], fake, [False])).astype(np.int8)))
-        end = np.inf if duration is None else duration
-        spans = edges.reshape(-1, 2) * self.step_us / MICROSECONDS
-        return [Region(float(a), float(min(b, end))) for a, b in spans if a < end]
+        end = len(fake) * self.step_us if duration is None else microseconds(duration)
+        spans = (edges.reshape(-1, 2) * self.step_us).tolist()
+        return [
+            Region(onset / MICROSECONDS, min(offset, end) / MICROSECONDS)
+            for onset, offset in spans
+            if onset < end
+        ]

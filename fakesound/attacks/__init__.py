@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from fakesound.attacks import codec, edit, inpainting, vocoder
+from fakesound.attacks import codec, edit, inpainting, separation, vocoder
 from fakesound.attacks.spectral import Audio
 from fakesound.errors import InputError
 
@@ -25,12 +25,15 @@ class Attack:
             audio; gap attacks take ``(audio, rate, gaps, rng)``.
         longest_gap: seconds; None for clip attacks.
         needs_donor: whether another source's audio goes in.
+        edges_only: whether what it makes is genuine material, so that only the edges of a region
+            tell: such an attack makes no fixed fake of a whole clip.
     """
 
     name: str
     function: Callable[..., Audio]
     longest_gap: float | None = None
     needs_donor: bool = False
+    edges_only: bool = False
 
     @property
     def family(self) -> str:
@@ -69,13 +72,15 @@ ATTACKS: dict[str, Attack] = {
         Attack("vocoder/sinusoidal", vocoder.sinusoidal),
         Attack("inpainting/janssen", inpainting.janssen, longest_gap=0.12),
         Attack("inpainting/extrapolation", inpainting.extrapolation, longest_gap=0.5),
-        Attack("inpainting/spectral_interpolation", inpainting.spectral_interpolation, 2.0),
+        Attack(
+            "inpainting/spectral_interpolation", inpainting.spectral_interpolation, longest_gap=2.0
+        ),
         Attack("inpainting/context_noise", inpainting.context_noise, longest_gap=2.0),
         Attack("inpainting/nmf", inpainting.nmf, longest_gap=2.0),
         Attack("inpainting/nearest_patch", inpainting.nearest_patch, longest_gap=2.0),
-        Attack("edit/splice", edit.splice, needs_donor=True),
-        Attack("edit/copy_move", edit.copy_move),
-        Attack("edit/addition", edit.addition, needs_donor=True),
+        Attack("edit/splice", edit.splice, needs_donor=True, edges_only=True),
+        Attack("edit/copy_move", edit.copy_move, edges_only=True),
+        Attack("edit/addition", edit.addition, needs_donor=True, edges_only=True),
         Attack("edit/pitch_shift", edit.pitch_shift),
         Attack("edit/time_stretch", edit.time_stretch),
         Attack("codec/mp3", codec.mp3),
@@ -83,6 +88,8 @@ ATTACKS: dict[str, Attack] = {
         Attack("codec/gsm", codec.gsm),
         Attack("codec/adpcm", codec.adpcm),
         Attack("codec/codec2", codec.codec2),
+        Attack("separation/harmonic_percussive", separation.harmonic_percussive),
+        Attack("separation/spectral_gate", separation.spectral_gate),
     )
 }
 

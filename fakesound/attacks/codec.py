@@ -1,79 +1,139 @@
 """Codec attacks: a clip coded and decoded, back in place to the sample."""
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
-import pycodec2
 import soundfile
+from jaxtyping import Float32
 from scipy import fft, signal
 
 from fakesound.attacks.spectral import Audio
 
+Decoded = Float32[np.ndarray, " decoded"]
+
+MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
+# delay of Codec 2 in samples at 8 kHz by mode in bit/s, measured on the envelopes of bursts
+CODEC2_DELAY = {700: 240, 1300: 160, 1600: 160, 2400: 192, 3200: 160}
+CODEC2_FRAME = 320  # a whole number of frames in every mode
+
 
 def mp3(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` through MPEG layer III at about 20 to 40 kbit/s (at 16 kHz)."""
+    """Return ``audio`` through MPEG layer III at about 20 to 55 kbit/s (at 16 kHz)."""
     level = float(rng.uniform(0.7, 0.92))
-    return _round_trip(
-        audio, rate, "MP3", "MPEG_LAYER_III", compression_level=level, bitrate_mode="AVERAGE"
-    )
+    options: dict[str, object] = {"compression_level": level, "bitrate_mode": "AVERAGE"}
+    return _at_rate(audio, rate, MP3_RATES, rng, "MP3", "MPEG_LAYER_III", options)
 
 
 def opus(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``audio`` through Opus (RFC 6716) at about 7 to 20 kbit/s."""
-    return _round_trip(audio, rate, "OGG", "OPUS", compression_level=float(rng.uniform(0.95, 1.0)))
+    options: dict[str, object] = {"compression_level": float(rng.uniform(0.95, 1.0))}
+    return _at_rate(audio, rate, OPUS_RATES, rng, "OGG", "OPUS", options)
 
 
 def gsm(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``audio`` through GSM 06.10, run at the clip's own rate so that its band stays."""
-    return _round_trip(audio, rate, "WAV", "GSM610")
+    return _round_trip(audio, rate, rng, "WAV", "GSM610")
 
 
 def adpcm(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``audio`` through adaptive differential PCM at 2 to 4 bits a sample."""
     subtype = str(rng.choice(["IMA_ADPCM", "NMS_ADPCM_16", "NMS_ADPCM_24"]))
-    return _round_trip(audio, rate, "WAV", subtype)
+    return _round_trip(audio, rate, rng, "WAV", subtype)
 
 
 def codec2(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``audio`` with everything below 3.6 kHz through Codec 2 at 700 to 3200 bit/s.
 
-    Codec 2 (Rowe, 2011) codes 8 kHz speech by harmonic sinusoids; the band above stays the clip's
-    own, so that the bandwidth does not give the attack away.
+    Codec 2 (Rowe, 2011) codes 8 kHz speech by harmonic sinusoids and keeps envelopes, not
+    waveforms. The band above stays the clip's own, so that the bandwidth does not give the attack
+    away.
     """
-    coder = pycodec2.Codec2(int(rng.choice([700, 1300, 1600, 2400, 3200])))
-    low = signal.resample_poly(audio, 8000, rate)
-    frame = coder.samples_per_frame()
-    padded = np.pad(low, (0, -len(low) % frame + 2 * frame))
-    pcm = (np.clip(padded, -1, 1) * 32767).astype(np.int16).reshape(-1, frame)
-    decoded = np.concatenate([coder.decode(coder.encode(block)) for block in pcm]) / 32768
-    decoded = _align(low, decoded.astype(np.float32))
-    coded = signal.resample_poly(decoded, rate, 8000)[: len(audio)].astype(np.float32)
-    coded = np.pad(coded, (0, len(audio) - len(coded)))
+    mode = int(rng.choice(list(CODEC2_DELAY)))
+    scale = _drive(audio, rng)
+    low = signal.resample_poly(audio * scale, 8000, rate)
+    # room for the delay at the end
+    padded = np.pad(low, (0, -len(low) % CODEC2_FRAME + CODEC2_FRAME))
+    pcm = (np.clip(padded, -1, 1) * 32_767).astype(np.int16)
+    script = Path(__file__).with_name("codec2_process.py")
+    done = subprocess.run(
+        [sys.executable, "-P", str(script), str(mode)],
+        input=pcm.tobytes(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    decoded = np.frombuffer(done.stdout, dtype=np.int16).astype(np.float32) / 32_768
+    placed = _shifted(decoded, CODEC2_DELAY[mode], len(low))
+    coded = signal.resample_poly(placed / scale, rate, 8000)[: len(audio)]
     split = signal.firwin(129, 3600, fs=rate)
     below = signal.fftconvolve(coded, split, mode="same")
     above = audio - signal.fftconvolve(audio, split, mode="same")
     return (below + above).astype(np.float32)
 
 
-def _round_trip(audio: Audio, rate: int, container: str, subtype: str, **options: object) -> Audio:
+def _at_rate(
+    audio: Audio,
+    rate: int,
+    rates: tuple[int, ...],
+    rng: np.random.Generator,
+    container: str,
+    subtype: str,
+    options: dict[str, object],
+) -> Audio:
+    """Return the round trip at the first of ``rates`` that holds the band of ``rate``."""
+    coding = next((known for known in rates if known >= rate), rates[-1])
+    if coding == rate:
+        return _round_trip(audio, rate, rng, container, subtype, **options)
+    there = signal.resample_poly(audio, coding, rate).astype(np.float32)
+    coded = _round_trip(there, coding, rng, container, subtype, **options)
+    back = signal.resample_poly(coded, rate, coding).astype(np.float32)
+    return _shifted(back, 0, len(audio))
+
+
+def _round_trip(
+    audio: Audio,
+    rate: int,
+    rng: np.random.Generator,
+    container: str,
+    subtype: str,
+    **options: object,
+) -> Audio:
     """Return ``audio`` written to and read from memory, delay removed."""
-    peak = float(np.max(np.abs(audio), initial=0))
-    scale = 0.9 / peak if peak > 0.9 else 1.0
+    scale = _drive(audio, rng)
     file = io.BytesIO()
-    soundfile.write(
-        file, audio * np.float32(scale), rate, format=container, subtype=subtype, **options
-    )
+    soundfile.write(file, audio * scale, rate, format=container, subtype=subtype, **options)
     file.seek(0)
     decoded, _ = soundfile.read(file, dtype="float32")
-    return _align(audio, decoded / np.float32(scale))
+    return _align(audio, decoded / scale)
 
 
-def _align(original: Audio, decoded: Audio, reach: int = 4096) -> Audio:
-    """Return ``decoded`` shifted to where it correlates best with ``original``, as long as it."""
+def _drive(audio: Audio, rng: np.random.Generator) -> np.float32:
+    """Return a factor of -6 to 0 dB at random, lower where ``audio`` would come near clipping."""
+    peak = float(np.max(np.abs(audio), initial=0))
+    return np.float32(min(rng.uniform(0.5, 1.0), 0.9 / max(peak, 1e-9)))
+
+
+def _align(original: Audio, decoded: Decoded, reach: int = 4096) -> Audio:
+    """Return ``decoded`` without the codec's delay, as long as ``original``.
+
+    The delay is where the two correlate best, unless they do about as well in place: what sounds
+    for long or hardly at all tells no delay.
+    """
     size = fft.next_fast_len(len(original) + len(decoded) + reach)
     product = fft.rfft(decoded, size) * np.conj(fft.rfft(original, size))
     correlation = fft.irfft(product, size)
     lags = np.arange(-reach, reach + 1)
     lag = int(lags[np.argmax(correlation[lags])])
-    shifted = decoded[lag:] if lag >= 0 else np.pad(decoded, (-lag, 0))
-    return np.pad(shifted[: len(original)], (0, max(0, len(original) - len(shifted))))
+    alike = 0.3 * float(np.linalg.norm(original) * np.linalg.norm(decoded))
+    if correlation[lag] <= max(alike, correlation[0] / 0.98):
+        lag = 0
+    return _shifted(decoded, lag, len(original))
+
+
+def _shifted(decoded: Decoded, lag: int, length: int) -> Float32[np.ndarray, " length"]:
+    """Return ``length`` samples of ``decoded`` from ``lag`` on, zero where there are none."""
+    kept = decoded[lag:] if lag >= 0 else np.pad(decoded, (-lag, 0))
+    return np.pad(kept[:length], (0, max(0, length - len(kept))))

@@ -4,16 +4,21 @@ Each returns audio as long as what it was given; any span of it can stand in for
 """
 
 import numpy as np
+from jaxtyping import Float32
 from scipy import signal
 
 from fakesound.attacks.spectral import Audio, Stft
 
+Donor = Float32[np.ndarray, " donor"]
+Stretched = Float32[np.ndarray, " stretched"]
+# semitones are rounded to a ratio of whole numbers to this one, which keeps resampling cheap
+PITCH_UNIT = 96
 
-def splice(audio: Audio, rate: int, rng: np.random.Generator, donor: Audio) -> Audio:
+
+def splice(audio: Audio, rate: int, rng: np.random.Generator, donor: Donor) -> Audio:
     """Return ``donor`` from a random place on, repeated to the length of ``audio``."""
-    return np.roll(np.resize(donor, max(len(audio), len(donor))), -int(rng.integers(len(donor))))[
-        : len(audio)
-    ]
+    start = int(rng.integers(len(donor)))
+    return np.resize(np.roll(donor, -start), len(audio))
 
 
 def copy_move(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
@@ -21,7 +26,7 @@ def copy_move(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     return np.roll(audio, int(rng.uniform(0.2, 0.8) * len(audio)))
 
 
-def addition(audio: Audio, rate: int, rng: np.random.Generator, donor: Audio) -> Audio:
+def addition(audio: Audio, rate: int, rng: np.random.Generator, donor: Donor) -> Audio:
     """Return ``audio`` with ``donor`` mixed in at a signal-to-noise ratio of -5 to 10 dB."""
     other = splice(audio, rate, rng, donor)
     ratio = 10 ** (-rng.uniform(-5, 10) / 20)
@@ -35,10 +40,10 @@ def pitch_shift(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     Flanagan and Golden, Bell System Technical Journal 1966; Laroche and Dolson, IEEE TSAP 1999.
     """
     semitones = rng.uniform(0.5, 4) * rng.choice([-1, 1])
-    # a ratio of small integers keeps the resampling filter short
-    down = round(48 * 2 ** (semitones / 12))
-    stretched = _phase_vocoder(audio, down / 48)
-    return _fit(signal.resample_poly(stretched, 48, down).astype(np.float32), len(audio))
+    down = round(PITCH_UNIT * 2 ** (semitones / 12))
+    stretched = _phase_vocoder(audio, down / PITCH_UNIT)
+    shifted = signal.resample_poly(stretched, PITCH_UNIT, down).astype(np.float32)
+    return np.resize(shifted, len(audio))
 
 
 def time_stretch(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
@@ -47,15 +52,18 @@ def time_stretch(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     Verhelst and Roelands, "An overlap-add technique based on waveform similarity", ICASSP 1993.
     """
     factor = rng.uniform(1.10, 1.35) ** rng.choice([-1, 1])
-    return _wsola(audio, factor, size=512, tolerance=128)
+    hop = rate * 16 // 1000
+    return _wsola(audio, factor, size=2 * hop, tolerance=hop // 2)
 
 
-def _phase_vocoder(audio: Audio, factor: float) -> Audio:
+def _phase_vocoder(audio: Audio, factor: float) -> Stretched:
     """Return ``audio`` ``factor`` times longer at the same pitch."""
     stft = Stft(1024, 256)
     spectrum = stft.forward(audio)
-    count = max(2, int(len(spectrum) * factor))
-    position = np.minimum(np.arange(count) / factor, len(spectrum) - 1.001)
+    length = round(len(audio) * factor)
+    # the clip starts in the middle of frame 1
+    position = (np.arange(stft.frames(length)) - 1) / factor + 1
+    position = np.clip(position, 0, len(spectrum) - 1.001)
     index = position.astype(int)
     weight = (position - index)[:, None].astype(np.float32)
     magnitude = np.abs(spectrum)
@@ -64,15 +72,13 @@ def _phase_vocoder(audio: Audio, factor: float) -> Audio:
     expected = 2 * np.pi * stft.hop * np.arange(spectrum.shape[1]) / stft.size
     advance = angle[index + 1] - angle[index] - expected
     advance -= 2 * np.pi * np.round(advance / (2 * np.pi))
-    phase = angle[:1] + np.cumsum(
-        np.vstack((np.zeros(len(expected)), (expected + advance)[:-1])), 0
-    )
-    return stft.inverse(
-        (magnitude * np.exp(1j * phase)).astype(np.complex64), round(len(audio) * factor)
-    )
+    steps = np.vstack((np.zeros(len(expected)), (expected + advance)[:-1]))
+    phase = angle[:1] + np.cumsum(steps, axis=0)
+    return stft.inverse((magnitude * np.exp(1j * phase)).astype(np.complex64), length)
 
 
 def _wsola(audio: Audio, factor: float, size: int, tolerance: int) -> Audio:
+    """Return ``audio`` ``factor`` times slower, as long as it, in windows of ``size`` samples."""
     hop = size // 2
     window = np.hanning(size + 1)[:-1].astype(np.float32)
     padded = np.pad(audio, (hop + tolerance, size + 2 * tolerance + hop), mode="wrap")
@@ -87,7 +93,3 @@ def _wsola(audio: Audio, factor: float, size: int, tolerance: int) -> Audio:
         following = min(best + hop, len(padded) - size)
         natural = padded[following : following + size]
     return output[hop : hop + len(audio)]
-
-
-def _fit(audio: Audio, length: int) -> Audio:
-    return np.resize(audio, length) if len(audio) < length else audio[:length]

@@ -7,9 +7,9 @@ gaps filled; everything outside them stays as it was.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
-from scipy import linalg, signal
+from jaxtyping import Bool, Float, Float32
 
+from fakesound.attacks.prediction import carry_on, most_likely, predictor_of
 from fakesound.attacks.spectral import Audio, Magnitude, Stft
 
 STFT = Stft(512, 128)
@@ -20,17 +20,17 @@ def janssen(audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Gener
 
     Janssen, Veldhuis and Vries, "Adaptive interpolation of discrete-time signals that can be
     modeled as autoregressive processes", IEEE TASSP 1986; order 160 to 256, which spans a pitch
-    period, and 2 rounds.
+    period at 16 kHz, and 2 rounds on up to 3072 samples of context on each side.
     """
     order = int(rng.integers(160, 257))
     filled = audio.copy()
-    for gap in gaps:
-        first, after = max(0, gap.start - 3072), min(len(audio), gap.stop + 3072)
-        excerpt = filled[first:after].astype(np.float64)
-        excerpt[gap.start - first : gap.stop - first] = 0
-        inner = slice(gap.start - first, gap.stop - first)
+    for gap, (past, future) in zip(gaps, _contexts(audio, gaps, 3072), strict=True):
+        excerpt = np.concatenate((past, np.zeros(gap.stop - gap.start), future))
+        inner = slice(len(past), len(past) + gap.stop - gap.start)
+        known = len(past) + len(future)
         for _ in range(2):
-            excerpt[inner] = _most_likely(excerpt, inner, _predictor(excerpt, order))
+            predictor = predictor_of(excerpt, max(1, min(order, known // 3)))
+            excerpt[inner] = most_likely(excerpt, inner, predictor)
         filled[gap] = excerpt[inner]
     return filled
 
@@ -41,17 +41,17 @@ def extrapolation(
     """Return gaps as both sides carried on by linear prediction and cross-faded.
 
     Kauppinen and Roth, "Audio signal extrapolation: theory and applications", DAFx 2002; order 128
-    to 512 on 100 to 250 ms of context.
+    to 512 on up to 100 to 250 ms of context.
     """
     order = int(rng.integers(128, 513))
-    context = int(rng.uniform(0.1, 0.25) * rate) + order
+    reach = int(rng.uniform(0.1, 0.25) * rate) + order
     filled = audio.copy()
-    for gap in gaps:
+    for gap, (past, future) in zip(gaps, _contexts(audio, gaps, reach), strict=True):
         length = gap.stop - gap.start
-        past = _carry_on(audio[max(0, gap.start - context) : gap.start], order, length)
-        future = _carry_on(audio[gap.stop : gap.stop + context][::-1], order, length)[::-1]
+        onward = carry_on(past, order, length)
+        backward = carry_on(future[::-1], order, length)[::-1]
         fade = 0.5 - 0.5 * np.cos(np.pi * (np.arange(length) + 0.5) / length)
-        filled[gap] = np.sqrt(1 - fade) * past + np.sqrt(fade) * future
+        filled[gap] = np.sqrt(1 - fade) * onward + np.sqrt(fade) * backward
     return filled
 
 
@@ -93,6 +93,8 @@ def nmf(audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator
     present = np.ones(len(magnitude), dtype=bool)
     for hole in missing:
         present[hole] = False
+    if not present.any():
+        return _resynthesise(audio, gaps, np.zeros_like(magnitude), missing, rng, iterations=0)
     known = magnitude[present] + np.float32(1e-6)
     rank = int(rng.integers(8, 33))
     spectra = rng.random((rank, known.shape[1]), dtype=np.float32) + np.float32(0.1)
@@ -124,14 +126,18 @@ def nearest_patch(
     """
     hop, border = rate // 100, rate // 100 * 6
     stft = Stft(4 * hop, hop)
-    logs = np.log(np.abs(stft.forward(audio)) + 1e-4)
+    hidden, inside = _hide(audio, gaps)
+    logs = np.log(np.abs(stft.forward(hidden)) + 1e-4)
+    covered = np.concatenate(([0], np.cumsum(inside)))
     filled = audio.copy()
-    for gap in gaps:
+    for gap, (past, future) in zip(gaps, _contexts(audio, gaps, len(audio)), strict=True):
         length = gap.stop - gap.start
         places = np.arange(border + hop, len(audio) - length - border - hop, hop)
-        places = places[np.abs(places - gap.start) > length]
+        # a patch must hold no gap, wherever it is moved to
+        places = places[covered[places + length + hop] == covered[places - hop]]
         if not len(places):
-            filled[gap] = np.roll(audio, length)[gap]
+            longer = past if len(past) > len(future) else future
+            filled[gap] = np.resize(longer, length) if len(longer) else 0
             continue
         onsets = np.concatenate(([gap.start], places))
         near = np.arange(border // hop)
@@ -141,20 +147,37 @@ def nearest_patch(
         marks = logs[frames].reshape(len(onsets), -1)
         distance = np.linalg.norm(marks[1:] - marks[0], axis=1)
         best = int(places[rng.choice(np.argsort(distance)[:3])])
-        tail = audio[max(0, gap.start - border) : gap.start]
-        if len(tail) == border:
-            window = audio[best - border - hop : best + hop]
+        if gap.start >= border:
+            window = hidden[best - border - hop : best + hop]
+            tail = hidden[gap.start - border : gap.start]
             best += int(np.argmax(np.correlate(window, tail, "valid"))) - hop
         filled[gap] = audio[best : best + length]
     return filled
 
 
+def _contexts(
+    audio: Audio, gaps: Sequence[slice], reach: int
+) -> list[tuple[Float32[np.ndarray, " past"], Float32[np.ndarray, " future"]]]:
+    """Return up to ``reach`` samples before and after each gap, no further than the next gap."""
+    stops = [0, *(gap.stop for gap in gaps[:-1])]
+    starts = [*(gap.start for gap in gaps[1:]), len(audio)]
+    return [
+        (audio[max(first, gap.start - reach) : gap.start], audio[gap.stop : last][:reach])
+        for first, gap, last in zip(stops, gaps, starts, strict=True)
+    ]
+
+
+def _hide(audio: Audio, gaps: Sequence[slice]) -> tuple[Audio, Bool[np.ndarray, " sample"]]:
+    """Return ``audio`` with zeros in the gaps, and which samples those are."""
+    inside = np.zeros(len(audio), dtype=bool)
+    for gap in gaps:
+        inside[gap] = True
+    return np.where(inside, np.float32(0), audio), inside
+
+
 def _observe(audio: Audio, gaps: Sequence[slice]) -> tuple[Magnitude, list[slice]]:
     """Return the magnitudes of ``audio`` without its gaps and the runs of frames they touch."""
-    hidden = audio.copy()
-    for gap in gaps:
-        hidden[gap] = 0
-    magnitude = np.abs(STFT.forward(hidden))
+    magnitude = np.abs(STFT.forward(_hide(audio, gaps)[0]))
     touched = np.zeros(len(magnitude) + 2, dtype=np.int8)
     for gap in gaps:
         touched[1 + gap.start // STFT.hop : 2 + (gap.stop - 1) // STFT.hop + 3] = 1
@@ -190,13 +213,10 @@ def _resynthesise(
     iterations: int,
 ) -> Audio:
     """Return ``audio`` with gaps of given magnitudes, phases by Griffin-Lim with known samples."""
-    inside: Bool[np.ndarray, " sample"] = np.zeros(len(audio), dtype=bool)
-    for gap in gaps:
-        inside[gap] = True
+    hidden, inside = _hide(audio, gaps)
     rows = np.concatenate([np.arange(hole.start, hole.stop) for hole in missing])
     wanted = magnitude[rows].astype(np.float32)
-    known = np.where(inside, np.float32(0), audio)
-    spectrum = STFT.forward(known)
+    spectrum = STFT.forward(hidden)
     angle = rng.uniform(-np.pi, np.pi, wanted.shape).astype(np.float32)
     spectrum[rows] = wanted * np.exp(1j * angle)
     for _ in range(iterations):
@@ -204,42 +224,3 @@ def _resynthesise(
         spectrum = STFT.forward(filled)
         spectrum[rows] *= wanted / np.maximum(np.abs(spectrum[rows]), 1e-8)
     return np.where(inside, STFT.inverse(spectrum, len(audio)), audio)
-
-
-def _predictor(samples: Float[np.ndarray, " sample"], order: int) -> Float[np.ndarray, " tap"]:
-    """Return the prediction error filter of ``order`` by the autocorrelation method."""
-    size = 1 << (2 * len(samples) - 1).bit_length()
-    correlation = np.fft.irfft(np.abs(np.fft.rfft(samples, size)) ** 2)[: order + 1]
-    # one part in 10^9 of white noise keeps silence and pure tones solvable
-    correlation[0] = correlation[0] * (1 + 1e-9) + 1e-12
-    return np.concatenate(([1.0], -linalg.solve_toeplitz(correlation[:order], correlation[1:])))
-
-
-def _most_likely(
-    samples: Float[np.ndarray, " sample"], gap: slice, predictor: Float[np.ndarray, " tap"]
-) -> Float[np.ndarray, " missing"]:
-    """Return the gap's samples of least squared prediction error; ``samples`` is 0 inside it."""
-    order, length = len(predictor) - 1, gap.stop - gap.start
-    known = samples.copy()
-    known[gap] = 0
-    # the normal equations are Toeplitz with the predictor's autocorrelation as band
-    band = np.correlate(predictor, predictor, "full")[order:]
-    kernel = np.concatenate((band[:0:-1], band))
-    pull = signal.fftconvolve(known, kernel, mode="same")[gap]
-    rows = np.zeros((min(order, length - 1) + 1, length))
-    for diagonal in range(len(rows)):
-        rows[diagonal, : length - diagonal] = band[diagonal]
-    rows[0] *= 1 + 1e-6
-    return linalg.solveh_banded(rows, -pull, lower=True)
-
-
-def _carry_on(past: Audio, order: int, length: int) -> Float[np.ndarray, " length"]:
-    """Return ``length`` samples that follow ``past`` by linear prediction."""
-    order = min(order, len(past) // 2)
-    if order < 1:
-        return np.zeros(length)
-    rising = past * np.sin(0.5 * np.pi * (np.arange(len(past)) + 0.5) / len(past))
-    predictor = _predictor(rising.astype(np.float64), order)
-    state = signal.lfiltic([1.0], predictor, past[: -order - 1 : -1])
-    carried, _ = signal.lfilter([1.0], predictor, np.zeros(length), zi=state)
-    return carried

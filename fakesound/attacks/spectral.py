@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex64, Float, Float32
+from jaxtyping import Complex64, Float32
 from scipy import fft
 
 Audio = Float32[np.ndarray, " sample"]
@@ -44,7 +44,10 @@ class Stft:
         return fft.rfft(framed * self.window, axis=-1)
 
     def inverse(self, spectrum: Complex64[np.ndarray, "frame bin"], length: int) -> Audio:
-        """Return the ``length`` samples with the spectrum nearest to ``spectrum``, in least squares."""
+        """Return the ``length`` samples whose spectrum is nearest to ``spectrum``.
+
+        In least squares: Griffin and Lim, IEEE TASSP 1984.
+        """
         framed = fft.irfft(spectrum, n=self.size, axis=-1).astype(np.float32, copy=False)
         audio = self._overlap_add(framed * self.window)
         weight = self._overlap_add(np.broadcast_to(self.window**2, framed.shape))
@@ -98,24 +101,3 @@ def mel_filters(
     rising = (bin_hz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bin_hz) / (edges[2:] - edges[1:-1])[:, None]
     return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
-
-
-def all_pole(
-    correlation: Float[np.ndarray, "frame lag"],
-) -> tuple[Float[np.ndarray, "frame order"], Float[np.ndarray, " frame"]]:
-    """Return the all-pole coefficients and residual energy of autocorrelations at lags 0 to order.
-
-    The Levinson-Durbin recursion, over all frames at once.
-    """
-    count, order = correlation.shape[0], correlation.shape[1] - 1
-    # one part in 10^9 of white noise keeps silent and pure-tone frames stable
-    error = correlation[:, 0] * (1 + 1e-9) + 1e-12
-    coefficients = np.zeros((count, order))
-    for step in range(order):
-        known = coefficients[:, :step]
-        reflected = correlation[:, step + 1] + np.sum(known * correlation[:, step:0:-1], axis=1)
-        reflection = -reflected / error
-        coefficients[:, :step] = known + reflection[:, None] * known[:, ::-1]
-        coefficients[:, step] = reflection
-        error = error * (1 - reflection**2)
-    return coefficients, error

@@ -24,12 +24,15 @@ class ForgeSettings:
         evaluation_attacks: fakes of each validation and test clip, attacks in rotation, with fixed
             regions.
         seed: of everything random.
+        fixed_training: whether training fakes get fixed regions too, for systems that do not cut
+            their own.
     """
 
     sample_rate: int = 16_000
     train_attacks: int = 4
     evaluation_attacks: int = 2
     seed: int = 0
+    fixed_training: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def _job(
     twin_id = _digest(clip.clip_id, settings)
     if attack is None:
         return Job(twin_id, clip, twin_id, None, True, None, None, _number(twin_id))
-    fixed = clip.split != "train"
+    fixed = clip.split != "train" or settings.fixed_training
     clip_id = _digest(f"{clip.clip_id}|{attack}|{fixed}", settings)
     donor = None
     if ATTACKS[attack].needs_donor and peers is not None:

@@ -1,0 +1,70 @@
+# Everything from a bare machine with Python 3.11+: `make run`, then `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch>=2.11,<2.14
+# CPU builds of torch for machines without an NVIDIA GPU: a tenth of the download
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run smoke sweep test test-all lint clean
+
+help: ## Show this list
+	@echo "make TARGET [ARGS='key=value ...']"
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-10s %s\n", $$1, $$2}'
+
+install: $(VENV)/installed ## Make the environment in .venv with what running needs
+
+$(VENV)/torch:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing torch ..."
+	@command -v nvidia-smi >/dev/null 2>&1 \
+		|| $(PIP) install -q --retries 0 --timeout 10 --index-url $(TORCH_INDEX) '$(TORCH)' 2>/dev/null \
+		|| echo "no CPU index in reach; taking torch from the default one"
+	@$(PIP) install -q '$(TORCH)'
+	@touch $@
+
+$(VENV)/installed: pyproject.toml | $(VENV)/torch
+	@echo "installing fakesound ..."
+	@$(PIP) install -q -e .
+	@touch $@
+
+$(VENV)/tested: pyproject.toml | $(VENV)/installed
+	@echo "installing the test tools ..."
+	@$(PIP) install -q -e '.[dev,sweep]'
+	@touch $@
+
+run: $(VENV)/installed ## Train, test and report the main experiment (ARGS adds overrides)
+	@$(BIN)/python -m fakesound.run experiment=mt_vim $(ARGS)
+	@echo
+	@echo "Next: open the report above in a browser; try your own recordings:"
+	@echo "  $(BIN)/python -m fakesound.run experiment=mt_vim data.root=FOLDER"
+	@echo "  $(BIN)/python -m fakesound.run -m sweep=leave_one_attack_out"
+	@echo "  $(BIN)/python -m fakesound.run --help"
+
+smoke: $(VENV)/installed ## Run everything once, quickly
+	@$(BIN)/python -m fakesound.run experiment=smoke $(ARGS)
+
+sweep: $(VENV)/installed ## Leave each attack out in turn and compare
+	@$(BIN)/python -m fakesound.run -m sweep=leave_one_attack_out $(ARGS)
+
+lint: $(VENV)/tested ## Style, types and import floors
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+test: lint ## Lint, then all quick tests
+	@$(BIN)/python -m pytest -n auto -m 'not slow' $(ARGS)
+
+test-all: lint ## The slow tests too
+	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+clean: ## Remove caches and builds; keeps .venv, prepared/ and outputs/
+	@rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

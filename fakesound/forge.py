@@ -1,0 +1,157 @@
+"""Make labelled fakes of genuine recordings, with laundered genuine twins and a manifest.
+
+python -m fakesound.forge FOLDER OUT [options]
+"""
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fakesound.attacks import ATTACKS, match_attacks
+from fakesound.cli import guarded
+from fakesound.data.manifest import Clip, write_manifest
+from fakesound.forging import ForgeSettings, embedded_clips, folder_clips, forge, plan_jobs
+from fakesound.forging.audit import Audit, shortcut_audit
+from fakesound.progress import console, progress_bar
+
+
+def main() -> None:
+    """Run from the command line."""
+    guarded(_main)
+
+
+def _main() -> None:
+    options = _parser().parse_args()
+    if options.list:
+        _list_attacks()
+        return
+    if options.out is None:
+        _parser().error("OUT is missing: the folder to write to")
+    attacks = match_attacks(options.attacks, ATTACKS, "--attacks")
+    if options.folder == "embedded":
+        genuine, problems = embedded_clips(), []
+    else:
+        genuine, problems = folder_clips(
+            Path(options.folder), options.clip_seconds, options.source, options.on_bad_audio
+        )
+    settings = ForgeSettings(
+        options.sample_rate,
+        options.train_fakes,
+        options.evaluation_fakes,
+        options.seed,
+        options.fixed_training,
+    )
+    complete = attacks if options.complete else ()
+    jobs = plan_jobs(genuine, settings, attacks, complete)
+    with progress_bar("forging") as progress:
+        forged = forge(
+            jobs, options.out, settings.sample_rate, options.workers, options.on_bad_audio, progress
+        )
+    write_manifest(options.out / "manifest.jsonl", forged.clips)
+    with progress_bar("audit") as progress:
+        evaluated = [clip for clip in forged.clips if clip.split != "train"]
+        audit = shortcut_audit(evaluated)
+        progress(1, 1)
+    _summarise(forged.clips, audit, [*problems, *forged.left_out.values()])
+    print(options.out / "manifest.jsonl")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=sys.argv[0] if sys.argv[0].startswith("fakesound") else "python -m fakesound.forge",
+        description=(
+            "Genuine recordings in; laundered genuine clips, partial and whole fakes with exact "
+            "regions, and a manifest out. Sources are split first, so that no recording crosses "
+            "train, validation and test. Run it again to go on where it stopped."
+        ),
+    )
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        default="embedded",
+        metavar="FOLDER",
+        help="genuine recordings, or the word embedded for those that come with the package",
+    )
+    parser.add_argument("out", nargs="?", type=Path, metavar="OUT", help="folder to write to")
+    parser.add_argument("--list", action="store_true", help="list the attacks and stop")
+    parser.add_argument(
+        "--attacks", nargs="+", default=["*"], metavar="NAME", help="names or globs (all)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")
+    parser.add_argument(
+        "--train-fakes", type=int, default=4, metavar="N", help="fakes of each training clip (4)"
+    )
+    parser.add_argument(
+        "--evaluation-fakes",
+        type=int,
+        default=2,
+        metavar="N",
+        help="fakes of each validation and test clip (2)",
+    )
+    parser.add_argument(
+        "--complete", action="store_true", help="every attack on every validation and test clip"
+    )
+    parser.add_argument(
+        "--fixed-training",
+        action="store_true",
+        help="cut fixed regions into training fakes too; else they are remade whole, and "
+        "fakesound.run cuts regions from them on the fly",
+    )
+    parser.add_argument(
+        "--source",
+        choices=("file", "folder"),
+        default="file",
+        help="what is one source: each file, or each folder, say a speaker (file)",
+    )
+    parser.add_argument("--clip-seconds", type=float, default=10.0, help="cut recordings to (10)")
+    parser.add_argument("--sample-rate", type=int, default=16_000, help="of the result (16000)")
+    parser.add_argument("--workers", type=int, default=None, help="processes (one for each core)")
+    parser.add_argument(
+        "--on-bad-audio",
+        choices=("error", "skip"),
+        default="error",
+        help="stop at a file that cannot be used, or leave it out (error)",
+    )
+    return parser
+
+
+def _list_attacks() -> None:
+    table = Table("attack", "what it does", box=None)
+    for attack in ATTACKS.values():
+        first = (attack.function.__doc__ or "").strip().splitlines()[0]
+        table.add_row(attack.name, first.replace("``", "").removeprefix("Return ").rstrip("."))
+    Console().print(table)
+
+
+def _summarise(clips: list[Clip], audit: Audit, problems: list[str]) -> None:
+    table = Table("split", "genuine", "fakes", "minutes", "share of time fake", box=None)
+    for split in ("train", "validation", "test"):
+        part = [clip for clip in clips if clip.split == split]
+        seconds = sum(clip.duration for clip in part)
+        fake = sum(region.duration for clip in part for region in clip.regions)
+        count = Counter(clip.label for clip in part)
+        table.add_row(
+            split,
+            str(count["genuine"]),
+            str(count["fake"]),
+            f"{seconds / 60:.1f}",
+            f"{fake / seconds:.0%}" if seconds else "",
+        )
+    console.print(table)
+    if audit.auc is not None:
+        console.print(
+            f"shortcut audit: AUC {audit.auc:.2f} from length, level, bandwidth and the like on "
+            "validation and test clips (0.5: they tell nothing)"
+        )
+    for problem in problems[:20]:
+        console.print(f"left out: {problem}", highlight=False)
+    if len(problems) > 20:
+        console.print(f"... and {len(problems) - 20} more")
+
+
+if __name__ == "__main__":
+    main()

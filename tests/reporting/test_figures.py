@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from scipy.special import ndtr
+
+from fakesound.metrics import eer
+from fakesound.reporting import read_run
+from fakesound.reporting.attack_figure import attack_figure
+from fakesound.reporting.figures import det_figure, reliability_figure, training_figure
+from fakesound.reporting.parts import attack_results, test_parts
+from fakesound.reporting.style import PALETTE
+
+
+def folds_of(run):
+    return {part.name: part.scores for part in test_parts(run)}
+
+
+def test_det_marks_the_equal_error_rate(run):
+    axes = det_figure(folds_of(run)).axes[0]
+    points = [line for line in axes.lines if line.get_marker() == "o"]
+    for scores, point in zip(folds_of(run).values(), points, strict=True):
+        logits = np.array([clip.logit for clip in scores])
+        rate = eer(logits, np.array([clip.fake for clip in scores])).rate
+        assert ndtr(point.get_xdata()[0]) == pytest.approx(rate)
+        assert ndtr(point.get_ydata()[0]) == pytest.approx(rate)
+
+
+def test_det_needs_both_labels(run):
+    genuine = [clip for clip in run.test_scores if not clip.fake]
+    assert det_figure({"unseen": genuine}) is None
+
+
+def test_reliability_shows_each_part(run):
+    labels = reliability_figure(folds_of(run)).axes[0].get_legend_handles_labels()[1]
+    assert labels == ["unseen", "seen"]
+    assert reliability_figure({"unseen": []}) is None
+
+
+def test_bars_are_the_figures_and_held_out_attacks_stand_out(run):
+    attacks = attack_results(run)
+    figure = attack_figure(attacks)
+    for axes, key in zip(figure.axes, ("clip/auc", "segment_f1_20ms"), strict=True):
+        widths = [bar.get_width() for bar in axes.patches]
+        assert widths == [attack.block[key] for attack in attacks]
+    names = {text.get_text(): text.get_color() for text in figure.axes[0].texts}
+    assert names["world"] == PALETTE.unseen
+    assert names["splice"] == PALETTE.ink
+
+
+def test_attacks_without_any_figure_give_no_bars(make_run, tmp_path):
+    run = read_run(make_run(tmp_path / "run", clip_task=False, frame_task=False, audio=False))
+    assert attack_figure(attack_results(run)) is None
+
+
+def test_training_shows_what_was_logged_and_the_kept_epoch(run):
+    loss, ranks = training_figure(run.epochs).axes
+    assert loss.get_legend_handles_labels()[1] == ["total", "clip"]
+    assert ranks.get_legend_handles_labels()[1] == ["clip"]
+    assert list(ranks.lines[-1].get_xdata()) == [3, 3]
+
+
+def test_nothing_logged_gives_no_training_figure():
+    assert training_figure(()) is None
+    assert training_figure([{"epoch": 0, "train/loss": None}]) is None
