@@ -1,6 +1,5 @@
 """The composition root: from the typed configuration to the objects of a run."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
-from fakesound.callbacks import EpochLog
+from fakesound.callbacks import Bars, EpochLog
 from fakesound.config import BackboneConfig, FeaturesConfig, RunConfig
 from fakesound.data.dataset import CropDataset, collate
 from fakesound.datamodule import ClipDataModule
@@ -156,10 +155,14 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
         save_last=True,
         enable_version_counter=False,
     )
-    callbacks: list[Callback] = [checkpoint, EpochLog(folder / "epochs.jsonl")]
+    callbacks: list[Callback] = [checkpoint, EpochLog(folder / "epochs.jsonl"), Bars()]
     if config.optim.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
-    arguments: dict[str, Any] = {"enable_model_summary": False, "deterministic": "warn"}
+    arguments: dict[str, Any] = {
+        "enable_model_summary": False,
+        "enable_progress_bar": False,
+        "deterministic": "warn",
+    }
     arguments |= config.trainer
     try:
         return lightning.Trainer(
@@ -182,8 +185,3 @@ def used_kernel(config: RunConfig, module: torch.nn.Module) -> str:
     """Return which selective scan ``config.kernel`` stands for on the device of ``module``."""
     device = next(module.parameters()).device
     return resolve_kernel(config.kernel, device)
-
-
-def threads() -> int:
-    """Return how many threads torch computes with."""
-    return torch.get_num_threads() or os.cpu_count() or 1

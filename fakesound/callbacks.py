@@ -1,14 +1,29 @@
 """What runs beside training: the log of its epochs and the bar on the terminal."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from fakesound.progress import console
+
+# what the training bar tells
+SHOWN = {
+    "train/loss": "loss",
+    "validation/clip/auc": "clip AUC",
+    "validation/frame/auc": "frame AUC",
+}
 
 
 class EpochLog(Callback):
@@ -38,55 +53,32 @@ def read_epochs(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-class TrainingBar(Callback):
-    """One bar over the whole training, with the losses and what validation found."""
+class Bars(Callback):
+    """One bar over the whole training, with what it found so far, and one for each scoring."""
 
     def __init__(self) -> None:
         self.bar: Progress | None = None
+        self.training = TaskID(0)
+        self.scoring = TaskID(0)
 
-    def on_train_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    def setup(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str
     ) -> None:
-        """Show the bar, where a resumed run stands."""
-        if not trainer.is_global_zero:
+        """Show the bars."""
+        if not trainer.is_global_zero or self.bar:
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self.bar = Progress(
-            *columns, TimeRemainingColumn(), TextColumn("{task.fields[figures]}"), console=console
-        )
-        total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
-        self.task = self.bar.add_task("training", total=total, figures="")
+        found = TextColumn("{task.fields[found]}", style="dim")
+        self.bar = Progress(*columns, TimeRemainingColumn(), found, console=console)
+        self.training = self.bar.add_task("training", total=None, found="", visible=False)
+        self.scoring = self.bar.add_task("scoring", total=None, found="", visible=False)
         self.bar.start()
-        self.bar.update(self.task, completed=trainer.global_step)
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: object
+    def teardown(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str
     ) -> None:
-        """Move on by a step."""
-        if self.bar:
-            self.bar.update(self.task, completed=trainer.global_step)
-
-    def on_train_epoch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        """Show the epoch's loss and the last validation."""
-        if not self.bar:
-            return
-        shown = {
-            "train/loss": "loss",
-            "validation/clip/auc": "clip AUC",
-            "validation/frame/auc": "frame AUC",
-        }
-        found = trainer.callback_metrics
-        figures = [f"{name} {float(found[key]):.2f}" for key, name in shown.items() if key in found]
-        self.bar.update(self.task, figures="  ".join(figures))
-
-    def on_train_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        """Leave the bar as it is."""
-        if self.bar:
-            self.bar.stop()
+        """Leave the bars as they are."""
+        self._stop()
 
     def on_exception(
         self,
@@ -95,5 +87,69 @@ class TrainingBar(Callback):
         exception: BaseException,
     ) -> None:
         """Leave the terminal in order."""
+        self._stop()
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Begin where a resumed run stands."""
+        if self.bar:
+            total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
+            done = trainer.global_step
+            self.bar.update(self.training, total=total, completed=done, visible=True)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: object
+    ) -> None:
+        """Move on by a step."""
+        if self.bar:
+            self.bar.update(self.training, completed=trainer.global_step)
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Show the epoch's loss and the last validation."""
+        values = trainer.callback_metrics
+        found = [f"{name} {float(values[key]):.2f}" for key, name in SHOWN.items() if key in values]
+        if self.bar:
+            self.bar.update(self.training, found="  ".join(found))
+
+    def on_validation_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Move on by a batch, outside training."""
+        if trainer.state.fn == "validate":
+            self._score("scoring validation", batch_idx + 1, trainer.num_val_batches)
+
+    def on_test_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Move on by a batch."""
+        self._score("scoring test", batch_idx + 1, trainer.num_test_batches)
+
+    def _score(self, title: str, done: int, batches: Sequence[int | float]) -> None:
+        if self.bar:
+            self.bar.update(
+                self.scoring,
+                description=title,
+                completed=done,
+                total=int(sum(batches)),
+                visible=True,
+            )
+
+    def _stop(self) -> None:
         if self.bar:
             self.bar.stop()
+            self.bar = None

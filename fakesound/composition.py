@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -65,7 +66,8 @@ def run_config(composed: DictConfig) -> RunConfig:
     with readable_errors():
         # Hydra's own node resolves only inside a job
         keys = [str(key) for key in composed if key != "hydra"]
-        plain = OmegaConf.to_container(OmegaConf.masked_copy(composed, keys), resolve=True)
+        picked = OmegaConf.masked_copy(composed, keys)
+        plain = OmegaConf.to_container(picked, resolve=True, throw_on_missing=True)
         # merged again into the schema, since "+key=value" slips past Hydra's own check
         checked = OmegaConf.merge(OmegaConf.structured(RunConfig), plain)
         config = OmegaConf.to_object(checked)
@@ -113,7 +115,11 @@ def _one_line(error: BaseException) -> str:
         return f"{group}={choice}: no such choice; there are {', '.join(error.options)}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as key=value; quote values with special signs"
-    return _first_line(chain[0])
+    line = _first_line(chain[0])
+    several = re.fullmatch(r"Ambiguous value for argument '(.*)'", line)
+    if several:
+        return f"{several[1]}: has several values; add -m to run each, or quote them to be one"
+    return line
 
 
 def _unknown_key(key: str, there: list[str]) -> str:

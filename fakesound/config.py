@@ -58,9 +58,9 @@ class AugmentConfig:
     """Level by -12 to 6 dB."""
     invert: float = 0.5
     """Polarity."""
-    noise: float = 0.3
+    noise: float = 0.1
     """White to brown noise at 15 to 45 dB."""
-    tilt: float = 0.3
+    tilt: float = 0.1
     """A gentle random equaliser."""
 
     def __post_init__(self) -> None:
@@ -186,7 +186,7 @@ class StemConfig:
 
     kind: str = "conv"
     """"conv": 2-D convolutions, one token per 20 ms; "patch": linear patches, as published."""
-    channels: list[int] = field(default_factory=lambda: [24, 32, 48, 64, 64])
+    channels: list[int] = field(default_factory=lambda: [16, 24, 32, 48, 64])
     """Channels of the convolutions; each but the first halves frequency."""
     patch: list[int] = field(default_factory=lambda: [16, 16])
     """Height (bins) and width (windows) of a patch."""

@@ -157,7 +157,8 @@ def publish(
     if logger is not None:
         shown = choose_clips(run, config.logger.table_clips)
         pictures = write_timelines(run, folder / "timelines", [s.clip_id for s in shown])
-        tracking.log_results(logger, results, run.clips, shown, pictures)
+        clips = [run.clips[score.clip_id] for score in shown]
+        tracking.log_results(logger, results, clips, shown, pictures)
     pending.replace(folder / "metrics.json")
 
 

@@ -14,8 +14,10 @@ from rich.table import Table
 from fakesound.attacks import ATTACKS, match_attacks
 from fakesound.cli import guarded
 from fakesound.data.manifest import Clip, write_manifest
+from fakesound.errors import InputError
 from fakesound.forging import ForgeSettings, embedded_clips, folder_clips, forge, plan_jobs
 from fakesound.forging.audit import Audit, shortcut_audit
+from fakesound.forging.sources import check_apart
 from fakesound.progress import console, progress_bar
 
 
@@ -31,12 +33,16 @@ def _main() -> None:
         return
     if options.out is None:
         _parser().error("OUT is missing: the folder to write to")
+    _check(options)
     attacks = match_attacks(options.attacks, ATTACKS, "--attacks")
+    problems: list[str] = []
     if options.folder == "embedded":
-        genuine, problems = embedded_clips(), []
+        genuine = embedded_clips()
     else:
+        root = Path(options.folder)
+        check_apart(root, options.out, "OUT")
         genuine, problems = folder_clips(
-            Path(options.folder), options.clip_seconds, options.source, options.on_bad_audio
+            root, options.clip_seconds, options.source, options.on_bad_audio
         )
     settings = ForgeSettings(
         options.sample_rate,
@@ -117,6 +123,24 @@ def _parser() -> argparse.ArgumentParser:
         help="stop at a file that cannot be used, or leave it out (error)",
     )
     return parser
+
+
+def _check(options: argparse.Namespace) -> None:
+    least = {
+        "seed": 0,
+        "train_fakes": 0,
+        "evaluation_fakes": 0,
+        "clip_seconds": 1,
+        "sample_rate": 8_000,
+        "workers": 1,
+    }
+    for name, bound in least.items():
+        value = getattr(options, name)
+        if value is not None and not value >= bound:
+            key = name.replace("_", "-")
+            raise InputError(f"--{key}={value}: must be at least {bound}")
+    if options.out.exists() and not options.out.is_dir():
+        raise InputError(f"OUT={options.out}: is a file; name a folder to write to")
 
 
 def _list_attacks() -> None:

@@ -43,8 +43,9 @@ def frame_loss(
     if kind != "focal":
         raise ValueError(f"frame loss {kind!r}: must be one of {', '.join(FRAME_LOSSES)}")
     entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    right = torch.exp(-entropy)
-    return ((1 + (weight - 1) * target) * (1 - right) ** gamma * entropy).mean()
+    # above 0, where a power below 1 has no gradient
+    wrong = (-torch.expm1(-entropy)).clamp_min(1e-12)
+    return ((1 + (weight - 1) * target) * wrong**gamma * entropy).mean()
 
 
 def twin_loss(

@@ -8,6 +8,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 # progress and messages go to stderr, so that results on stdout can be piped
 console = Console(stderr=True)
+if not console.is_terminal:
+    # a file has no width; tables fit this one
+    console = Console(stderr=True, width=100)
 
 
 @contextmanager

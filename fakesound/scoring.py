@@ -10,9 +10,11 @@ from fakesound.metrics import ClipScore
 from fakesound.timeline import FrameGrid
 
 FrameValues = Float[np.ndarray, " frame"]
+# each of a length of its own
+AnyFrames = Float[np.ndarray, " _"]
 
 
-def stitch(values: Sequence[FrameValues], starts: Sequence[int], frames: int) -> FrameValues:
+def stitch(values: Sequence[AnyFrames], starts: Sequence[int], frames: int) -> FrameValues:
     """Return one value for each of ``frames`` from overlapping windows.
 
     Windows that begin at ``starts`` are averaged with triangular weights, so that a window counts
@@ -37,7 +39,7 @@ def clip_scores(
     clips: Sequence[Clip],
     grid: FrameGrid,
     fold: Callable[[Clip], str | None],
-    frame_logits: Sequence[FrameValues] | None,
+    frame_logits: Sequence[AnyFrames] | None,
     clip_logits: Sequence[float] | None,
 ) -> list[ClipScore]:
     """Return the scores of ``clips`` from the logits of their frames and of themselves.

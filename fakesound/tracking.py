@@ -12,35 +12,54 @@ from fakesound.config import RunConfig
 from fakesound.data.audio import read_audio
 from fakesound.data.manifest import Clip
 from fakesound.metrics import ClipScore
+from fakesound.progress import console
+
+# how long to wait for W&B before the run goes on without it
+INIT_SECONDS = 30
 
 
 def make_logger(config: RunConfig, plain: dict[str, Any], folder: Path) -> WandbLogger | None:
     """Return the W&B logger of a run whose files stay under ``folder``; None if it is disabled.
 
-    Without a network, or where W&B cannot be reached, the run is kept offline; it never stops a
-    run.
+    Where W&B cannot be reached, or no one is logged in, the run is kept offline, to be sent later
+    with ``wandb sync``; it is never stopped.
     """
-    settings = config.logger
-    if settings.mode == "disabled":
+    if config.logger.mode == "disabled":
         return None
     # media of offline runs would otherwise be staged outside the run's folder
     os.environ["WANDB_DATA_DIR"] = str(folder / "wandb")
     os.environ.setdefault("WANDB_SILENT", "true")
-    logger = WandbLogger(
-        project=settings.project,
-        entity=settings.entity,
-        name=config.name,
-        group=settings.group,
-        tags=list(config.tags),
-        save_dir=folder,
-        offline=settings.mode == "offline",
-        config=plain,
-    )
-    run = logger.experiment
+    offline = config.logger.mode == "offline"
+    logger = _logger(config, plain, folder, offline)
+    try:
+        run = logger.experiment
+    except wandb.Error as error:
+        if offline:
+            raise
+        reason = str(error).splitlines()[0]
+        console.print(f"W&B: {reason}; this run is kept offline, send it later with `wandb sync`")
+        logger = _logger(config, plain, folder, offline=True)
+        run = logger.experiment
     run.define_metric("validation/selection", summary="max")
     run.define_metric("validation/clip/auc", summary="max")
     run.define_metric("validation/frame/auc", summary="max")
     return logger
+
+
+def _logger(
+    config: RunConfig, plain: dict[str, Any], folder: Path, offline: bool
+) -> WandbLogger:
+    return WandbLogger(
+        project=config.logger.project,
+        entity=config.logger.entity,
+        name=config.name,
+        group=config.logger.group,
+        tags=list(config.tags),
+        save_dir=folder,
+        offline=offline,
+        config=plain,
+        settings=wandb.Settings(init_timeout=INIT_SECONDS),
+    )
 
 
 def log_results(

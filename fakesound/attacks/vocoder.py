@@ -6,10 +6,13 @@ any span of it can stand in for the same span of the original.
 
 import numpy as np
 import pyworld
-from scipy import signal
+from scipy import ndimage, signal
 
 from fakesound.attacks.prediction import all_pole
 from fakesound.attacks.spectral import Audio, Stft, griffin_lim, mel_filters
+
+# what the poles of linear prediction are drawn in by
+WIDER = 0.995
 
 
 def mel_griffin_lim(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
@@ -85,6 +88,8 @@ def linear_prediction(audio: Audio, rate: int, rng: np.random.Generator) -> Audi
     correlation = _autocorrelation(frames * window)
     coefficients, error = all_pole(correlation[:, : order + 1])
     gain = np.sqrt(np.maximum(error, 0) / np.sum(window**2))
+    # resonances 13 Hz wider (at 16 kHz), or pure tones ring up without end
+    coefficients = coefficients * WIDER ** np.arange(1, order + 1)
 
     shortest, longest = rate // 400, min(rate // 60, size - 1)
     lags = correlation[:, shortest:longest] / np.maximum(correlation[:, :1], 1e-12)
@@ -106,7 +111,8 @@ def linear_prediction(audio: Audio, rate: int, rng: np.random.Generator) -> Audi
         output[span], state = signal.lfilter(
             [gain[frame]], np.concatenate(([1.0], coefficients[frame])), mix, zi=state
         )
-    return _fit(output.astype(np.float32), len(audio))
+    output = output[: len(audio)]
+    return (output * _headroom(audio, output, hop)).astype(np.float32)
 
 
 def sinusoidal(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
@@ -132,6 +138,18 @@ def sinusoidal(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     angle = rng.uniform(-np.pi, np.pi, magnitude.shape)
     noise = magnitude * np.exp(1j * angle)
     return stft.inverse(np.where(lobe, spectrum, noise).astype(np.complex64), len(audio))
+
+
+def _headroom(audio: Audio, made: np.ndarray, hop: int) -> np.ndarray:
+    """Return factors, moving in steps of ``hop``, that keep ``made`` within twice the level."""
+    count = -(-len(audio) // hop)
+    levels = [
+        np.sqrt(np.mean(np.resize(part, count * hop).reshape(count, hop) ** 2.0, axis=1)) + 1e-6
+        for part in (audio, made)
+    ]
+    # the least of neighbours, so that moving between two steps never goes above either
+    factor = ndimage.minimum_filter1d(np.minimum(1, 2 * levels[0] / levels[1]), 3)
+    return np.interp(np.arange(len(audio)), (np.arange(count) + 0.5) * hop, factor)
 
 
 def _autocorrelation(frames: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """The one way audio is read: soundfile, mixed to mono, at one rate."""
 
+import os
+import re
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
@@ -13,6 +15,12 @@ from fakesound.errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
 FULL_SCALE = 32_768
+# a file may be this many seconds off the duration its manifest gives
+DURATION_TOLERANCE = 0.025
+# how libsndfile says that a header (WAV, AIFF, AU) declares more bytes than there are
+CUT_SHORT = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
+# programs that write to a pipe declare this many bytes or more: they do not know
+UNKNOWN_SIZE = 0x7FFF_0000
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,13 @@ def audio_info(path: Path) -> AudioInfo:
         raise InputError(
             f"{path}: cannot be read as audio ({_reason(error)}); replace it"
         ) from None
-    return AudioInfo(info.frames, info.samplerate, info.channels)
+    samples = info.frames
+    if cut := CUT_SHORT.search(info.extra_info):
+        declared, found = int(cut[1]), int(cut[2])
+        # a few bytes amiss are a matter of padding
+        if 0 < found < declared - 64 and declared < UNKNOWN_SIZE:
+            samples = samples * declared // found
+    return AudioInfo(samples, info.samplerate, info.channels)
 
 
 def read_audio(
@@ -94,18 +108,28 @@ def read_audio(
 
 
 def read_pcm(path: Path, start: int, samples: int) -> Int16[np.ndarray, " sample"]:
-    """Return 16-bit samples exactly as stored in a mono file of 16-bit PCM.
+    """Return ``samples`` 16-bit samples from ``start`` on; the rest of the file if -1.
+
+    Those of a mono file of 16-bit PCM are exactly as stored, those of another are converted. What
+    is missing at the end is zero, up to what a duration in a manifest may be off.
 
     Raises:
         InputError: if the file cannot be read or is shorter.
     """
     try:
-        pcm, _ = soundfile.read(path, samples, start, dtype="int16")
+        with soundfile.SoundFile(path) as file:
+            rate = file.samplerate
+            if as_stored := (file.channels, file.subtype) == (1, "PCM_16"):
+                file.seek(start)
+                pcm = file.read(samples, dtype="int16")
     except (soundfile.LibsndfileError, OSError) as error:
         raise InputError(f"{path}: cannot be decoded ({_reason(error)}); replace it") from None
-    if pcm.ndim != 1 or len(pcm) < samples:
-        raise InputError(f"{path}: shorter than expected or not mono; prepare the data again")
-    return pcm
+    if not as_stored:
+        pcm = to_pcm(read_audio(path, rate, start, None if samples < 0 else samples))
+    missing = max(0, samples - len(pcm))
+    if missing > round(DURATION_TOLERANCE * rate):
+        raise InputError(f"{path}: is shorter than expected; replace it or prepare the data again")
+    return np.pad(pcm, (0, missing)) if missing else pcm
 
 
 def to_pcm(audio: Float32[np.ndarray, " sample"]) -> Int16[np.ndarray, " sample"]:
@@ -121,7 +145,7 @@ def from_pcm(pcm: Int16[np.ndarray, " sample"]) -> Float32[np.ndarray, " sample"
 def write_wav(path: Path, pcm: Int16[np.ndarray, " sample"], rate: int) -> None:
     """Write 16-bit mono WAV to ``path`` at once: the file is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     soundfile.write(temporary, pcm, rate, subtype="PCM_16", format="WAV")
     temporary.replace(path)
 

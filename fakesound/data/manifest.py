@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,12 @@ def read_manifest(path: Path, check_files: bool = True) -> list[Clip]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such manifest; give the path of a manifest.jsonl")
-    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    # not splitlines: a title may hold any other separator of lines that Unicode knows
+    lines = enumerate(text.split("\n"), start=1)
     rows = {number: _row(line, f"{path} row {number}") for number, line in lines if line.strip()}
     if not rows:
         raise InputError(f"{path}: has no rows; a manifest holds one JSON object a line")
@@ -97,7 +103,7 @@ def read_manifest(path: Path, check_files: bool = True) -> list[Clip]:
                 f"{where}, path: {clip.path} does not exist; restore it or drop the row"
             )
         first[clip.clip_id] = number
-    _check_twins(clips, path)
+    _check_twins(dict(zip(rows, clips, strict=True)), path)
     return clips
 
 
@@ -176,6 +182,8 @@ def _clip(row: dict[str, Any], where: str, folder: Path) -> Clip:
     label = take("label", str)
     attack = take("attack", (str, none))
     duration = float(take("duration", (int, float)))
+    if not (duration > 0 and isfinite(duration)):
+        raise InputError(f"{where}, duration: {duration}; must be positive seconds")
     split = take("split", (str, none), None)
     corpus = take("corpus", str)
     regions = _regions(take("regions", list), duration, where)
@@ -183,12 +191,16 @@ def _clip(row: dict[str, Any], where: str, folder: Path) -> Clip:
         raise InputError(f"{where}, label: {label!r}; must be one of {', '.join(LABELS)}")
     if split is not None and split not in SPLITS:
         raise InputError(f"{where}, split: {split!r}; must be null or one of {', '.join(SPLITS)}")
-    if not duration > 0:
-        raise InputError(f"{where}, duration: {duration}; must be positive seconds")
     if label == "genuine" and (attack is not None or regions):
         raise InputError(f"{where}, label: genuine, but attack or regions are given; clear them")
     if label == "fake" and not (attack and regions):
         raise InputError(f"{where}, label: fake, but attack or regions are missing; give both")
+    sample_rate = take("sample_rate", int)
+    if sample_rate <= 0:
+        raise InputError(f"{where}, sample_rate: {sample_rate}; must be positive")
+    donors = take("donor_ids", (list, none), None) or ()
+    if not all(isinstance(donor, str) for donor in donors):
+        raise InputError(f"{where}, donor_ids: {donors}; must be source ids")
     clip = Clip(
         clip_id=take("clip_id", str),
         path=(folder / take("path", str)).resolve(),
@@ -197,10 +209,10 @@ def _clip(row: dict[str, Any], where: str, folder: Path) -> Clip:
         attack=attack,
         regions=regions,
         duration=duration,
-        sample_rate=take("sample_rate", int),
+        sample_rate=sample_rate,
         corpus=corpus,
         split=split,
-        donor_ids=tuple(take("donor_ids", (list, none), None) or ()),
+        donor_ids=tuple(donors),
         domain=take("domain", (str, none), None) or corpus,
         license=take("license", (str, none), None),
         twin_id=take("twin_id", (str, none), None),
@@ -212,26 +224,27 @@ def _clip(row: dict[str, Any], where: str, folder: Path) -> Clip:
 def _regions(spans: list[Any], duration: float, where: str) -> tuple[Region, ...]:
     regions = []
     for span in spans:
-        try:
-            onset, offset = span
-            region = Region(float(onset), float(offset))
-        except (TypeError, ValueError) as error:
-            reason = error if isinstance(error, InputError) else f"{span!r} is not [onset, offset]"
-            raise InputError(f"{where}, regions: {reason}") from None
-        if region.offset > duration + TOLERANCE:
+        edges = span if isinstance(span, list) else []
+        if [type(edge) in (int, float) for edge in edges] != [True, True]:
+            raise InputError(f"{where}, regions: {span!r} is not [onset, offset]")
+        onset, offset = map(float, edges)
+        if offset > duration + TOLERANCE:
             raise InputError(f"{where}, regions: {span} ends after the clip's {duration} s")
-        regions.append(Region(region.onset, min(region.offset, duration)))
+        try:
+            regions.append(Region(onset, min(offset, duration)))
+        except InputError as error:
+            raise InputError(f"{where}, regions: {error}") from None
     return tuple(sorted(regions))
 
 
-def _check_twins(clips: Sequence[Clip], path: Path) -> None:
-    by_id = {clip.clip_id: clip for clip in clips}
-    for clip in clips:
+def _check_twins(clips: Mapping[int, Clip], path: Path) -> None:
+    by_id = {clip.clip_id: clip for clip in clips.values()}
+    for number, clip in clips.items():
         if clip.twin_id is None:
             continue
         twin = by_id.get(clip.twin_id)
         if twin is None or twin.is_fake or twin.source_id != clip.source_id:
             raise InputError(
-                f"{path}, twin_id of {clip.clip_id}: {clip.twin_id!r} is no genuine clip of the "
+                f"{path} row {number}, twin_id: {clip.twin_id!r} is no genuine clip of the "
                 "same source; add its row or drop the key"
             )

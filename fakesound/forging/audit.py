@@ -40,7 +40,8 @@ def trivial_properties(clip: Clip) -> dict[str, float]:
     peak = np.max(np.abs(audio)) + 1e-9
     power = np.abs(np.fft.rfft(audio)) ** 2
     share = np.cumsum(power) / max(power.sum(), 1e-12)
-    blocks = audio[: len(audio) // 320 * 320].reshape(-1, 320)
+    size = min(320, len(audio))
+    blocks = audio[: len(audio) // size * size].reshape(-1, size)
     quiet = 20 * np.log10(np.sqrt(np.mean(blocks**2, axis=1)) + 1e-9)
     return {
         "duration": len(audio) / clip.sample_rate,
@@ -66,9 +67,9 @@ def shortcut_audit(clips: Sequence[Clip], seed: int = 0) -> Audit:
     five folds that share no source; a value near 0.5 says that nothing trivial leaks.
     """
     rows = [trivial_properties(clip) for clip in clips]
-    fake = np.array([clip.is_fake for clip in clips])
+    fake = np.array([clip.is_fake for clip in clips], dtype=bool)
     names = list(rows[0]) if rows else []
-    table = np.array([[row[name] for name in names] for row in rows]).reshape(len(rows), -1)
+    table = np.array([[row[name] for name in names] for row in rows]).reshape(len(rows), len(names))
     alone = {}
     for column, name in enumerate(names):
         area = auc(table[:, column], fake)

@@ -9,16 +9,13 @@ from pathlib import Path
 
 from fakesound.attacks import ATTACKS, match_attacks
 from fakesound.config import DataConfig, SplitConfig
-from fakesound.data.audio import audio_info, read_audio
+from fakesound.data.audio import DURATION_TOLERANCE, audio_info, read_audio
 from fakesound.data.manifest import Clip, read_manifest
 from fakesound.data.splits import inner_attack
 from fakesound.errors import InputError
 from fakesound.forging.plan import ForgeSettings, Job, plan_jobs
-from fakesound.forging.sources import assign_splits, embedded_clips, folder_clips
+from fakesound.forging.sources import assign_splits, check_apart, embedded_clips, folder_clips
 from fakesound.progress import progress_bar
-
-# a file may be this many seconds off the duration its manifest gives
-DURATION_TOLERANCE = 0.025
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,7 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
         genuine, left_out, name = embedded_clips(), [], "embedded"
     else:
         root = Path(data.root).expanduser()
+        check_apart(root, Path(data.prepared), "data.prepared")
         genuine, left_out = folder_clips(root, data.clip_seconds, data.source, data.on_bad_audio)
         place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
         name = f"{root.resolve().name}-{place}"
@@ -92,7 +90,7 @@ def _labelled(path: Path, data: DataConfig) -> tuple[list[Clip], list[str]]:
     clips = read_manifest(path.expanduser())
     left_out: list[str] = []
     with ThreadPoolExecutor(8) as pool, progress_bar("checking audio") as progress:
-        checks = pool.map(lambda clip: _problem(clip, data.sample_rate), clips)
+        checks = pool.map(_problem, clips)
         kept = []
         for number, (clip, problem) in enumerate(zip(clips, checks, strict=True), start=1):
             if problem is None:
@@ -111,9 +109,9 @@ def _labelled(path: Path, data: DataConfig) -> tuple[list[Clip], list[str]]:
     return kept, left_out
 
 
-def _problem(clip: Clip, rate: int) -> str | None:
+def _problem(clip: Clip) -> str | None:
     stat = clip.path.stat()
-    return _decode(clip.path, stat.st_size, stat.st_mtime_ns, clip.duration, rate)
+    return _decode(clip.path, stat.st_size, stat.st_mtime_ns, clip.duration, clip.sample_rate)
 
 
 @cache
@@ -128,5 +126,10 @@ def _decode(path: Path, size: int, changed: int, duration: float, rate: int) -> 
         return (
             f"{path}: lasts {info.duration:.3f} s, the manifest says {duration:.3f} s; correct "
             "the row, or set data.on_bad_audio=skip"
+        )
+    if info.sample_rate != rate:
+        return (
+            f"{path}: is at {info.sample_rate} Hz, the manifest says {rate} Hz; correct the row, "
+            "or set data.on_bad_audio=skip"
         )
     return None

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 from fakesound.data.manifest import Clip, clip_row, read_rows
 from fakesound.errors import InputError
 from fakesound.forging.plan import Job
-from fakesound.forging.work import UnusableError, do_job
+from fakesound.forging.work import UnusableError, do_job, inherit
 
 JOURNAL = "journal.jsonl"
 
@@ -50,7 +51,7 @@ def forge(
         InputError: for the first recording that cannot be used, unless ``on_bad_audio`` is "skip".
     """
     folder.mkdir(parents=True, exist_ok=True)
-    known = _read_journal(folder)
+    known = _known(jobs, folder)
     twins = [job for job in jobs if job.attack is None and job.clip_id not in known]
     fakes = [job for job in jobs if job.attack is not None and job.clip_id not in known]
     total, done, seconds = len(twins) + len(fakes), 0, 0.0
@@ -59,6 +60,8 @@ def forge(
             _pool(workers or os.cpu_count() or 1) as pool,
             (folder / JOURNAL).open("a", encoding="utf-8") as journal,
         ):
+            if _ends_amiss(folder / JOURNAL):
+                journal.write("\n")
             for stage in (twins, fakes):
                 ready = [job for job in stage if not _twin_left_out(job, known)]
                 for job, result in _work(pool, ready, folder, rate):
@@ -66,8 +69,9 @@ def forge(
                         pool.shutdown(cancel_futures=True)
                         raise InputError(f"{result}, or set data.on_bad_audio=skip")
                     known[job.clip_id] = result if isinstance(result, Clip) else str(result)
-                    journal.write(_line(job, result, folder) + "\n")
-                    journal.flush()
+                    if not isinstance(result, InputError):  # a bad file may be mended
+                        journal.write(_line(job, result, folder) + "\n")
+                        journal.flush()
                     seconds += result.duration if isinstance(result, Clip) else 0.0
                     done += 1
                     progress(done, total)
@@ -109,12 +113,39 @@ def _line(job: Job, result: Clip | Exception, folder: Path) -> str:
     return json.dumps({"clip_id": job.clip_id, "left_out": str(result)}, ensure_ascii=False)
 
 
+def _known(jobs: Sequence[Job], folder: Path) -> dict[str, Clip | str]:
+    """Return what the journal says of ``jobs``, with splits and the like as they are now.
+
+    Recordings that came or went since may have moved others to another split, and may have given
+    a fake another donor: that one is to be made again.
+    """
+    journal = _read_journal(folder)
+    known: dict[str, Clip | str] = {}
+    for job in jobs:
+        found = journal.get(job.clip_id)
+        if isinstance(found, Clip):
+            if found.donor_ids == ((job.donor_source,) if job.donor_source else ()):
+                known[job.clip_id] = inherit(found, job.genuine)
+        elif found is not None and job.donor_id is None:
+            known[job.clip_id] = found
+    return known
+
+
+def _ends_amiss(journal: Path) -> bool:
+    """Return whether a kill cut the last line of ``journal`` short."""
+    with journal.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return file.read() not in (b"", b"\n")
+
+
 def _read_journal(folder: Path) -> dict[str, Clip | str]:
     path = folder / JOURNAL
     if not path.is_file():
         return {}
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    # a kill may cut a line within a character
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:
@@ -137,7 +168,8 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     os.environ.update(dict.fromkeys(names, "1"))
     try:
         # spawned, since the parent may hold threads that a fork would break
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        context = get_context("spawn")
+        with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
             yield pool
     finally:
         for name, value in before.items():
@@ -145,3 +177,15 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
                 os.environ.pop(name)
             else:
                 os.environ[name] = value
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that started it is killed; it would wait for ever."""
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()

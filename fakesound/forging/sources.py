@@ -58,6 +58,19 @@ def folder_clips(
     return assign_splits(clips), problems
 
 
+def check_apart(root: Path, folder: Path, key: str) -> None:
+    """Make sure that what is written to ``folder`` is never read from ``root`` as genuine.
+
+    Raises:
+        InputError: naming ``key``, the setting that gives ``folder``.
+    """
+    if folder.resolve().is_relative_to(root.resolve()):
+        raise InputError(
+            f"{key}={folder}: lies in {root}, the folder of genuine recordings, where its fakes "
+            "would pass for genuine; choose a place outside"
+        )
+
+
 def assign_splits(clips: Sequence[Clip], salt: str = "fakesound") -> list[Clip]:
     """Return ``clips`` with a split each, disjoint by source, in the shares of ``FRACTIONS``.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fakesound.attacks import ATTACKS, Attack
+from fakesound.attacks.spectral import Audio
 from fakesound.data.audio import from_pcm, read_audio, read_pcm, to_pcm, write_wav
 from fakesound.data.compose import Cut, Pcm, cut_in, draw_cuts, level_gain
 from fakesound.data.manifest import Clip
@@ -17,6 +18,8 @@ from fakesound.timeline import Region
 QUIET = 1e-3
 WHOLE_CLIP = 0.12
 MARGIN = 0.5
+# keys of a recording's row that do not hold of what is made from it
+NOT_INHERITED = ("start", "changes")
 
 
 class UnusableError(Exception):
@@ -53,7 +56,7 @@ def do_job(job: Job, folder: Path, rate: int) -> Clip:
     path = audio_path(folder, job.clip_id)
     write_wav(path, pcm, rate)
     duration = round(len(pcm) / rate, 6)
-    return replace(
+    made = replace(
         job.genuine,
         clip_id=job.clip_id,
         path=path,
@@ -64,15 +67,29 @@ def do_job(job: Job, folder: Path, rate: int) -> Clip:
         sample_rate=rate,
         donor_ids=(job.donor_source,) if job.donor_source else (),
         twin_id=None if job.attack is None else job.twin_id,
-        extra={},
+    )
+    return inherit(made, job.genuine)
+
+
+def inherit(made: Clip, genuine: Clip) -> Clip:
+    """Return the row of ``made`` with what the row of the recording says of its origin and use."""
+    return replace(
+        made,
+        source_id=genuine.source_id,
+        corpus=genuine.corpus,
+        split=genuine.split,
+        domain=genuine.domain,
+        license=genuine.license,
+        extra={k: v for k, v in genuine.extra.items() if k not in NOT_INHERITED},
     )
 
 
 def launder(genuine: Clip, rate: int, rng: np.random.Generator) -> Pcm:
     """Return a recording as every clip of a prepared corpus is stored.
 
-    One channel at ``rate``, without offset, its peak at -12 to -3 dB at random, dithered to 16 bits
-    (triangular, 1 LSB). Fakes are made from the result, so none of this tells the label.
+    One channel at ``rate``, its peak at -12 to -3 dB and its offset within 32 LSB at random,
+    dithered to 16 bits (triangular, 1 LSB). Fakes are made from the result, so none of this tells
+    the label: without an offset of its own, a clip whose mean is exactly zero would be genuine.
 
     Raises:
         InputError: if the recording is silent or has no more than half a second.
@@ -84,8 +101,17 @@ def launder(genuine: Clip, rate: int, rng: np.random.Generator) -> Pcm:
     if peak < QUIET or len(audio) < rate // 2:
         raise InputError(f"{genuine.path}: is silent or shorter than half a second; remove it")
     gain = 10 ** (-rng.uniform(3, 12) / 20) / peak
-    dither = rng.random(len(audio)) - rng.random(len(audio))
+    dither = rng.random(len(audio)) - rng.random(len(audio)) + rng.uniform(-32, 32)
     return to_pcm(audio * gain + dither.astype(np.float32) / 32_768)
+
+
+def _render(
+    attack: Attack, audio: Audio, rate: int, rng: np.random.Generator, donor: Audio | None
+) -> Audio:
+    """Return what ``attack`` makes of ``audio``, at the offset that the audio has."""
+    offset = audio.mean()
+    made = attack.render(audio - offset, rate, rng, donor=donor)
+    return made - made.mean() + offset
 
 
 def _whole(
@@ -94,7 +120,7 @@ def _whole(
     """Return the clip remade whole, or with gaps all along, and the spans that were."""
     audio = from_pcm(twin)
     if not attack.fills_gaps:
-        made = attack.render(audio, rate, rng, donor=donor)
+        made = _render(attack, audio, rate, rng, donor)
         return to_pcm(made * level_gain(twin, made * 32_768)), [Cut(0, len(twin))]
     cuts = _comb(rng, len(twin), rate, attack.longest_gap or 0.0)
     return _fill(twin, attack, rate, rng, cuts), cuts
@@ -107,12 +133,13 @@ def _partial(
     if attack.fills_gaps:
         cuts = _audible_cuts(twin, rate, rng, longest=attack.longest_gap, most=6)
         return _fill(twin, attack, rate, rng, cuts), cuts
-    if rng.random() < WHOLE_CLIP:
+    whole = rng.random() < WHOLE_CLIP
+    if whole and not attack.edges_only:
         return _whole(twin, attack, rate, rng, donor)
     cuts = _audible_cuts(twin, rate, rng, longest=None, most=3)
     first = max(0, cuts[0].start - int(MARGIN * rate))
     after = min(len(twin), cuts[-1].stop + int(MARGIN * rate))
-    made = attack.render(from_pcm(twin[first:after]), rate, rng, donor=donor)
+    made = _render(attack, from_pcm(twin[first:after]), rate, rng, donor)
     fake = twin.copy()
     fake[first:after] = to_pcm(made)
     return cut_in(twin, fake, cuts), cuts

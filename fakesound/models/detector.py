@@ -75,7 +75,7 @@ class Detector(nn.Module):
                 f"{frame_windows} windows"
             )
         self.frame_head = FrameHead(dim, frames, dropout) if frame else None
-        self.clip_head = ClipHead(dim, frames, dropout) if clip else None
+        self.clip_head = ClipHead(dim, frames, dropout, frame) if clip else None
 
     def forward(self, waveform: Float[Tensor, "batch sample"]) -> DetectorOutput:
         """Return what the heads say of ``waveform``, a whole number of token steps long."""

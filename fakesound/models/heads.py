@@ -40,15 +40,17 @@ class ClipHead(nn.Module):
         dim: width of a token.
         frames: frames in a step of the token grid.
         dropout: on the tokens.
+        frame_head: whether it is given the logits of a frame head.
     """
 
-    def __init__(self, dim: int, frames: int, dropout: float) -> None:
+    def __init__(self, dim: int, frames: int, dropout: float, frame_head: bool = True) -> None:
         super().__init__()
         self.frames = frames
         self.dropout = nn.Dropout(dropout)
         self.tokens = nn.Linear(dim, 2)
         self.summary = nn.Linear(dim, 1)
-        self.sharpness = nn.Parameter(torch.tensor(1.0))
+        # no parameter without a use: data-parallel training would wait for its gradient
+        self.sharpness = nn.Parameter(torch.tensor(1.0)) if frame_head else None
         for layer in (self.tokens, self.summary):
             nn.init.trunc_normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
@@ -63,7 +65,7 @@ class ClipHead(nn.Module):
         own = self.tokens(self.dropout(tokens)).repeat_interleave(self.frames, dim=1)
         evidence = own[..., 0] + self.summary(self.dropout(summary))
         attention = own[..., 1]
-        if frame_logits is None:
+        if self.sharpness is None or frame_logits is None:
             return evidence, attention
         return evidence + frame_logits, attention + self.sharpness * frame_logits
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fakesound.metrics import ClipScore, has_frames, segment_f1
-from fakesound.reporting.parts import STEP, test_parts
+from fakesound.reporting.parts import STEP, shown_parts
 from fakesound.reporting.run_folder import RunResults
 
 # the order in which kinds are given up where there is room for few examples, last first
@@ -34,7 +34,7 @@ def pick_examples(results: RunResults, count: int) -> list[Example]:
     around the median, the one with the lowest score. Of the genuine clips: the one with the
     highest score, and the one in the middle. The same results give the same clips.
     """
-    part = test_parts(results)[0]
+    part = shown_parts(results)[0]
     frames = has_frames(part.scores)
     fakes = sorted((clip for clip in part.scores if clip.fake), key=_quality(frames))
     genuines = sorted((clip for clip in part.scores if not clip.fake), key=_by_score)

@@ -20,7 +20,7 @@ from fakesound.reporting.parts import (
     attack_results,
     interval,
     known,
-    test_parts,
+    shown_parts,
     validation_part,
 )
 from fakesound.reporting.run_folder import RunResults
@@ -72,7 +72,7 @@ def write_report(results: RunResults, path: Path, examples: int) -> None:
         path: of the HTML file.
         examples: number of clips to look at and listen to.
     """
-    tests, validation = test_parts(results), validation_part(results)
+    tests, validation = shown_parts(results), validation_part(results)
     parts = tests if validation is None else [*tests, validation]
     attacks = attack_results(results)
     folds = {part.name: part.scores for part in tests}

@@ -74,7 +74,7 @@ class AttackResult:
         return self.name.split("/")[0]
 
 
-def test_parts(results: RunResults) -> list[Part]:
+def shown_parts(results: RunResults) -> list[Part]:
     """Return the unseen and the seen part of the test, or all of it where it has no folds."""
     whole = subsets(results.test_scores)
     folds = {"unseen": whole.unseen, "seen": whole.seen}

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fakesound.reporting.glossary import CLIP_FIGURES, FRAME_FIGURES
-from fakesound.reporting.parts import interval, known, test_parts
+from fakesound.reporting.parts import interval, known, shown_parts
 from fakesound.reporting.run_folder import RunResults
 from fakesound.reporting.wording import number
 
@@ -17,7 +17,7 @@ def results_table(results: RunResults) -> Table:
 
     Intervals are dimmed. Fits a terminal of 100 columns.
     """
-    parts = test_parts(results)
+    parts = shown_parts(results)
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column("")
     for part in parts:

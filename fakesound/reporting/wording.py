@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fakesound.reporting.parts import Part, interval, test_parts
+from fakesound.reporting.parts import Part, interval, shown_parts
 from fakesound.reporting.run_folder import RunResults
 
 RECOGNISED = 0.8  # clip AUC; below it a detector is right too rarely to rely on
@@ -56,7 +56,7 @@ def subject(part: Part) -> str:
 
 def summary(results: RunResults) -> str:
     """Return the outcome of a run in one sentence with its figures."""
-    part = test_parts(results)[0]
+    part = shown_parts(results)[0]
     said = []
     if part.block.get("clip/auc") is not None:
         said.append(f"clip AUC {with_interval(part.block, 'clip/auc')}")
@@ -71,7 +71,7 @@ def summary(results: RunResults) -> str:
 
 def headline(results: RunResults) -> str:
     """Return the outcome of a run in plain words, without figures."""
-    part = test_parts(results)[0]
+    part = shown_parts(results)[0]
     attacks = {
         "unseen": "attacks it never saw" if len(part.attacks) > 1 else "an attack it never saw",
         "seen": "the attacks it was trained on",

@@ -6,12 +6,12 @@ from fakesound.metrics import eer
 from fakesound.reporting import read_run
 from fakesound.reporting.attack_figure import attack_figure
 from fakesound.reporting.figures import det_figure, reliability_figure, training_figure
-from fakesound.reporting.parts import attack_results, test_parts
+from fakesound.reporting.parts import attack_results, shown_parts
 from fakesound.reporting.style import PALETTE
 
 
 def folds_of(run):
-    return {part.name: part.scores for part in test_parts(run)}
+    return {part.name: part.scores for part in shown_parts(run)}
 
 
 def test_det_marks_the_equal_error_rate(run):

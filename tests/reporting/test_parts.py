@@ -3,7 +3,7 @@ import pytest
 from fakesound.metrics import metrics_block, subsets
 from fakesound.reporting import read_run
 from fakesound.reporting.glossary import ALL_FIGURES
-from fakesound.reporting.parts import attack_results, test_parts, validation_part
+from fakesound.reporting.parts import attack_results, shown_parts, validation_part
 
 
 def test_every_figure_of_the_metrics_block_is_explained():
@@ -13,7 +13,7 @@ def test_every_figure_of_the_metrics_block_is_explained():
 
 
 def test_parts_carry_their_own_baseline(run):
-    unseen, seen = test_parts(run)
+    unseen, seen = shown_parts(run)
     assert (unseen.name, seen.name) == ("unseen", "seen")
     assert unseen.attacks == ["vocoder/world"]
     assert unseen.share_fake == 0.5
@@ -24,7 +24,7 @@ def test_parts_carry_their_own_baseline(run):
 
 def test_without_folds_there_is_one_part(make_run, tmp_path):
     run = read_run(make_run(tmp_path / "run", attacks=("edit/splice",), inner="edit/splice"))
-    (part,) = test_parts(run)
+    (part,) = shown_parts(run)
     assert part.name == "all"
     assert part.all_fake == run.metrics["baseline"]["all_fake"]
 

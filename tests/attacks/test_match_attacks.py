@@ -1,0 +1,40 @@
+import pytest
+
+from fakesound.attacks import ATTACKS, match_attacks
+from fakesound.errors import InputError
+
+NAMES = ["vocoder/world", "edit/splice", "edit/copy_move", "codec/mp3"]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "found"),
+    [
+        (["edit/splice"], ["edit/splice"]),
+        (["edit/*"], ["edit/copy_move", "edit/splice"]),
+        (["*"], sorted(NAMES)),
+        (
+            ["vocoder/world", "edit/*", "*/splice"],
+            ["edit/copy_move", "edit/splice", "vocoder/world"],
+        ),
+        (["codec/mp[34]"], ["codec/mp3"]),
+        ([], []),
+    ],
+)
+def test_names_and_globs_find_attacks_once_and_in_order(patterns, found):
+    assert match_attacks(patterns, NAMES, "data.attacks") == found
+
+
+@pytest.mark.parametrize("pattern", ["edit/splce", "Edit/splice", "video/*", "edit", ""])
+def test_a_pattern_without_an_attack_is_named_with_its_key_and_what_there_is(pattern):
+    with pytest.raises(InputError) as caught:
+        match_attacks(["codec/*", pattern], NAMES, "split.held_out")
+    message = str(caught.value)
+    assert f"split.held_out={pattern}" in message
+    assert all(name in message for name in NAMES)
+    assert "\n" not in message
+
+
+def test_the_registry_can_be_asked():
+    assert match_attacks(["inpainting/*"], ATTACKS, "data.attacks") == sorted(
+        name for name, attack in ATTACKS.items() if attack.family == "inpainting"
+    )

@@ -1,0 +1,97 @@
+"""Whatever lies in conf/ can be chosen and makes sense."""
+
+from functools import cache
+
+import pytest
+from omegaconf import OmegaConf
+
+from fakesound.attacks import ATTACKS, match_attacks
+from fakesound.composition import compose_config, configuration_folder, run_config
+from fakesound.errors import InputError
+from fakesound.forging.corpus import held_out_attacks
+
+CONF = configuration_folder()
+FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
+CHOICES = [f"{path.parent.name}={path.name}" for path in FILES]
+# what a choice cannot do without
+NEEDED = {"data=folder": "data.root=a", "data=manifest": "data.manifest=a"}
+
+
+def choices(*groups):
+    return [choice for choice in CHOICES if choice.partition("=")[0] in groups]
+
+
+@cache
+def composed(choice):
+    needed = [NEEDED[choice]] if choice in NEEDED else []
+    return compose_config([choice, *needed], with_hydra=choice.startswith("sweep="))
+
+
+@cache
+def made(choice):
+    return run_config(composed(choice))
+
+
+def sweep_of(choice):
+    """What each key of a sweep goes through."""
+    params = OmegaConf.to_container(composed(choice).hydra.sweeper.params)
+    return {key: [v.strip() for v in str(values).split(",")] for key, values in params.items()}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_a_run_gets_what_a_choice_says(choice):
+    group, _, name = choice.partition("=")
+    whole = OmegaConf.create(OmegaConf.to_container(OmegaConf.structured(made(choice))))
+    within = whole if group in ("experiment", "sweep") else whole[group]
+    said = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
+    for key, value in said.items():
+        if key not in ("defaults", "hydra") and value != "???":
+            expected = OmegaConf.merge({key: within[key]}, {key: value})
+            assert within[key] == expected[key], key
+
+
+@pytest.mark.parametrize("choice", NEEDED)
+@pytest.mark.xfail(strict=True, reason="conf/: '???' does not override the schema's null")
+def test_a_choice_that_cannot_do_without_a_key_says_so(choice):
+    with pytest.raises(InputError, match=NEEDED[choice].partition("=")[0]):
+        run_config(compose_config([choice]))
+
+
+@pytest.mark.parametrize("choice", choices("experiment", "sweep", "backbone"))
+def test_what_is_chosen_by_name_is_named_so(choice):
+    group, _, name = choice.partition("=")
+    run = made(choice)
+    assert name == (run.backbone.name if group == "backbone" else run.name)
+
+
+@pytest.mark.parametrize("choice", choices("experiment", "split", "sweep"))
+def test_attacks_held_out_exist_and_leave_some_to_train_on(choice):
+    run = made(choice)
+    attacks = match_attacks(run.data.attacks, ATTACKS, "data.attacks")
+    held_out, inner = held_out_attacks(run.split, attacks)
+    assert not set(held_out) & set(inner)
+    assert set(attacks) - {*held_out, *inner}
+
+
+@pytest.mark.parametrize("choice", choices("sweep"))
+def test_each_key_of_a_sweep_takes_its_values(choice):
+    for key, values in sweep_of(choice).items():
+        assert len(values) == len(set(values)) > 1
+        for value in values:
+            if "." in key or key == "seed":
+                OmegaConf.update(composed(choice).copy(), key, value)
+            else:
+                assert f"{key}={value}" in CHOICES
+
+
+def test_the_sweep_over_attacks_leaves_out_each_of_them():
+    (held_out,) = sweep_of("sweep=leave_one_attack_out").values()
+    assert sorted(held_out) == sorted(ATTACKS)
+
+
+@pytest.mark.parametrize(("name", "dim"), [("tiny", 192), ("small", 384), ("base", 768)])
+def test_backbones_with_published_names_have_published_sizes(name, dim):
+    backbone = made(f"backbone=vim_{name}").backbone
+    assert (backbone.dim, backbone.depth, backbone.expand, backbone.state) == (dim, 24, 2, 16)
+    assert (backbone.variant, backbone.class_token) == ("v2", True)
+    assert list(backbone.stem.patch) == [16, 16]

@@ -1,0 +1,65 @@
+"""Recordings to forge from, and the commands that users type."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+RATE = 16_000
+# small enough for seconds; every part of a run is in it
+SMALL = (
+    "experiment=smoke",
+    "data.attacks=[vocoder/quantised_phase,codec/adpcm,inpainting/context_noise,edit/copy_move]",
+    "split.held_out=vocoder/quantised_phase",
+    "split.inner_held_out=codec/adpcm",
+    "data.forge_workers=1",
+)
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory) -> Path:
+    """Return a folder of 16 short recordings, each of its own colour."""
+    folder = tmp_path_factory.mktemp("recordings")
+    rng = np.random.default_rng(0)
+    for number in range(16):
+        time = np.arange(int(1.6 * RATE)) / RATE
+        tone = sum(
+            np.sin(2 * np.pi * rng.uniform(100, 4000) * time + rng.uniform(0, 6)) for _ in range(4)
+        )
+        swell = 0.6 + 0.4 * np.sin(2 * np.pi * rng.uniform(1, 4) * time)
+        noise = rng.standard_normal(len(time))
+        audio = 0.1 * swell * tone + 10 ** rng.uniform(-3, -1.5) * noise
+        sf.write(folder / f"{number:02}.wav", audio, RATE, subtype="PCM_16")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small(recordings, tmp_path_factory) -> tuple[str, ...]:
+    """Return overrides of a run of seconds, prepared data shared among tests of a process."""
+    prepared = tmp_path_factory.mktemp("prepared")
+    return (*SMALL, f"data.root={recordings}", f"data.prepared={prepared}")
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """Return the command line of a verb."""
+    return [sys.executable, "-m", f"fakesound.{module}", *arguments]
+
+
+def fakesound(
+    module: str, *arguments: str, folder: Path, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run a verb in ``folder`` as a user would, and return what came of it."""
+    environment = {**os.environ, "WANDB_MODE": "offline", "COLUMNS": "100"}
+    return subprocess.run(
+        command(module, *arguments),
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )

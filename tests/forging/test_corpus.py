@@ -1,0 +1,140 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from fakesound.attacks import ATTACKS
+from fakesound.config import DataConfig, SplitConfig
+from fakesound.data.manifest import Clip, write_manifest
+from fakesound.errors import InputError
+from fakesound.forging import resolve_corpus
+from fakesound.forging.corpus import held_out_attacks
+from fakesound.timeline import Region
+
+NAMES = ["codec/mp3", "codec/opus", "edit/splice", "vocoder/world"]
+
+
+def leave_out(held_out, inner="auto"):
+    return SplitConfig(name="leave_one_attack_out", held_out=held_out, inner_held_out=inner)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        ("edit/splice", ("edit/splice",)),
+        ("codec/*", ("codec/mp3", "codec/opus")),
+        (["edit/*", "vocoder/world"], ("edit/splice", "vocoder/world")),
+    ],
+)
+def test_globs_are_held_out_by_name(patterns, names):
+    held_out, inner = held_out_attacks(leave_out(patterns), NAMES)
+    assert held_out == names
+    (reserved,) = inner
+    assert reserved.split("/")[0] not in {name.split("/")[0] for name in names}
+
+
+def test_the_inner_attack_can_be_named_or_left_away():
+    assert held_out_attacks(leave_out("edit/*", "codec/opus"), NAMES)[1] == ("codec/opus",)
+    assert held_out_attacks(leave_out("edit/*", None), NAMES)[1] == ()
+
+
+def test_the_official_split_holds_nothing_out():
+    assert held_out_attacks(SplitConfig(), NAMES) == ((), ())
+
+
+def test_wrong_names_are_told_with_their_key():
+    with pytest.raises(InputError, match=r"split.held_out=edit/splce.*edit/splice"):
+        held_out_attacks(leave_out("edit/splce"), NAMES)
+    with pytest.raises(InputError, match=r"split.inner_held_out=x/\*"):
+        held_out_attacks(leave_out("edit/splice", "x/*"), NAMES)
+    with pytest.raises(InputError, match="no attack is left to train on"):
+        held_out_attacks(leave_out("*", None), NAMES)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A manifest of eight genuine clips and their fakes, without splits."""
+    clips = []
+    for number in range(8):
+        for attack in (None, "edit/splice", "codec/mp3"):
+            name = f"{number}-{(attack or 'genuine').replace('/', '-')}"
+            audio = np.random.default_rng(number).normal(0, 0.1, 8_000)
+            soundfile.write(tmp_path / f"{name}.wav", audio, 16_000)
+            clips.append(
+                Clip(
+                    clip_id=name,
+                    path=tmp_path / f"{name}.wav",
+                    source_id=f"s{number}",
+                    label="fake" if attack else "genuine",
+                    attack=attack,
+                    regions=(Region(0.1, 0.3),) if attack else (),
+                    duration=0.5,
+                    sample_rate=16_000,
+                    corpus="made",
+                    twin_id=f"{number}-genuine" if attack else None,
+                )
+            )
+    return clips
+
+
+def resolve(clips, on_bad_audio="error", split=None):
+    path = clips[0].path.with_name("manifest.jsonl")
+    write_manifest(path, clips)
+    data = DataConfig(manifest=str(path), on_bad_audio=on_bad_audio)
+    return resolve_corpus(data, split or SplitConfig())
+
+
+def test_a_manifest_without_splits_gets_them_by_source(corpus):
+    found = resolve(corpus, split=leave_out("edit/splice", None))
+    assert found.held_out == ("edit/splice",)
+    assert not found.jobs
+    assert len({(clip.source_id, clip.split) for clip in found.clips}) == 8
+    assert {clip.split for clip in found.clips} == {"train", "validation", "test"}
+
+
+def test_attacks_are_those_of_the_manifest(corpus):
+    with pytest.raises(InputError, match=r"there are codec/mp3, edit/splice$"):
+        resolve(corpus, split=leave_out("vocoder/world", None))
+
+
+def test_splits_of_a_manifest_stay(corpus):
+    given = [replace(clip, split="test") for clip in corpus]
+    assert {clip.split for clip in resolve(given).clips} == {"test"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda clip: replace(clip, duration=0.6), "lasts 0.500 s, the manifest says 0.600 s"),
+        (lambda clip: replace(clip, sample_rate=8_000), "16000 Hz, the manifest says 8000 Hz"),
+        (lambda clip: clip.path.write_bytes(clip.path.read_bytes()[:4_000]), "truncated"),
+        (lambda clip: clip.path.write_text("text" * 99), "cannot be read as audio"),
+    ],
+)
+def test_bad_audio_of_a_manifest_is_named_or_skipped(corpus, spoil, reason):
+    corpus[0] = changed if isinstance(changed := spoil(corpus[0]), Clip) else corpus[0]
+    with pytest.raises(InputError, match=rf"clip 0-genuine: .*0-genuine\.wav.*{reason}"):
+        resolve(corpus)
+    found = resolve(corpus, "skip")
+    assert len(found.clips) == len(corpus) - 1
+    assert len(found.left_out) == 1
+    # its fakes stay, as fakes without a twin
+    assert [c.twin_id for c in found.clips if c.source_id == "s0"] == [None, None]
+
+
+def test_without_a_manifest_there_are_jobs(tmp_path):
+    data = DataConfig(prepared=str(tmp_path), attacks=["edit/*", "codec/mp3"])
+    found = resolve_corpus(data, leave_out("codec/mp3", None))
+    names = {job.attack for job in found.jobs if job.attack}
+    assert names == {"codec/mp3", *(name for name in ATTACKS if name.startswith("edit/"))}
+    evaluated = {job.genuine.clip_id for job in found.jobs if job.genuine.split == "test"}
+    complete = {j.genuine.clip_id for j in found.jobs if j.attack == "codec/mp3" and j.fixed}
+    assert evaluated <= complete
+    assert found.folder == tmp_path / "embedded"
+
+
+def test_a_folder_is_not_forged_into_itself(recordings):
+    data = DataConfig(root=str(recordings), prepared=str(recordings / "prepared"))
+    with pytest.raises(InputError, match=r"data.prepared=.*would pass for genuine"):
+        resolve_corpus(data, SplitConfig())

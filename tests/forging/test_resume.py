@@ -1,0 +1,184 @@
+"""A forge that was killed, or whose recordings came, went or were mended, goes on rightly."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from fakesound.data.manifest import read_manifest
+from fakesound.data.splits import split_clips
+from fakesound.errors import InputError
+from fakesound.forging import ForgeSettings, folder_clips, forge, plan_jobs
+
+ATTACKS = ["edit/splice", "vocoder/mel_griffin_lim", "vocoder/world"]
+
+
+def verb(recordings, folder):
+    return [
+        *(sys.executable, "-m", "fakesound.forge", str(recordings), str(folder)),
+        *("--workers", "2", "--train-fakes", "2", "--evaluation-fakes", "1", "--attacks", *ATTACKS),
+    ]
+
+
+def contents(folder):
+    files = [*folder.glob("audio/*/*.wav"), folder / "manifest.jsonl"]
+    return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
+def journal_of(folder):
+    path = folder / "journal.jsonl"
+    return path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+
+
+def living(group):
+    """Processes of a group that are not waiting to be reaped."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, owner = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue  # it has just ended
+        if int(owner) == group and state != "Z":
+            found.append(entry.name)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="counts processes in /proc")
+def test_a_killed_forge_resumes_to_the_same_files(recordings, tmp_path):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(verb(recordings, whole), check=True, **quiet)
+
+    process = subprocess.Popen(verb(recordings, killed), start_new_session=True, **quiet)
+    while len(journal_of(killed)) < 8 and process.poll() is None:
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    while living(process.pid):  # no worker outlives the forge
+        time.sleep(0.05)
+    done = journal_of(killed)
+    assert 8 <= len(done) < len(journal_of(whole))
+    assert not (killed / "manifest.jsonl").exists()
+    # what is there is whole
+    for path in killed.glob("audio/*/*.wav"):
+        assert path.read_bytes() == (whole / path.relative_to(killed)).read_bytes()
+
+    subprocess.run(verb(recordings, killed), check=True, **quiet)
+    assert contents(killed) == contents(whole)
+    assert journal_of(killed)[: len(done)] == done
+    assert len(journal_of(killed)) == len(journal_of(whole))
+
+
+@pytest.fixture
+def copy(result, tmp_path):
+    """The forged folder, to spoil."""
+    return Path(shutil.copytree(result.folder, tmp_path / "copy"))
+
+
+def test_what_is_lost_and_only_that_is_made_again(recordings, result, copy, run_forge):
+    journal = copy / "journal.jsonl"
+    rows = [json.loads(line) for line in journal_of(copy)]
+    # the last line is cut short; of another clip the audio is gone
+    journal.write_bytes(journal.read_bytes()[:-40])
+    (copy / rows[-2]["path"]).unlink()
+    again = run_forge(recordings, copy)
+    assert again.forged.seconds == pytest.approx(rows[-1]["duration"] + rows[-2]["duration"])
+    assert [c.clip_id for c in again.clips] == [c.clip_id for c in result.clips]
+    for clip in result.clips:
+        assert (copy / clip.path.relative_to(result.folder)).read_bytes() == clip.path.read_bytes()
+    assert run_forge(recordings, copy).forged.seconds == 0
+
+
+def test_a_line_without_its_end_is_whole(recordings, copy, run_forge):
+    journal = copy / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-1])
+    assert run_forge(recordings, copy).forged.seconds == 0
+
+
+def test_a_line_cut_within_a_character_is_survived(recordings, copy, run_forge):
+    with (copy / "journal.jsonl").open("ab") as journal:
+        journal.write('{"clip_id": "Zoë'.encode()[:-1])
+    assert run_forge(recordings, copy).forged.seconds == 0
+
+
+def test_recordings_that_come_later_leave_no_leak_behind(
+    recordings, result, copy, run_forge, make_recording, tmp_path
+):
+    more = Path(shutil.copytree(recordings, tmp_path / "tapes"))
+    for number in range(20, 27):
+        soundfile.write(more / f"new {number}.wav", make_recording(number), 16_000)
+    again = run_forge(more, copy)
+    split = {clip.source_id: clip.split for clip in again.genuine}
+    moved = [clip for clip in result.genuine if split[clip.source_id] != clip.split]
+    assert moved
+    assert all(clip.split == split[clip.source_id] for clip in again.clips)
+    assert len(split_clips(again.clips).train)
+    clips = again.by_id()
+    for clip in again.clips:
+        assert all(split[donor] == clip.split for donor in clip.donor_ids)
+        if clip.is_fake:
+            assert clips[clip.twin_id].split == clip.split
+
+
+def test_other_sources_for_the_same_files_are_taken_over(recordings, copy):
+    genuine, _ = folder_clips(recordings)
+    renamed = [replace(clip, source_id=f"box {clip.source_id}") for clip in genuine]
+    jobs = plan_jobs(renamed, ForgeSettings(16_000, 1, 1), ["codec/adpcm"])
+    forged = forge(jobs, copy, 16_000, 1)
+    assert all(clip.source_id.startswith("box ") for clip in forged.clips)
+
+
+@pytest.fixture
+def with_silence(make_recordings, tmp_path):
+    folder = make_recordings(tmp_path / "tapes")
+    soundfile.write(folder / "silent.wav", np.zeros(16_000), 16_000)
+    return folder
+
+
+def test_a_recording_that_cannot_be_used_stops_the_forge(with_silence, tmp_path, run_forge):
+    folder = tmp_path / "forged"
+    with pytest.raises(InputError, match=r"silent.wav: is silent.*on_bad_audio=skip"):
+        run_forge(with_silence, folder)
+    assert not list(folder.rglob("*.part"))
+    rows = [json.loads(line) for line in journal_of(folder)]
+    for row in rows:
+        assert soundfile.info(folder / row["path"]).duration == pytest.approx(row["duration"])
+
+
+def test_a_recording_that_cannot_be_used_is_skipped_counted_and_taken_when_mended(
+    with_silence, tmp_path, run_forge, make_recording
+):
+    folder = tmp_path / "forged"
+    skipped = run_forge(with_silence, folder, on_bad_audio="skip")
+    assert len(skipped.genuine) == 12
+    assert "silent.wav" not in {clip.source_id for clip in skipped.clips}
+    lost = [job.clip_id for job in skipped.jobs if job.genuine.source_id == "silent.wav"]
+    without = [job.clip_id for job in skipped.jobs if job.donor_source == "silent.wav"]
+    left_out = skipped.forged.left_out
+    assert {*lost, *without} <= set(left_out)
+    assert len(left_out) + len(skipped.clips) == len(skipped.jobs)
+    reasons = [left_out[clip_id] for clip_id in lost]
+    assert "silent.wav: is silent" in reasons[0]
+    assert set(reasons[1:]) == {"its twin is left out"}
+
+    soundfile.write(with_silence / "silent.wav", make_recording(3, 1.0), 16_000)
+    mended = run_forge(with_silence, folder)
+    assert "silent.wav" in {clip.source_id for clip in mended.clips}
+    assert not set(mended.forged.left_out) & {*lost, *without}
+
+
+def test_the_manifest_of_a_run_that_was_killed_is_read_back(result, tmp_path):
+    # the journal alone holds what the manifest needs
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"\n".join(journal_of(result.folder)) + b"\n")
+    assert {clip.clip_id for clip in read_manifest(path, check_files=False)} == set(result.by_id())

@@ -1,0 +1,229 @@
+"""`python -m fakesound.run` from the command line to the files it leaves."""
+
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from tests.conftest import command, fakesound
+
+BLOCK = {
+    "clips", "clip/accuracy", "clip/balanced_accuracy", "clip/auc", "clip/auc_within_domain",
+    "clip/ap", "clip/eer", "clip/min_dcf", "clip/act_dcf", "clip/cllr", "clip/ece", "frame/auc",
+    "frame/ap", "frame/eer", "range_eer", "segment_f1_20ms", "segment_f1_1s", "event_f1",
+    "add_score",
+}  # fmt: skip
+
+
+def metrics(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def results(folder):
+    """Return all that must repeat from run to run."""
+    found = metrics(folder)
+    found.pop("provenance")
+    return found
+
+
+@pytest.fixture(scope="module")
+def finished(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    done = fakesound("run", *small, "hydra.run.dir=out", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "out", done
+
+
+def test_a_run_leaves_what_it_promises(finished):
+    folder, done = finished
+    for name in (
+        "config.yaml", "metrics.json", "scores.jsonl", "validation_scores.jsonl", "manifest.jsonl",
+        "report.html", "epochs.jsonl", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+    ):  # fmt: skip
+        assert (folder / name).stat().st_size > 0, name
+    assert list(folder.glob("wandb/offline-run-*/*.wandb"))
+    assert str(folder.name) in done.stderr
+    assert "Clip AUC" in done.stderr
+
+
+def test_metrics_hold_every_block(finished):
+    found = metrics(finished[0])
+    assert set(found["validation"]) >= BLOCK
+    assert set(found["test"]) == {"all", "seen", "unseen", "attack"}
+    for name in ("all", "seen", "unseen"):
+        assert set(found["test"][name]) >= BLOCK | {"ci"}
+    assert set(found["baseline"]) == {"all_fake", "all_genuine", "prior"}
+    assert found["provenance"]["held_out"] == ["vocoder/quantised_phase"]
+    assert {
+        "git",
+        "versions",
+        "config_hash",
+        "manifest_hash",
+        "device",
+        "kernel",
+        "seconds",
+    } <= set(found["provenance"])
+    assert "NaN" not in (finished[0] / "metrics.json").read_text()
+
+
+def test_half_of_the_unseen_clips_are_genuine(finished):
+    rows = [json.loads(line) for line in (finished[0] / "scores.jsonl").read_text().splitlines()]
+    unseen = [row for row in rows if row["fold"] == "unseen"]
+    genuine = [row for row in rows if row["label"] == "genuine"]
+    assert len(unseen) == len(genuine) > 0
+    assert {row["attack"] for row in unseen} == {"vocoder/quantised_phase"}
+
+
+def test_nothing_held_out_was_trained_on(finished):
+    rows = [json.loads(line) for line in (finished[0] / "manifest.jsonl").read_text().splitlines()]
+    parts = {
+        part: [r for r in rows if r["split"] == part] for part in ("train", "validation", "test")
+    }
+    attacks = {part: {r["attack"] for r in rows} for part, rows in parts.items()}
+    sources = {part: {r["source_id"] for r in rows} for part, rows in parts.items()}
+    assert "vocoder/quantised_phase" not in attacks["train"] | attacks["validation"]
+    assert "codec/adpcm" not in attacks["train"]
+    assert not sources["train"] & sources["test"] and not sources["validation"] & sources["test"]
+    assert not sources["train"] & sources["validation"]
+
+
+def test_the_report_needs_no_other_file(finished):
+    page = (finished[0] / "report.html").read_text()
+    links = re.findall(r"(?:src|href)=\"([^\"]{0,60})", page)
+    assert links and all(link.startswith(("data:", "#")) for link in links)
+    assert "vocoder/quantised_phase" in page and "<audio" in page
+
+
+def test_the_same_seed_gives_the_same_results(finished, small, tmp_path):
+    done = fakesound("run", *small, "hydra.run.dir=again", "logger=disabled", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert results(tmp_path / "again") == results(finished[0])
+
+
+def test_a_killed_run_goes_on_and_ends_like_an_undisturbed_one(small, tmp_path):
+    longer = (*small, "epochs=5", "steps=3", "logger=disabled", "name=killed")
+    undisturbed = fakesound("run", *longer, "hydra.run.dir=whole", folder=tmp_path)
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    with subprocess.Popen(command("run", *longer), cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and run.poll() is None:
+            logs = list(tmp_path.glob("outputs/killed/*/epochs.jsonl"))
+            if logs and len(logs[0].read_text().splitlines()) >= 2:
+                break
+            time.sleep(0.02)
+        os.kill(run.pid, signal.SIGKILL)
+    (folder,) = tmp_path.glob("outputs/killed/*")
+    assert not (folder / "metrics.json").exists()
+    resumed = fakesound("run", *longer, "resume=auto", folder=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert list(tmp_path.glob("outputs/killed/*")) == [folder]
+    assert metrics(folder)["provenance"]["resumed"]
+    assert results(folder) == results(tmp_path / "whole")
+    once_more = fakesound("run", *longer, "resume=auto", folder=tmp_path)
+    assert "finished before" in once_more.stderr
+
+
+@pytest.mark.parametrize("experiment", ["clip", "frame"])
+def test_single_task_controls_run(experiment, small, tmp_path):
+    arguments = (*small, f"heads={experiment}", "logger=disabled", "report.examples=1")
+    done = fakesound("run", *arguments, "hydra.run.dir=out", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    block = metrics(tmp_path / "out")["test"]["unseen"]
+    assert block["clip/auc"] is not None
+    assert (block["frame/auc"] is None) == (experiment == "clip")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("data.root=/nowhere", ("data.root", "/nowhere")),
+        ("backbone.dpeth=3", ("backbone.dpeth", "depth")),
+        ("split.held_out=vocoder/nosuch", ("split.held_out", "vocoder/nosuch")),
+        ("epochs=many", ("epochs", "many")),
+        ("experiment=nosuch", ("nosuch", "mt_vim")),
+        ("+nosuch=1", ("nosuch",)),
+        ("optim.lr=-1", ("optim.lr", "positive")),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(override, words, tmp_path):
+    overrides = ["experiment=mt_vim", override] if not override.startswith("exp") else [override]
+    done = fakesound("run", *overrides, folder=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    for word in words:
+        assert word in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_corrupt_file_in_a_manifest_is_named(finished, tmp_path):
+    rows = [json.loads(line) for line in (finished[0] / "manifest.jsonl").read_text().splitlines()]
+    base = finished[0]
+    for row in rows:
+        row["path"] = str((base / row["path"]).resolve())
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"RIFF not a sound file")
+    genuine = next(row for row in rows if row["label"] == "genuine" and row["split"] == "test")
+    genuine["path"] = str(broken)
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    held_out = ("split.held_out=vocoder/quantised_phase", "split.inner_held_out=codec/adpcm")
+    arguments = ("experiment=smoke", f"data.manifest={manifest}", *held_out)
+    done = fakesound("run", *arguments, folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "broken.wav" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"broken.wav", "manifest.jsonl"}
+    arguments = (*arguments, "data.on_bad_audio=skip", "hydra.run.dir=out", "logger=disabled")
+    done = fakesound("run", *arguments, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(metrics(tmp_path / "out")["provenance"]["left_out"]) == 1
+
+
+def test_a_sweep_does_again_only_what_is_missing(small, tmp_path):
+    sweep = ("-m", *small, "name=sweep", "logger=disabled", "resume=auto", "seed=0,1,2")
+    with subprocess.Popen(command("run", *sweep), cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline and run.poll() is None:
+            if list(tmp_path.glob("outputs/sweep/*/metrics.json")):
+                break
+            time.sleep(0.02)
+        os.kill(run.pid, signal.SIGKILL)
+    before = {
+        path: path.stat().st_mtime_ns for path in tmp_path.glob("outputs/sweep/*/metrics.json")
+    }
+    assert 1 <= len(before) < 3
+    done = fakesound("run", *sweep, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    after = {
+        path: path.stat().st_mtime_ns for path in tmp_path.glob("outputs/sweep/*/metrics.json")
+    }
+    assert len(after) == 3
+    assert all(after[path] == moment for path, moment in before.items())
+    compared = json.loads((tmp_path / "outputs/sweep/comparison.json").read_text())
+    assert sorted(row["seed"] for row in compared["runs"]) == [0, 1, 2]
+    for name in ("comparison.csv", "comparison.html"):
+        assert (tmp_path / "outputs/sweep" / name).stat().st_size > 0
+
+
+def test_a_sweep_with_a_mistake_says_so_before_it_starts(tmp_path):
+    done = fakesound("run", "-m", "sweep=loss_weighting", "backbone.dpeth=3", folder=tmp_path)
+    assert done.returncode == 2 and "backbone.dpeth" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_resolved_configuration_is_that_of_the_run(finished):
+    config = yaml.safe_load((finished[0] / "config.yaml").read_text())
+    assert config["split"]["held_out"] == "vocoder/quantised_phase"
+    assert math.isclose(config["optim"]["lr"], 3e-3)
+
+
+def test_help_teaches(tmp_path):
+    done = fakesound("run", "--help", folder=tmp_path)
+    assert done.returncode == 0
+    for words in ("experiment=", "mt_vim", "sweep=", "data.root", "resume"):
+        assert words in done.stdout
