@@ -109,6 +109,8 @@ class DataConfig:
         _at_least("data.train_attacks", self.train_attacks, 1)
         _at_least("data.evaluation_attacks", self.evaluation_attacks, 1)
         _at_least("data.workers", self.workers, 0)
+        if self.forge_workers is not None:
+            _at_least("data.forge_workers", self.forge_workers, 1)
         if self.batch_size < 2 or self.batch_size % 2:
             raise InputError(
                 f"data.batch_size={self.batch_size}: must be even, for pairs of a fake and its twin"
@@ -173,6 +175,7 @@ class FeaturesConfig:
         _one_of("features.kind", self.kind, ("logstft", "logmel", "lfcc"))
         _one_of("features.hop_ms", str(self.hop_ms), ("1", "2", "4", "5", "10", "20"))
         _at_least("features.bins", self.bins, 8)
+        _at_least("features.window", self.window, 64)
         if self.kind == "logstft" and self.bins > self.window // 2:
             raise InputError(
                 f"features.bins={self.bins}: a window of {self.window} samples gives at most "
@@ -195,6 +198,8 @@ class StemConfig:
 
     def __post_init__(self) -> None:
         _one_of("backbone.stem.kind", self.kind, ("conv", "patch"))
+        if not self.channels or min(self.channels) < 1:
+            raise InputError(f"backbone.stem.channels={self.channels}: name one width or more")
         for key in ("patch", "stride"):
             value = getattr(self, key)
             if value is not None and (len(value) != 2 or min(value) < 1):
@@ -235,7 +240,8 @@ class BackboneConfig:
         _at_least("backbone.expand", self.expand, 1)
         _one_of("backbone.variant", self.variant, ("v1", "v2", "none"))
         _one_of("backbone.order", self.order, ("time", "frequency"))
-        _share("backbone.drop_path", self.drop_path)
+        if not 0 <= self.drop_path < 1:
+            raise InputError(f"backbone.drop_path={self.drop_path}: must be 0 or more, below 1")
 
 
 @dataclass
@@ -299,8 +305,8 @@ class OptimConfig:
     """Decay of an exponential moving average of the weights, which is then what is tested."""
 
     def __post_init__(self) -> None:
-        if not self.lr > 0:
-            raise InputError(f"optim.lr={self.lr}: must be positive")
+        if not 0 < self.lr < 1:
+            raise InputError(f"optim.lr={self.lr}: must be positive, and below 1")
         _at_least("optim.weight_decay", self.weight_decay, 0)
         for key in ("warmup", "final"):
             _share(f"optim.{key}", getattr(self, key))
@@ -315,7 +321,9 @@ class LoggerConfig:
     mode: str = "offline"
     """"offline" (sync later with `wandb sync`), "online" or "disabled"."""
     project: str = "fakesound"
+    """Where runs go at W&B."""
     entity: str | None = None
+    """User or team at W&B; null: the one logged in."""
     group: str | None = None
     """Set by sweeps."""
     table_clips: int = 40

@@ -46,9 +46,7 @@ def make_logger(config: RunConfig, plain: dict[str, Any], folder: Path) -> Wandb
     return logger
 
 
-def _logger(
-    config: RunConfig, plain: dict[str, Any], folder: Path, offline: bool
-) -> WandbLogger:
+def _logger(config: RunConfig, plain: dict[str, Any], folder: Path, offline: bool) -> WandbLogger:
     return WandbLogger(
         project=config.logger.project,
         entity=config.logger.entity,

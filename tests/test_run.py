@@ -89,15 +89,18 @@ def test_nothing_held_out_was_trained_on(finished):
     sources = {part: {r["source_id"] for r in rows} for part, rows in parts.items()}
     assert "vocoder/quantised_phase" not in attacks["train"] | attacks["validation"]
     assert "codec/adpcm" not in attacks["train"]
-    assert not sources["train"] & sources["test"] and not sources["validation"] & sources["test"]
+    assert not sources["train"] & sources["test"]
+    assert not sources["validation"] & sources["test"]
     assert not sources["train"] & sources["validation"]
 
 
 def test_the_report_needs_no_other_file(finished):
     page = (finished[0] / "report.html").read_text()
     links = re.findall(r"(?:src|href)=\"([^\"]{0,60})", page)
-    assert links and all(link.startswith(("data:", "#")) for link in links)
-    assert "vocoder/quantised_phase" in page and "<audio" in page
+    assert links
+    assert all(link.startswith(("data:", "#")) for link in links)
+    assert "vocoder/quantised_phase" in page
+    assert "<audio" in page
 
 
 def test_the_same_seed_gives_the_same_results(finished, small, tmp_path):
@@ -176,7 +179,8 @@ def test_a_corrupt_file_in_a_manifest_is_named(finished, tmp_path):
     arguments = ("experiment=smoke", f"data.manifest={manifest}", *held_out)
     done = fakesound("run", *arguments, folder=tmp_path)
     assert done.returncode == 2, done.stderr
-    assert "broken.wav" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert "broken.wav" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"broken.wav", "manifest.jsonl"}
     arguments = (*arguments, "data.on_bad_audio=skip", "hydra.run.dir=out", "logger=disabled")
     done = fakesound("run", *arguments, folder=tmp_path)
@@ -212,7 +216,8 @@ def test_a_sweep_does_again_only_what_is_missing(small, tmp_path):
 
 def test_a_sweep_with_a_mistake_says_so_before_it_starts(tmp_path):
     done = fakesound("run", "-m", "sweep=loss_weighting", "backbone.dpeth=3", folder=tmp_path)
-    assert done.returncode == 2 and "backbone.dpeth" in done.stderr
+    assert done.returncode == 2
+    assert "backbone.dpeth" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

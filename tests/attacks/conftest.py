@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 RATE = 16_000
 
@@ -19,3 +20,10 @@ def build_sound(seed=0, seconds=1.0, rate=RATE):
 @pytest.fixture(scope="session")
 def make_sound():
     return build_sound
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Small matrices gain nothing from more, and lose much where cores are busy."""
+    with threadpool_limits(1):
+        yield

@@ -69,7 +69,7 @@ def recordings(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def result(recordings, tmp_path_factory):
-    return forge_folder(recordings, tmp_path_factory.mktemp("forged"), workers=2)
+    return forge_folder(recordings, tmp_path_factory.mktemp("forged"))
 
 
 @pytest.fixture(scope="session")

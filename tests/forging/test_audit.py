@@ -13,7 +13,7 @@ RATE = 8_000
 def make_clips(tmp_path):
     """Pairs of a fake and a genuine clip; ``plant`` makes what a fake has and the others lack."""
 
-    def make(plant=lambda pcm: pcm, pairs=40, fake_share=0.5):
+    def make(plant=lambda pcm: pcm, pairs=30, fake_share=0.5):
         rng = np.random.default_rng(1)
         clips = []
         for number in range(2 * pairs):
