@@ -9,6 +9,16 @@ from typing import Any
 
 from fakesound.errors import InputError
 
+ATTACK_WEIGHTS = {
+    "edit/*": 0.15,
+    "separation/*": 0.2,
+    "codec/mp3": 0.3,
+    "codec/opus": 0.6,
+    "inpainting/nearest_patch": 0.4,
+    "vocoder/quantised_phase": 0.5,
+    "vocoder/sinusoidal": 0.3,
+}
+
 
 def _one_of(key: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
@@ -37,9 +47,10 @@ class CropConfig:
     """Seconds of the shortest region cut in on the fly."""
     most: int = 2
     """Regions in a crop at most."""
-    weights: dict[str, float] = field(default_factory=lambda: {"edit/*": 0.15})
-    """How often attacks are drawn, by name or glob; 1 for those not named. Edits are genuine
-    material in the wrong place: seen as often as the rest they teach that genuine sounds fake."""
+    weights: dict[str, float] = field(default_factory=lambda: dict(ATTACK_WEIGHTS))
+    """How often attacks are drawn, by name or glob, the first that fits; 1 for those not named.
+    Less for edits, which are genuine material in the wrong place, and for what leaves hardly a
+    trace: seen as often as the rest they teach that genuine sounds fake."""
 
     def __post_init__(self) -> None:
         _at_least("data.crop.seconds", self.seconds, 0.2)
@@ -362,9 +373,9 @@ class RunConfig:
     """For W&B."""
     kernel: str = "auto"
     """Selective scan: auto, cpu, chunked or reference."""
-    epochs: int = 15
+    epochs: int = 6
     """Of `steps` training steps each; validated and saved after each."""
-    steps: int = 30
+    steps: int = 70
     """Training steps in an epoch."""
     data: DataConfig = field(default_factory=DataConfig)
     split: SplitConfig = field(default_factory=SplitConfig)

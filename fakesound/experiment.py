@@ -188,6 +188,5 @@ def quieten() -> None:
         ".*LeafSpec.*",
         ".*calling `WeightAveraging`.*",
         ".*WeightAveraging callback, but loading a checkpoint outside.*",
-        ".*anonymous.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -51,7 +51,7 @@ def _main() -> None:
         options.seed,
         options.fixed_training,
     )
-    complete = attacks if options.complete else ()
+    complete = {"validation": attacks, "test": attacks} if options.complete else {}
     jobs = plan_jobs(genuine, settings, attacks, complete)
     with progress_bar("forging") as progress:
         forged = forge(

@@ -7,6 +7,7 @@ from typing import Any
 
 import wandb
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from fakesound.config import RunConfig
 from fakesound.data.audio import read_audio
@@ -24,37 +25,35 @@ def make_logger(config: RunConfig, plain: dict[str, Any], folder: Path) -> Wandb
     Where W&B cannot be reached, or no one is logged in, the run is kept offline, to be sent later
     with ``wandb sync``; it is never stopped.
     """
-    if config.logger.mode == "disabled":
+    if config.logger.mode == "disabled" or getattr(rank_zero_only, "rank", 0) != 0:
         return None
     # media of offline runs would otherwise be staged outside the run's folder
     os.environ["WANDB_DATA_DIR"] = str(folder / "wandb")
     os.environ.setdefault("WANDB_SILENT", "true")
-    offline = config.logger.mode == "offline"
-    logger = _logger(config, plain, folder, offline)
     try:
-        run = logger.experiment
+        run = _start(config, plain, folder, config.logger.mode)
     except wandb.Error as error:
-        if offline:
+        if config.logger.mode == "offline":
             raise
         reason = str(error).splitlines()[0]
         console.print(f"W&B: {reason}; this run is kept offline, send it later with `wandb sync`")
-        logger = _logger(config, plain, folder, offline=True)
-        run = logger.experiment
+        run = _start(config, plain, folder, "offline")
     run.define_metric("validation/selection", summary="max")
     run.define_metric("validation/clip/auc", summary="max")
     run.define_metric("validation/frame/auc", summary="max")
-    return logger
+    return WandbLogger(experiment=run)
 
 
-def _logger(config: RunConfig, plain: dict[str, Any], folder: Path, offline: bool) -> WandbLogger:
-    return WandbLogger(
-        project=config.logger.project,
-        entity=config.logger.entity,
+def _start(config: RunConfig, plain: dict[str, Any], folder: Path, mode: str) -> wandb.Run:
+    settings = config.logger
+    return wandb.init(
+        project=settings.project,
+        entity=settings.entity,
         name=config.name,
-        group=config.logger.group,
+        group=settings.group,
         tags=list(config.tags),
-        save_dir=folder,
-        offline=offline,
+        dir=folder,
+        mode="offline" if mode == "offline" else "online",
         config=plain,
         settings=wandb.Settings(init_timeout=INIT_SECONDS),
     )

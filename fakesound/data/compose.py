@@ -70,12 +70,12 @@ def draw_cuts(
 ) -> list[Cut]:
     """Return 1 to ``most`` cuts at random in ``length`` samples, apart by 60 ms or more.
 
-    Lengths lie between ``shortest`` and ``longest`` seconds (90 % of the clip if None), even on a
+    Lengths lie between ``shortest`` and ``longest`` seconds (half of the clip if None), even on a
     scale between a logarithm's, where very short cuts would be most, and time's own. Half of the
     boundaries are hard, half cross-faded over 2 to 20 ms. One cut always fits.
     """
     margin = int(0.06 * rate)
-    top = min(length, int(length * 0.9) if longest is None else int(longest * rate))
+    top = min(length, length // 2 if longest is None else int(longest * rate))
     bottom = min(int(shortest * rate), top)
     cuts: list[Cut] = []
     for _ in range(int(rng.integers(1, most + 1))):

@@ -99,7 +99,11 @@ class CropDataset(Dataset[Batch]):
         start, length = self._window(rng, self.clips[index])
         spans = self._spans(self.clips[index], start, length)
         twin, partner = self.twin[index], number % 2 == 1
-        cuts: Sequence[Cut] = spans if twin is None else self._choose(rng, spans, length)
+        cuts: Sequence[Cut] = spans
+        if twin is not None:
+            # what is genuine but for its edges is no fake without them
+            edges_only = bool(self.clips[index].extra.get("edges_only"))
+            cuts = self._choose(rng, spans, length, edges_only)
         if partner and twin is None:
             index = int(rng.choice(self.genuine))
             start, length = self._window(rng, self.clips[index])
@@ -126,13 +130,16 @@ class CropDataset(Dataset[Batch]):
                 spans.append(Cut(onset, offset))
         return spans
 
-    def _choose(self, rng: np.random.Generator, spans: Sequence[Cut], length: int) -> list[Cut]:
+    def _choose(
+        self, rng: np.random.Generator, spans: Sequence[Cut], length: int, edges_only: bool
+    ) -> list[Cut]:
         """Return which parts of the available ``spans`` to use."""
         settings = self.settings
         if [(span.start, span.stop) for span in spans] == [(0, length)]:
-            if rng.random() < settings.whole:
+            if rng.random() < settings.whole and not edges_only:
                 return list(spans)
-            return draw_cuts(rng, length, self.rate, settings.shortest, most=settings.most)
+            longest = 0.9 * length / self.rate
+            return draw_cuts(rng, length, self.rate, settings.shortest, longest, settings.most)
         # gaps are used as they were filled: their edges belong to the attack
         count = int(rng.integers(1, len(spans) + 1)) if spans else 0
         return [spans[i] for i in sorted(rng.permutation(len(spans))[:count])]
@@ -194,7 +201,7 @@ class EpochSampler(Sampler[int]):
     """
 
     def __init__(self, crops: int, rank: int = 0, world_size: int = 1) -> None:
-        self.crops, self.rank, self.world_size = crops, rank, world_size
+        self.pairs, self.rank, self.world_size = crops // 2, rank, world_size
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -202,11 +209,14 @@ class EpochSampler(Sampler[int]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.crops // self.world_size
+        # as many for each process: they take steps together
+        return 2 * (self.pairs // self.world_size)
 
     def __iter__(self) -> Iterator[int]:
-        first = self.epoch * self.crops + self.rank
-        return iter(range(first, first + len(self) * self.world_size, self.world_size))
+        for place in range(self.pairs // self.world_size):
+            pair = self.epoch * self.pairs + place * self.world_size + self.rank
+            # a fake and its twin stay together
+            yield from (2 * pair, 2 * pair + 1)
 
 
 def collate(items: Sequence[Batch]) -> Batch:

@@ -60,7 +60,8 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
         place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
         name = f"{root.resolve().name}-{place}"
     settings = ForgeSettings(data.sample_rate, data.train_attacks, data.evaluation_attacks)
-    jobs = plan_jobs(genuine, settings, attacks, complete=(*held_out, *inner))
+    complete = {"validation": inner, "test": held_out}
+    jobs = plan_jobs(genuine, settings, attacks, complete)
     return Corpus((), tuple(jobs), Path(data.prepared) / name, held_out, inner, tuple(left_out))
 
 

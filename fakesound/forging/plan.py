@@ -1,7 +1,7 @@
 """What to forge: the laundered twin of every genuine clip, and fakes of it."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from fakesound.attacks import ATTACKS
 from fakesound.data.manifest import Clip
 
 # part of every clip id: raise it when an attack or the laundering changes
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ def plan_jobs(
     genuine: Sequence[Clip],
     settings: ForgeSettings,
     attacks: Sequence[str] = tuple(ATTACKS),
-    complete: Collection[str] = (),
+    complete: Mapping[str, Collection[str]] | None = None,
 ) -> list[Job]:
     """Return the jobs for ``genuine`` clips that all have a split; twins first.
 
-    Evaluation clips get ``settings.evaluation_attacks`` attacks in rotation and, besides, all those
-    in ``complete``: the held-out ones, say. A job depends on its clip, attack and seed alone, so
-    what one run has forged serves the next.
+    Validation and test clips get ``settings.evaluation_attacks`` attacks in rotation and, besides,
+    all those that ``complete`` names for their split. A job depends on its clip, attack and seed
+    alone, so what one run has forged serves the next.
     """
     twins = [_job(clip, None, settings, None) for clip in genuine]
     fakes: list[Job] = []
@@ -78,7 +78,7 @@ def plan_jobs(
         per_clip = settings.train_attacks if split == "train" else settings.evaluation_attacks
         rotation = _rotation(sorted(attacks), len(clips), per_clip, settings.seed)
         for clip, names in zip(clips, rotation, strict=True):
-            chosen = set(names) | (set(complete) if split != "train" else set())
+            chosen = {*names, *(complete or {}).get(split, ())}
             fakes += [_job(clip, name, settings, clips) for name in sorted(chosen)]
     return twins + fakes
 

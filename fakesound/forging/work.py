@@ -73,6 +73,10 @@ def do_job(job: Job, folder: Path, rate: int) -> Clip:
 
 def inherit(made: Clip, genuine: Clip) -> Clip:
     """Return the row of ``made`` with what the row of the recording says of its origin and use."""
+    extra = {key: value for key, value in genuine.extra.items() if key not in NOT_INHERITED}
+    if made.attack is not None and ATTACKS[made.attack].edges_only:
+        # training on it cuts no region without edges
+        extra["edges_only"] = True
     return replace(
         made,
         source_id=genuine.source_id,
@@ -80,7 +84,7 @@ def inherit(made: Clip, genuine: Clip) -> Clip:
         split=genuine.split,
         domain=genuine.domain,
         license=genuine.license,
-        extra={k: v for k, v in genuine.extra.items() if k not in NOT_INHERITED},
+        extra=extra,
     )
 
 

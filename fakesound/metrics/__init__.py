@@ -1,8 +1,8 @@
 """Figures of detection and localisation: definitions, intervals, thresholds, score files.
 
 Fake is the positive class; a clip or frame is called fake when its score is above the threshold.
-A figure that is undefined is None, never NaN and never a silent zero. All of this is numpy; the one class
-that needs torch, `ScoreAccumulator`, is imported from its own module, ``accumulate``.
+A figure that is undefined is None, never NaN and never a silent zero. All of this is numpy; the one
+class that needs torch, `ScoreAccumulator`, is imported from its own module, ``accumulate``.
 """
 
 from fakesound.metrics.block import KEYS, Block, metrics_block

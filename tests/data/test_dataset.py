@@ -263,8 +263,10 @@ def test_epochs_are_new_and_shared_among_processes(world_size, size):
         for rank in range(world_size):
             sampler = EpochSampler(size, rank, world_size)
             sampler.set_epoch(epoch)
-            assert len(list(sampler)) == len(sampler) == size // world_size
+            assert len(list(sampler)) == len(sampler) == 2 * (size // 2 // world_size)
             assert list(sampler) == list(sampler)
+            fakes, partners = list(sampler)[0::2], list(sampler)[1::2]
+            assert [fake + 1 for fake in fakes] == partners
             drawn += list(sampler)
         assert set(drawn) <= set(range(epoch * size, (epoch + 1) * size))
         seen += drawn

@@ -34,7 +34,7 @@ def test_twins_come_first_and_each_clip_has_one(genuine):
 
 
 def test_every_id_is_another(genuine):
-    jobs = plan_jobs(genuine, ForgeSettings(), complete=NAMES)
+    jobs = plan_jobs(genuine, ForgeSettings(), complete={"validation": NAMES, "test": NAMES})
     assert len({job.clip_id for job in jobs}) == len(jobs)
     assert len({job.seed for job in jobs}) == len(jobs)
 
@@ -75,7 +75,13 @@ def test_a_job_does_not_depend_on_what_else_is_planned(genuine):
         return {(job.genuine.clip_id, job.attack): job for job in jobs}
 
     few = by_key(plan_jobs(genuine, ForgeSettings(), NAMES))
-    many = by_key(plan_jobs(genuine[::-1], ForgeSettings(train_attacks=99), complete=NAMES))
+    many = by_key(
+        plan_jobs(
+            genuine[::-1],
+            ForgeSettings(train_attacks=99),
+            complete={"validation": NAMES, "test": NAMES},
+        )
+    )
     assert set(few) <= set(many)
     assert all(many[key] == job for key, job in few.items())
 
@@ -88,7 +94,9 @@ def test_settings_that_change_the_audio_change_the_ids(genuine, change):
 
 
 def test_donors_are_drawn_from_other_sources_of_the_split(genuine):
-    jobs = plan_jobs(genuine, ForgeSettings(), complete=tuple(ATTACKS))
+    jobs = plan_jobs(
+        genuine, ForgeSettings(), complete={"validation": tuple(ATTACKS), "test": tuple(ATTACKS)}
+    )
     split = {clip.source_id: clip.split for clip in genuine}
     twins = {job.clip_id: job.genuine for job in jobs if job.attack is None}
     for job in jobs:
