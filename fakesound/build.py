@@ -164,6 +164,8 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
         "deterministic": "warn",
     }
     arguments |= config.trainer
+    # its filling of new memory is for finding bugs, and costs a tenth of a step
+    torch.utils.deterministic.fill_uninitialized_memory = False
     try:
         return lightning.Trainer(
             max_epochs=config.epochs,

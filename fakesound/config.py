@@ -373,9 +373,9 @@ class RunConfig:
     """For W&B."""
     kernel: str = "auto"
     """Selective scan: auto, cpu, chunked or reference."""
-    epochs: int = 6
+    epochs: int = 4
     """Of `steps` training steps each; validated and saved after each."""
-    steps: int = 70
+    steps: int = 120
     """Training steps in an epoch."""
     data: DataConfig = field(default_factory=DataConfig)
     split: SplitConfig = field(default_factory=SplitConfig)

@@ -135,6 +135,7 @@ def origin(
         "device": str(module.device),
         "kernel": used_kernel(config, module),
         "parameters": sum(p.numel() for p in module.detector.parameters()),
+        "seed": config.seed,
         "config_hash": identity(config),
         "manifest_hash": manifest_hash([*split.train, *split.validation, *split.test]),
         "held_out": list(split.held_out),

@@ -1,0 +1,108 @@
+"""The module and the data module together, on forged recordings, without the command line."""
+
+from dataclasses import replace
+
+import lightning
+import numpy as np
+import pytest
+import torch
+
+from fakesound.build import build_datamodule, build_module, build_trainer
+from fakesound.composition import compose_config, run_config
+from fakesound.data.dataset import collate
+from fakesound.errors import InputError
+from fakesound.forging.corpus import resolve_corpus
+
+
+@pytest.fixture(scope="module")
+def config(small):
+    return run_config(compose_config([*small, "logger=disabled", "optim.ema=null"]))
+
+
+@pytest.fixture(scope="module")
+def data(config):
+    module = build_datamodule(config, resolve_corpus(config.data, config.split))
+    module.prepare_data()
+    module.setup()
+    return module
+
+
+def test_batches_pair_each_fake_with_its_twin(data):
+    batch = next(iter(data.train_dataloader()))
+    assert batch.clip_target.tolist() == [1, 0, 1, 0]
+    assert batch.number.tolist() == [0, 1, 2, 3]
+    for fake, twin in ((0, 1), (2, 3)):
+        outside = (batch.frame_target[fake] == 0).repeat_interleave(320)
+        assert torch.equal(batch.waveform[fake][outside], batch.waveform[twin][outside])
+
+
+def test_training_sees_neither_held_out_attack(data):
+    attacks = {clip.attack for clip in data.train_crops.clips}
+    assert attacks == {None, "inpainting/context_noise", "edit/copy_move"}
+    assert {clip.attack for clip in data.validation_windows.clips} >= {"codec/adpcm"}
+    assert "vocoder/quantised_phase" in {clip.attack for clip in data.test_windows.clips}
+
+
+def test_learning_lowers_the_loss_on_a_batch(config, data):
+    module = build_module(config, data.train_crops)
+    module.log_dict = lambda *_, **__: None
+    batch = collate([data.train_crops[number] for number in range(8)])
+    optimiser = torch.optim.Adam(module.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(30):
+        optimiser.zero_grad()
+        loss = module.training_step(batch, 0)
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert np.mean(losses[-3:]) < 0.7 * np.mean(losses[:3])
+
+
+def test_crops_do_not_depend_on_workers_or_order(data):
+    number = 7
+    first = data.train_crops[number]
+    data.train_crops[3]
+    again = data.train_crops[number]
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_scores_come_in_the_order_of_the_clips(config, data, tmp_path):
+    module = build_module(config, data.train_crops)
+    trainer = build_trainer(config, tmp_path, None)
+    trainer.test(module, datamodule=data, verbose=False)
+    clips = data.test_windows.clips
+    assert [score.clip_id for score in module.scores] == [clip.clip_id for clip in clips]
+    for score, clip in zip(module.scores, clips, strict=True):
+        assert len(score.frame_scores) == data.grid.count(clip.duration)
+        assert score.regions == clip.regions
+        assert score.fold == data.split.fold(clip)
+        assert 0 <= score.score <= 1
+
+
+def test_a_clip_of_one_window_scores_as_the_detector_says(small, tmp_path):
+    config = run_config(compose_config([*small, "logger=disabled", "data.crop.seconds=2.0"]))
+    data = build_datamodule(config, resolve_corpus(config.data, config.split))
+    data.setup()
+    module = build_module(config, data.train_crops)
+    build_trainer(config, tmp_path, None).test(module, datamodule=data, verbose=False)
+    batch = collate([data.test_windows[number] for number in range(4)])
+    with torch.no_grad():
+        output = module.eval()(batch.waveform)
+    logits = output.clip_logit(batch.frame_mask)
+    held = batch.frame_mask.sum(1).tolist()
+    for number, score in enumerate(module.scores[:4]):
+        assert score.logit == pytest.approx(float(logits[number]), abs=1e-4)
+        frames = output.frame_logits[number, : held[number]].sigmoid().numpy()
+        assert np.allclose(score.frame_scores, frames, atol=1e-4)
+
+
+def test_the_model_is_seeded(config, data):
+    one, other = (build_module(config, data.train_crops).state_dict() for _ in range(2))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_an_argument_that_lightning_does_not_take_is_named(config, tmp_path):
+    wrong = replace(config, trainer={**config.trainer, "acelerator": "cpu"})
+    with pytest.raises(InputError, match="acelerator"):
+        build_trainer(wrong, tmp_path, None)
+    assert isinstance(build_trainer(config, tmp_path, None), lightning.Trainer)
