@@ -165,7 +165,7 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
     }
     arguments |= config.trainer
     # its filling of new memory is for finding bugs, and costs a tenth of a step
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         return lightning.Trainer(
             max_epochs=config.epochs,
