@@ -10,13 +10,13 @@ from typing import Any
 from fakesound.errors import InputError
 
 ATTACK_WEIGHTS = {
-    "edit/*": 0.15,
-    "separation/*": 0.2,
-    "codec/mp3": 0.3,
-    "codec/opus": 0.6,
-    "inpainting/nearest_patch": 0.4,
-    "vocoder/quantised_phase": 0.5,
-    "vocoder/sinusoidal": 0.3,
+    "edit/*": 0.1,
+    "separation/*": 0.1,
+    "codec/mp3": 0.2,
+    "codec/opus": 0.5,
+    "inpainting/nearest_patch": 0.2,
+    "vocoder/quantised_phase": 0.4,
+    "vocoder/sinusoidal": 0.2,
 }
 
 
@@ -373,7 +373,7 @@ class RunConfig:
     """For W&B."""
     kernel: str = "auto"
     """Selective scan: auto, cpu, chunked or reference."""
-    epochs: int = 4
+    epochs: int = 3
     """Of `steps` training steps each; validated and saved after each."""
     steps: int = 120
     """Training steps in an epoch."""
