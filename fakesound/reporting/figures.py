@@ -40,6 +40,8 @@ def det_figure(folds: Mapping[str, Sequence[ClipScore]]) -> Figure | None:
         figure = new_figure(WIDTH, HEIGHT)
         axes = panel(figure, 0.6, 0.5, WIDTH - 0.7, HEIGHT - 0.65)
         drawn = [name for name, clips in folds.items() if _det_curve(axes, name, clips)]
+        if not drawn:
+            return None
         limits = ndtri([LOWEST, HIGHEST])
         axes.plot(
             ndtri([LOWEST, 0.5]), ndtri([LOWEST, 0.5]), color=PALETTE.line, linewidth=0.8, zorder=0
@@ -51,7 +53,7 @@ def det_figure(folds: Mapping[str, Sequence[ClipScore]]) -> Figure | None:
         axes.set_xlabel("genuine clips called fake")
         axes.set_ylabel("fake clips missed")
         axes.legend(loc="upper right")
-    return figure if drawn else None
+    return figure
 
 
 def reliability_figure(folds: Mapping[str, Sequence[ClipScore]]) -> Figure | None:

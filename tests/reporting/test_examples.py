@@ -13,7 +13,7 @@ def test_examples_are_of_the_unseen_fold_and_say_why(run):
         "Typical fake",
         "Typical fake",
         "Worst miss",
-        "Worst false alarm",
+        "Genuine clip nearest to a false alarm",
         "Typical genuine clip",
     ]
     assert {e.clip.attack for e in examples} == {"vocoder/world", None}
@@ -26,7 +26,15 @@ def test_each_rule_picks_what_it_says(run):
     genuines = [clip for clip in run.test_scores if not clip.fake]
     assert clip_f1(by_why["Best localised fake"]) == max(clip_f1(clip) for clip in fakes)
     assert by_why["Worst miss"].score == min(clip.score for clip in fakes)
-    assert by_why["Worst false alarm"].score == max(clip.score for clip in genuines)
+    nearest = by_why["Genuine clip nearest to a false alarm"]
+    assert nearest.score == max(clip.score for clip in genuines) < nearest.clip_threshold
+
+
+def test_a_genuine_clip_called_fake_is_a_false_alarm(run):
+    lowered = [replace(clip, clip_threshold=0.0) for clip in run.test_scores]
+    why = [example.why for example in pick_examples(replace(run, test_scores=lowered), 5)]
+    assert why[3] == "Worst false alarm"
+    assert why[2] == "Fake with the lowest score"
 
 
 def test_picking_does_not_depend_on_order(run):
