@@ -23,6 +23,7 @@ from fakesound.errors import InputError
 # keys that change where a run goes and how it is watched, not what comes out of it
 IDENTITY_FREE = ("name", "resume", "tags", "logger")
 IDENTITY_FREE_DATA = ("workers", "forge_workers", "prepared")
+LONGEST_NAME = 120
 
 
 def configuration_folder() -> Path:
@@ -134,5 +135,8 @@ def _first_line(error: BaseException) -> str:
 
 
 def _slug(text: str) -> str:
-    """Return ``text`` as a folder name."""
-    return "".join(c if c.isalnum() or c in "=,.-_" else "-" for c in str(text)) or "run"
+    """Return ``text`` as a folder name, of a length that every file system takes."""
+    name = "".join(c if c.isalnum() or c in "=,.-_" else "-" for c in str(text)) or "run"
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -15,6 +15,7 @@ from fakesound.composition import (
     configuration_folder,
     identity,
     readable_errors,
+    register_schema,
     run_config,
 )
 from fakesound.errors import InputError
@@ -232,3 +233,11 @@ def test_mistakes_are_told_before_anything_heavy_is_imported():
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_folders_of_a_sweep_have_names_that_every_file_system_takes():
+    register_schema()
+    one, other = (OmegaConf.create({"n": f"${{slug:{'x' * 300}{end}}}"}).n for end in "ab")
+    assert one != other
+    assert max(len(one), len(other)) < 200
+    assert OmegaConf.create({"n": "${slug:'seed=1,a.b=c/d'}"}).n == "seed=1,a.b=c-d"
