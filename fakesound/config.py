@@ -337,7 +337,7 @@ class LoggerConfig:
     """User or team at W&B; null: the one logged in."""
     group: str | None = None
     """Set by sweeps."""
-    table_clips: int = 40
+    table_clips: int = 24
     """Clips with audio and timeline in the logged table: half the worst, half at random."""
 
     def __post_init__(self) -> None:
