@@ -37,9 +37,9 @@ def told(*overrides):
 
 
 def test_overrides_get_where_they_should():
-    made = config("backbone.depth=7", "heads=clip", "name=mine", "optim.lr=1", "tags=[a,b]")
+    made = config("backbone.depth=7", "heads=clip", "name=mine", "optim.lr=5e-1", "tags=[a,b]")
     assert (made.backbone.depth, made.heads.frame, made.name) == (7, False, "mine")
-    assert (made.optim.lr, made.tags) == (1.0, ["a", "b"])
+    assert (made.optim.lr, made.tags) == (0.5, ["a", "b"])
     assert isinstance(made.optim.lr, float)
 
 

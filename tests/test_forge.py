@@ -136,8 +136,10 @@ def test_wrong_places_are_told(run, recordings, tmp_path):
     assert "OUT is missing" in run(recordings)[2]
 
 
-def test_debug_shows_where_an_error_arose(monkeypatch, recordings, tmp_path):
+def test_debug_shows_where_an_error_arose(monkeypatch, capsys, recordings, tmp_path):
     arguments = ["fakesound forge", str(recordings), str(tmp_path / "out"), "--attacks", "x"]
     monkeypatch.setattr(sys, "argv", [*arguments, "--debug"])
-    with pytest.raises(ValueError, match="no such attack"):
+    with pytest.raises(SystemExit) as caught:
         forge.main()
+    assert caught.value.code == 2
+    assert "Traceback" in capsys.readouterr().err

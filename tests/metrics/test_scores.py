@@ -52,7 +52,7 @@ def test_a_genuine_clip_has_neither_attack_nor_regions(make_clip):
 
 @pytest.mark.parametrize("region", [(0, 1.0011), (1.0, 1.0005), (0.5, 0.5000001)])
 def test_regions_outside_the_clip_or_without_length_are_refused(make_clip, region):
-    with pytest.raises(InputError, match=r"^regions: "):
+    with pytest.raises(InputError, match=r"^regions?\b.*"):
         make_clip(regions=[region])
 
 
