@@ -1,3 +1,4 @@
+import json
 import re
 from html.parser import HTMLParser
 
@@ -73,3 +74,12 @@ def test_runs_without_a_task_or_audio_have_a_page_too(fields, make_run, tmp_path
     folder = make_run(tmp_path / "run", **fields)
     write_report(read_run(folder), tmp_path / "report.html", 2)
     assert Page((tmp_path / "report.html").read_text()).open == []
+
+
+def test_an_installed_package_without_a_commit_has_a_page_too(make_run, tmp_path):
+    folder = make_run(tmp_path / "run")
+    found = json.loads((folder / "metrics.json").read_text())
+    found["provenance"]["git"] = None
+    (folder / "metrics.json").write_text(json.dumps(found))
+    write_report(read_run(folder), tmp_path / "report.html", 1)
+    assert "Again, from a checkout" in (tmp_path / "report.html").read_text()

@@ -1,0 +1,25 @@
+"""The configuration: every key, its type, its default and what it may be.
+
+Groups under ``conf/`` fill these in. A wrong key or type is rejected while the configuration is
+composed, a wrong value by ``__post_init__`` below; nothing heavy is imported before that.
+"""
+
+from fakesound.config.data import AugmentConfig, CropConfig, DataConfig, SplitConfig
+from fakesound.config.model import BackboneConfig, FeaturesConfig, HeadsConfig, StemConfig
+from fakesound.config.run import LoggerConfig, LossConfig, OptimConfig, ReportConfig, RunConfig
+
+__all__ = [
+    "AugmentConfig",
+    "BackboneConfig",
+    "CropConfig",
+    "DataConfig",
+    "FeaturesConfig",
+    "HeadsConfig",
+    "LoggerConfig",
+    "LossConfig",
+    "OptimConfig",
+    "ReportConfig",
+    "RunConfig",
+    "SplitConfig",
+    "StemConfig",
+]

@@ -1,0 +1,151 @@
+"""Where clips come from and what is held out."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fakesound.config.checks import at_least, one_of, share
+from fakesound.errors import InputError
+
+ATTACK_WEIGHTS = {
+    "edit/*": 0.1,
+    "separation/*": 0.1,
+    "codec/mp3": 0.2,
+    "codec/opus": 0.5,
+    "inpainting/nearest_patch": 0.2,
+    "vocoder/quantised_phase": 0.4,
+    "vocoder/sinusoidal": 0.2,
+}
+
+
+@dataclass
+class CropConfig:
+    """Training crops."""
+
+    seconds: float = 2.0
+    """Length of a crop; also of the windows in which whole clips are scored."""
+    whole: float = 0.15
+    """Share of fake crops that are fake throughout."""
+    shortest: float = 0.06
+    """Seconds of the shortest region cut in on the fly."""
+    most: int = 2
+    """Regions in a crop at most."""
+    weights: dict[str, float] = field(default_factory=lambda: dict(ATTACK_WEIGHTS))
+    """How often attacks are drawn, by name or glob, the first that fits; 1 for those not named.
+    Less for edits, which are genuine material in the wrong place, and for what leaves hardly a
+    trace: seen as often as the rest they teach that genuine sounds fake."""
+
+    def __post_init__(self) -> None:
+        at_least("data.crop.seconds", self.seconds, 0.2)
+        share("data.crop.whole", self.whole)
+        at_least("data.crop.shortest", self.shortest, 0.02)
+        at_least("data.crop.most", self.most, 1)
+        for pattern, weight in self.weights.items():
+            at_least(f"data.crop.weights.{pattern}", weight, 0)
+
+
+@dataclass
+class AugmentConfig:
+    """Share of training crops that each change is applied to, alike for genuine and fake."""
+
+    gain: float = 0.8
+    """Level by -12 to 6 dB."""
+    invert: float = 0.5
+    """Polarity."""
+    noise: float = 0.1
+    """White to brown noise at 15 to 45 dB."""
+    tilt: float = 0.1
+    """A gentle random equaliser."""
+
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            share(f"data.augment.{key}", value)
+
+
+@dataclass
+class DataConfig:
+    """Where clips come from."""
+
+    root: str | None = None
+    """Folder of genuine recordings to forge from; null: the embedded corpus."""
+    manifest: str | None = None
+    """Manifest of labelled clips to use as they are, instead of forging."""
+    prepared: str = "prepared"
+    """Folder for forged clips; later runs reuse them."""
+    source: str = "file"
+    """What is one source under root: each "file", or each "folder" (a speaker, a session)."""
+    on_bad_audio: str = "error"
+    """"error" stops at a file that cannot be used; "skip" leaves it out and says so."""
+    sample_rate: int = 16_000
+    """Samples a second; everything is brought to it."""
+    clip_seconds: float = 10.0
+    """Longer recordings are cut into clips of this length."""
+    attacks: list[str] = field(default_factory=lambda: ["*"])
+    """Names or globs of the attacks to forge."""
+    train_attacks: int = 4
+    """Fakes forged of each training clip, attacks in rotation."""
+    evaluation_attacks: int = 2
+    """Fakes of each validation and test clip, besides those of held-out attacks."""
+    crop: CropConfig = field(default_factory=CropConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    batch_size: int = 32
+    """Crops a step; half of them fake, each next to its genuine twin."""
+    workers: int = 0
+    """Processes that load data; 0 loads in the main one."""
+    forge_workers: int | None = None
+    """Processes that forge; null: one for each core."""
+
+    def __post_init__(self) -> None:
+        one_of("data.source", self.source, ("file", "folder"))
+        one_of("data.on_bad_audio", self.on_bad_audio, ("error", "skip"))
+        at_least("data.sample_rate", self.sample_rate, 8_000)
+        at_least("data.clip_seconds", self.clip_seconds, 1)
+        at_least("data.train_attacks", self.train_attacks, 1)
+        at_least("data.evaluation_attacks", self.evaluation_attacks, 1)
+        at_least("data.workers", self.workers, 0)
+        if self.forge_workers is not None:
+            at_least("data.forge_workers", self.forge_workers, 1)
+        if self.batch_size < 2 or self.batch_size % 2:
+            raise InputError(
+                f"data.batch_size={self.batch_size}: must be even, for pairs of a fake and its twin"
+            )
+        if self.root is not None and self.manifest is not None:
+            raise InputError("data.root and data.manifest: give one of them, not both")
+
+
+@dataclass
+class SplitConfig:
+    """What is held out."""
+
+    name: str = "official"
+    """"official": as the corpus has it; "leave_one_attack_out": attacks held out of training."""
+    held_out: Any = None
+    """Attacks kept for the test: a name or glob such as inpainting/*, or a list of them."""
+    inner_held_out: Any = "auto"
+    """Attacks kept for validation and test; "auto" takes one of a family that is not held out."""
+    seen_per_genuine: int | None = 1
+    """Seen fakes for each genuine clip in validation and test; null: all there are."""
+
+    def __post_init__(self) -> None:
+        one_of("split.name", self.name, ("official", "leave_one_attack_out"))
+        for key in ("held_out", "inner_held_out"):
+            value = getattr(self, key)
+            if not (value is None or isinstance(value, str) or _strings(value)):
+                raise InputError(f"split.{key}={value}: must be a name, a glob or a list of them")
+        if self.name == "official" and self.held_out:
+            raise InputError(
+                f"split.held_out={self.held_out}: the official split holds nothing out; use "
+                "split=leave_one_attack_out"
+            )
+        if self.name == "leave_one_attack_out" and not self.held_out:
+            raise InputError("split.held_out: name the attack to hold out, or use split=official")
+        if self.seen_per_genuine is not None:
+            at_least("split.seen_per_genuine", self.seen_per_genuine, 1)
+
+    def patterns(self, key: str) -> list[str]:
+        """Return ``held_out`` or ``inner_held_out`` as a list."""
+        value = getattr(self, key)
+        return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
+def _strings(value: Any) -> bool:  # noqa: ANN401  # whatever YAML holds
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

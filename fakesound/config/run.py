@@ -1,0 +1,136 @@
+"""Learning, logging, and everything a run is."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fakesound.config.checks import at_least, one_of, share
+from fakesound.config.data import DataConfig, SplitConfig
+from fakesound.config.model import BackboneConfig, FeaturesConfig, HeadsConfig
+from fakesound.errors import InputError
+
+
+@dataclass
+class LossConfig:
+    """How tasks are weighed."""
+
+    weighting: str = "fixed"
+    """"fixed", "uncertainty" (Kendall et al. 2018) or "dwa" (dynamic weight averaging)."""
+    clip: float = 0.3
+    """Weight of the clip loss; 0 logs it only."""
+    frame: float = 0.7
+    """Weight of the frame loss; 0 logs it only."""
+    frame_loss: str = "bce"
+    """"bce" with a weight for fake frames from the data, "focal" or "dice"."""
+    twin: float = 0.7
+    """Weight, in each task, of the loss that ranks a fake above its genuine twin."""
+    focal_gamma: float = 2.0
+    """Focusing of the focal loss."""
+    temperature: float = 2.0
+    """Softness of dynamic weight averaging."""
+
+    def __post_init__(self) -> None:
+        one_of("loss.weighting", self.weighting, ("fixed", "uncertainty", "dwa"))
+        one_of("loss.frame_loss", self.frame_loss, ("bce", "focal", "dice"))
+        for key in ("clip", "frame", "twin", "focal_gamma"):
+            at_least(f"loss.{key}", getattr(self, key), 0)
+        if self.temperature <= 0:
+            raise InputError(f"loss.temperature={self.temperature}: must be positive")
+
+
+@dataclass
+class OptimConfig:
+    """AdamW with linear warm-up and cosine decay, step by step."""
+
+    lr: float = 2e-3
+    """Peak learning rate."""
+    weight_decay: float = 0.01
+    """Decay of matrices; vectors, norms, A and D have none."""
+    warmup: float = 0.1
+    """Share of the steps to reach the peak."""
+    final: float = 0.02
+    """Last learning rate as a share of the peak."""
+    ema: float | None = None
+    """Decay of an exponential moving average of the weights, which is then what is tested."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lr < 1:
+            raise InputError(f"optim.lr={self.lr}: must be positive, and below 1")
+        at_least("optim.weight_decay", self.weight_decay, 0)
+        for key in ("warmup", "final"):
+            share(f"optim.{key}", getattr(self, key))
+        if self.ema is not None:
+            share("optim.ema", self.ema)
+
+
+@dataclass
+class LoggerConfig:
+    """Weights & Biases."""
+
+    mode: str = "offline"
+    """"offline" (sync later with `wandb sync`), "online" or "disabled"."""
+    project: str = "fakesound"
+    """Where runs go at W&B."""
+    entity: str | None = None
+    """User or team at W&B; null: the one logged in."""
+    group: str | None = None
+    """Set by sweeps."""
+    table_clips: int = 24
+    """Clips with audio and timeline in the logged table: half the worst, half at random."""
+
+    def __post_init__(self) -> None:
+        one_of("logger.mode", self.mode, ("offline", "online", "disabled"))
+        at_least("logger.table_clips", self.table_clips, 0)
+
+
+@dataclass
+class ReportConfig:
+    """The report of a run."""
+
+    draws: int = 1000
+    """Bootstrap draws for the intervals."""
+    examples: int = 8
+    """Clips to look at and listen to in report.html."""
+
+    def __post_init__(self) -> None:
+        at_least("report.draws", self.draws, 0)
+        at_least("report.examples", self.examples, 0)
+
+
+@dataclass
+class RunConfig:
+    """Everything a run is."""
+
+    name: str = "run"
+    """Names the folder under outputs/ and the W&B run."""
+    seed: int = 0
+    """Of weights, crops and augmentation."""
+    resume: str = "never"
+    """"auto" continues the newest unfinished run of the same configuration; "never" starts anew."""
+    tags: list[str] = field(default_factory=list)
+    """For W&B."""
+    kernel: str = "auto"
+    """Selective scan: auto, cpu, chunked or reference."""
+    epochs: int = 3
+    """Of `steps` training steps each; validated and saved after each."""
+    steps: int = 120
+    """Training steps in an epoch."""
+    data: DataConfig = field(default_factory=DataConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    heads: HeadsConfig = field(default_factory=HeadsConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    """Arguments of lightning.Trainer."""
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
+
+    def __post_init__(self) -> None:
+        one_of("resume", self.resume, ("auto", "never"))
+        one_of("kernel", self.kernel, ("auto", "cpu", "chunked", "reference"))
+        at_least("epochs", self.epochs, 1)
+        at_least("steps", self.steps, 1)
+        at_least("seed", self.seed, 0)
+        if self.loss.clip * self.heads.clip + self.loss.frame * self.heads.frame <= 0:
+            raise InputError("loss.clip and loss.frame: no head that is on has a weight above 0")
