@@ -66,6 +66,8 @@ class BackboneConfig:
     """Blocks."""
     state: int = 16
     """States of a channel in the selective scan."""
+    tied_decay: bool = False
+    """One decay rate a channel instead of one a state: faster, and not what is published."""
     expand: int = 2
     """Width inside a block, in units of dim."""
     variant: str = "v2"

@@ -38,6 +38,8 @@ class BidirectionalMamba(nn.Module):
         divide_out: halve the sum of the directions; "v2" only, as in Vim.
         init: "symmetric": step sizes start between 0.001 and 0.1 in both directions. "vim": as Vim
             does, forward alone; the backward ones start near 0.69, a memory of a token or two.
+        tied_decay: one decay rate a channel, whose multiples 1, 2, ... the states have, where Mamba
+            learns a rate for every state. Computes one exponential a token instead of ``state``.
         kernel: of the scan and the convolution; see ``fakesound.models.scan``.
 
     Raises:
@@ -55,6 +57,7 @@ class BidirectionalMamba(nn.Module):
         variant: str = "v2",
         divide_out: bool = True,
         init: str = "symmetric",
+        tied_decay: bool = False,
         kernel: str = "auto",
     ) -> None:
         super().__init__()
@@ -73,10 +76,11 @@ class BidirectionalMamba(nn.Module):
         self.conv1d = _depthwise(channels, conv_width)
         self.x_proj = nn.Linear(channels, sum(self.splits), bias=False)
         self.dt_proj = nn.Linear(rank, channels)
-        self.A_log = _decay_rates(channels, state)
+        rates = 1 if tied_decay else state
+        self.A_log = _decay_rates(channels, rates)
         self.D = nn.Parameter(torch.ones(channels))
         if variant != "none":
-            self.A_b_log = _decay_rates(channels, state)
+            self.A_b_log = _decay_rates(channels, rates)
         if variant == "v2":
             self.D_b = nn.Parameter(torch.ones(channels))
             self.conv1d_b = _depthwise(channels, conv_width)

@@ -64,7 +64,7 @@ class VisionMamba(nn.Module):
         class_token: one token in the middle of the sequence is the summary; else the mean is.
         position: whether a learned embedding of the place is added.
         drop_path: rate of the last block; it rises linearly from 0.
-        state, expand, variant, divide_out, kernel: see `BidirectionalMamba`.
+        state, expand, variant, divide_out, tied_decay, kernel: see `BidirectionalMamba`.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class VisionMamba(nn.Module):
         expand: int = 2,
         variant: str = "v2",
         divide_out: bool = True,
+        tied_decay: bool = False,
         kernel: str = "auto",
     ) -> None:
         super().__init__()
@@ -99,6 +100,7 @@ class VisionMamba(nn.Module):
                     expand=expand,
                     variant=variant,
                     divide_out=divide_out,
+                    tied_decay=tied_decay,
                     kernel=kernel,
                 ),
                 dim,

@@ -229,3 +229,17 @@ def test_autocast_to_bfloat16():
     assert result.dtype == torch.bfloat16
     assert all(parameter.grad.dtype == torch.float32 for parameter in model.parameters())
     assert_close([result.detach()], [expected.detach().double()], 3e-2)
+
+
+@pytest.mark.parametrize("variant", ["none", "v1", "v2"])
+def test_tied_decay_starts_where_rates_of_their_own_do(variant):
+    free = BidirectionalMamba(16, state=8, variant=variant)
+    tied = BidirectionalMamba(16, state=8, variant=variant, tied_decay=True)
+    same = {name: value for name, value in free.state_dict().items() if "A_" not in name}
+    missing = tied.load_state_dict(same, strict=False).missing_keys
+    assert missing == [name for name in tied.state_dict() if "A_" in name]
+    assert all(tied.get_parameter(name).shape == (32, 1) for name in missing)
+    tokens = torch.randn(2, 21, 16)
+    torch.testing.assert_close(tied(tokens), free(tokens), rtol=1e-4, atol=1e-6)
+    tied(tokens).sum().backward()
+    assert all(tied.get_parameter(name).grad.abs().sum() > 0 for name in missing)

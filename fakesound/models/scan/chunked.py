@@ -14,7 +14,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad, silu, softplus
 
-from fakesound.models.scan.reference import ScanInputs, conv, conv_before_silu, windows
+from fakesound.models.scan.reference import (
+    ScanInputs,
+    conv,
+    conv_before_silu,
+    decay_rates,
+    windows,
+)
 
 # Elements of one (batch, token, channel, state) tensor; backward holds a handful of them.
 _BLOCK_ELEMENTS = 2**20
@@ -75,7 +81,7 @@ def conv_backward(grad: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> tupl
 
 def _block_size(inputs: ScanInputs) -> int:
     _, batch, tokens, _ = inputs.x.shape
-    return max(1, _BLOCK_ELEMENTS // max(1, batch * tokens * inputs.A_log.shape[2]))
+    return max(1, _BLOCK_ELEMENTS // max(1, batch * tokens * inputs.B.shape[-1]))
 
 
 def _split(inputs: ScanInputs) -> list[ScanInputs]:
@@ -105,7 +111,7 @@ def _forward(inputs: ScanInputs) -> Float[Tensor, "batch token channel"]:
     delta = softplus(dt + dt_bias[:, None, None], threshold=20)
     total = (D[:, None, None] * x).sum(0)
     for k in range(len(x)):
-        decay = torch.exp(delta[k, ..., None] * -A_log[k].exp())
+        decay = torch.exp(delta[k, ..., None] * -decay_rates(A_log[k], B.shape[-1]))
         hidden = _scan(decay, (delta[k] * x[k])[..., None] * B[k, :, :, None], reverse=k == 1)
         total = total + (hidden * C[k, :, :, None]).sum(-1)
     return scale * total * (1 if z is None else silu(z))
@@ -121,7 +127,7 @@ def _backward(grad: Tensor, inputs: ScanInputs) -> tuple[Tensor, ...]:
     grads = [torch.empty_like(tensor) for tensor in (x, dt, A_log, B, C)]
     for k in range(len(x)):
         reverse = k == 1
-        A = -A_log[k].exp()
+        A = -decay_rates(A_log[k], B.shape[-1])
         drive = delta[k] * x[k]
         decay = torch.exp(delta[k, ..., None] * A)
         hidden = _scan(decay, drive[..., None] * B[k, :, :, None], reverse)
@@ -132,7 +138,9 @@ def _backward(grad: Tensor, inputs: ScanInputs) -> tuple[Tensor, ...]:
         g_B = (g * B[k, :, :, None]).sum(-1)
         grads[0][k] = delta[k] * g_B + D[k] * dy
         grads[1][k] = (x[k] * g_B + (p * A).sum(-1)) * torch.sigmoid(raw[k])
-        grads[2][k] = (delta[k, ..., None] * p).sum((0, 1)) * A
+        grad_A_log = (delta[k, ..., None] * p).sum((0, 1)) * A
+        tied = A_log.shape[-1] == 1
+        grads[2][k] = grad_A_log.sum(-1, keepdim=True) if tied else grad_A_log
         grads[3][k] = (g * drive[..., None]).sum(2)
         grads[4][k] = (hidden * dy[..., None]).sum(2)
     grads += [(dy * x).sum((1, 2)), grads[1].sum((1, 2))]

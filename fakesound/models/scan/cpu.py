@@ -8,14 +8,13 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
 from fakesound.models.scan import cpu_conv, cpu_scan, cpu_scan_backward
 from fakesound.models.scan.cpu_math import LN_2, LOG2_E
-from fakesound.models.scan.cpu_scan import BLOCK, TILE, Floats, Rows, Sizes
 from fakesound.models.scan.cpu_sums import add_up
+from fakesound.models.scan.cpu_tile import BLOCK, GROUP, TILE, Floats, Rows
 from fakesound.models.scan.lanes import LANES
 from fakesound.models.scan.reference import ScanInputs
 from fakesound.models.scan.threads import run
@@ -31,7 +30,7 @@ def scan_forward(inputs: ScanInputs, keep: bool) -> tuple[Tensor, Tensor]:
     run(
         cpu_scan.scan_forward,
         batch * _blocks(channels),
-        *_arguments(padded, _rates(padded.A_log)),
+        *_arguments(padded, _rates(padded)),
         out.view(-1).numpy(),
         checkpoints.view(-1).numpy(),
         keep,
@@ -43,13 +42,14 @@ def scan_backward(grad: Tensor, inputs: ScanInputs, checkpoints: Tensor) -> tupl
     """Return the gradients of ``inputs.tensors``."""
     padded = _pad_inputs(inputs)
     directions, batch, tokens, channels = padded.x.shape
-    states = inputs.A_log.shape[2]
+    states = padded.B.shape[-1]
+    columns = states + -states % LANES
     blocks = _blocks(channels)
-    rates = _rates(padded.A_log)
+    rates = _rates(padded)
     grad_x, grad_dt = (checkpoints.new_empty(directions, batch, tokens, channels) for _ in range(2))
     grad_z = checkpoints.new_empty(batch, tokens, channels if inputs.z is not None else 0)
     B_parts, C_parts = (
-        checkpoints.new_empty(directions, batch, blocks, tokens, states) for _ in range(2)
+        checkpoints.new_empty(directions, batch, blocks, tokens, columns) for _ in range(2)
     )
     parts = checkpoints.new_empty(directions, batch, channels // LANES, states + 2, LANES)
     outputs = (grad_x, grad_dt, grad_z, B_parts, C_parts, parts)
@@ -57,12 +57,14 @@ def scan_backward(grad: Tensor, inputs: ScanInputs, checkpoints: Tensor) -> tupl
         cpu_scan_backward.scan_backward,
         batch * blocks,
         *_arguments(padded, rates),
-        _rows(_pad_channels(grad, channels)),
+        _rows(_pad_last(grad, channels)),
         checkpoints.view(-1).numpy(),
         *(output.view(-1).numpy() for output in outputs),
     )
     sums = add_up(parts, 1)
     grad_A_log = sums[:, :, :states].numpy() * rates * LN_2
+    if _tied(inputs):
+        grad_A_log = grad_A_log.sum(2, keepdims=True)
     grads = [grad_x, grad_dt, torch.from_numpy(grad_A_log).transpose(2, 3).flatten(1, 2)]
     grads += [add_up(B_parts, 2), add_up(C_parts, 2)]
     grads += [sums[:, :, states + i].reshape(directions, channels).clone() for i in range(2)]
@@ -75,30 +77,32 @@ def checkpoint_shape(inputs: ScanInputs) -> tuple[int | torch.SymInt, ...]:
     directions, batch, tokens, channels = inputs.x.shape
     return (
         *(directions, batch, -(-tokens // TILE)),
-        *(-(-channels // LANES), inputs.A_log.shape[2], LANES),
+        *(-(-channels // LANES), -(-inputs.B.shape[-1] // GROUP) * GROUP, LANES),
     )
 
 
 def conv_forward(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Return the convolution."""
-    sizes, arguments, tasks = _conv_arguments(x, weight, bias)
-    out = torch.empty(sizes[:4])
+    sizes, arguments = _conv_arguments(x, weight, bias)
+    out = torch.empty(sizes)
+    tasks = sizes[1] * -(-sizes[2] // cpu_conv.ROWS)
     run(cpu_conv.conv_forward, tasks, sizes, *arguments, out.view(-1).numpy())
     return _like(out, x.expand(sizes[0], *x.shape))
 
 
 def conv_backward(grad: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
     """Return the gradients of x, weight and bias."""
-    sizes, arguments, tasks = _conv_arguments(x, weight, bias)
-    directions, batch, tokens, channels, taps = sizes
+    sizes, arguments = _conv_arguments(x, weight, bias)
+    directions, batch, tokens, channels = sizes
+    taps = weight.shape[2]
     grad_x = torch.empty(batch, tokens, channels)
     parts = torch.empty(directions, batch, taps + 1, channels)
     run(
         cpu_conv.conv_backward,
-        tasks,
+        batch * _blocks(channels),
         sizes,
         *arguments,
-        _rows(_pad_channels(grad, channels)),
+        _rows(_pad_last(grad, channels)),
         grad_x.view(-1).numpy(),
         parts.view(-1).numpy(),
     )
@@ -108,7 +112,10 @@ def conv_backward(grad: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> tupl
 
 
 def warm_up() -> float:
-    """Compile every kernel, or read it from numba's cache, and return the seconds that took."""
+    """Compile every kernel, or read it from numba's cache, and return the seconds that took.
+
+    The convolution is compiled for each number of taps: here for 4, as everybody has.
+    """
     start = perf_counter()
     row = torch.zeros(1, 1, 1, LANES)
     vector = torch.zeros(1, LANES)
@@ -116,18 +123,20 @@ def warm_up() -> float:
     inputs = ScanInputs(row, row, matrix, row[..., :1], row[..., :1], vector, vector, row[0], 1.0)
     out, checkpoints = scan_forward(inputs, keep=True)
     scan_backward(out, inputs, checkpoints)
-    conv_backward(conv_forward(row[0], matrix, vector), row[0], matrix, vector)
+    weight = matrix.expand(-1, -1, 4)
+    conv_backward(conv_forward(row[0], weight, vector), row[0], weight, vector)
     return perf_counter() - start
 
 
 def _arguments(inputs: ScanInputs, rates: Floats) -> tuple[object, ...]:
     """Return the arguments that the forward and backward kernels have in common."""
-    x, dt, A_log, B, C, D, dt_bias, z, scale = inputs
+    x, dt, _, B, C, D, dt_bias, z, scale = inputs
     return (
-        (*x.shape, A_log.shape[2]),
+        (*x.shape, B.shape[-1]),
         _rows(x),
         _rows(dt),
         rates.reshape(-1),
+        _tied(inputs),
         _rows(B),
         _rows(C),
         _rows(D.contiguous())[0],
@@ -140,16 +149,15 @@ def _arguments(inputs: ScanInputs, rates: Floats) -> tuple[object, ...]:
 
 def _conv_arguments(
     x: Tensor, weight: Tensor, bias: Tensor
-) -> tuple[Sizes, tuple[object, ...], int]:
-    """Return the sizes, the other arguments that both kernels have, and the number of tasks."""
+) -> tuple[cpu_conv.ConvSizes, tuple[object, ...]]:
+    """Return the sizes and the other arguments that both kernels have."""
     directions, channels, taps = weight.shape
     channels += -channels % LANES
-    x = _pad_channels(x, channels)
-    weight = _pad_channels(weight.transpose(1, 2), channels).contiguous()
-    bias = _pad_channels(bias, channels).contiguous()
-    batch, tokens, _ = x.shape
-    sizes = (directions, batch, tokens, channels, taps)
-    return sizes, (_rows(x), _rows(weight)[0], _rows(bias)[0]), batch * _blocks(channels)
+    x = _pad_last(x, channels)
+    weight = _pad_last(weight.mT, channels).contiguous()
+    bias = _pad_last(bias, channels).contiguous()
+    sizes = (directions, *x.shape)
+    return sizes, (tuple(range(taps)), _rows(x), _rows(weight)[0], _rows(bias)[0])
 
 
 def _rows(tensor: Tensor) -> Rows:
@@ -168,16 +176,25 @@ def _rows(tensor: Tensor) -> Rows:
     return flat, (direction, clip, token)
 
 
-def _rates(A_log: Float[Tensor, "direction channel state"]) -> Floats:
-    """Return A / ln 2 as (direction, channel / LANES, state, LANES).
+def _rates(inputs: ScanInputs) -> Floats:
+    """Return A / ln 2 as (direction, channel / LANES, state, LANES), zeros for padded states.
 
     By numpy: after each parallel operation of torch its idle threads spin for a while, on the cores
     that the kernel is about to use.
     """
-    directions, channels, states = A_log.shape
+    A_log, states = inputs.A_log, inputs.B.shape[-1]
+    directions, channels, given = A_log.shape
     rates = np.exp(A_log.detach().float().numpy()) * -LOG2_E
+    if _tied(inputs):
+        rates = rates * np.arange(1, states + 1, dtype=np.float32)
+    else:
+        rates = np.pad(rates, ((0, 0), (0, 0), (0, states - given)))
     lanes_last = rates.reshape(directions, channels // LANES, LANES, states).swapaxes(2, 3)
     return np.ascontiguousarray(lanes_last)
+
+
+def _tied(inputs: ScanInputs) -> bool:
+    return inputs.A_log.shape[-1] == 1 < inputs.B.shape[-1]
 
 
 def _blocks(channels: int) -> int:
@@ -185,27 +202,28 @@ def _blocks(channels: int) -> int:
 
 
 def _pad_inputs(inputs: ScanInputs) -> ScanInputs:
-    channels = inputs.x.shape[-1]
-    if channels % LANES == 0:
-        return inputs
-    channels += -channels % LANES
+    """Return ``inputs`` with zeros up to whole vectors of channels and whole groups of states."""
+    channels, states = (
+        size + -size % multiple
+        for size, multiple in ((inputs.x.shape[-1], LANES), (inputs.B.shape[-1], GROUP))
+    )
     x, dt, A_log, B, C, D, dt_bias, z, scale = inputs
     return ScanInputs(
-        _pad_channels(x, channels),
-        _pad_channels(dt, channels),
-        _pad_channels(A_log.transpose(1, 2), channels).transpose(1, 2),
-        B,
-        C,
-        _pad_channels(D, channels),
-        _pad_channels(dt_bias, channels),
-        None if z is None else _pad_channels(z, channels),
+        _pad_last(x, channels),
+        _pad_last(dt, channels),
+        _pad_last(A_log.mT, channels).mT,
+        _pad_last(B, states),
+        _pad_last(C, states),
+        _pad_last(D, channels),
+        _pad_last(dt_bias, channels),
+        None if z is None else _pad_last(z, channels),
         scale,
     )
 
 
-def _pad_channels(tensor: Tensor, channels: int) -> Tensor:
-    """Return ``tensor`` with zeros up to ``channels`` in the last axis."""
-    extra = channels - tensor.shape[-1]
+def _pad_last(tensor: Tensor, size: int) -> Tensor:
+    """Return ``tensor`` with zeros up to ``size`` in the last axis, itself where none are due."""
+    extra = size - tensor.shape[-1]
     return pad(tensor, (0, extra)) if extra else tensor
 
 

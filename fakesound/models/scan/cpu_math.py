@@ -12,6 +12,7 @@ from fakesound.models.scan.lanes import (
     absolute,
     maximum,
     minimum,
+    multiply_add,
     nearest,
     repeat,
     scale_by_power,
@@ -43,6 +44,50 @@ def exp2(x: Lanes) -> Lanes:
     p = p * f + repeat(_EXP2[1])
     p = p * f + repeat(_EXP2[0])
     return scale_by_power(p, power)
+
+
+@inline
+def exp2_of_four(x0: Lanes, x1: Lanes, x2: Lanes, x3: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    """Return ``exp2`` of each.
+
+    Step by step for all four: one exponential is a chain in which each instruction waits for the
+    one before, and a processor looks ahead too few instructions to start on the next chain.
+    """
+    low = repeat(-_LARGEST_POWER)
+    x0, x1, x2, x3 = maximum(x0, low), maximum(x1, low), maximum(x2, low), maximum(x3, low)
+    n0, n1, n2, n3 = nearest(x0), nearest(x1), nearest(x2), nearest(x3)
+    x0, x1, x2, x3 = x0 - n0, x1 - n1, x2 - n2, x3 - n3
+    a, b = repeat(_EXP2[5]), repeat(_EXP2[4])
+    p0 = multiply_add(x0, a, b)
+    p1 = multiply_add(x1, a, b)
+    p2 = multiply_add(x2, a, b)
+    p3 = multiply_add(x3, a, b)
+    b = repeat(_EXP2[3])
+    p0 = multiply_add(p0, x0, b)
+    p1 = multiply_add(p1, x1, b)
+    p2 = multiply_add(p2, x2, b)
+    p3 = multiply_add(p3, x3, b)
+    b = repeat(_EXP2[2])
+    p0 = multiply_add(p0, x0, b)
+    p1 = multiply_add(p1, x1, b)
+    p2 = multiply_add(p2, x2, b)
+    p3 = multiply_add(p3, x3, b)
+    b = repeat(_EXP2[1])
+    p0 = multiply_add(p0, x0, b)
+    p1 = multiply_add(p1, x1, b)
+    p2 = multiply_add(p2, x2, b)
+    p3 = multiply_add(p3, x3, b)
+    b = repeat(_EXP2[0])
+    p0 = multiply_add(p0, x0, b)
+    p1 = multiply_add(p1, x1, b)
+    p2 = multiply_add(p2, x2, b)
+    p3 = multiply_add(p3, x3, b)
+    return (
+        scale_by_power(p0, n0),
+        scale_by_power(p1, n1),
+        scale_by_power(p2, n2),
+        scale_by_power(p3, n3),
+    )
 
 
 @inline

@@ -2,59 +2,36 @@
 
 A task is one clip and ``BLOCK`` channels. It walks the tokens in tiles of ``TILE`` steps, and in a
 tile first does what no step needs another for (softplus, dt x), then the recurrence, then the skip
-and the gate: with divisions out of its way the recurrence keeps the multipliers busy.
+and the gate: with divisions out of its way the recurrence keeps the multipliers busy. Four states
+at a time go through a tile, so that they stay in registers.
 
 A step counts in the order of the scan, a token in time. Arrays are flat. Layouts, with LANES last:
-``rates`` (direction, channel / LANES, state, LANES) is -exp(A_log) / ln 2; ``checkpoints``
-(direction, clip, tile, channel / LANES, state, LANES) is the hidden state before each tile.
+``rates`` (direction, channel / LANES, state, LANES) is A / ln 2; ``checkpoints`` (direction, clip,
+tile, channel / LANES, state, LANES) is the hidden state before each tile. The number of states is a
+multiple of ``GROUP``; what is too many has zeros in B and C and never shows.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fakesound.models.scan.cpu_math import exp2, sigmoid, softplus
+from fakesound.models.scan.cpu_math import sigmoid
+from fakesound.models.scan.cpu_tile import (
+    BLOCK,
+    GROUP,
+    TILE,
+    Floats,
+    Rows,
+    Sizes,
+    Tile,
+    decays_of_four,
+    discretise,
+    load_four,
+    row,
+    start_powers,
+    store_four,
+    token_at,
+)
 from fakesound.models.scan.jit import SOURCES, inline, kernel
-from fakesound.models.scan.lanes import LANES, Lanes, broadcast, load, multiply_add, repeat, store
-
-TILE = 32
-BLOCK = 2 * LANES
-
-Floats = NDArray[np.float32]
-Rows = tuple[Floats, tuple[int, int, int]]
-"""The memory of a tensor and its strides of (direction, clip, token)."""
-Sizes = tuple[int, int, int, int, int]
-"""Directions, clips, tokens, channels, and states or taps."""
-Tile = tuple[int, int, int, int, int]
-"""Direction, clip, tokens of the clip, first step, number of steps."""
-
-
-@inline
-def token_at(direction: int, step: int, tokens: int) -> int:
-    """Return the token of a step: direction 1 starts at the end."""
-    return step if direction == 0 else tokens - 1 - step
-
-
-@inline
-def row(rows: Rows, direction: int, clip: int, token: int) -> int:
-    """Return where the channels, or states, of a token begin."""
-    strides = rows[1]
-    return direction * strides[0] + clip * strides[1] + token * strides[2]
-
-
-@inline
-def discretise(
-    tile: Tile, channel: int, bias: Lanes, x: Rows, dt: Rows, delta: Floats, drive: Floats
-) -> None:
-    """Write the step sizes of a tile, softplus(dt + bias), to ``delta``, and delta x to ``drive``.
-
-    Both are (step, LANES), as is everything that lives for one tile.
-    """
-    direction, clip, tokens, start, steps = tile
-    for i in range(steps):
-        token = token_at(direction, start + i, tokens)
-        size = softplus(load(dt[0], row(dt, direction, clip, token) + channel) + bias)
-        store(delta, i * LANES, size)
-        store(drive, i * LANES, size * load(x[0], row(x, direction, clip, token) + channel))
+from fakesound.models.scan.lanes import LANES, broadcast, load, multiply_add, repeat, store
 
 
 @inline
@@ -65,6 +42,9 @@ def _recur(
     drive: Floats,
     rates: Floats,
     rate: int,
+    tied: bool,
+    base: Floats,
+    power: Floats,
     B: Rows,
     C: Rows,
     hidden: Floats,
@@ -73,21 +53,26 @@ def _recur(
 ) -> None:
     """Take ``hidden[own:]`` through a tile and write C . hidden to ``y``."""
     direction, clip, tokens, start, steps = tile
-    for i in range(steps):
-        token = token_at(direction, start + i, tokens)
-        B_row = row(B, direction, clip, token)
-        C_row = row(C, direction, clip, token)
-        size = load(delta, i * LANES)
-        value = load(drive, i * LANES)
-        total = repeat(np.float32(0.0))
-        for n in range(states):
-            at = n * LANES
-            decay = exp2(size * load(rates, rate + at))
-            push = value * broadcast(B[0], B_row + n)
-            h = multiply_add(decay, load(hidden, own + at), push)
-            store(hidden, own + at, h)
-            total = multiply_add(h, broadcast(C[0], C_row + n), total)
-        store(y, i * LANES, total)
+    y[: steps * LANES] = 0
+    for n in range(0, states, GROUP):
+        own_rates = load_four(rates, rate + n * LANES)
+        h0, h1, h2, h3 = load_four(hidden, own + n * LANES)
+        for i in range(steps):
+            token = token_at(direction, start + i, tokens)
+            b = row(B, direction, clip, token) + n
+            c = row(C, direction, clip, token) + n
+            size, value = load(delta, i * LANES), load(drive, i * LANES)
+            a0, a1, a2, a3 = decays_of_four(i, size, own_rates, tied, base, power)
+            h0 = multiply_add(a0, h0, value * broadcast(B[0], b))
+            h1 = multiply_add(a1, h1, value * broadcast(B[0], b + 1))
+            h2 = multiply_add(a2, h2, value * broadcast(B[0], b + 2))
+            h3 = multiply_add(a3, h3, value * broadcast(B[0], b + 3))
+            total = multiply_add(h0, broadcast(C[0], c), load(y, i * LANES))
+            total = multiply_add(h1, broadcast(C[0], c + 1), total)
+            total = multiply_add(h2, broadcast(C[0], c + 2), total)
+            total = multiply_add(h3, broadcast(C[0], c + 3), total)
+            store(y, i * LANES, total)
+        store_four(hidden, own + n * LANES, (h0, h1, h2, h3))
 
 
 @kernel
@@ -98,6 +83,7 @@ def scan_forward(
     x: Rows,
     dt: Rows,
     rates: Floats,
+    tied: bool,
     B: Rows,
     C: Rows,
     D: Floats,
@@ -117,6 +103,8 @@ def scan_forward(
     hidden = np.empty(BLOCK * states, np.float32)
     delta = np.empty(TILE * LANES, np.float32)
     drive = np.empty(TILE * LANES, np.float32)
+    base = np.empty(TILE * LANES, np.float32)
+    power = np.empty(TILE * LANES, np.float32)
     y = np.empty(TILE * LANES, np.float32)
     for task in range(first, after):
         clip = task // blocks
@@ -128,15 +116,19 @@ def scan_forward(
                 for channel in range(block, min(block + BLOCK, channels), LANES):
                     own = (channel - block) * states
                     parameter = direction * channels + channel
+                    rate = parameter * states
                     if keep:
                         at = (direction * clips + clip) * tiles + start // TILE
                         at = (at * channels + channel) * states
                         for n in range(0, states * LANES, LANES):
                             store(checkpoints, at + n, load(hidden, own + n))
-                    discretise(tile, channel, load(dt_bias, parameter), x, dt, delta, drive)
+                    discretise(tile, channel, load(dt_bias, parameter), x, dt, TILE, delta, drive)
+                    if tied:
+                        start_powers(tile[4], delta, load(rates, rate), base, power)
                     _recur(
-                        tile, states, delta, drive, rates, parameter * states, B, C, hidden, own, y
-                    )
+                        tile, states, delta, drive, rates, rate, tied, base, power, B, C,
+                        hidden, own, y,
+                    )  # fmt: skip
                     skip = load(D, parameter)
                     for i in range(tile[4]):
                         token = token_at(direction, start + i, tokens)

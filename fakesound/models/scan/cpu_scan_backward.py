@@ -17,28 +17,25 @@ and on any number of threads.
 
 import numpy as np
 
-from fakesound.models.scan.cpu_math import LN_2, exp2, sigmoid
-from fakesound.models.scan.cpu_scan import (
+from fakesound.models.scan.cpu_descent import SHARE, WIDTH, add_quarters, descend, replay
+from fakesound.models.scan.cpu_math import LN_2, sigmoid
+from fakesound.models.scan.cpu_tile import (
     BLOCK,
+    GROUP,
     TILE,
     Floats,
     Rows,
     Sizes,
     Tile,
     discretise,
+    load_four,
     row,
+    start_powers,
+    store_four,
     token_at,
 )
 from fakesound.models.scan.jit import SOURCES, inline, kernel
-from fakesound.models.scan.lanes import (
-    LANES,
-    add_total,
-    broadcast,
-    load,
-    multiply_add,
-    repeat,
-    store,
-)
+from fakesound.models.scan.lanes import LANES, load, multiply_add, prefetch, repeat, store
 
 
 @inline
@@ -56,6 +53,9 @@ def _open_gate(
     direction, clip, tokens, start, steps = tile
     for i in range(steps):
         token = token_at(direction, start + i, tokens)
+        ahead = token_at(direction, start + i - TILE, tokens)
+        prefetch(grad[0], row(grad, 0, clip, ahead) + channel)
+        prefetch(z[0], row(z, 0, clip, ahead) + channel)
         dy = load(grad[0], row(grad, 0, clip, token) + channel) * repeat(scale)
         if gated:
             gate = load(z[0], row(z, 0, clip, token) + channel)
@@ -66,95 +66,6 @@ def _open_gate(
         store(grad_y, i * LANES, dy)
 
 
-@inline
-def _replay(
-    tile: Tile,
-    states: int,
-    delta: Floats,
-    drive: Floats,
-    rates: Floats,
-    rate: int,
-    B: Rows,
-    C: Rows,
-    hidden: Floats,
-    decays: Floats,
-    y: Floats,
-) -> None:
-    """Scan a tile again and keep every step: ``hidden`` begins with the state before the tile."""
-    direction, clip, tokens, start, steps = tile
-    for i in range(steps):
-        token = token_at(direction, start + i, tokens)
-        B_row = row(B, direction, clip, token)
-        C_row = row(C, direction, clip, token)
-        size = load(delta, i * LANES)
-        value = load(drive, i * LANES)
-        total = repeat(np.float32(0.0))
-        for n in range(states):
-            at = (i * states + n) * LANES
-            decay = exp2(size * load(rates, rate + n * LANES))
-            push = value * broadcast(B[0], B_row + n)
-            h = multiply_add(decay, load(hidden, at), push)
-            store(decays, at, decay)
-            store(hidden, at + states * LANES, h)
-            total = multiply_add(h, broadcast(C[0], C_row + n), total)
-        store(y, i * LANES, total)
-
-
-@inline
-def _descend(
-    tile: Tile,
-    states: int,
-    delta: Floats,
-    drive: Floats,
-    grad_y: Floats,
-    rates: Floats,
-    rate: int,
-    B: Rows,
-    C: Rows,
-    hidden: Floats,
-    decays: Floats,
-    carry: Floats,
-    own: int,
-    grad_rows: int,
-    grad_B: Floats,
-    grad_C: Floats,
-    grad_A: Floats,
-    grad_A_at: int,
-    along_B: Floats,
-    along_A: Floats,
-) -> None:
-    """Go back through a tile with ``carry[own:]``, the gradient of the states after it.
-
-    Adds to ``grad_B``, ``grad_C`` and ``grad_A``; writes g . B to ``along_B`` and p . A / ln 2 to
-    ``along_A``.
-    """
-    direction, clip, tokens, start, steps = tile
-    for i in range(steps - 1, -1, -1):
-        token = token_at(direction, start + i, tokens)
-        B_row = row(B, direction, clip, token)
-        C_row = row(C, direction, clip, token)
-        grad_row = (grad_rows + token) * states
-        size = load(delta, i * LANES)
-        value = load(drive, i * LANES)
-        dy = load(grad_y, i * LANES)
-        g_B = repeat(np.float32(0.0))
-        p_A = repeat(np.float32(0.0))
-        for n in range(states):
-            at = n * LANES
-            before = (i * states + n) * LANES
-            g = multiply_add(dy, broadcast(C[0], C_row + n), load(carry, own + at))
-            g_B = multiply_add(g, broadcast(B[0], B_row + n), g_B)
-            add_total(grad_B, grad_row + n, g * value)
-            add_total(grad_C, grad_row + n, dy * load(hidden, before + states * LANES))
-            g = g * load(decays, before)
-            store(carry, own + at, g)
-            p = g * load(hidden, before)
-            p_A = multiply_add(p, load(rates, rate + at), p_A)
-            store(grad_A, grad_A_at + at, multiply_add(p, size, load(grad_A, grad_A_at + at)))
-        store(along_B, i * LANES, g_B)
-        store(along_A, i * LANES, p_A)
-
-
 @kernel
 def scan_backward(
     first: int,
@@ -163,6 +74,7 @@ def scan_backward(
     x: Rows,
     dt: Rows,
     rates: Floats,
+    tied: bool,
     B: Rows,
     C: Rows,
     D: Floats,
@@ -182,16 +94,22 @@ def scan_backward(
 ) -> None:
     """Write tasks ``first`` to ``after`` of the gradients, in parts where tasks share them.
 
-    ``grad_B`` and ``grad_C`` are (direction, clip, block, token, state); ``grad_parameters``
-    (direction, clip, channel / LANES, state + 2, LANES) is for A, then D, then dt_bias.
+    ``grad_B`` and ``grad_C`` are (direction, clip, block, token, state), states padded to LANES;
+    ``grad_parameters`` (direction, clip, channel / LANES, state + 2, LANES) is for A, then D, then
+    dt_bias.
     """
     directions, clips, tokens, channels, states = sizes
     blocks = (channels + BLOCK - 1) // BLOCK
     tiles = (tokens + TILE - 1) // TILE
+    columns = (states + LANES - 1) // LANES * LANES
     width = states * LANES
     carry = np.empty(BLOCK * states, np.float32)
-    hidden = np.empty((TILE + 1) * width, np.float32)
-    decays = np.empty(TILE * width, np.float32)
+    hidden = np.empty((TILE + 1) * WIDTH, np.float32)
+    decays = np.empty(TILE * WIDTH, np.float32)
+    quarters_B = np.empty(TILE * columns * SHARE, np.float32)
+    quarters_C = np.empty(TILE * columns * SHARE, np.float32)
+    base = np.empty(TILE * LANES, np.float32)
+    power = np.empty(TILE * LANES, np.float32)
     delta = np.empty(TILE * LANES, np.float32)
     drive = np.empty(TILE * LANES, np.float32)
     y = np.empty(TILE * LANES, np.float32)
@@ -206,32 +124,46 @@ def scan_backward(
         for direction in range(directions):
             pair = direction * clips + clip
             grad_rows = (pair * blocks + task % blocks) * tokens
-            grad_B[grad_rows * states : (grad_rows + tokens) * states] = 0
-            grad_C[grad_rows * states : (grad_rows + tokens) * states] = 0
             at = (pair * channels + block) * (states + 2)
             grad_parameters[at : at + (block_end - block) * (states + 2)] = 0
             carry[:] = 0
             for tile_index in range(tiles - 1, -1, -1):
                 start = tile_index * TILE
                 tile = (direction, clip, tokens, start, min(TILE, tokens - start))
+                quarters_B[:] = 0
+                quarters_C[:] = 0
                 for channel in range(block, block_end, LANES):
                     own = (channel - block) * states
                     parameter = direction * channels + channel
                     rate = parameter * states
                     bias = load(dt_bias, parameter)
                     skip = load(D, parameter)
-                    discretise(tile, channel, bias, x, dt, delta, drive)
+                    discretise(tile, channel, bias, x, dt, -TILE, delta, drive)
                     _open_gate(tile, channel, scale, gated, z, grad, grad_y, grad_gate)
-                    at = ((pair * tiles + tile_index) * channels + channel) * states
-                    for n in range(0, width, LANES):
-                        store(hidden, n, load(checkpoints, at + n))
-                    _replay(tile, states, delta, drive, rates, rate, B, C, hidden, decays, y)
+                    if tied:
+                        start_powers(tile[4], delta, load(rates, rate), base, power)
+                    for i in range(tile[4]):
+                        token = token_at(direction, start + i, tokens)
+                        at = (pair * tokens + token) * channels + channel
+                        prefetch(grad_x, at)
+                        prefetch(grad_dt, at)
+                    y[:] = 0
+                    along_B[:] = 0
+                    along_A[:] = 0
+                    checkpoint = ((pair * tiles + tile_index) * channels + channel) * states
                     own_parameters = (pair * channels + channel) * (states + 2)
-                    _descend(
-                        tile, states, delta, drive, grad_y, rates, rate, B, C, hidden, decays,
-                        carry, own, grad_rows, grad_B, grad_C, grad_parameters, own_parameters,
-                        along_B, along_A,
-                    )  # fmt: skip
+                    for n in range(0, states, GROUP):
+                        own_rates = load_four(rates, rate + n * LANES)
+                        store_four(hidden, 0, load_four(checkpoints, checkpoint + n * LANES))
+                        replay(
+                            tile, n, delta, drive, own_rates, tied, base, power, B, C,
+                            hidden, decays, y,
+                        )  # fmt: skip
+                        descend(
+                            tile, n, columns, delta, drive, grad_y, own_rates, B, C, hidden,
+                            decays, carry, own + n * LANES, quarters_B, quarters_C,
+                            grad_parameters, own_parameters + n * LANES, along_B, along_A,
+                        )  # fmt: skip
                     dD = load(grad_parameters, own_parameters + width)
                     dbias = load(grad_parameters, own_parameters + width + LANES)
                     for i in range(tile[4]):
@@ -257,3 +189,5 @@ def scan_backward(
                             store(grad_z, at, dz)
                     store(grad_parameters, own_parameters + width, dD)
                     store(grad_parameters, own_parameters + width + LANES, dbias)
+                add_quarters(tile, columns, quarters_B, grad_rows, grad_B)
+                add_quarters(tile, columns, quarters_C, grad_rows, grad_C)

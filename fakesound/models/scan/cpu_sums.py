@@ -4,7 +4,7 @@ from math import prod
 
 from torch import Tensor
 
-from fakesound.models.scan.cpu_scan import Floats
+from fakesound.models.scan.cpu_tile import Floats
 from fakesound.models.scan.jit import SOURCES, kernel
 from fakesound.models.scan.threads import run
 

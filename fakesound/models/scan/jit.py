@@ -13,7 +13,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # Fused multiply-adds, but no other liberty: NaN must show, and sums keep their order.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
-SOURCES = crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
+_FILES = sorted(
+    path
+    for pattern in ("cpu_*.py", "jit.py", "lanes.py")
+    for path in Path(__file__).parent.glob(pattern)
+)
+
+SOURCES = crc32(b"".join(path.read_bytes() for path in _FILES))
 """A digest of every kernel file.
 
 numba's cache looks at the file of the cached function alone and would keep code inlined from the

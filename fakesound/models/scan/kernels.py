@@ -1,5 +1,6 @@
 """Which kernels there are, which can run here, and which one a name means."""
 
+import os
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -56,6 +57,8 @@ class Entry:
 
 KERNELS = {
     "cpu": Entry("cpu", device="cpu", package="numba", doubles=False),
+    "triton": Entry("triton", device="cuda", package="triton", doubles=False),
+    "mamba_ssm": Entry("mamba_ssm", device="cuda", package="mamba-ssm", doubles=False),
     "chunked": Entry("chunked"),
 }
 """The kernels in the order in which "auto" tries them.
@@ -68,9 +71,12 @@ KERNELS = {
 def load_kernel(name: str) -> Kernel | None:
     """Return the kernel called ``name``, or None if it does not import on this machine."""
     try:
-        return cast(Kernel, import_module(f"fakesound.models.scan.{KERNELS[name].module}"))
+        module = import_module(f"fakesound.models.scan.{KERNELS[name].module}")
+        # what imports may still not work
+        getattr(module, "probe", lambda: None)()
     except ImportError:
         return None
+    return cast(Kernel, module)
 
 
 def available_kernels() -> tuple[str, ...]:
@@ -93,23 +99,29 @@ def resolve_kernel(
     """
     device = torch.device(device)
     if name == "auto":
-        for candidate, entry in KERNELS.items():
-            if _fits(entry, device, dtype):
-                if load_kernel(candidate) is not None:
-                    return candidate
-                _warn_missing(candidate)
+        fitting = [key for key, entry in KERNELS.items() if _fits(entry, device, dtype)]
+        found = next(key for key in fitting if load_kernel(key) is not None)
+        if found == "chunked" and fitting[0] != "chunked":
+            _warn_missing(fitting[0])
+        return found
     if name == "reference":
         return name
     if name not in KERNELS:
         raise InputError(f"kernel={name}: choose one of auto, reference, {', '.join(KERNELS)}")
     entry = KERNELS[name]
-    if entry.device not in (None, device.type):
+    if entry.device not in (None, device.type) and not _interpreted(name, device):
         raise InputError(f"kernel={name}: cannot run on {device.type}; choose auto or chunked")
     if dtype == torch.float64 and not entry.doubles:
         raise InputError(f"kernel={name}: cannot compute in float64; choose auto or chunked")
     if load_kernel(name) is None:
         raise InputError(f"kernel={name}: needs {entry.package}; install it or choose auto")
     return name
+
+
+def _interpreted(name: str, device: torch.device) -> bool:
+    """Return whether Triton's interpreter, made for tests, runs GPU code on this CPU."""
+    asked = os.environ.get("TRITON_INTERPRET") == "1"
+    return asked and name == "triton" and device.type == "cpu"
 
 
 def _fits(entry: Entry, device: torch.device, dtype: torch.dtype) -> bool:

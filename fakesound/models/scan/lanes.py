@@ -116,6 +116,16 @@ def _select(comparison: str) -> Emitter:
     )
 
 
+def _pair_sums(builder: ir.IRBuilder, left: ir.Value, right: ir.Value) -> ir.Value:
+    even, odd = (
+        builder.shuffle_vector(
+            left, right, ir.Constant(_INTEGERS, list(range(first, 2 * LANES, 2)))
+        )
+        for first in (0, 1)
+    )
+    return builder.fadd(even, odd)
+
+
 repeat = _unary(_repeat)
 """``repeat(number)``: the same float32 in every lane."""
 
@@ -131,17 +141,24 @@ maximum = _binary(_select("<"))
 minimum = _binary(_select(">"))
 """``minimum(left, right)``"""
 
+pair_sums = _binary(_pair_sums)
+"""``pair_sums(left, right)``: sums of neighbours, half as many of each: of left, then of right."""
+
 scale_by_power = _binary(_scale_by_power)
 """``scale_by_power(value, power)``: value * 2**power, for whole powers and normal results."""
 
 
 def _element(
-    context: BaseContext, builder: ir.IRBuilder, call: Signature, values: Sequence[ir.Value]
+    context: BaseContext,
+    builder: ir.IRBuilder,
+    call: Signature,
+    values: Sequence[ir.Value],
+    inbounds: bool = True,
 ) -> ir.Value:
     """Return the address of ``array[index]``, the first two arguments of ``call``."""
     array = cgutils.create_struct_proxy(call.args[0])(context, builder, values[0])
     index = context.cast(builder, values[1], call.args[1], types.intp)
-    return builder.gep(array.data, [index], inbounds=True)
+    return builder.gep(array.data, [index], inbounds=inbounds)
 
 
 def _vector_at(
@@ -163,20 +180,24 @@ def _emit_store(
     return context.get_dummy_value()
 
 
+def _emit_prefetch(
+    context: BaseContext, builder: ir.IRBuilder, call: Signature, values: Sequence[ir.Value]
+) -> ir.Value:
+    byte = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte] + [_INTEGER] * 3)
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    element = _element(context, builder, call, values, inbounds=False)
+    address = builder.bitcast(element, byte)
+    # to read, into the second level: the first is small and tiles collide in it
+    read, level, data = (ir.Constant(_INTEGER, number) for number in (0, 2, 1))
+    builder.call(function, [address, read, level, data])
+    return context.get_dummy_value()
+
+
 def _emit_broadcast(
     context: BaseContext, builder: ir.IRBuilder, call: Signature, values: Sequence[ir.Value]
 ) -> ir.Value:
     return _repeat(builder, builder.load(_element(context, builder, call, values)))
-
-
-def _emit_add_total(
-    context: BaseContext, builder: ir.IRBuilder, call: Signature, values: Sequence[ir.Value]
-) -> ir.Value:
-    element = _element(context, builder, call, values)
-    operands = [ir.Constant(_FLOAT, -0.0), values[2]]
-    total = _call(builder, "llvm.vector.reduce.fadd", _FLOAT, operands, "reassoc")
-    builder.store(builder.fadd(builder.load(element), total), element)
-    return context.get_dummy_value()
 
 
 def _emit_multiply_add(
@@ -197,6 +218,12 @@ def load(typing: object, array: types.Type, index: types.Type) -> tuple[Signatur
 
 
 @_intrinsic
+def prefetch(typing: object, array: types.Type, index: types.Type) -> tuple[Signature, Emitter]:
+    """Ask for the memory around ``array[index]``, which need not exist."""
+    return types.void(array, index), _emit_prefetch
+
+
+@_intrinsic
 def broadcast(typing: object, array: types.Type, index: types.Type) -> tuple[Signature, Emitter]:
     """Return ``array[index]`` in every lane."""
     return lanes(array, index), _emit_broadcast
@@ -208,14 +235,6 @@ def store(
 ) -> tuple[Signature, Emitter]:
     """Write ``value`` to ``array[index : index + LANES]``."""
     return types.void(array, index, value), _emit_store
-
-
-@_intrinsic
-def add_total(
-    typing: object, array: types.Type, index: types.Type, value: types.Type
-) -> tuple[Signature, Emitter]:
-    """Add the sum over the lanes of ``value``, taken in a fixed order, to ``array[index]``."""
-    return types.void(array, index, value), _emit_add_total
 
 
 @_intrinsic

@@ -30,7 +30,7 @@ _inputs: Callable[..., ScanInputs] = ScanInputs
 def bidirectional_scan(
     x: Float[Tensor, "direction batch token channel"],
     dt: Float[Tensor, "direction batch token channel"],
-    A_log: Float[Tensor, "direction channel state"],
+    A_log: Float[Tensor, "direction channel rate"],
     B: Float[Tensor, "direction batch token state"],
     C: Float[Tensor, "direction batch token state"],
     D: Float[Tensor, "direction channel"],
@@ -50,7 +50,8 @@ def bidirectional_scan(
     Args:
         x: outputs of the convolution; may be one tensor expanded over the directions.
         dt: step sizes before bias and softplus.
-        A_log: logarithms of the decay rates.
+        A_log: logarithms of the decay rates; one column ties them: state n decays n times as fast
+            as that column says, and the kernel takes one exponential in place of one a state.
         B: how tokens are written to the states.
         C: how tokens are read from the states.
         D: skip connection.
@@ -65,10 +66,11 @@ def bidirectional_scan(
     """
     directions, batch, tokens, channels = x.shape
     _check_directions(directions)
-    states = A_log.shape[-1]
+    states = B.shape[-1]
+    rates = 1 if A_log.shape[-1] == 1 else states
     _check_shapes(
         dt=(dt, (directions, batch, tokens, channels)),
-        A_log=(A_log, (directions, channels, states)),
+        A_log=(A_log, (directions, channels, rates)),
         B=(B, (directions, batch, tokens, states)),
         C=(C, (directions, batch, tokens, states)),
         D=(D, (directions, channels)),

@@ -9,7 +9,8 @@ section 3 and algorithm 2; Zhu et al. 2024, "Vision Mamba", algorithm 1):
     here       papers      what it is
     x          x, x'       output of the convolution, one per direction
     dt         Δ           step size before its bias and softplus, depends on the token
-    A_log      log(-A)     decay rate of each state, so that A = -exp(A_log) < 0
+    A_log      log(-A)     decay rate of each state, so that A = -exp(A_log) < 0; a single column
+                           stands for the tied rates A_n = -n exp(A_log), n = 1 ... N
     B, C       B, C        how a token is written to the states and read from them
     D          D           skip from x to y
     dt_bias    Parameter^Δ bias of Δ
@@ -40,7 +41,7 @@ class ScanInputs(NamedTuple):
 
     x: Float[Tensor, "direction batch token channel"]
     dt: Float[Tensor, "direction batch token channel"]
-    A_log: Float[Tensor, "direction channel state"]
+    A_log: Float[Tensor, "direction channel rate"]
     B: Float[Tensor, "direction batch token state"]
     C: Float[Tensor, "direction batch token state"]
     D: Float[Tensor, "direction channel"]
@@ -65,6 +66,14 @@ class ScanInputs(NamedTuple):
         return self._replace(**fields)
 
 
+def decay_rates(A_log: Float[Tensor, "*lead rate"], states: int) -> Float[Tensor, "*lead {states}"]:
+    """Return -A of every state: exp(A_log), or its multiples 1 ... N where there is one column."""
+    rates = A_log.exp()
+    if A_log.shape[-1] == states:
+        return rates
+    return rates * torch.arange(1, states + 1, dtype=rates.dtype, device=rates.device)
+
+
 def scan(inputs: ScanInputs) -> Float[Tensor, "batch token channel"]:
     """Return SiLU(z) * scale * sum over directions of (y + D x), in x's dtype."""
     x, dt, A_log, B, C, D, dt_bias, z, scale = inputs.wide()
@@ -73,7 +82,7 @@ def scan(inputs: ScanInputs) -> Float[Tensor, "batch token channel"]:
         y = _scan_direction(
             x[direction],
             softplus(dt[direction] + dt_bias[direction], threshold=20),
-            -A_log[direction].exp(),
+            -decay_rates(A_log[direction], B.shape[-1]),
             B[direction],
             C[direction],
             reverse=direction == 1,

@@ -8,8 +8,9 @@ KERNELS = ("reference", "chunked", "cpu")
 
 
 def scan_inputs(
-    directions=2, batch=2, tokens=5, channels=16, state=8, gated=True, scale=1.0, dt=0.0, A_log=0.0
-):
+    directions=2, batch=2, tokens=5, channels=16, state=8, gated=True, scale=1.0, dt=0.0, A_log=0.0,
+    tied=False,
+):  # fmt: skip
     """Random float64 inputs; ``dt`` and ``A_log`` are the centres of theirs."""
     generator = torch.Generator().manual_seed(directions + 10 * tokens + channels)
 
@@ -19,7 +20,7 @@ def scan_inputs(
     return ScanInputs(
         normal(directions, batch, tokens, channels),
         dt + normal(directions, batch, tokens, channels),
-        A_log + normal(directions, channels, state),
+        A_log + normal(directions, channels, 1 if tied else state),
         normal(directions, batch, tokens, state),
         normal(directions, batch, tokens, state),
         normal(directions, channels),

@@ -39,6 +39,10 @@ BACKENDS = [("chunked", torch.float64), ("chunked", torch.float32), ("cpu", torc
         (2, 1, 197, 72, 8, False),
         (1, 1, 512, 16, 16, True),
         (2, 1, 513, 40, 16, True),
+        (2, 1, 1401, 17, 16, True),
+        (2, 2, 19, 33, 6, True),
+        (1, 2, 40, 16, 1, True),
+        (2, 1, 35, 16, 33, False),
     ],
 )
 def test_equals_the_reference(kernel, dtype, directions, batch, tokens, channels, state, gated):
@@ -58,6 +62,20 @@ def test_extremes(kernel, dtype, dt, A_log):
         dtype,
         2e-5 if dtype != torch.float64 else None,
     )
+
+
+@pytest.mark.parametrize(("kernel", "dtype"), [*BACKENDS, ("reference", torch.float64)])
+@pytest.mark.parametrize("state", [2, 7, 16])
+def test_tied_rates_are_multiples_of_one(kernel, dtype, state):
+    inputs = scan_inputs(tokens=45, channels=24, state=state, tied=True)
+    grad = torch.randn(inputs.x.shape[1:], generator=torch.Generator().manual_seed(1)).double()
+    multiples = torch.arange(1.0, state + 1, dtype=torch.float64).log()
+
+    def written_out(x, dt, A_log, *rest):
+        return bidirectional_scan(x, dt, A_log + multiples, *rest, kernel="reference")
+
+    expected = with_gradients(written_out, inputs.tensors, grad)
+    assert_close(run(inputs, kernel, dtype, grad), expected, TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -93,9 +111,9 @@ def test_views_give_what_copies_give(kernel):
 
 
 @pytest.mark.parametrize("kernel", ["reference", "chunked"])
-@pytest.mark.parametrize("gated", [True, False])
-def test_gradcheck(kernel, gated):
-    inputs = scan_inputs(batch=1, tokens=4, channels=2, state=2, gated=gated, scale=0.5)
+@pytest.mark.parametrize(("gated", "tied"), [(True, False), (False, False), (True, True)])
+def test_gradcheck(kernel, gated, tied):
+    inputs = scan_inputs(batch=1, tokens=4, channels=2, state=2, gated=gated, scale=0.5, tied=tied)
     leaves = [tensor.requires_grad_() for tensor in inputs.tensors]
 
     def scan(*tensors):

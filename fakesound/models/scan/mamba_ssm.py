@@ -1,0 +1,200 @@
+"""The scan by the CUDA extension of mamba-ssm, for those who have it.
+
+The package can be installed and importable without the extension, and the extension can be built
+for another torch. So it counts as there only after `probe` had the right numbers from it. Its own
+layout is (clip, channel, token), and it runs forward in time only: both are changed here and back.
+The convolution is causal-conv1d's if that works, and plain torch otherwise.
+
+Its gradients are sums of atomic additions, not the same bits in every run; ``triton`` has them.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import silu
+
+from fakesound.models.scan import chunked
+from fakesound.models.scan.reference import ScanInputs, decay_rates
+
+try:
+    from mamba_ssm.ops import selective_scan_interface
+except Exception as error:  # whatever a build for another torch raises
+    raise ImportError(f"mamba-ssm does not import: {error}") from error
+
+extension: Any = getattr(selective_scan_interface, "selective_scan_cuda", None)
+if extension is None:
+    raise ImportError("mamba-ssm is installed without its CUDA extension selective_scan_cuda")
+
+# Steps between the states that the extension keeps.
+_CHUNK = 2048
+
+
+def probe(device: str = "cuda") -> None:
+    """Compare a scan and its gradients with ``chunked``.
+
+    Raises:
+        ImportError: if the extension fails or computes something else.
+    """
+    try:
+        pairs = _scan_twice(device)
+    except Exception as error:
+        raise ImportError(f"the CUDA extension of mamba-ssm does not work: {error}") from error
+    if not all(torch.allclose(one, other, rtol=1e-3, atol=1e-4) for one, other in pairs):
+        raise ImportError("the CUDA extension of mamba-ssm computes another scan")
+
+
+def _scan_twice(device: str) -> list[tuple[Tensor, Tensor]]:
+    """Return a scan and its gradients by the extension, each with what ``chunked`` makes of it."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator).to(device)
+
+    row, states = normal(2, 1, 5, 8), normal(2, 1, 5, 16)
+    inputs = ScanInputs(
+        row, row, normal(2, 8, 16), states, states, normal(2, 8), normal(2, 8), row[0], 0.5
+    )
+    out, kept = scan_forward(inputs, keep=True)
+    found = (out, *scan_backward(out, inputs, kept))
+    right, _ = chunked.scan_forward(inputs, keep=True)
+    grads = chunked.scan_backward(out, inputs, right.new_empty(0))
+    return list(zip(found, (right, *grads), strict=True))
+
+
+def scan_forward(inputs: ScanInputs, keep: bool) -> tuple[Tensor, Tensor]:
+    """Return the scan and, if ``keep``, the extension's states and the sum before the gate."""
+    total, states = None, []
+    for direction in range(len(inputs.x)):
+        u, dt, A, B, C, D, bias = _arguments(inputs, direction)
+        y, kept, *_ = extension.fwd(u, dt, A, B, C, D, None, bias, True)
+        y = _in_time(y.transpose(1, 2), direction).float()
+        total = y if total is None else total + y
+        states.append(kept)
+    assert total is not None
+    out = inputs.scale * total * (1 if inputs.z is None else silu(inputs.z.float()))
+    parts = [part.float().flatten() for part in (*states, total)] if keep else []
+    return out.to(inputs.x.dtype), torch.cat(parts) if keep else total.new_empty(0)
+
+
+def scan_backward(grad: Tensor, inputs: ScanInputs, checkpoints: Tensor) -> tuple[Tensor, ...]:
+    """Return the gradients of ``inputs.tensors``."""
+    *states, total = _unpack(inputs, checkpoints)
+    grad = inputs.scale * grad.float()
+    gate_grads = []
+    if inputs.z is not None:
+        z = inputs.z.float()
+        opening = torch.sigmoid(z)
+        gate_grads.append(grad * total * opening * (1 + z * (1 - opening)))
+        grad = grad * silu(z)
+    each = []
+    for direction, kept in enumerate(states):
+        u, dt, A, B, C, D, bias = _arguments(inputs, direction)
+        dy = _in_time(grad, direction).transpose(1, 2).to(u.dtype).contiguous()
+        du, ddt, dA, dB, dC, dD, dbias, *_ = extension.bwd(
+            u, dt, A, B, C, D, None, bias, dy, kept, None, None, True, False
+        )
+        # through A = -n exp(A_log): the chain's factor is A itself, summed where rates are tied
+        dA = dA * A
+        if inputs.A_log.shape[-1] == 1:
+            dA = dA.sum(-1, keepdim=True)
+        over_time = [
+            _in_time(part.transpose(1, 2), direction)
+            for part in (du, ddt, dB.flatten(1, 2), dC.flatten(1, 2))
+        ]
+        each.append((*over_time[:2], dA, *over_time[2:], dD, dbias))
+    grads = [torch.stack(parts) for parts in zip(*each, strict=True)] + gate_grads
+    return tuple(
+        result.to(tensor.dtype).contiguous()
+        for result, tensor in zip(grads, inputs.tensors, strict=True)
+    )
+
+
+def checkpoint_shape(inputs: ScanInputs) -> tuple[int | torch.SymInt, ...]:
+    """Return the length of the flat checkpoints."""
+    directions, batch, tokens, channels = inputs.x.shape
+    kept = 2 * inputs.B.shape[-1] * (-(-tokens // _CHUNK))
+    return (batch * channels * (directions * kept + tokens),)
+
+
+def conv_forward(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return the convolution."""
+    convolve = _causal_conv1d(x.device)
+    if convolve is None:
+        return chunked.conv_forward(x, weight, bias)
+    return _convolve(convolve, x, weight, bias).contiguous()
+
+
+def conv_backward(grad: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+    """Return the gradients of x, weight and bias."""
+    convolve = _causal_conv1d(x.device)
+    if convolve is None:
+        return chunked.conv_backward(grad, x, weight, bias)
+    leaves = [tensor.detach().requires_grad_() for tensor in (x, weight, bias)]
+    with torch.enable_grad():
+        out = _convolve(convolve, *leaves)
+    return tuple(part.contiguous() for part in torch.autograd.grad(out, leaves, grad))
+
+
+def _convolve(
+    convolve: Callable[..., Tensor], x: Tensor, weight: Tensor, bias: Tensor
+) -> Float[Tensor, "direction batch token channel"]:
+    results = []
+    for direction in range(len(weight)):
+        taken = _in_time(x, direction).transpose(1, 2)
+        result = convolve(
+            taken,
+            weight[direction].to(x.dtype).contiguous(),
+            bias[direction].to(x.dtype),
+            activation="silu",
+        )
+        results.append(_in_time(result.transpose(1, 2), direction))
+    return torch.stack(results)
+
+
+@cache
+def _causal_conv1d(device: torch.device) -> Callable[..., Tensor] | None:
+    """Return causal-conv1d's function if it gives on ``device`` what plain torch gives."""
+    x, weight, bias = (
+        torch.linspace(-1, 1, count, device=device).view(shape)
+        for count, shape in ((40, (1, 5, 8)), (32, (1, 8, 4)), (8, (1, 8)))
+    )
+    try:
+        from causal_conv1d import causal_conv1d_fn
+
+        found = _convolve(causal_conv1d_fn, x, weight, bias)
+    except Exception:  # not there, or built for another torch
+        return None
+    right = torch.allclose(found, chunked.conv_forward(x, weight, bias), rtol=1e-3, atol=1e-4)
+    return causal_conv1d_fn if right else None
+
+
+def _arguments(inputs: ScanInputs, direction: int) -> tuple[Tensor, ...]:
+    """Return u, dt, A, B, C, D and the bias of dt as the extension takes them."""
+    dtype = inputs.x.dtype
+    # tokens last; B and C with an axis of groups
+    u, dt, B, C = (
+        _in_time(tensor[direction], direction).to(dtype).transpose(1, 2).contiguous()
+        for tensor in (inputs.x, inputs.dt, inputs.B, inputs.C)
+    )
+    A = -decay_rates(inputs.A_log[direction].float(), inputs.B.shape[-1])
+    D, bias = inputs.D[direction].float(), inputs.dt_bias[direction].float()
+    return u, dt, A.contiguous(), B[:, None], C[:, None], D.contiguous(), bias.contiguous()
+
+
+def _in_time(tensor: Tensor, direction: int) -> Tensor:
+    """Return (clip, token, ...) in the order of the scan, or back: flipping is its own inverse."""
+    return tensor.flip(1) if direction == 1 else tensor
+
+
+def _unpack(inputs: ScanInputs, checkpoints: Tensor) -> tuple[Tensor, ...]:
+    """Return the extension's states of each direction, and the sum before the gate."""
+    directions, batch, tokens, channels = inputs.x.shape
+    chunks = -(-tokens // _CHUNK)
+    kept = (batch, channels, chunks, 2 * inputs.B.shape[-1])
+    size = batch * channels * chunks * kept[-1]
+    *states, total = checkpoints.split([size] * directions + [batch * tokens * channels])
+    return *(state.view(kept) for state in states), total.view(batch, tokens, channels)
