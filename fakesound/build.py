@@ -21,6 +21,7 @@ from fakesound.models.detector import Detector
 from fakesound.models.scan import resolve_kernel
 from fakesound.models.stem import ConvStem, PatchStem
 from fakesound.models.vim import VisionMamba
+from fakesound.models.weights import InitialWeights, fit_weights, read_weights
 from fakesound.module import Learning, MultiTaskModule
 from fakesound.timeline import FrameGrid
 
@@ -91,6 +92,7 @@ def build_backbone(
         state=config.state,
         expand=config.expand,
         variant=config.variant,
+        tied_decay=config.tied_decay,
         kernel=kernel,
     )
 
@@ -110,16 +112,41 @@ def build_detector(config: RunConfig) -> Detector:
     )
 
 
-def build_module(config: RunConfig, crops: CropDataset) -> MultiTaskModule:
+def build_initial(config: RunConfig) -> InitialWeights | None:
+    """Return the weights that ``config.init`` names, fitted to its detector; None if it does not.
+
+    Raises:
+        InputError: if the file cannot be used, or does not fit the backbone.
+    """
+    source, grid = config.init["from"], config.init["grid"]
+    if source is None:
+        return None
+    # read first: that says what is wrong with a file sooner than a large detector is made
+    file = read_weights(Path(source))
+    return fit_weights(file, build_detector(config), grid and (grid[0], grid[1]))
+
+
+def build_module(
+    config: RunConfig, crops: CropDataset, initial: InitialWeights | None = None
+) -> MultiTaskModule:
     """Return the module; feature statistics and class balance come from training ``crops``.
+
+    Args:
+        config: of the run.
+        crops: of its training clips.
+        initial: what `build_initial` made of ``config``, where it is known already.
 
     Raises:
         InputError: if parts of the configuration do not fit together.
     """
+    initial = initial or build_initial(config)
     detector = build_detector(config)
     # numbers that no epoch reaches: the same crops for the same seed, none of them trained on
     sample = collate([crops[2**40 + number] for number in range(SAMPLE)])
     detector.features.fit([sample.waveform])  # type: ignore[operator]
+    if initial is not None:
+        # after the statistics: those that weights of a run were trained with belong to them
+        initial.load_into(detector)
     fake = float(sample.frame_target.sum() / sample.frame_mask.sum())
     loss, optim = config.loss, config.optim
     tasks = {"clip": loss.clip * config.heads.clip, "frame": loss.frame * config.heads.frame}

@@ -16,7 +16,13 @@ import yaml
 from lightning.pytorch.loggers import WandbLogger
 
 from fakesound import provenance, tracking
-from fakesound.build import build_datamodule, build_module, build_trainer, used_kernel
+from fakesound.build import (
+    build_datamodule,
+    build_initial,
+    build_module,
+    build_trainer,
+    used_kernel,
+)
 from fakesound.composition import identity
 from fakesound.config import RunConfig
 from fakesound.data.manifest import Clip, manifest_hash, write_manifest
@@ -34,6 +40,7 @@ from fakesound.metrics import (
     write_scores,
 )
 from fakesound.module import FAKE_SHARE, MultiTaskModule
+from fakesound.progress import console
 from fakesound.reporting import choose_clips, read_run, write_report, write_timelines
 
 
@@ -51,14 +58,20 @@ def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str,
     write_text(folder / "identity", identity(config) + "\n")
     quieten()
 
+    # before anything that takes long, since it may not fit
+    initial = build_initial(config)
     datamodule = build_datamodule(config, corpus)
     with timed(seconds, "prepare"):
         datamodule.prepare_data()
         datamodule.setup()
     with timed(seconds, "train"):
-        module = build_module(config, datamodule.train_crops)
+        module = build_module(config, datamodule.train_crops, initial)
         logger = tracking.make_logger(config, plain, folder)
         trainer = build_trainer(config, folder, logger)
+        # the module has the weights now; a second copy is not kept through the training
+        started_from, initial = initial.report if initial else None, None
+        if started_from is not None and trainer.is_global_zero:
+            console.print(started_from.table())
         last = folder / "checkpoints" / "last.ckpt"
         resumed = config.resume == "auto" and last.is_file()
         trainer.fit(module, datamodule=datamodule, ckpt_path=str(last) if resumed else None)
@@ -70,6 +83,7 @@ def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str,
         results["audit"] = audit(datamodule.split.test, unseen)
     results["provenance"] = origin(config, datamodule, module) | {
         "resumed": resumed,
+        "init": started_from and started_from.summary(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
     }
     if trainer.is_global_zero:

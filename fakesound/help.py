@@ -25,6 +25,7 @@ tested on the attack it never saw.
   experiment=mt_vim                                the main experiment
   experiment=mt_vim data.root=DIR                  on your genuine recordings
   experiment=mt_vim split.held_out='inpainting/*'  hold out a whole family
+  experiment=mt_vim init.from=FILE                 start from weights of others or a run
   experiment=mt_vim resume=auto                    go on with a stopped run
   experiment=smoke                                 everything once, quickly
 
@@ -61,6 +62,11 @@ def keys_of(section: Any, prefix: str = "") -> list[tuple[str, str, str]]:  # no
         value = getattr(section, item.name)
         if is_dataclass(value):
             rows += keys_of(value, f"{prefix}{item.name}.")
+        elif "keys" in item.metadata:
+            rows += [
+                (f"{prefix}{item.name}.{key}", _shown(value[key]), meaning)
+                for key, meaning in item.metadata["keys"].items()
+            ]
         else:
             rows.append((prefix + item.name, _shown(value), meanings.get(item.name, "")))
     return rows

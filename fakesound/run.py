@@ -34,6 +34,7 @@ from fakesound.composition import (
     run_config,
 )
 from fakesound.config import RunConfig
+from fakesound.errors import InputError
 
 SUPERSEDED = ".superseded"
 # Hydra's own, left where they are when a folder is used again
@@ -73,12 +74,21 @@ def _check(arguments: Namespace) -> Path | None:
     """
     composed = compose_config(_first_of_each(arguments.overrides), with_hydra=True)
     config = run_config(composed)
+    source = config.init["from"]
+    if source is not None and not Path(source).is_file():
+        raise InputError(
+            f"init.from={source}: no such file; check the path, relative ones start where you are"
+        )
     if arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN:
         return Path(composed.hydra.sweep.dir)
     # after the configuration is known to be right, since this imports more
     from fakesound.forging.corpus import resolve_corpus
 
     resolve_corpus(config.data, config.split)
+    if source is not None:
+        from fakesound.build import build_initial
+
+        build_initial(config)
     given = any(override.startswith("hydra.run.dir=") for override in arguments.overrides)
     if config.resume == "auto" and not given:
         folder = _to_resume(Path(composed.hydra.run.dir).parent, config)

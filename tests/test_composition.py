@@ -52,6 +52,8 @@ def test_overrides_get_where_they_should():
         ("backbone.stem.chanels=[8]", "backbone.stem.chanels: no such key", "mean channels?"),
         ("+unknown=1", "unknown: no such key", "there are backbone, data,"),
         ("unknown=1", "unknown: no such key", "there are backbone, data,"),
+        ("init.form=a.pth", "init.form: no such key", "did you mean from?"),
+        ("+init.form=a.pth", "init.form: no such key", "there are from, grid"),
         ("trainer.acelerator=cpu", "trainer.acelerator: no such key", "did you mean accelerator?"),
         ("experiment=nosuch", "experiment=nosuch: no such choice", "mt_vim"),
         ("backbone=vim_tini", "backbone=vim_tini: no such choice", "vim_tiny"),
@@ -134,6 +136,13 @@ def test_several_values_are_for_sweeps(override):
 )
 def test_globs_need_no_quotes(override):
     assert config(override).split.patterns("held_out") == ["inpainting/*"]
+
+
+def test_weights_to_start_from_are_named_with_or_without_their_grid():
+    assert config("init.from=a.pth").init == {"from": "a.pth", "grid": None}
+    both = config("init.from=a.pth", "init.grid=[8,64]")
+    assert both.init == {"from": "a.pth", "grid": [8, 64]}
+    assert identity(both) != identity(config("init.from=a.pth")) != identity(config())
 
 
 def test_any_argument_of_the_trainer_can_be_added():

@@ -216,6 +216,34 @@ def test_a_head_that_is_on_must_have_a_weight(heads, weights, learns):
             made(RunConfig, **values)
 
 
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        ({"form": "a.pth"}, "init.form: no such key; there are from, grid"),
+        ({"from": 3}, "init.from=3: must be the path of a file"),
+        ({"from": ""}, "init.from=: must be the path of a file"),
+        ({"from": "a.pth", "grid": 8}, "init.grid=8: must be [rows,columns]"),
+        ({"from": "a.pth", "grid": [8]}, "init.grid=[8]: must be [rows,columns]"),
+        ({"from": "a.pth", "grid": [8, 0]}, "init.grid=[8, 0]: must be [rows,columns]"),
+        ({"from": "a.pth", "grid": [8, True]}, "init.grid=[8, True]: must be [rows,columns]"),
+        (
+            {"grid": [8, 64]},
+            "init.grid=[8, 64]: is for a file of weights; give init.from as well",
+        ),
+    ],
+)
+def test_what_to_start_from_is_a_file_and_its_grid(init, message):
+    with pytest.raises(InputError) as caught:
+        made(RunConfig, init=init)
+    assert str(caught.value) == message
+
+
+def test_what_to_start_from_may_be_given_in_part():
+    assert made(RunConfig).init == {"from": None, "grid": None}
+    assert made(RunConfig, init={}).init == {"from": None, "grid": None}
+    assert made(RunConfig, init={"from": "a.pth"}).init == {"from": "a.pth", "grid": None}
+
+
 def test_sections_do_not_share_what_can_change():
     one, other = made(RunConfig), made(RunConfig)
     one.tags.append("x")
@@ -223,6 +251,7 @@ def test_sections_do_not_share_what_can_change():
     one.data.crop.weights["x"] = 1.0
     one.backbone.stem.channels.append(1)
     one.trainer["x"] = 1
+    one.init["from"] = "x"
     assert other == made(RunConfig)
 
 

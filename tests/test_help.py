@@ -84,6 +84,9 @@ class Outer:
     inner: Inner = field(default_factory=Inner)
     items: list[str] = field(default_factory=lambda: ["x", "y"])
     """Some items."""
+    known: dict[str, int] = field(
+        default_factory=lambda: {"from": 1}, metadata={"keys": {"from": "Where from."}}
+    )
 
 
 def test_keys_come_with_values_and_the_docstrings_after_them():
@@ -93,4 +96,5 @@ def test_keys_come_with_values_and_the_docstrings_after_them():
         ("inner.on", "true", "Whether."),
         ("inner.rate", "null", "A rate, in two lines."),
         ("items", "['x', 'y']", "Some items."),
+        ("known.from", "1", "Where from."),
     ]

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from fakesound.build import build_datamodule, build_module, build_trainer
+from fakesound.build import build_datamodule, build_initial, build_module, build_trainer
 from fakesound.composition import compose_config, run_config
 from fakesound.data.dataset import collate
 from fakesound.errors import InputError
 from fakesound.forging.corpus import resolve_corpus
+from tests.models.weights import published
 
 # without augmentation, so that twins compare
 PLAIN = ("logger=disabled", "data.augment.gain=0", "data.augment.noise=0", "data.augment.tilt=0")
@@ -47,6 +48,23 @@ def test_training_sees_neither_held_out_attack(data):
     assert attacks == {None, "inpainting/context_noise", "edit/copy_move"}
     assert {clip.attack for clip in data.validation_windows.clips} >= {"codec/adpcm"}
     assert "vocoder/quantised_phase" in {clip.attack for clip in data.test_windows.clips}
+
+
+def test_training_starts_from_published_weights(small, data, tmp_path):
+    tensors = published.weights(384, 2)
+    torch.save({"model": tensors}, tmp_path / "vim.pth")
+    chosen = ("backbone=vim_small", "backbone.depth=2", f"init.from={tmp_path / 'vim.pth'}")
+    config = run_config(compose_config(["experiment=mt_vim", *small[1:], *PLAIN, *chosen]))
+    initial = build_initial(config)
+    for module in (
+        build_module(config, data.train_crops),
+        build_module(config, data.train_crops, initial),
+    ):
+        backbone = module.detector.backbone
+        for name in ("layers.1.mixer.D_b", "layers.0.norm.weight", "norm_f.weight", "cls_token"):
+            assert torch.equal(backbone.get_parameter(name), tensors[name]), name
+        assert module.detector.features.mean.abs().sum() > 0
+    assert initial.report.layout == "Vim"
 
 
 def test_learning_lowers_the_loss_on_a_batch(config, data):

@@ -132,6 +132,28 @@ def test_a_killed_run_goes_on_and_ends_like_an_undisturbed_one(small, tmp_path):
     assert "finished before" in once_more.stderr
 
 
+def test_a_run_starts_from_the_weights_of_another(finished, small, tmp_path):
+    source = f"init.from={finished[0] / 'checkpoints' / 'best.ckpt'}"
+    arguments = (*small, source, "hydra.run.dir=out", "logger=disabled", "report.examples=1")
+    done = fakesound("run", *arguments, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "weights of best.ckpt (a run)" in done.stderr
+    told = metrics(tmp_path / "out")["provenance"]["init"]
+    assert told["loaded"] > 50
+    assert (told["left"], told["resized"], told["converted"]) == ({}, {}, {})
+    assert metrics(finished[0])["provenance"]["init"] is None
+
+
+def test_weights_that_do_not_fit_are_told_before_anything_is_made(finished, small, tmp_path):
+    source = f"init.from={finished[0] / 'checkpoints' / 'best.ckpt'}"
+    arguments = (*small, source, "backbone.dim=48", "data.prepared=new")
+    done = fakesound("run", *arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.rstrip().endswith("has dim 32, yours has 48; use backbone.dim=32")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("experiment", ["clip", "frame"])
 def test_single_task_controls_run(experiment, small, tmp_path):
     arguments = (*small, f"heads={experiment}", "logger=disabled", "report.examples=1")
@@ -152,6 +174,8 @@ def test_single_task_controls_run(experiment, small, tmp_path):
         ("experiment=nosuch", ("nosuch", "mt_vim")),
         ("+nosuch=1", ("nosuch",)),
         ("optim.lr=-1", ("optim.lr", "positive")),
+        ("init.from=/nowhere/vim.pth", ("init.from=/nowhere/vim.pth", "no such file")),
+        ("init.form=vim.pth", ("init.form", "did you mean from?")),
     ],
 )
 def test_a_mistake_is_told_in_one_line(override, words, tmp_path):

@@ -8,6 +8,12 @@ from fakesound.config.data import DataConfig, SplitConfig
 from fakesound.config.model import BackboneConfig, FeaturesConfig, HeadsConfig
 from fakesound.errors import InputError
 
+INIT = {
+    "from": "File of weights to start from: Vim's, AuM's, the original project's or a run's.",
+    "grid": "Rows and columns of its position embeddings, where it does not tell them.",
+}
+KERNELS = ("auto", "cpu", "triton", "mamba_ssm", "chunked", "reference")
+
 
 @dataclass
 class LossConfig:
@@ -109,7 +115,7 @@ class RunConfig:
     tags: list[str] = field(default_factory=list)
     """For W&B."""
     kernel: str = "auto"
-    """Selective scan: auto, cpu, chunked or reference."""
+    """Selective scan: auto, cpu, triton, mamba_ssm, chunked or reference."""
     epochs: int = 3
     """Of `steps` training steps each; validated and saved after each."""
     steps: int = 120
@@ -121,6 +127,11 @@ class RunConfig:
     heads: HeadsConfig = field(default_factory=HeadsConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    # not a section of its own, since "from" cannot name a field
+    init: dict[str, Any] = field(
+        default_factory=lambda: dict.fromkeys(INIT), metadata={"keys": INIT}
+    )
+    """Weights to start from: `from`, a file, and `grid`, of its position embeddings."""
     trainer: dict[str, Any] = field(default_factory=dict)
     """Arguments of lightning.Trainer."""
     logger: LoggerConfig = field(default_factory=LoggerConfig)
@@ -128,9 +139,26 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         one_of("resume", self.resume, ("auto", "never"))
-        one_of("kernel", self.kernel, ("auto", "cpu", "chunked", "reference"))
+        one_of("kernel", self.kernel, KERNELS)
         at_least("epochs", self.epochs, 1)
         at_least("steps", self.steps, 1)
         at_least("seed", self.seed, 0)
+        self._check_init()
         if self.loss.clip * self.heads.clip + self.loss.frame * self.heads.frame <= 0:
             raise InputError("loss.clip and loss.frame: no head that is on has a weight above 0")
+
+    def _check_init(self) -> None:
+        for key in self.init:
+            if key not in INIT:
+                raise InputError(f"init.{key}: no such key; there are {', '.join(INIT)}")
+        self.init = dict.fromkeys(INIT) | self.init
+        source, grid = self.init["from"], self.init["grid"]
+        if not (source is None or (isinstance(source, str) and source)):
+            raise InputError(f"init.from={source}: must be the path of a file")
+        if grid is None:
+            return
+        sizes = grid if isinstance(grid, list | tuple) else []
+        if len(sizes) != 2 or not all(type(size) is int and size > 0 for size in sizes):
+            raise InputError(f"init.grid={grid}: must be [rows,columns]")
+        if source is None:
+            raise InputError(f"init.grid={grid}: is for a file of weights; give init.from as well")

@@ -1,0 +1,220 @@
+"""Bringing the tensors of a file to a detector's names, shapes and token order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from fakesound.models.detector import Detector
+from fakesound.models.vim import VisionMamba
+from fakesound.models.weights.convert import (
+    Positions,
+    arranged,
+    channels_shared,
+    patch_resized,
+    positions_of,
+)
+from fakesound.models.weights.grid import setting, source_grid
+from fakesound.models.weights.layout import Layout, check_fit, recognise
+from fakesound.models.weights.read import WeightsFile, refusal
+from fakesound.models.weights.report import Fate, LoadReport
+
+PATCHES = "backbone.stem.proj.weight"
+POSITIONS = "backbone.pos_embed"
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """Weights for a detector to start from.
+
+    Attributes:
+        tensors: by their names in the `Detector`.
+        report: what became of every tensor of the file and of the detector.
+    """
+
+    tensors: Mapping[str, Tensor]
+    report: LoadReport
+
+    def load_into(self, detector: Detector) -> None:
+        """Replace the values of ``detector``, which is of the same configuration."""
+        detector.load_state_dict(dict(self.tensors), strict=False)
+
+
+class _Fitted(NamedTuple):
+    """What became of a tensor of the file, and what it was made into, None if skipped."""
+
+    how: str
+    note: str = ""
+    tensor: Tensor | None = None
+
+
+def fit_weights(
+    file: WeightsFile, detector: Detector, grid: tuple[int, int] | None = None
+) -> InitialWeights:
+    """Return the weights of ``file`` as ``detector`` can take them; it is not changed.
+
+    Args:
+        file: of weights of Vim, AuM, the original project or a run.
+        detector: with the values it starts with.
+        grid: rows (bands) and columns (steps) of the file's position embeddings, where the file
+            does not tell.
+
+    Raises:
+        InputError: if the backbones do not fit, with what to change.
+    """
+    if not isinstance(detector.backbone, VisionMamba):
+        raise refusal(
+            file.path, "only Vision Mamba backbones can start from it; use a backbone=vim_*"
+        )
+    layout = recognise(file)
+    check_fit(file, layout, detector.backbone)
+    fitting = _Fitting(file, layout, detector, grid)
+    start = detector.state_dict()
+    tensors: dict[str, Tensor] = {}
+    fates: dict[str, list[Fate]] = {
+        how: [] for how in ("loaded", "resized", "converted", "skipped")
+    }
+    for name, tensor in file.tensors.items():
+        ours = layout.ours(name)
+        if ours is None:
+            fitted = _Fitted("skipped", layout.why_not(name))
+        else:
+            fitted = fitting.fitted(ours, tensor, start)
+        if ours is not None and fitted.tensor is not None:
+            name, tensors[ours] = ours, fitted.tensor
+        fates[fitted.how].append(Fate(name, fitted.note))
+    offered = {layout.ours(name) for name in file.tensors}
+    fates["skipped"] += [Fate(name, "not weights") for name in file.others]
+    loaded = fates.pop("loaded")
+    report = LoadReport(
+        file=file.path.name,
+        digest=file.digest,
+        layout=layout.name,
+        loaded=tuple(fate.name for fate in loaded),
+        left=tuple(
+            Fate(name, _why_left(name, layout, name in offered))
+            for name in start
+            if name not in tensors
+        ),
+        **{how: tuple(listed) for how, listed in fates.items()},
+    )
+    return InitialWeights(tensors, report)
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """What is known while tensors are brought into shape, one after the other."""
+
+    file: WeightsFile
+    layout: Layout
+    detector: Detector
+    grid: tuple[int, int] | None
+
+    @property
+    def backbone(self) -> VisionMamba:
+        assert isinstance(self.detector.backbone, VisionMamba)
+        return self.detector.backbone
+
+    def fitted(self, name: str, tensor: Tensor, start: Mapping[str, Tensor]) -> _Fitted:
+        """Return what becomes of the tensor that ``start[name]`` is to be replaced with."""
+        if name not in start:
+            return _Fitted("skipped", self._why_absent(name))
+        target = start[name]
+        if not tensor.isfinite().all():
+            raise refusal(
+                self.file.path, f"{name} holds values that are not finite; give another file"
+            )
+        if name.startswith("backbone.stem.") and self._other_stem(start):
+            return _Fitted("skipped", "this backbone has another stem")
+        if name.startswith("features.") and self._other_features():
+            return _Fitted("skipped", "of other features")
+        value = tensor.to(target.dtype)
+        fitted = _Fitted("loaded", "", value)
+        if name == POSITIONS and value.ndim == target.ndim:
+            fitted = self._positions(value, target)
+        if name == PATCHES and value.ndim == target.ndim == 4:
+            fitted = self._patches(value, target)
+        if fitted.tensor is not None and fitted.tensor.shape == target.shape:
+            return fitted
+        shapes = f"{list(tensor.shape)}, here {list(target.shape)}"
+        if name.startswith("backbone.layers.") or not self.layout.own:
+            raise refusal(self.file.path, f"{name} is {shapes}; give weights of Vim or AuM")
+        return _Fitted("skipped", f"its shape is {shapes}")
+
+    def _patches(self, tensor: Tensor, target: Tensor) -> _Fitted:
+        notes, how = [], "loaded"
+        (channels, *patch), (channels_here, *patch_here) = tensor.shape[1:], target.shape[1:]
+        if not self.layout.own or channels != channels_here:
+            notes.append(f"{channels} channels averaged for {channels_here}")
+            how, tensor = "converted", channels_shared(tensor, channels_here)
+        if patch != patch_here:
+            notes.append(f"patches of {_by(patch)} to {_by(patch_here)}")
+            how, tensor = "resized", patch_resized(tensor, (patch_here[0], patch_here[1]))
+        return _Fitted(how, ", ".join(notes), tensor)
+
+    def _positions(self, tensor: Tensor, target: Tensor) -> _Fitted:
+        backbone, layout = self.backbone, self.layout
+        places = tensor.shape[1] - layout.class_token
+        order, grid = source_grid(self.file, layout, backbone, places, self.grid)
+        class_at = None
+        if layout.class_token:
+            class_at = 0 if layout.class_first else places // 2
+        found = positions_of(tensor, grid, order, class_at)
+        held = backbone.cls_token is not None
+        if held and found.class_place is None:
+            middle = target.shape[1] // 2
+            found = Positions(found.grid, target[:, middle : middle + 1])
+        made = arranged(found, backbone.grid, backbone.order, held)
+        notes, how = [f"{backbone.order}-major"], "converted"
+        if grid != backbone.grid:
+            notes.insert(0, f"{_by(grid)} to {_by(backbone.grid)}")
+            how = "resized"
+        elif order == backbone.order and held == layout.class_token and not layout.class_first:
+            return _Fitted("loaded", "", made)
+        if held != layout.class_token:
+            notes.append(
+                "without the class token's" if layout.class_token else "a new class token's"
+            )
+        return _Fitted(how, ", ".join(notes), made)
+
+    def _other_stem(self, start: Mapping[str, Tensor]) -> bool:
+        """Return whether one of the two stems is of patches and the other of convolutions."""
+        names = {self.layout.ours(name): tensor.ndim for name, tensor in self.file.tensors.items()}
+        return names.get(PATCHES) != start[PATCHES].ndim
+
+    def _other_features(self) -> bool:
+        """Return whether the file is known to have other features than the detector."""
+        settings = self.file.settings
+        rate = setting(settings, "data", "sample_rate")
+        hop_ms = setting(settings, "features", "hop_ms")
+        if rate is None or hop_ms is None:
+            return False
+        there = {key: setting(settings, "features", key) for key in ("kind", "window", "bins")}
+        there |= {"sample_rate": rate, "hop": rate * hop_ms // 1000}
+        return any(getattr(self.detector.features, key) != value for key, value in there.items())
+
+    def _why_absent(self, name: str) -> str:
+        if name == POSITIONS:
+            return "backbone.position=false"
+        if name == "backbone.cls_token":
+            return "backbone.class_token=false"
+        if name.startswith("backbone.stem."):
+            return "this backbone has another stem"
+        if name.startswith("backbone.layers."):
+            return f"beyond backbone.depth={len(self.backbone.layers)}"
+        return "no such part here"
+
+
+def _why_left(name: str, layout: Layout, offered: bool) -> str:
+    if name.startswith("features."):
+        return "of this run's features"
+    if name.startswith("backbone.layers."):
+        return f"the file has {layout.depth} layers"
+    if not (layout.own or name.startswith("backbone.")):
+        return "heads of this task"
+    return "the file's does not fit" if offered else "not in the file"
+
+
+def _by(size: Any) -> str:  # noqa: ANN401  # two numbers
+    return " x ".join(str(side) for side in size)

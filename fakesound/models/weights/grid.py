@@ -1,0 +1,95 @@
+"""The grid that the position embeddings of a file lie on, which no file says outright."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from fakesound.errors import InputError
+from fakesound.models.vim import VisionMamba
+from fakesound.models.weights.layout import Layout
+from fakesound.models.weights.read import WeightsFile, refusal
+
+Grid = tuple[int, int]
+
+
+def source_grid(
+    file: WeightsFile, layout: Layout, backbone: VisionMamba, places: int, given: Grid | None
+) -> tuple[str, Grid]:
+    """Return the token order and the grid, bands by steps, of positions in ``file``.
+
+    What is ``given`` holds; else what the file's hyperparameters tell; else what the publishers'
+    inputs make of the number of ``places`` and the size of a patch.
+
+    Raises:
+        InputError: if the grid remains unknown, or is not one of ``places``.
+    """
+    order = "frequency"
+    if layout.own:
+        order = setting(file.settings, "backbone", "order") or backbone.order
+    if given is not None:
+        if given[0] * given[1] != places:
+            raise InputError(
+                f"init.grid={list(given)}: {file.path} has {places} position embeddings; give rows "
+                "and columns that make these"
+            )
+        return order, given
+    grid = _of_run(file, backbone, places) if layout.own else _published(file, layout, places)
+    if grid is None:
+        raise refusal(
+            file.path,
+            f"the grid of its {places} position embeddings is not known; give it as "
+            "init.grid=[rows,columns]",
+        )
+    return order, grid
+
+
+def setting(settings: Mapping[str, Any], section: str, key: str) -> Any:  # noqa: ANN401
+    """Return a value of a run's configuration as kept in a file; None if it is not there."""
+    held = settings.get(section)
+    return held.get(key) if isinstance(held, Mapping) else None
+
+
+def _of_run(file: WeightsFile, backbone: VisionMamba, places: int) -> Grid | None:
+    """Return the grid of an earlier run; that of ``backbone`` where nothing else is known."""
+    stem = setting(file.settings, "backbone", "stem")
+    bins = setting(file.settings, "features", "bins")
+    if not isinstance(stem, Mapping) or bins is None:
+        bands, steps = backbone.grid
+        return (bands, steps) if places == bands * steps else None
+    stride = stem.get("stride") or stem.get("patch")
+    bands = 1 if stem.get("kind") == "conv" or not stride else bins // stride[0]
+    return None if places % bands else (bands, places // bands)
+
+
+def _published(file: WeightsFile, layout: Layout, places: int) -> Grid | None:
+    """Return the grid of published weights.
+
+    Images are square. AuM has 128 mel bands, of any length, the original project 280 bands and
+    1000 windows; both cut them into patches that do not overlap. The original project also saves
+    its sizes with the weights.
+    """
+    grid: Grid | None = _recorded(file.settings)
+    patches = file.tensors.get(f"{layout.prefix}patch_embed.proj.weight")
+    if grid is None and patches is not None and patches.ndim == 4:
+        _, channels, height, width = patches.shape
+        if layout.class_first:
+            rows = max(1, 128 // height)
+            grid = (rows, places // rows)
+        elif channels == 3:
+            grid = (math.isqrt(places), math.isqrt(places))
+        else:
+            grid = (280 // height, 1000 // width)
+    return grid if grid is not None and grid[0] * grid[1] == places else None
+
+
+def _recorded(settings: Mapping[str, Any]) -> Grid | None:
+    """Return the grid that the original project's hyperparameters tell, None if they do not."""
+    try:
+        sizes = [settings[key] for key in ("img_size", "patch_size", "stride")]
+        rows, columns = (
+            (int(size) - int(patch)) // int(stride) + 1
+            for size, patch, stride in zip(*sizes, strict=True)
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return rows, columns

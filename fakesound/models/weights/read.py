@@ -1,0 +1,115 @@
+"""Reading files of weights. Nothing in them is run: no pickle but of plain values and tensors."""
+
+import argparse
+import hashlib
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from fakesound.errors import InputError
+
+# where training scripts keep the weights: DeiT's (Vim), Lightning's, others'
+_PLACES = ("model", "state_dict", "model_state_dict")
+_AGAIN = "download it again, or give another file"
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """What a file of weights holds.
+
+    Attributes:
+        path: where it is.
+        tensors: by the names they have in the file.
+        others: names of what lies beside them: optimiser state, arguments, counters.
+        settings: hyperparameters that were saved with the weights, if any.
+        digest: SHA-256 of the file.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    others: tuple[str, ...]
+    settings: Mapping[str, Any]
+    digest: str
+
+
+def refusal(path: Path, why: str) -> InputError:
+    """Return the error that says why the file at ``path`` cannot be used."""
+    return InputError(f"init.from={path}: {why}")
+
+
+def read_weights(path: Path) -> WeightsFile:
+    """Return what the file at ``path`` holds, PyTorch's format or safetensors.
+
+    Raises:
+        InputError: if there is no such file, it is damaged, holds no weights, or would have to run
+            code to be read.
+    """
+    if not path.is_file():
+        raise refusal(path, "no such file; check the path, relative ones start where you are")
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise refusal(path, f"cannot be read ({error.strerror}); check its permissions") from error
+    # a safetensors file starts with the length of its JSON header
+    held = _safetensors(path) if start[8:] == b"{" else _pickled(path, start.startswith(b"PK"))
+    place = next((name for name in _PLACES if isinstance(held.get(name), Mapping)), None)
+    inner: Mapping[str, Any] = held if place is None else held[place]
+    tensors = {str(name): value for name, value in inner.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise refusal(path, "holds no weights; give a file with the state_dict of a model")
+    others = [str(name) for name in inner if str(name) not in tensors]
+    if place is not None:
+        others += [str(name) for name in held if name != place]
+    settings = held.get("hyper_parameters")
+    return WeightsFile(
+        path, tensors, tuple(others), settings if isinstance(settings, Mapping) else {}, digest
+    )
+
+
+def _safetensors(path: Path) -> dict[str, Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            held: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise refusal(path, f"is damaged or cut short; {_AGAIN}") from error
+    try:
+        settings = json.loads(metadata.get("config", "null"))
+    except ValueError:
+        settings = None
+    return held if settings is None else held | {"hyper_parameters": settings}
+
+
+def _pickled(path: Path, archive: bool) -> dict[Any, Any]:
+    try:
+        # the arguments of Vim's training script; a Namespace only holds values
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            # mapped, so that the state of an optimiser, twice as large, never gets into memory
+            held = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
+    except pickle.UnpicklingError as error:
+        needed = re.search(r"(?:GLOBAL|global:?) ([\w.]+\.\w+)", str(error))
+        if needed is None:
+            raise refusal(path, f"is not a file of weights, or damaged; {_AGAIN}") from error
+        raise refusal(
+            path,
+            f"reading it would run code ({needed[1]}); where you trust it, save its state_dict "
+            "alone and give that file",
+        ) from error
+    except Exception as error:  # bytes that are no checkpoint fail in every way there is
+        raise refusal(path, f"is not a file of weights, or cut short; {_AGAIN}") from error
+    if not isinstance(held, dict):
+        raise refusal(
+            path, f"holds a {type(held).__name__}, not weights by name; give a state_dict"
+        )
+    return held

@@ -1,0 +1,121 @@
+"""What became of every tensor of a file and of the model it was loaded into."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from rich.markup import escape
+from rich.table import Table
+
+
+class Fate(NamedTuple):
+    """What became of a tensor, and why.
+
+    Attributes:
+        name: in the model; of those skipped, in the file.
+        note: what was done to it, or the reason.
+    """
+
+    name: str
+    note: str
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of every tensor of a file and of the model.
+
+    Attributes:
+        file: its name.
+        digest: of its content.
+        layout: whose names and conventions it has.
+        loaded: names in the model of what was copied as it is.
+        resized: what was brought to another size.
+        converted: what was brought to other conventions, its size kept.
+        skipped: what of the file is not used.
+        left: what of the model keeps its start values.
+    """
+
+    file: str
+    digest: str
+    layout: str
+    loaded: tuple[str, ...]
+    resized: tuple[Fate, ...]
+    converted: tuple[Fate, ...]
+    skipped: tuple[Fate, ...]
+    left: tuple[Fate, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the report in few plain values, for ``metrics.json``."""
+        return {
+            "file": self.file,
+            "sha256": self.digest,
+            "layout": self.layout,
+            "loaded": len(self.loaded),
+            "resized": dict(self.resized),
+            "converted": dict(self.converted),
+            "skipped": by_note(self.skipped),
+            "left": by_note(self.left),
+        }
+
+    def table(self) -> Table:
+        """Return the report for the terminal."""
+        title = f"weights of {escape(self.file)} ({self.layout})"
+        table = Table(title=title, title_justify="left", box=None, show_header=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(justify="right")
+        table.add_column()
+        table.add_column(style="dim")
+        table.add_row("loaded", str(len(self.loaded)), escape(condensed(self.loaded)), "")
+        for heading, fates in (
+            ("resized", self.resized),
+            ("converted", self.converted),
+            ("skipped", self.skipped),
+            ("left as it starts", self.left),
+        ):
+            for note, names in by_note(fates).items():
+                count = sum(fate.note == note for fate in fates)
+                table.add_row(heading, str(count), escape(names), escape(note))
+        return table
+
+
+def by_note(fates: Iterable[Fate]) -> dict[str, str]:
+    """Return the names that share each note, condensed."""
+    groups: dict[str, list[str]] = {}
+    for name, note in fates:
+        groups.setdefault(note, []).append(name)
+    return {note: condensed(names) for note, names in groups.items()}
+
+
+def condensed(names: Iterable[str]) -> str:
+    """Return names in short: layers as ranges, weight and bias as one.
+
+    >>> condensed(["layers.0.norm.weight", "layers.1.norm.weight", "head.weight", "head.bias"])
+    'layers.0-1, head'
+    """
+    names = list(names)
+    layers: dict[str, list[int]] = {}
+    shown: dict[str, None] = {}
+    for name in names:
+        inside = re.match(r"(.*?layers)\.(\d+)\.", name)
+        if inside:
+            layers.setdefault(inside[1], []).append(int(inside[2]))
+            shown[inside[1]] = None
+        else:
+            stem = name.rpartition(".")[0]
+            pair = f"{stem}.weight" in names and f"{stem}.bias" in names
+            shown[stem if pair and name.endswith((".weight", ".bias")) else name] = None
+    return ", ".join(
+        f"{name}.{_ranges(layers[name])}" if name in layers else name for name in shown
+    )
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Return numbers as ranges: 0-2,5."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(f"{low}-{high}" if high > low else f"{low}" for low, high in runs)
