@@ -36,7 +36,7 @@ $(VENV)/installed: pyproject.toml | $(VENV)/torch
 
 $(VENV)/tested: pyproject.toml | $(VENV)/installed
 	@echo "installing the test tools ..."
-	@$(PIP) install -q -e '.[dev,sweep]'
+	@$(PIP) install -q -e '.[dev,sweep,export,bench]'
 	@touch $@
 
 run: $(VENV)/installed ## Train, test and report the main experiment (ARGS adds overrides)

@@ -1,0 +1,1 @@
+"""Measurements side by side: kernels, models and training steps, ours and others'."""

@@ -1,0 +1,105 @@
+"""Whether an exported file says what the detector says."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+
+from fakesound.data.audio import read_audio
+from fakesound.data.dataset import WindowDataset
+from fakesound.data.manifest import Clip
+from fakesound.metrics import ClipScore
+from fakesound.models.detector import Detector
+from fakesound.module import stitch_all
+from fakesound.scoring import clip_scores, pool_frames
+from fakesound.timeline import FrameGrid
+
+TOLERANCE = 1e-4
+
+
+class DifferenceError(RuntimeError):
+    """An exported file and its detector differ."""
+
+
+def largest_difference(
+    onnx: bytes, detector: Detector, grid: FrameGrid, rate: int, seconds: float
+) -> float:
+    """Return the largest difference between scores of ``onnx`` and of ``detector``.
+
+    Both hear random audio: shorter than a window, hardly longer, and several windows long.
+
+    Raises:
+        DifferenceError: if it is above `TOLERANCE`.
+    """
+    session = open_session(onnx)
+    window = grid.count(seconds) * grid.samples(rate)
+    rng = np.random.default_rng(0)
+    sounds = [
+        rng.normal(0, level, samples).clip(-1, 1)
+        for level, samples in ((0.01, window // 3), (0.1, window + 1), (0.03, 3 * window + 1001))
+    ]
+    differences = []
+    with tempfile.TemporaryDirectory() as folder:
+        clips = clips_of(sounds, rate, Path(folder))
+        expected = detector_scores(detector, WindowDataset(clips, grid, rate, seconds))
+        for clip, wanted in zip(clips, expected, strict=True):
+            score, _, frames = session.run(None, {"waveform": read_audio(clip.path, rate)})
+            differences.append(_apart(score, frames, wanted))
+    difference = max(differences)
+    if difference > TOLERANCE:
+        raise DifferenceError(
+            f"scores of the ONNX file are up to {difference:.1e} from those of the detector, where "
+            f"{TOLERANCE:.0e} is the most: it was not written"
+        )
+    return difference
+
+
+def open_session(onnx: bytes | Path) -> Any:  # noqa: ANN401  # its package may be missing
+    """Return a session of onnxruntime on one core, where it does not wait for the others."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+
+
+def clips_of(sounds: Sequence[np.ndarray], rate: int, folder: Path) -> list[Clip]:
+    """Return ``sounds`` as clips, written to ``folder``."""
+    clips = []
+    for number, sound in enumerate(sounds):
+        path = folder / f"{number}.wav"
+        soundfile.write(path, sound, rate, subtype="PCM_16")
+        duration = len(sound) / rate
+        clips.append(Clip(str(number), path, str(number), "genuine", None, (), duration, rate, ""))
+    return clips
+
+
+@torch.no_grad()
+def detector_scores(detector: Detector, windows: WindowDataset) -> list[ClipScore]:
+    """Return the scores of the clips of ``windows``, as a test scores them."""
+    found: dict[str, list[np.ndarray]] = {}
+    for number in range(len(windows)):
+        window = windows[number]
+        for name, values in detector(window.waveform[None])._asdict().items():
+            if values is not None:
+                found.setdefault(name, []).append(values[0, window.frame_mask].numpy())
+    stitched = {name: stitch_all(values, windows) for name, values in found.items()}
+    logits = None
+    if "evidence" in stitched:
+        pairs = zip(stitched["evidence"], stitched["attention"], strict=True)
+        logits = [pool_frames(evidence, attention) for evidence, attention in pairs]
+    return clip_scores(
+        windows.clips, windows.grid, lambda _: None, stitched.get("frame_logits"), logits
+    )
+
+
+def _apart(score: np.ndarray, frames: np.ndarray, wanted: ClipScore) -> float:
+    if frames.shape != wanted.frame_scores.shape:
+        return float("inf")
+    apart = np.abs(np.append(frames, score) - np.append(wanted.frame_scores, wanted.score)).max()
+    return float(apart) if np.isfinite(apart) else float("inf")

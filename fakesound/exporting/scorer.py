@@ -1,0 +1,138 @@
+"""What scores a whole clip, as one module that exports: windows, detector, stitching, pooling.
+
+It repeats `fakesound.data.dataset.WindowDataset` and `fakesound.scoring` in operators of torch, for
+a number of samples that is only known when the exported program runs.
+"""
+
+import copy
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fakesound.models.detector import Detector
+from fakesound.timeline import FrameGrid
+
+# both as in `fakesound.scoring.clip_scores`
+LOGIT_BOUND = 30.0
+SMOOTHED = 5
+
+
+class Scores(NamedTuple):
+    """What is said of a clip.
+
+    Attributes:
+        score: P(fake) of the clip.
+        logit: of the score, between -30 and 30.
+        frame_scores: P(fake) of each frame; empty without a frame head.
+    """
+
+    score: Float[Tensor, ""]
+    logit: Float[Tensor, ""]
+    frame_scores: Float[Tensor, " frame"]
+
+
+class WaveformScorer(nn.Module):
+    """Scores a waveform of any length as a test scores its clips.
+
+    Args:
+        detector: is copied, with a spectrum that exports in place of its own.
+        grid: of the frames.
+        sample_rate: of the waveform.
+        seconds: length of the windows that the detector hears.
+    """
+
+    ramp: Tensor
+
+    def __init__(
+        self, detector: Detector, grid: FrameGrid, sample_rate: int, seconds: float
+    ) -> None:
+        super().__init__()
+        self.detector = copy.deepcopy(detector).eval().requires_grad_(False)
+        features = self.detector.features
+        spectrum = PowerSpectrum(features.window, features.hop)  # type: ignore[arg-type]
+        features.spectrum = spectrum.to(next(detector.parameters()).device)
+        self.size = grid.samples(sample_rate)
+        self.frames = grid.count(seconds)
+        self.step = max(1, self.frames // 2)
+        place = torch.arange(1.0, self.frames + 1)
+        self.register_buffer("ramp", torch.minimum(place, place.flip(0)))
+
+    def forward(self, waveform: Float[Tensor, " sample"]) -> Scores:
+        """Return the scores of ``waveform``, which holds one sample or more."""
+        # symbols while exporting: nothing may branch on them
+        frames = (waveform.shape[0] + self.size - 1) // self.size
+        beyond = torch.sym_max(frames - self.frames, 0)
+        windows = 1 + (beyond + self.step - 1) // self.step
+        total = self.frames + beyond
+        framed = functional.pad(waveform, (0, total * self.size - waveform.shape[0]))
+        framed = framed.view(-1, self.size)
+        # the last window ends with the clip
+        first = (torch.arange(windows) * self.step).clamp(max=beyond)
+        places = first[:, None] + torch.arange(self.frames)
+
+        output = self.detector(framed[places].flatten(1))
+        heard = {
+            name: self._stitched(values, places, total)[:frames]
+            for name, values in output._asdict().items()
+            if values is not None
+        }
+        logits = heard.get("frame_logits", waveform[:0])
+        if "evidence" in heard:
+            logit = (heard["attention"].softmax(0) * heard["evidence"]).sum()
+        else:
+            logit = _highest(logits, frames)
+        logit = logit.clamp(-LOGIT_BOUND, LOGIT_BOUND)
+        return Scores(logit.sigmoid(), logit, logits.clamp(-LOGIT_BOUND, LOGIT_BOUND).sigmoid())
+
+    def _stitched(
+        self,
+        values: Float[Tensor, "window frame"],
+        places: Int[Tensor, "window frame"],
+        total: int | torch.SymInt,
+    ) -> Float[Tensor, " total"]:
+        """Return one value for each place, as `fakesound.scoring.stitch` does."""
+        index = places.flatten()
+        weight = self.ramp.expand(values.shape[0], -1).flatten()
+        empty = values.new_zeros(total)
+        summed = empty.index_add(0, index, weight * values.flatten())
+        return summed / empty.index_add(0, index, weight)
+
+
+class PowerSpectrum(nn.Module):
+    """Power in Hann windows by one convolution, an operator that every runtime has and has fast.
+
+    Args:
+        window: samples in a window.
+        hop: samples between windows.
+    """
+
+    basis: Tensor
+
+    def __init__(self, window: int, hop: int) -> None:
+        super().__init__()
+        self.hop, self.bins = hop, window // 2 + 1
+        time = torch.arange(window)
+        # angles of less than one turn are exact
+        turns = (torch.arange(self.bins)[:, None] * time) % window
+        angle = 2 * math.pi / window * turns.double()
+        hann = 0.5 - 0.5 * torch.cos(2 * math.pi / window * time.double())
+        basis = torch.cat((angle.cos(), angle.sin())) * hann
+        self.register_buffer("basis", basis.float()[:, None])
+
+    def forward(self, waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch bin window"]:
+        """Return the power in each bin."""
+        parts = functional.conv1d(waveform[:, None], self.basis, stride=self.hop)
+        real, imaginary = parts.square().split(self.bins, dim=1)
+        return real + imaginary
+
+
+def _highest(logits: Float[Tensor, " frame"], frames: int | torch.SymInt) -> Float[Tensor, ""]:
+    """Return the highest mean of `SMOOTHED` frames in a row, or of all where there are fewer."""
+    missing = torch.sym_max(SMOOTHED - frames, 0)
+    padded = functional.pad(logits, (0, missing))
+    means = functional.avg_pool1d(padded[None, None], SMOOTHED, 1)
+    return means.max() * SMOOTHED / (SMOOTHED - missing)

@@ -1,0 +1,55 @@
+"""Small detectors of every kind, with weights that make them sure of something."""
+
+import torch
+
+from fakesound.build import build_detector
+from fakesound.composition import compose_config, run_config
+
+RATE = 16_000
+SMALL = (
+    "features.bins=64",
+    "features.window=320",
+    "backbone.dim=16",
+    "backbone.depth=1",
+    "backbone.state=4",
+    "backbone.stem.channels=[4,4]",
+    "data.crop.seconds=0.48",
+)
+CONV = ("backbone.depth=2",)
+PATCH = (
+    "backbone.stem.kind=patch",
+    "backbone.stem.patch=[16,8]",
+    "backbone.position=true",
+    "backbone.order=frequency",
+    "backbone.variant=v1",
+    "features.kind=logmel",
+    "features.bins=32",
+    "heads.frame=false",
+)
+OVERLAPPING = (
+    "backbone.stem.kind=patch",
+    "backbone.stem.patch=[16,6]",
+    "backbone.stem.stride=[16,4]",
+    "backbone.class_token=false",
+    "backbone.position=true",
+    "backbone.variant=none",
+    "backbone.tied_decay=true",
+    "features.kind=lfcc",
+    "heads.clip=false",
+)
+
+
+def small_detector(*overrides):
+    """Return a configuration and its detector, whose scores differ from frame to frame."""
+    config = run_config(compose_config([*SMALL, *overrides]))
+    detector = build_detector(config).eval()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in detector.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+        for name, parameter in detector.named_parameters():
+            if name.startswith(("frame_head", "clip_head")) and parameter.ndim > 1:
+                parameter *= 5
+        detector.features.mean.normal_(generator=generator)
+        detector.features.deviation.fill_(2.0)
+    return config, detector

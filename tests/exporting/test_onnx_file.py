@@ -1,0 +1,66 @@
+"""ONNX files in onnxruntime against the way a test scores clips."""
+
+import warnings
+
+import numpy as np
+import onnx
+import pytest
+
+from fakesound.build import GRID
+from fakesound.data.audio import read_audio
+from fakesound.data.dataset import WindowDataset
+from fakesound.exporting import DifferenceError, WaveformScorer, largest_difference, onnx_bytes
+from fakesound.exporting.check import clips_of, detector_scores, open_session
+from tests.exporting.conftest import CONV, OVERLAPPING, PATCH, RATE, small_detector
+
+METADATA = {"sample_rate": "16000", "frame_step": "0.02", "clip_threshold": "0.25"}
+# in samples: shorter than a frame and a window, one window, a little more, many
+LENGTHS = (1, 1600, 7680, 7681, 11_521, 53_920, 160_000, 976_000)
+
+
+@pytest.fixture(scope="module", params=[CONV, PATCH, OVERLAPPING], ids=["conv", "patch", "overlap"])
+def exported(request):
+    config, detector = small_detector(*request.param)
+    scorer = WaveformScorer(detector, GRID, RATE, config.data.crop.seconds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return config, detector, onnx_bytes(scorer, METADATA)
+
+
+def test_scores_of_any_length_are_those_of_a_test(exported, tmp_path):
+    config, detector, held = exported
+    session = open_session(held)
+    rng = np.random.default_rng(0)
+    clips = clips_of([rng.normal(0, 0.1, length) for length in LENGTHS], RATE, tmp_path)
+    windows = WindowDataset(clips, GRID, RATE, config.data.crop.seconds)
+    for clip, wanted in zip(clips, detector_scores(detector, windows), strict=True):
+        score, logit, frames = session.run(None, {"waveform": read_audio(clip.path, RATE)})
+        assert float(score) == pytest.approx(wanted.score, abs=1e-5)
+        assert float(logit) == pytest.approx(wanted.logit, abs=1e-4)
+        assert frames.shape == wanted.frame_scores.shape
+        np.testing.assert_allclose(frames, wanted.frame_scores, atol=1e-5)
+
+
+def test_the_file_is_small_valid_and_says_what_it_is(exported):
+    config, _, held = exported
+    model = onnx.load_from_string(held)
+    onnx.checker.check_model(model, full_check=True)
+    operators = [node.op_type for node in model.graph.node]
+    assert operators.count("Scan") == config.backbone.depth
+    assert len(operators) < 150 + 120 * config.backbone.depth
+    assert not model.functions
+    assert {p.key: p.value for p in model.metadata_props} == METADATA
+    assert [v.name for v in model.graph.input] == ["waveform"]
+    assert [v.name for v in model.graph.output] == ["score", "logit", "frame_scores"]
+    assert "16000" in model.doc_string
+    # nothing of the machine that made it
+    assert b".py" not in held
+
+
+def test_a_difference_is_found(exported):
+    config, detector, held = exported
+    seconds = config.data.crop.seconds
+    assert largest_difference(held, detector, GRID, RATE, seconds) < 1e-5
+    other = small_detector("seed=1", *(CONV if detector.clip_head else OVERLAPPING))[1]
+    with pytest.raises(DifferenceError, match="not written"):
+        largest_difference(held, other, GRID, RATE, seconds)
