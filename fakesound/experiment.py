@@ -13,6 +13,7 @@ from typing import Any
 import lightning
 import torch
 import yaml
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.loggers import WandbLogger
 
 from fakesound import provenance, tracking
@@ -99,6 +100,11 @@ def score(
     trainer: lightning.Trainer, module: MultiTaskModule, datamodule: ClipDataModule, best: str
 ) -> tuple[list[ClipScore], list[ClipScore]]:
     """Return the validation and test scores of checkpoint ``best``, thresholds from validation."""
+    # A checkpoint's weights are the averaged ones. The callback, which keeps the others in it too,
+    # would put those in their place for the test, and only for the test.
+    averaging = [c for c in trainer.callbacks if isinstance(c, WeightAveraging)]  # type: ignore[attr-defined]
+    for callback in averaging:
+        trainer.callbacks.remove(callback)  # type: ignore[attr-defined]
     trainer.validate(module, datamodule=datamodule, ckpt_path=best, verbose=False)
     validation = module.scores
     trainer.test(module, datamodule=datamodule, ckpt_path=best, verbose=False)

@@ -4,6 +4,7 @@ from typing import NamedTuple, Protocol
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from fakesound.models.heads import ClipHead, FrameHead, pool
 from fakesound.models.vim import BackboneOutput
@@ -67,6 +68,7 @@ class Detector(nn.Module):
     ) -> None:
         super().__init__()
         self.features, self.backbone = features, backbone
+        self.frame_windows = frame_windows
         dim, windows = int(backbone.dim), int(backbone.windows)  # type: ignore[arg-type]
         frames, rest = divmod(windows, frame_windows)
         if rest or not frames:
@@ -78,10 +80,15 @@ class Detector(nn.Module):
         self.clip_head = ClipHead(dim, frames, dropout, frame) if clip else None
 
     def forward(self, waveform: Float[Tensor, "batch sample"]) -> DetectorOutput:
-        """Return what the heads say of ``waveform``, a whole number of token steps long."""
-        tokens, summary = self.backbone.forward_features(self.features(waveform))  # type: ignore[operator]
+        """Return what the heads say of ``waveform``, a whole number of frames long."""
+        spectrogram = self.features(waveform)
+        windows = spectrogram.shape[-1]
+        # up to whole token steps, with zeros: the mean in every channel
+        spectrogram = pad(spectrogram, (0, -windows % self.backbone.windows))
+        tokens, summary = self.backbone.forward_features(spectrogram)  # type: ignore[operator]
         frame_logits = self.frame_head(tokens) if self.frame_head else None
-        if self.clip_head is None:
-            return DetectorOutput(frame_logits, None, None)
-        evidence, attention = self.clip_head(tokens, summary, frame_logits)
-        return DetectorOutput(frame_logits, evidence, attention)
+        found = (frame_logits, None, None)
+        if self.clip_head is not None:
+            found = (frame_logits, *self.clip_head(tokens, summary, frame_logits))
+        frames = windows // self.frame_windows
+        return DetectorOutput(*(None if part is None else part[:, :frames] for part in found))

@@ -21,6 +21,8 @@ INITS = ("symmetric", "vim")
 
 _DT_RANGE = (1e-3, 1e-1)
 _DT_FLOOR = 1e-4
+# Tokens times channels of which one step of the mixer finds in cache what the step before it left.
+_CACHED = 2**20
 
 
 class BidirectionalMamba(nn.Module):
@@ -98,7 +100,17 @@ class BidirectionalMamba(nn.Module):
                 parameter._no_weight_decay = True  # type: ignore[attr-defined]
 
     def forward(self, tokens: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
-        """Return the mixed tokens."""
+        """Return the mixed tokens.
+
+        Without gradients, which keep everything anyway, a CPU mixes a few clips at a time.
+        """
+        if tokens.is_cpu and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            some = max(1, _CACHED // (tokens.shape[1] * self.out_proj.in_features))
+            if some < len(tokens):
+                return torch.cat([self._mix(part) for part in tokens.split(some)])
+        return self._mix(tokens)
+
+    def _mix(self, tokens: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
         convs, x_projs, dt_projs, skips = [self.conv1d], [self.x_proj], [self.dt_proj], [self.D]
         if self.variant == "v2":
             convs.append(self.conv1d_b)

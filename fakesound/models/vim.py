@@ -126,7 +126,7 @@ class VisionMamba(nn.Module):
         tokens = (grid.transpose(2, 3) if by_time else grid).flatten(2).transpose(1, 2)
         middle = tokens.shape[1] // 2
         if self.cls_token is not None:
-            token = self.cls_token.expand(len(tokens), -1, -1)
+            token = self.cls_token.expand(tokens.shape[0], -1, -1)
             tokens = torch.cat((tokens[:, :middle], token, tokens[:, middle:]), dim=1)
         if self.pos_embed is not None:
             tokens = tokens + self._positions(steps)

@@ -51,6 +51,23 @@ def test_a_logit_for_every_frame_from_the_heads_that_are_on(stem, order, heads):
         assert (None if logit is None else tuple(logit.shape)) == ((2,) if clip else None)
 
 
+@pytest.mark.parametrize("frames", [1, 5, 7, 19])
+def test_frames_need_not_fill_token_steps(frames):
+    model = detector("patch", position=True)
+    assert frames % (model.backbone.windows * HOP // FRAME)
+    waveform = sound(frames)
+    output = model(waveform)
+    assert all(values.shape == (2, frames) for values in output)
+    spectrogram = model.features(waveform)
+    filled = torch.zeros(*spectrogram.shape[:3], -(-frames // 4) * 8)
+    filled[..., : 2 * frames] = spectrogram
+    model.features = nn.Identity()
+    # the same as what is given whole steps, cut to the frames that there are
+    whole = model(filled)
+    for values, expected in zip(output, whole, strict=True):
+        torch.testing.assert_close(values, expected[:, :frames])
+
+
 @pytest.mark.parametrize(("windows", "frame_windows"), [(3, 2), (1, 2), (5, 4)])
 def test_a_token_step_must_be_a_whole_number_of_frames(windows, frame_windows):
     backbone = nn.Identity()

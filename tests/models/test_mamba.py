@@ -243,3 +243,17 @@ def test_tied_decay_starts_where_rates_of_their_own_do(variant):
     torch.testing.assert_close(tied(tokens), free(tokens), rtol=1e-4, atol=1e-6)
     tied(tokens).sum().backward()
     assert all(tied.get_parameter(name).grad.abs().sum() > 0 for name in missing)
+
+
+def test_a_few_clips_at_a_time_give_what_all_give(monkeypatch):
+    made = mixer()
+    tokens = torch.randn(5, 9, 32)
+    calls = []
+    inner = made._mix
+    monkeypatch.setattr(made, "_mix", lambda part: (calls.append(len(part)), inner(part))[1])
+    expected = made(tokens)
+    monkeypatch.setattr("fakesound.models.mamba._CACHED", 2 * 9 * 64)
+    assert made(tokens).requires_grad
+    with torch.no_grad():
+        torch.testing.assert_close(made(tokens), expected, rtol=1e-5, atol=1e-6)
+    assert calls == [5, 5, 2, 2, 1]

@@ -187,7 +187,7 @@ def _rates(inputs: ScanInputs) -> Floats:
     rates = np.exp(A_log.detach().float().numpy()) * -LOG2_E
     if _tied(inputs):
         rates = rates * np.arange(1, states + 1, dtype=np.float32)
-    else:
+    elif given < states:
         rates = np.pad(rates, ((0, 0), (0, 0), (0, states - given)))
     lanes_last = rates.reshape(directions, channels // LANES, LANES, states).swapaxes(2, 3)
     return np.ascontiguousarray(lanes_last)
@@ -229,6 +229,7 @@ def _pad_last(tensor: Tensor, size: int) -> Tensor:
 
 def _like(result: Tensor, tensor: Tensor) -> Tensor:
     """Return ``result`` cut to the shape of ``tensor``, in its dtype, contiguous."""
-    for dim, size in enumerate(tensor.shape):
-        result = result.narrow(dim, 0, size)
+    if result.shape != tensor.shape:
+        for dim, size in enumerate(tensor.shape):
+            result = result.narrow(dim, 0, size)
     return result.to(tensor.dtype).contiguous()
