@@ -7,7 +7,6 @@ import importlib
 import sys
 import types
 from collections.abc import Iterable
-from functools import reduce
 
 import torch
 from jaxtyping import Float
@@ -46,6 +45,23 @@ torchaudio = _import_torchaudio()
 POWER_FLOOR = 1e-5
 
 
+class PowerSpectrogram(torchaudio.transforms.Spectrogram):  # type: ignore[misc,name-defined]
+    """Power in Hann windows, as torchaudio has it but without the root that it then squares.
+
+    Args:
+        window: samples in a window.
+        hop: samples between windows.
+    """
+
+    def __init__(self, window: int, hop: int) -> None:
+        super().__init__(n_fft=window, hop_length=hop, power=None, center=False)
+
+    def forward(self, waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch bin window"]:
+        """Return the power in each bin."""
+        spectrum = super().forward(waveform)
+        return spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
+
+
 class Spectrogram(nn.Module):
     """Log spectrogram of a waveform in three channels.
 
@@ -78,9 +94,7 @@ class Spectrogram(nn.Module):
             hop,
             bins,
         )
-        self.spectrum = torchaudio.transforms.Spectrogram(
-            n_fft=window, hop_length=hop, power=2.0, center=False
-        )
+        self.spectrum = PowerSpectrogram(window, hop)
         bank = torchaudio.functional
         filters, cosine = None, None
         if kind == "logmel":
@@ -117,7 +131,8 @@ class Spectrogram(nn.Module):
             level = torch.log(power + POWER_FLOOR)
             if self.cosine is not None:
                 level = torch.einsum("bmt,mc->bct", level, self.cosine)
-            return level[:, : self.bins]
+            # the transform leaves bins side by side; what follows goes along windows
+            return level[:, : self.bins].contiguous()
 
     @torch.no_grad()
     def fit(self, waveforms: Iterable[Float[Tensor, "batch sample"]]) -> None:
@@ -137,7 +152,15 @@ def texture(
     """Return ``level`` less the mean of the ``width`` x ``width`` points around, edges repeated."""
     near = width // 2
     padded = functional.pad(level[:, None], (near, near, near, near), mode="replicate")[:, 0]
-    # sums of shifted views: several times faster on a CPU than pooling
-    rows = reduce(torch.add, (padded[:, k : k + level.shape[1]] for k in range(width)))
-    around = reduce(torch.add, (rows[..., k : k + level.shape[2]] for k in range(width)))
-    return level - around / width**2
+    # sums of shifted views: many times faster on a CPU than pooling
+    rows = _sum_of_shifts(padded, 1, width)
+    return torch.sub(level, _sum_of_shifts(rows, 2, width), alpha=1 / width**2)
+
+
+def _sum_of_shifts(tensor: Tensor, dim: int, width: int) -> Tensor:
+    """Return the sums of ``width`` neighbours along ``dim``, where there are so many."""
+    length = tensor.shape[dim] - width + 1
+    total = tensor.narrow(dim, 0, length).clone()
+    for k in range(1, width):
+        total += tensor.narrow(dim, k, length)
+    return total
