@@ -208,6 +208,6 @@ def quieten() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*LeafSpec.*",
         ".*calling `WeightAveraging`.*",
-        ".*WeightAveraging callback, but loading a checkpoint outside.*",
+        ".*callbacks used to create the checkpoint need to be provided.*",
     ):
         warnings.filterwarnings("ignore", message)

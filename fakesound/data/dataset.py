@@ -88,6 +88,7 @@ class CropDataset(Dataset[Batch]):
         self.chance = weights / weights.sum()
         by_id = {clip.clip_id: index for index, clip in enumerate(self.clips)}
         self.twin = [by_id.get(clip.twin_id or "") for clip in self.clips]
+        self._last = (-1, 0, 0), np.zeros(0, np.int16)
 
     def __getitem__(self, number: int) -> Batch:
         """Return training crop ``number``, a batch of one without the leading axis.
@@ -116,7 +117,8 @@ class CropDataset(Dataset[Batch]):
                 pcm = cut_in(self._read(twin, start, length), pcm, cuts)
         regions = [] if partner else [Region(c.start / self.rate, c.stop / self.rate) for c in cuts]
         target = self.grid.targets(regions, self.frames)
-        audio = np.pad(from_pcm(pcm), (0, self.samples - length))
+        audio = np.zeros(self.samples, np.float32)
+        audio[:length] = from_pcm(pcm)
         audio = augment(audio, length, self.rate, self.augmentation, rng)
         return _item(audio, target, self.grid.count(length / self.rate), number)
 
@@ -150,7 +152,14 @@ class CropDataset(Dataset[Batch]):
         return int(rng.integers(0, total - length + 1)), length
 
     def _read(self, index: int, start: int, length: int) -> Pcm:
-        return _read_clip(self.clips[index], self.rate, start, length)
+        """Return part of a clip, not to be written to: the last part read is kept.
+
+        It is what a fake was cut into, and its partner, the crop after it, is made of the same.
+        """
+        where = (index, start, length)
+        if self._last[0] != where:
+            self._last = where, _read_clip(self.clips[index], self.rate, start, length)
+        return self._last[1]
 
 
 class WindowDataset(Dataset[Batch]):
