@@ -12,8 +12,7 @@ DIRECTIONS = ("forward", "forward+backward")
 
 def main() -> None:
     """Print every table."""
-    print(json.loads((HERE / "scan.json").read_text())["machine"], "\n")
-    scan = records("scan.json")
+    scan = [*records("scan.json"), *records("scan_long.json")]
     for batch in sorted({record["B"] for record in scan}):
         for direction in DIRECTIONS:
             chosen = [r for r in scan if r["B"] == batch and r["direction"] == direction]
@@ -46,19 +45,28 @@ def by_length(title: str, chosen: list[dict], ours: str, others: tuple[str, ...]
     for length in sorted({record["L"] for record in chosen}):
         found = {r["backend"]: r for r in chosen if r["L"] == length}
         own = found[ours]
-        cells = [str(length), f"{1e3 * own['seconds']:.3g}", f"{own['peak_bytes'] / 2**20:.1f}"]
+        cells = [
+            str(length),
+            f"{1e3 * own['seconds']:.{0 if own['seconds'] > 0.1 else 1}f}",
+            f"{own['peak_bytes'] / 2**20:.1f}",
+        ]
         for name in there:
             other = found.get(name)
             cells += (
                 ["", ""]
                 if other is None
                 else [
-                    f"{other['seconds'] / own['seconds']:.3g}x",
-                    f"{other['peak_bytes'] / own['peak_bytes']:.2g}x",
+                    times(other["seconds"] / own["seconds"]),
+                    times(other["peak_bytes"] / own["peak_bytes"]),
                 ]
             )
         print("|", " | ".join(cells), "|")
     print()
+
+
+def times(ratio: float) -> str:
+    """Return a ratio in a few digits."""
+    return f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.2f}x"
 
 
 def steps(name: str) -> None:
