@@ -41,7 +41,11 @@ CHOICES = [
     (LossConfig, "loss.frame_loss", {"bce", "focal", "dice"}),
     (LoggerConfig, "logger.mode", {"offline", "online", "disabled"}),
     (RunConfig, "resume", {"auto", "never"}),
-    (RunConfig, "kernel", {"auto", "cpu", "chunked", "reference"}),
+    (
+        RunConfig,
+        "kernel",
+        {"auto", "cpu", "triton", "mamba_ssm", "chunked", "reference"},
+    ),
 ]
 
 # the section, the key, values that are right up to the bound, values that are not
