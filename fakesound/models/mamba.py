@@ -105,9 +105,10 @@ class BidirectionalMamba(nn.Module):
         Without gradients, which keep everything anyway, a CPU mixes a few clips at a time.
         """
         if tokens.is_cpu and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            some = max(1, _CACHED // (tokens.shape[1] * self.out_proj.in_features))
-            if some < len(tokens):
-                return torch.cat([self._mix(part) for part in tokens.split(some)])
+            size = tokens.shape[0] * tokens.shape[1] * self.out_proj.in_features
+            parts = min(len(tokens), -(-size // _CACHED))
+            if parts > 1:
+                return torch.cat([self._mix(part) for part in tokens.tensor_split(parts)])
         return self._mix(tokens)
 
     def _mix(self, tokens: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:

@@ -89,6 +89,15 @@ def test_without_mambapy_it_is_left_out_or_an_error(monkeypatch, capfd):
         bench_scan([SMALL], method, ["mambapy"])
 
 
+@pytest.mark.parametrize(("named", "there"), [(None, False), (["cpu", "reference"], True)])
+def test_a_long_python_loop_is_only_timed_for_those_who_name_it(monkeypatch, named, there):
+    monkeypatch.setattr("fakesound.benchmarks.scan._LOOPED_TOKENS", 2 * 13 - 1)
+    method = Method(1, CPU, torch.float32, named)
+    records, wrong = bench_scan([SMALL], method, ["cpu", "reference"])
+    assert wrong == {}
+    assert ("reference" in {record.backend for record in records}) == there
+
+
 def test_what_disagrees_is_not_timed(monkeypatch):
     monkeypatch.setattr(
         "fakesound.benchmarks.scan.scan_of",

@@ -256,4 +256,4 @@ def test_a_few_clips_at_a_time_give_what_all_give(monkeypatch):
     assert made(tokens).requires_grad
     with torch.no_grad():
         torch.testing.assert_close(made(tokens), expected, rtol=1e-5, atol=1e-6)
-    assert calls == [5, 5, 2, 2, 1]
+    assert calls == [5, 5, 2, 2, 1]  # in parts as equal as can be
