@@ -116,8 +116,9 @@ class Spectrogram(nn.Module):
     ) -> Float[Tensor, "batch 3 bin window"]:
         """Return the spectrogram with ``sample / hop`` windows, each centred in its hop."""
         level = self.level(waveform)
-        own = (level - self.mean[:, None]) / self.deviation
-        relative = 2 * (level - level.mean(-1, keepdim=True)) / self.deviation
+        # in place: on a CPU, touching new memory takes longer than the arithmetic
+        own = (level - self.mean[:, None]).div_(self.deviation)
+        relative = (level - level.mean(-1, keepdim=True)).mul_(2).div_(self.deviation)
         return torch.stack((own, relative, texture(level)), dim=1)
 
     def level(self, waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch bin window"]:
@@ -128,7 +129,7 @@ class Spectrogram(nn.Module):
             power = self.spectrum(padded)
             if self.filters is not None:
                 power = torch.einsum("bft,fm->bmt", power, self.filters)
-            level = torch.log(power + POWER_FLOOR)
+            level = power.add_(POWER_FLOOR).log_()
             if self.cosine is not None:
                 level = torch.einsum("bmt,mc->bct", level, self.cosine)
             # the transform leaves bins side by side; what follows goes along windows

@@ -35,15 +35,15 @@ def augment(
     """Return ``audio`` changed at random; the padding after ``held`` samples stays zero."""
     made = audio[:held].copy()
     if rng.random() < settings.invert:
-        made = -made
+        np.negative(made, out=made)
     if rng.random() < settings.tilt:
         made = _equalise(made, rng)
     if rng.random() < settings.noise:
         made = made + _noise(made, rng)
     if rng.random() < settings.gain:
-        made = made * np.float32(10 ** (rng.uniform(-12, 6) / 20))
+        made *= np.float32(10 ** (rng.uniform(-12, 6) / 20))
     whole = np.zeros_like(audio)
-    whole[:held] = np.clip(made, -1, 1)
+    np.clip(made, -1, 1, out=whole[:held])
     return whole
 
 
