@@ -69,7 +69,7 @@ KERNELS = {
 
 @cache
 def load_kernel(name: str) -> Kernel | None:
-    """Return the kernel called ``name``, or None if it does not import on this machine."""
+    """Return the kernel called ``name``, or None if it does not work on this machine."""
     try:
         module = import_module(f"fakesound.models.scan.{KERNELS[name].module}")
         # what imports may still not work
@@ -80,7 +80,7 @@ def load_kernel(name: str) -> Kernel | None:
 
 
 def available_kernels() -> tuple[str, ...]:
-    """Return the names of the kernels that can be imported on this machine."""
+    """Return the names of the kernels that work on this machine."""
     return ("reference", *(name for name in KERNELS if load_kernel(name) is not None))
 
 
@@ -114,7 +114,10 @@ def resolve_kernel(
     if dtype == torch.float64 and not entry.doubles:
         raise InputError(f"kernel={name}: cannot compute in float64; choose auto or chunked")
     if load_kernel(name) is None:
-        raise InputError(f"kernel={name}: needs {entry.package}; install it or choose auto")
+        raise InputError(
+            f"kernel={name}: needs {entry.package}, which does not work here; install it, or choose "
+            "auto"
+        )
     return name
 
 
@@ -130,9 +133,9 @@ def _fits(entry: Entry, device: torch.device, dtype: torch.dtype) -> bool:
 
 @cache
 def _warn_missing(name: str) -> None:
-    """Warn, once in a process, that a faster kernel lacks its package."""
+    """Warn, once in a process, that a faster kernel lacks its package, or fails."""
     warnings.warn(
-        f"kernel={name} needs {KERNELS[name].package}, which does not import here: "
+        f"kernel={name} needs {KERNELS[name].package}, which does not work here: "
         "the scan will be many times slower",
         stacklevel=2,
     )

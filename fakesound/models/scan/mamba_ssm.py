@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from fakesound.models.scan import chunked
+from fakesound.models.scan.probe import check
 from fakesound.models.scan.reference import ScanInputs, decay_rates
 
 try:
@@ -39,30 +40,7 @@ def probe(device: str = "cuda") -> None:
     Raises:
         ImportError: if the extension fails or computes something else.
     """
-    try:
-        pairs = _scan_twice(device)
-    except Exception as error:
-        raise ImportError(f"the CUDA extension of mamba-ssm does not work: {error}") from error
-    if not all(torch.allclose(one, other, rtol=1e-3, atol=1e-4) for one, other in pairs):
-        raise ImportError("the CUDA extension of mamba-ssm computes another scan")
-
-
-def _scan_twice(device: str) -> list[tuple[Tensor, Tensor]]:
-    """Return a scan and its gradients by the extension, each with what ``chunked`` makes of it."""
-    generator = torch.Generator().manual_seed(0)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator).to(device)
-
-    row, states = normal(2, 1, 5, 8), normal(2, 1, 5, 16)
-    inputs = ScanInputs(
-        row, row, normal(2, 8, 16), states, states, normal(2, 8), normal(2, 8), row[0], 0.5
-    )
-    out, kept = scan_forward(inputs, keep=True)
-    found = (out, *scan_backward(out, inputs, kept))
-    right, _ = chunked.scan_forward(inputs, keep=True)
-    grads = chunked.scan_backward(out, inputs, right.new_empty(0))
-    return list(zip(found, (right, *grads), strict=True))
+    check("the CUDA extension of mamba-ssm", scan_forward, scan_backward, device)
 
 
 def scan_forward(inputs: ScanInputs, keep: bool) -> tuple[Tensor, Tensor]:

@@ -20,6 +20,7 @@ from fakesound.models.scan import (
     triton_scan_backward,
     triton_sums,
 )
+from fakesound.models.scan.probe import check
 from fakesound.models.scan.reference import ScanInputs
 from fakesound.models.scan.triton_math import LANES as _LANES
 from fakesound.models.scan.triton_math import Rows
@@ -47,6 +48,16 @@ _CONV_SPAN = 16
 _CONV_BACKWARD_BLOCK = LANES
 _CONV_BACKWARD_SPAN = 8
 _CONV_BACKWARD_SPANS = 8
+
+
+def probe(device: str = "cuda") -> None:
+    """Compare a scan and its gradients with ``chunked``, where there is a GPU.
+
+    Raises:
+        ImportError: if the kernels fail or compute something else on it.
+    """
+    if device != "cuda" or torch.cuda.is_available():
+        check("the Triton kernel", scan_forward, scan_backward, device)
 
 
 def scan_forward(inputs: ScanInputs, keep: bool) -> tuple[Tensor, Tensor]:

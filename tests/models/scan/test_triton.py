@@ -218,3 +218,24 @@ def test_a_cpu_is_for_the_interpreter_alone(interpreted):
     assert interpreted(resolve_all) == ["triton", "cpu"]
     with pytest.raises(InputError, match="kernel=triton: cannot run on cpu"):
         resolve_all()
+
+
+def probed(wrong):
+    from fakesound.models.scan import triton
+
+    if wrong:
+        forward = triton.scan_forward
+        triton.scan_forward = lambda *inputs: (2 * forward(*inputs)[0], forward(*inputs)[1])
+    try:
+        triton.probe("cpu")
+    except ImportError as error:
+        return str(error)
+    finally:
+        if wrong:
+            triton.scan_forward = forward
+    return "works"
+
+
+def test_the_probe_tells_a_kernel_that_works_from_one_that_does_not(interpreted):
+    assert interpreted(probed, False) == "works"
+    assert interpreted(probed, True) == "the Triton kernel computes another scan"
