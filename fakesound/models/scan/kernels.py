@@ -115,8 +115,8 @@ def resolve_kernel(
         raise InputError(f"kernel={name}: cannot compute in float64; choose auto or chunked")
     if load_kernel(name) is None:
         raise InputError(
-            f"kernel={name}: needs {entry.package}, which does not work here; install it, or choose "
-            "auto"
+            f"kernel={name}: needs {entry.package}, which does not work here; install it, or take "
+            "kernel=auto"
         )
     return name
 
