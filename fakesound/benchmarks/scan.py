@@ -44,7 +44,7 @@ def bench_scan(
     largest = max(sizes, key=lambda size: size.batch * size.tokens)
     available = available_bytes(device)
     if largest.batch * largest.tokens > _LOOPED_TOKENS and method.backends is None:
-        console.print("left out: reference: too slow and large at this size; name it to take it", highlight=False)
+        console.print("left out: reference: too slow at this size; name it to take it")
         default = [name for name in default if name != "reference"]
     backends = choose(
         method.backends,
