@@ -5,6 +5,8 @@ import sys
 
 VERBS = {
     "run": "train with attacks held out, test on them, report",
+    "evaluate": "measure a detector, or any score file, on labelled clips",
+    "prepare": "make a manifest of a published corpus, a folder or a table",
     "bench": "time the kernels and the model on this machine, beside others",
     "export": "write a trained detector as one ONNX or safetensors file",
     "forge": "make labelled fakes of genuine recordings",

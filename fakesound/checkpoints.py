@@ -4,7 +4,8 @@ Nothing that a file holds is run: checkpoints are read as plain values and tenso
 """
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,15 @@ from fakesound.build import GRID, build_detector
 from fakesound.composition import run_config
 from fakesound.config import RunConfig
 from fakesound.errors import InputError
+from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from fakesound.models.detector import Detector
 from fakesound.reporting.files import write_whole
 
 FORMAT = "fakesound"
 FORMAT_VERSION = 1
 BEST = Path("checkpoints", "best.ckpt")
+# beside the keys that lightning knows in a checkpoint, and leaves alone
+KEY = "fakesound"
 _PREFIX = "detector."
 _AGAIN = "give the folder of a run, its checkpoints/best.ckpt or an exported .safetensors file"
 
@@ -40,12 +44,16 @@ class Checkpoint:
         config: of the run that trained it.
         weights: by their names in the `Detector`.
         thresholds: of "clip" and "frame" scores, chosen in validation; those that are known.
+        calibrator: of clip logits, fitted in validation; the identity where none is known.
+        attacks: that it was trained on, ``family/generator``; None where that is not known.
     """
 
     path: Path
     config: RunConfig
     weights: Mapping[str, Tensor]
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    calibrator: Calibrator = IDENTITY
+    attacks: tuple[str, ...] | None = None
 
     def detector(self, kernel: str = "auto") -> Detector:
         """Return the detector, ready to score.
@@ -81,6 +89,8 @@ class Checkpoint:
             "sample_rate": str(self.config.data.sample_rate),
             "frame_step": str(GRID.step),
             **{f"{level}_threshold": repr(at) for level, at in self.thresholds.items()},
+            "calibrator": json.dumps(self.calibrator.to_plain()),
+            **({} if self.attacks is None else {"attacks": json.dumps(self.attacks)}),
             "config": json.dumps(_without_places(asdict(self.config))),
         }
 
@@ -140,7 +150,38 @@ def write_safetensors(path: Path, checkpoint: Checkpoint) -> None:
     write_whole(path, safetensors.torch.save(weights, checkpoint.metadata()))
 
 
-def _read_lightning(path: Path) -> Checkpoint:
+def annotate_checkpoint(
+    path: Path, thresholds: Mapping[str, float], calibrator: Calibrator, attacks: Sequence[str]
+) -> None:
+    """Add what was learnt after the training to the checkpoint at ``path``, whole or not at all.
+
+    `read_checkpoint` finds it again, and lightning loads the checkpoint as before.
+
+    Args:
+        path: a checkpoint of lightning; annotated before or not.
+        thresholds: of "clip" and "frame" scores, calibrated ones.
+        calibrator: of clip logits.
+        attacks: that the detector was trained on.
+
+    Raises:
+        InputError: naming the file, if it is not such a checkpoint.
+    """
+    held = _held(path)
+    held[KEY] = {
+        "thresholds": dict(thresholds),
+        "calibrator": calibrator.to_plain(),
+        "attacks": list(attacks),
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        torch.save(held, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _held(path: Path) -> dict[str, Any]:
+    """Return what the checkpoint of lightning at ``path`` holds."""
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no checkpoint fail in every way there is
@@ -149,12 +190,27 @@ def _read_lightning(path: Path) -> Checkpoint:
     state = held.get("state_dict") if isinstance(held, dict) else None
     if not isinstance(plain, dict) or not isinstance(state, dict) or "backbone" not in plain:
         raise InputError(f"{path}: is not a checkpoint of fakesound; {_AGAIN}")
+    return held
+
+
+def _read_lightning(path: Path) -> Checkpoint:
+    held = _held(path)
     weights = {
         name.removeprefix(_PREFIX): tensor
-        for name, tensor in state.items()
+        for name, tensor in held["state_dict"].items()
         if name.startswith(_PREFIX)
     }
-    return Checkpoint(path, _config(path, plain), weights, _thresholds(path))
+    config = _config(path, held["hyper_parameters"])
+    if KEY not in held:
+        return Checkpoint(path, config, weights, _thresholds(path))
+    learnt = held[KEY]
+    try:
+        thresholds = {level: float(at) for level, at in learnt["thresholds"].items()}
+        calibrator = Calibrator.from_plain(learnt["calibrator"])
+        attacks = tuple(learnt["attacks"])
+    except (AttributeError, KeyError, TypeError, ValueError, InputError) as error:
+        raise InputError(f"{path}: its key {KEY!r} is damaged ({error}); {_AGAIN}") from error
+    return Checkpoint(path, config, weights, thresholds, calibrator, attacks)
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -173,11 +229,15 @@ def _read_safetensors(path: Path) -> Checkpoint:
             for level in ("clip", "frame")
             if f"{level}_threshold" in metadata
         }
-    except (KeyError, ValueError) as error:
+        attacks = tuple(json.loads(metadata["attacks"])) if "attacks" in metadata else None
+        calibrator = IDENTITY
+        if "calibrator" in metadata:
+            calibrator = Calibrator.from_plain(json.loads(metadata["calibrator"]))
+    except (KeyError, TypeError, ValueError, InputError) as error:
         raise InputError(f"{path}: its metadata is damaged ({error}); export it again") from error
     if version > FORMAT_VERSION:
         raise InputError(f"{path}: is of a newer fakesound; upgrade fakesound to read it")
-    return Checkpoint(path, _config(path, plain), weights, thresholds)
+    return Checkpoint(path, _config(path, plain), weights, thresholds, calibrator, attacks)
 
 
 def _config(path: Path, plain: Mapping[str, Any]) -> RunConfig:

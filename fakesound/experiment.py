@@ -4,7 +4,7 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -24,25 +24,18 @@ from fakesound.build import (
     build_trainer,
     used_kernel,
 )
+from fakesound.checkpoints import annotate_checkpoint
 from fakesound.composition import identity
 from fakesound.config import RunConfig
-from fakesound.data.manifest import Clip, manifest_hash, write_manifest
+from fakesound.data.manifest import manifest_hash, write_manifest
 from fakesound.datamodule import ClipDataModule
+from fakesound.evaluation.results import Judged, audit, figures, judge
 from fakesound.forging import Corpus
-from fakesound.forging.audit import shortcut_audit
-from fakesound.metrics import (
-    ClipScore,
-    Prior,
-    fold_blocks,
-    metrics_block,
-    select_thresholds,
-    subsets,
-    trivial_blocks,
-    write_scores,
-)
-from fakesound.module import FAKE_SHARE, MultiTaskModule
-from fakesound.progress import console
+from fakesound.metrics import ClipScore, Prior, subsets, write_scores
+from fakesound.module import MultiTaskModule
+from fakesound.progress import console, progress_bar
 from fakesound.reporting import choose_clips, read_run, write_report, write_timelines
+from fakesound.scoring import FAKE_SHARE
 
 
 def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str, Any]:
@@ -79,8 +72,12 @@ def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str,
     with timed(seconds, "evaluate"):
         best = str(folder / "checkpoints" / "best.ckpt")
         validation, test = score(trainer, module, datamodule, best)
-        results = figures(config, validation, test, Prior(0.5, module.learning.frame_prior))
-        unseen = {clip.clip_id for clip in subsets(test).unseen}
+        judged = judge(test, validation, config.calibration)
+        prior = Prior(FAKE_SHARE, module.learning.frame_prior)
+        shown = config.report
+        with progress_bar("measuring") as progress:
+            results = figures(judged, prior, shown.draws, config.seed, shown.confidence, progress)
+        unseen = {clip.clip_id for clip in subsets(judged.test).unseen}
         results["audit"] = audit(datamodule.split.test, unseen)
     results["provenance"] = origin(config, datamodule, module) | {
         "resumed": resumed,
@@ -89,9 +86,10 @@ def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str,
     }
     if trainer.is_global_zero:
         split = datamodule.split
+        carry(judged, sorted({c.attack for c in split.train if c.attack is not None}), Path(best))
         write_manifest(folder / "manifest.jsonl", [*split.train, *split.validation, *split.test])
-        write_scores(folder / "validation_scores.jsonl", validation)
-        write_scores(folder / "scores.jsonl", test)
+        write_scores(folder / "validation_scores.jsonl", judged.validation)
+        write_scores(folder / "scores.jsonl", judged.test)
         publish(config, folder, results, logger)
     return results
 
@@ -99,7 +97,7 @@ def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str,
 def score(
     trainer: lightning.Trainer, module: MultiTaskModule, datamodule: ClipDataModule, best: str
 ) -> tuple[list[ClipScore], list[ClipScore]]:
-    """Return the validation and test scores of checkpoint ``best``, thresholds from validation."""
+    """Return the validation and test scores of checkpoint ``best``, raw."""
     # A checkpoint's weights are the averaged ones. The callback, which keeps the others in it too,
     # would put those in their place for the test, and only for the test.
     averaging = [c for c in trainer.callbacks if isinstance(c, WeightAveraging)]  # type: ignore[attr-defined]
@@ -108,38 +106,15 @@ def score(
     trainer.validate(module, datamodule=datamodule, ckpt_path=best, verbose=False)
     validation = module.scores
     trainer.test(module, datamodule=datamodule, ckpt_path=best, verbose=False)
-    return validation, select_thresholds(validation, FAKE_SHARE).applied(module.scores)
+    return validation, module.scores
 
 
-def figures(
-    config: RunConfig, validation: Sequence[ClipScore], test: Sequence[ClipScore], prior: Prior
-) -> dict[str, Any]:
-    """Return the figures of a run: of the model, and of trivial answers to the same clips."""
-    parts = subsets(test)
-    folds = {"seen": parts.seen, "unseen": parts.unseen}
-    block = metrics_block(validation)
-    ranks = [block[key] for key in ("clip/auc", "frame/auc")]
-    known = [float(rank) for rank in ranks if rank is not None]
-    return {
-        "validation": block,
-        "test": fold_blocks(test, config.report.draws, config.seed),
-        "baseline": trivial_blocks(test, prior),
-        "baseline_by_fold": {
-            fold: trivial_blocks(part, prior) for fold, part in folds.items() if part
-        },
-        "thresholds": {"clip": test[0].clip_threshold, "frame": test[0].frame_threshold},
-        "objective": sum(known) / len(known) if known else None,
-    }
-
-
-def audit(clips: Sequence[Clip], unseen: Collection[str]) -> dict[str, Any]:
-    """Return the shortcut audit of the test ``clips``, and of those of the ``unseen`` fold."""
-    found = {"auc": shortcut_audit(clips), "auc_unseen": None}
-    if unseen:
-        found["auc_unseen"] = shortcut_audit([clip for clip in clips if clip.clip_id in unseen])
-    areas: dict[str, Any] = {name: None if a is None else a.auc for name, a in found.items()}
-    last = found["auc_unseen"] or found["auc"]
-    return areas | {"features": last.properties if last else {}}
+def carry(judged: Judged, attacks: Sequence[str], best: Path) -> None:
+    """Put into checkpoint ``best`` what a detector needs beside its weights."""
+    thresholds = judged.thresholds
+    assert thresholds is not None
+    levels = {"clip": thresholds.clip, "frame": thresholds.frame}
+    annotate_checkpoint(best, levels, judged.calibrator, attacks)
 
 
 def origin(
@@ -161,6 +136,7 @@ def origin(
         "held_out": list(split.held_out),
         "inner_held_out": list(split.inner_held_out),
         "left_out": datamodule.left_out,
+        "notes": list(datamodule.corpus.notes),
     }
 
 

@@ -80,14 +80,16 @@ def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
     detector = checkpoint.detector()
     with progress_bar("exporting") as progress:
         progress(0, 2)
-        scorer = WaveformScorer(detector, GRID, rate, seconds)
+        scorer = WaveformScorer(detector, GRID, rate, seconds, checkpoint.calibrator)
         exported = onnx_bytes(scorer, checkpoint.metadata())
         progress(1, 2)
         if importlib.util.find_spec("onnxruntime") is None:
             difference = None
         else:
             try:
-                difference = largest_difference(exported, detector, GRID, rate, seconds)
+                difference = largest_difference(
+                    exported, detector, GRID, rate, seconds, checkpoint.calibrator
+                )
             except DifferenceError as error:
                 sys.exit(f"error: {error}")
         write_whole(out, exported)

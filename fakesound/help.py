@@ -25,6 +25,7 @@ tested on the attack it never saw.
   experiment=mt_vim                                the main experiment
   experiment=mt_vim data.root=DIR                  on your genuine recordings
   experiment=mt_vim split.held_out='inpainting/*'  hold out a whole family
+  experiment=mt_vim data.train=\\[A] data.test=\\[B] split=official   train and test on manifests
   experiment=mt_vim init.from=FILE                 start from weights of others or a run
   experiment=mt_vim resume=auto                    go on with a stopped run
   experiment=smoke                                 everything once, quickly

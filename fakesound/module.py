@@ -19,10 +19,7 @@ from fakesound.metrics import ClipScore, metrics_block, select_thresholds
 from fakesound.metrics.accumulate import ScoreAccumulator
 from fakesound.models.detector import Detector, DetectorOutput
 from fakesound.optim import parameter_groups, warmup_cosine
-from fakesound.scoring import clip_scores, pool_frames, stitch
-
-# the test protocol's share of fakes among clips, for which thresholds are chosen
-FAKE_SHARE = 0.5
+from fakesound.scoring import FAKE_SHARE, clip_scores, pool_frames, stitch
 
 
 @dataclass(frozen=True)

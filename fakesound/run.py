@@ -138,6 +138,8 @@ def _application(composed: DictConfig) -> float | None:
         _show(folder)
         return _objective(done)
     corpus = resolve_corpus(config.data, config.split)
+    for note in corpus.notes:
+        console.print(note, highlight=False)
     _set_aside(folder, config)
     # heavy from here on
     from fakesound import tracking

@@ -9,6 +9,9 @@ from fakesound.data.manifest import Clip
 from fakesound.metrics import ClipScore
 from fakesound.timeline import FrameGrid
 
+# the test protocol's share of fakes among clips, for which thresholds are chosen
+FAKE_SHARE = 0.5
+
 FrameValues = Float[np.ndarray, " frame"]
 # each of a length of its own
 AnyFrames = Float[np.ndarray, " _"]
@@ -67,6 +70,7 @@ def clip_scores(
                 source_id=clip.source_id,
                 regions=clip.regions,
                 duration=clip.duration,
+                subsets=clip.subsets,
                 frame_step=grid.step,
                 frame_scores=(1 / (1 + np.exp(-np.clip(frames, -30, 30)))).astype(np.float32),
                 fold=fold(clip),

@@ -11,10 +11,16 @@ import torch
 from safetensors import safe_open
 
 from fakesound.build import build_detector
-from fakesound.checkpoints import load_detector, read_checkpoint, write_safetensors
+from fakesound.checkpoints import (
+    annotate_checkpoint,
+    load_detector,
+    read_checkpoint,
+    write_safetensors,
+)
 from fakesound.composition import compose_config, run_config
 from fakesound.errors import InputError
 from fakesound.losses import LossWeighting
+from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from fakesound.module import Learning, MultiTaskModule
 
 CONFIG = (
@@ -27,6 +33,9 @@ CONFIG = (
     "tags=[a]",
 )
 THRESHOLDS = {"clip": 0.123456789012345678, "frame": 0.5}
+LATER = {"clip": 1 / 3, "frame": 0.7}
+ATTACKS = ["codec/mp3", "vocoder/world"]
+CALIBRATOR = Calibrator("isotonic", knots=((-1 / 3, -2.0), (0.1, 1e-9)))
 
 
 @pytest.fixture(scope="module")
@@ -41,21 +50,25 @@ def trained():
     return config, detector
 
 
+def build_module(detector, config):
+    learning = Learning("bce", 2.0, 0.1, 1.0, 0.5, 1e-3, 0.01, 0.1, 0.1, 10, 0)
+    weighting = LossWeighting("uncertainty", {"clip": 1.0, "frame": 1.0}, 2.0)
+    return MultiTaskModule(detector, weighting, learning, asdict(config))
+
+
+def build_trainer():
+    quiet = ("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing")
+    return lightning.Trainer(
+        accelerator="cpu", max_epochs=0, num_sanity_val_steps=0, **dict.fromkeys(quiet, False)
+    )
+
+
 @pytest.fixture
 def folder(trained, tmp_path):
     """Return the folder of a run, its checkpoint written by lightning."""
     config, detector = trained
-    learning = Learning("bce", 2.0, 0.1, 1.0, 0.5, 1e-3, 0.01, 0.1, 0.1, 10, 0)
-    weighting = LossWeighting("uncertainty", {"clip": 1.0, "frame": 1.0}, 2.0)
-    module = MultiTaskModule(detector, weighting, learning, asdict(config))
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
-    )
-    trainer.strategy.connect(module)
+    trainer = build_trainer()
+    trainer.strategy.connect(build_module(detector, config))
     folder = tmp_path / "run"
     for name in ("best", "last"):
         trainer.save_checkpoint(folder / "checkpoints" / f"{name}.ckpt")
@@ -77,7 +90,8 @@ def test_a_run_is_read_from_its_folder_or_its_file(trained, folder):
         assert read == config
         assert not found.training
         assert same_scores(found, detector)
-    assert read_checkpoint(folder).thresholds == THRESHOLDS
+    kept = read_checkpoint(folder)
+    assert (kept.thresholds, kept.calibrator, kept.attacks) == (THRESHOLDS, IDENTITY, None)
 
 
 def test_thresholds_are_those_of_the_best_checkpoint_alone(folder):
@@ -94,6 +108,7 @@ def test_safetensors_read_back_bit_by_bit(trained, folder, tmp_path):
     write_safetensors(path, read_checkpoint(folder))
     found = read_checkpoint(path)
     assert found.thresholds == THRESHOLDS
+    assert (found.calibrator, found.attacks) == (IDENTITY, None)
     assert same_scores(load_detector(path)[0], detector)
     assert found.config.backbone == config.backbone
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -106,6 +121,61 @@ def test_safetensors_read_back_bit_by_bit(trained, folder, tmp_path):
     assert metadata["sample_rate"] == "16000"
     # places on the machine of the training are not passed on
     assert json.loads(metadata["config"])["data"]["root"] == "recordings"
+
+
+def test_a_checkpoint_carries_what_is_added_to_it(trained, folder, tmp_path):
+    best = folder / "checkpoints" / "best.ckpt"
+    before = torch.load(best, weights_only=True)
+    # the second time is the one that counts
+    annotate_checkpoint(best, THRESHOLDS, IDENTITY, [])
+    annotate_checkpoint(best, LATER, CALIBRATOR, ATTACKS)
+    after = torch.load(best, weights_only=True)
+    assert after.keys() == before.keys() | {"fakesound"}
+    assert after["state_dict"].keys() == before["state_dict"].keys()
+    assert after["hyper_parameters"] == before["hyper_parameters"]
+    assert {file.name for file in best.parent.iterdir()} == {"best.ckpt", "last.ckpt"}
+
+    path = tmp_path / "detector.safetensors"
+    write_safetensors(path, read_checkpoint(folder))
+    for place in (folder, path):
+        found = read_checkpoint(place)
+        # not those of metrics.json
+        assert found.thresholds == LATER
+        assert found.calibrator == CALIBRATOR
+        assert found.attacks == tuple(ATTACKS)
+        assert same_scores(found.detector(), trained[1])
+    assert json.loads(found.metadata()["calibrator"]) == CALIBRATOR.to_plain()
+
+
+def test_lightning_loads_an_annotated_checkpoint(trained, folder):
+    config, detector = trained
+    best = folder / "checkpoints" / "best.ckpt"
+    annotate_checkpoint(best, LATER, CALIBRATOR, ATTACKS)
+    module = build_module(build_detector(config), config)
+    assert not same_scores(module.detector.eval(), detector)
+    data = torch.utils.data.DataLoader([0])
+    build_trainer().fit(module, data, data, ckpt_path=best)
+    assert same_scores(module.detector.eval(), detector)
+
+
+def test_only_checkpoints_are_annotated(folder, tmp_path):
+    exported = tmp_path / "detector.safetensors"
+    write_safetensors(exported, read_checkpoint(folder))
+    held = exported.read_bytes()
+    for path in (exported, tmp_path / "missing.ckpt"):
+        with pytest.raises(InputError, match=path.name):
+            annotate_checkpoint(path, LATER, IDENTITY, [])
+    assert exported.read_bytes() == held
+
+
+@pytest.mark.parametrize("change", [{"thresholds": 3}, {"calibrator": {}}, {"attacks": 3}])
+def test_damaged_additions_are_told_in_one_line(change, folder):
+    best = folder / "checkpoints" / "best.ckpt"
+    annotate_checkpoint(best, LATER, IDENTITY, [])
+    edit(folder, lambda held: held["fakesound"].update(change))
+    with pytest.raises(InputError, match=r"best\.ckpt: its key 'fakesound' is damaged") as caught:
+        read_checkpoint(best)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_callers_random_numbers_are_left_alone(folder):
@@ -217,6 +287,9 @@ def test_safetensors_that_are_not_ours_are_refused(folder, tmp_path):
         ({"format_version": "2"}, "newer fakesound"),
         ({"config": "{"}, "metadata is damaged"),
         ({"clip_threshold": "high"}, "metadata is damaged"),
+        ({"calibrator": "{}"}, "metadata is damaged"),
+        ({"calibrator": "affine"}, "metadata is damaged"),
+        ({"attacks": "3"}, "metadata is damaged"),
     ):
         held = None if change is None else metadata | change
         path.write_bytes(safetensors.torch.save(tensors, held))

@@ -32,7 +32,12 @@ NAN, INFINITY = float("nan"), float("inf")
 CHOICES = [
     (DataConfig, "data.source", {"file", "folder"}),
     (DataConfig, "data.on_bad_audio", {"error", "skip"}),
-    (SplitConfig, "split.name", {"official", "leave_one_attack_out"}),
+    (DataConfig, "data.shared_sources", {"error", "drop"}),
+    (
+        SplitConfig,
+        "split.name",
+        {"official", "leave_one_attack_out", "leave_one_family_out", "source_folds"},
+    ),
     (FeaturesConfig, "features.kind", {"logstft", "logmel", "lfcc"}),
     (StemConfig, "backbone.stem.kind", {"conv", "patch"}),
     (BackboneConfig, "backbone.variant", {"v1", "v2", "none"}),
@@ -65,6 +70,10 @@ BOUNDS = [
     (DataConfig, "data.workers", [0], [-1]),
     (DataConfig, "data.batch_size", [2, 64], [0, 1, 33, -2]),
     (SplitConfig, "split.seen_per_genuine", [None, 1], [0]),
+    (SplitConfig, "split.validation_share", [0.01, 0.99], [0, 1, -0.1, NAN]),
+    (SplitConfig, "split.folds", [3, 10], [2, 0, -1]),
+    (SplitConfig, "split.fold", [0, 4], [5, -1]),
+    (SplitConfig, "split.seed", [0], [-1]),
     (FeaturesConfig, "features.hop_ms", [1, 2, 4, 5, 10, 20], [0, 3, 40]),
     (FeaturesConfig, "features.bins", [8], [7]),
     (StemConfig, "backbone.stem.patch", [[1, 1]], [[], [16], [16, 0], [1, 2, 3]]),
@@ -160,9 +169,17 @@ def test_attacks_held_out_are_names(key, value):
 
 @pytest.mark.parametrize("value", [None, "", []])
 def test_leaving_one_out_needs_one(value):
-    with pytest.raises(InputError, match=r"split\.held_out: .* or use split=official"):
-        SplitConfig("leave_one_attack_out", held_out=value)
+    for what in ("attack", "family"):
+        with pytest.raises(InputError, match=rf"split\.held_out: name the {what} .*split=official"):
+            SplitConfig(f"leave_one_{what}_out", held_out=value)
     SplitConfig("official", held_out=value)
+    SplitConfig("source_folds", held_out=value)
+
+
+def test_a_fold_is_one_of_the_folds():
+    SplitConfig("source_folds", folds=7, fold=6)
+    with pytest.raises(InputError, match=r"split\.fold=6: must be from 0 to 5, .*split\.folds=6"):
+        SplitConfig("source_folds", folds=6, fold=6)
 
 
 @pytest.mark.parametrize("value", ["a/b", ["a/b"]])
@@ -183,6 +200,28 @@ def test_recordings_or_a_manifest():
     DataConfig(manifest="b")
     with pytest.raises(InputError, match=r"data\.root and data\.manifest: give one"):
         DataConfig(root="a", manifest="b")
+
+
+@pytest.mark.parametrize("key", ["root", "manifest"])
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_one_manifest_or_several(key, part):
+    with pytest.raises(InputError, match=rf"data\.{key} and data\.{part}: give one of them"):
+        DataConfig(**{key: "a", part: ["b"]})
+
+
+@pytest.mark.parametrize(
+    ("given", "lacking"), [("train", "test"), ("test", "train"), ("validation", "train")]
+)
+def test_what_trains_and_what_tests_are_given_together(given, lacking):
+    with pytest.raises(InputError, match=rf"data\.{lacking}: is empty; name its manifests"):
+        DataConfig(**{given: ["a"]})
+
+
+def test_manifests_by_the_key_that_names_them():
+    assert DataConfig().manifests() == DataConfig(root="a").manifests() == {}
+    assert DataConfig(manifest="a").manifests() == {"manifest": ["a"]}
+    found = DataConfig(train=["a", "b"], test=["b"]).manifests()
+    assert found == {"train": ["a", "b"], "test": ["b"]}
 
 
 def test_a_window_limits_the_bins_of_a_linear_spectrum():

@@ -3,7 +3,9 @@
 import io
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import soundfile
@@ -16,6 +18,7 @@ Decoded = Float32[np.ndarray, " decoded"]
 
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
+NO_OPTIONS: Mapping[str, object] = MappingProxyType({})
 # delay of Codec 2 in samples at 8 kHz by mode in bit/s, measured on the envelopes of bursts
 CODEC2_DELAY = {700: 240, 1300: 160, 1600: 160, 2400: 192, 3200: 160}
 CODEC2_FRAME = 320  # a whole number of frames in every mode
@@ -25,24 +28,24 @@ def mp3(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``audio`` through MPEG layer III at about 20 to 55 kbit/s (at 16 kHz)."""
     level = float(rng.uniform(0.7, 0.92))
     options: dict[str, object] = {"compression_level": level, "bitrate_mode": "AVERAGE"}
-    return _at_rate(audio, rate, MP3_RATES, rng, "MP3", "MPEG_LAYER_III", options)
+    return round_trip(audio, rate, rng, "MP3", "MPEG_LAYER_III", options, MP3_RATES)
 
 
 def opus(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``audio`` through Opus (RFC 6716) at about 7 to 20 kbit/s."""
     options: dict[str, object] = {"compression_level": float(rng.uniform(0.95, 1.0))}
-    return _at_rate(audio, rate, OPUS_RATES, rng, "OGG", "OPUS", options)
+    return round_trip(audio, rate, rng, "OGG", "OPUS", options, OPUS_RATES)
 
 
 def gsm(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``audio`` through GSM 06.10, run at the clip's own rate so that its band stays."""
-    return _round_trip(audio, rate, rng, "WAV", "GSM610")
+    return round_trip(audio, rate, rng, "WAV", "GSM610")
 
 
 def adpcm(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``audio`` through adaptive differential PCM at 2 to 4 bits a sample."""
     subtype = str(rng.choice(["IMA_ADPCM", "NMS_ADPCM_16", "NMS_ADPCM_24"]))
-    return _round_trip(audio, rate, rng, "WAV", subtype)
+    return round_trip(audio, rate, rng, "WAV", subtype)
 
 
 def codec2(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
@@ -74,32 +77,43 @@ def codec2(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     return (below + above).astype(np.float32)
 
 
-def _at_rate(
+def round_trip(
     audio: Audio,
     rate: int,
-    rates: tuple[int, ...],
     rng: np.random.Generator,
     container: str,
     subtype: str,
-    options: dict[str, object],
+    options: Mapping[str, object] = NO_OPTIONS,
+    rates: Sequence[int] = (),
 ) -> Audio:
-    """Return the round trip at the first of ``rates`` that holds the band of ``rate``."""
-    coding = next((known for known in rates if known >= rate), rates[-1])
+    """Return ``audio`` coded and decoded, in place to the sample and at its own level.
+
+    Args:
+        audio: to be coded, at a level between -6 and 0 dB of its own.
+        rate: samples a second.
+        rng: draws the level.
+        container: format of libsndfile.
+        subtype: codec of libsndfile.
+        options: of `soundfile.write`.
+        rates: that the codec knows, rising; it runs at the first that holds the band of ``rate``,
+            or at the last. Empty: at ``rate`` itself.
+    """
+    coding = next((known for known in rates if known >= rate), rates[-1]) if rates else rate
     if coding == rate:
-        return _round_trip(audio, rate, rng, container, subtype, **options)
+        return _decoded(audio, rate, rng, container, subtype, options)
     there = signal.resample_poly(audio, coding, rate).astype(np.float32)
-    coded = _round_trip(there, coding, rng, container, subtype, **options)
+    coded = _decoded(there, coding, rng, container, subtype, options)
     back = signal.resample_poly(coded, rate, coding).astype(np.float32)
     return _shifted(back, 0, len(audio))
 
 
-def _round_trip(
+def _decoded(
     audio: Audio,
     rate: int,
     rng: np.random.Generator,
     container: str,
     subtype: str,
-    **options: object,
+    options: Mapping[str, object],
 ) -> Audio:
     """Return ``audio`` written to and read from memory, delay removed."""
     scale = _drive(audio, rng)

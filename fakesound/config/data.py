@@ -16,6 +16,9 @@ ATTACK_WEIGHTS = {
     "vocoder/sinusoidal": 0.2,
 }
 
+PARTS = ("train", "validation", "test")
+SPLIT_NAMES = ("official", "leave_one_attack_out", "leave_one_family_out", "source_folds")
+
 
 @dataclass
 class CropConfig:
@@ -69,6 +72,15 @@ class DataConfig:
     """Folder of genuine recordings to forge from; null: the embedded corpus."""
     manifest: str | None = None
     """Manifest of labelled clips to use as they are, instead of forging."""
+    train: list[str] = field(default_factory=list)
+    """Manifests to train on, to test on others; their test rows are not used."""
+    validation: list[str] = field(default_factory=list)
+    """Manifests to validate on; none: the validation rows of data.train, or a share of it."""
+    test: list[str] = field(default_factory=list)
+    """Manifests to test on: their test rows, or all where none is marked so."""
+    shared_sources: str = "error"
+    """Sources that data.train has in common with data.test: "error" stops, "drop" leaves their
+    clips out of training and validation and says how many."""
     prepared: str = "prepared"
     """Folder for forged clips; later runs reuse them."""
     source: str = "file"
@@ -97,6 +109,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         one_of("data.source", self.source, ("file", "folder"))
         one_of("data.on_bad_audio", self.on_bad_audio, ("error", "skip"))
+        one_of("data.shared_sources", self.shared_sources, ("error", "drop"))
         at_least("data.sample_rate", self.sample_rate, 8_000)
         at_least("data.clip_seconds", self.clip_seconds, 1)
         at_least("data.train_attacks", self.train_attacks, 1)
@@ -110,6 +123,27 @@ class DataConfig:
             )
         if self.root is not None and self.manifest is not None:
             raise InputError("data.root and data.manifest: give one of them, not both")
+        self._check_lists()
+
+    def manifests(self) -> dict[str, list[str]]:
+        """Return the manifests of each key that names some."""
+        single = [] if self.manifest is None else [self.manifest]
+        keys = {"manifest": single} | {key: list(getattr(self, key)) for key in PARTS}
+        return {key: paths for key, paths in keys.items() if paths}
+
+    def _check_lists(self) -> None:
+        given = [key for key in PARTS if getattr(self, key)]
+        if not given:
+            return
+        for key in ("root", "manifest"):
+            if getattr(self, key) is not None:
+                raise InputError(f"data.{key} and data.{given[0]}: give one of them, not both")
+        for key, other in (("train", "test"), ("test", "train")):
+            if key not in given:
+                raise InputError(
+                    f"data.{key}: is empty; name its manifests beside data.{other}, or give one "
+                    "manifest as data.manifest"
+                )
 
 
 @dataclass
@@ -117,16 +151,27 @@ class SplitConfig:
     """What is held out."""
 
     name: str = "official"
-    """"official": as the corpus has it; "leave_one_attack_out": attacks held out of training."""
+    """"official": as the corpus has it; "leave_one_attack_out", "leave_one_family_out": attacks
+    held out of training; "source_folds": sources dealt into folds, one of them tested."""
     held_out: Any = None
-    """Attacks kept for the test: a name or glob such as inpainting/*, or a list of them."""
+    """Attacks kept for the test: a name or glob such as inpainting/*, or a list of them; for
+    leave_one_family_out a family such as inpainting, or a list."""
     inner_held_out: Any = "auto"
-    """Attacks kept for validation and test; "auto" takes one of a family that is not held out."""
+    """Attacks kept for validation and test; "auto" takes one of a family that is not held out,
+    and none where nothing is."""
     seen_per_genuine: int | None = 1
     """Seen fakes for each genuine clip in validation and test; null: all there are."""
+    validation_share: float = 0.15
+    """Of a training set that has no validation rows, how much becomes validation, by source."""
+    folds: int = 5
+    """Into how many folds source_folds deals the sources."""
+    fold: int = 0
+    """The fold that is tested, from 0; the next one validates, the others train."""
+    seed: int = 0
+    """Of the folds and of what becomes validation."""
 
     def __post_init__(self) -> None:
-        one_of("split.name", self.name, ("official", "leave_one_attack_out"))
+        one_of("split.name", self.name, SPLIT_NAMES)
         for key in ("held_out", "inner_held_out"):
             value = getattr(self, key)
             if not (value is None or isinstance(value, str) or _strings(value)):
@@ -136,10 +181,22 @@ class SplitConfig:
                 f"split.held_out={self.held_out}: the official split holds nothing out; use "
                 "split=leave_one_attack_out"
             )
-        if self.name == "leave_one_attack_out" and not self.held_out:
-            raise InputError("split.held_out: name the attack to hold out, or use split=official")
+        if self.name.startswith("leave_one_") and not self.held_out:
+            what = "family" if self.name == "leave_one_family_out" else "attack"
+            raise InputError(f"split.held_out: name the {what} to hold out, or use split=official")
         if self.seen_per_genuine is not None:
             at_least("split.seen_per_genuine", self.seen_per_genuine, 1)
+        if not 0 < self.validation_share < 1:
+            raise InputError(
+                f"split.validation_share={self.validation_share}: must be above 0 and below 1"
+            )
+        at_least("split.folds", self.folds, 3)
+        at_least("split.seed", self.seed, 0)
+        if not 0 <= self.fold < self.folds:
+            raise InputError(
+                f"split.fold={self.fold}: must be from 0 to {self.folds - 1}, as there are "
+                f"split.folds={self.folds}"
+            )
 
     def patterns(self, key: str) -> list[str]:
         """Return ``held_out`` or ``inner_held_out`` as a list."""

@@ -96,10 +96,16 @@ class ReportConfig:
     """Bootstrap draws for the intervals."""
     examples: int = 8
     """Clips to look at and listen to in report.html."""
+    confidence: float | None = None
+    """Below it, say 0.8, the report counts a clip as "cannot tell"; null: always answer."""
 
     def __post_init__(self) -> None:
         at_least("report.draws", self.draws, 0)
         at_least("report.examples", self.examples, 0)
+        if self.confidence is not None and not 0.5 <= self.confidence < 1:
+            raise InputError(
+                f"report.confidence={self.confidence}: must be from 0.5, always answer, to below 1"
+            )
 
 
 @dataclass
@@ -116,6 +122,8 @@ class RunConfig:
     """For W&B."""
     kernel: str = "auto"
     """Selective scan: auto, cpu, triton, mamba_ssm, chunked or reference."""
+    calibration: str = "logistic"
+    """Of clip scores, fitted on validation and kept in the checkpoint: logistic, isotonic, none."""
     epochs: int = 3
     """Of `steps` training steps each; validated and saved after each."""
     steps: int = 120
@@ -140,6 +148,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         one_of("resume", self.resume, ("auto", "never"))
         one_of("kernel", self.kernel, KERNELS)
+        one_of("calibration", self.calibration, ("logistic", "isotonic", "none"))
         at_least("epochs", self.epochs, 1)
         at_least("steps", self.steps, 1)
         at_least("seed", self.seed, 0)

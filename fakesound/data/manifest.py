@@ -1,8 +1,8 @@
 """The manifest: one clip a row, JSON Lines, validated on read.
 
 Keys: ``clip_id, path`` (relative to the manifest), ``source_id, label, attack, regions, duration,
-sample_rate, corpus, split`` and, where known, ``donor_ids, domain, license, twin_id``. Further keys
-are kept in ``extra``. Nothing is ever parsed out of a file name.
+sample_rate, corpus, split`` and, where known, ``donor_ids, domain, license, twin_id, subsets``.
+Further keys are kept in ``extra``. Nothing is ever parsed out of a file name.
 """
 
 import hashlib
@@ -42,6 +42,7 @@ class Clip:
         domain: recordings alike but for the attack; the corpus by default.
         license: SPDX identifier or None.
         twin_id: the genuine clip that equals this fake outside its regions, to the sample.
+        subsets: official test sets the clip belongs to, such as "easy" and "hard".
         extra: keys this package does not know.
     """
 
@@ -59,6 +60,7 @@ class Clip:
     domain: str = ""
     license: str | None = None
     twin_id: str | None = None
+    subsets: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -145,6 +147,8 @@ def clip_row(clip: Clip, folder: Path) -> dict[str, Any]:
         row["donor_ids"] = list(clip.donor_ids)
     if clip.twin_id is not None:
         row["twin_id"] = clip.twin_id
+    if clip.subsets:
+        row["subsets"] = list(clip.subsets)
     return row | dict(clip.extra)
 
 
@@ -201,6 +205,9 @@ def _clip(row: dict[str, Any], where: str, folder: Path) -> Clip:
     donors = take("donor_ids", (list, none), None) or ()
     if not all(isinstance(donor, str) for donor in donors):
         raise InputError(f"{where}, donor_ids: {donors}; must be source ids")
+    subsets = take("subsets", (list, none), None) or ()
+    if not all(isinstance(subset, str) for subset in subsets):
+        raise InputError(f"{where}, subsets: {subsets}; must be names")
     clip = Clip(
         clip_id=take("clip_id", str),
         path=(folder / take("path", str)).resolve(),
@@ -216,6 +223,7 @@ def _clip(row: dict[str, Any], where: str, folder: Path) -> Clip:
         domain=take("domain", (str, none), None) or corpus,
         license=take("license", (str, none), None),
         twin_id=take("twin_id", (str, none), None),
+        subsets=tuple(subsets),
     )
     object.__setattr__(clip, "extra", row)
     return clip

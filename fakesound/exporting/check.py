@@ -13,6 +13,7 @@ from fakesound.data.audio import read_audio
 from fakesound.data.dataset import WindowDataset
 from fakesound.data.manifest import Clip
 from fakesound.metrics import ClipScore
+from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from fakesound.models.detector import Detector
 from fakesound.module import stitch_all
 from fakesound.scoring import clip_scores, pool_frames
@@ -26,9 +27,14 @@ class DifferenceError(RuntimeError):
 
 
 def largest_difference(
-    onnx: bytes, detector: Detector, grid: FrameGrid, rate: int, seconds: float
+    onnx: bytes,
+    detector: Detector,
+    grid: FrameGrid,
+    rate: int,
+    seconds: float,
+    calibrator: Calibrator = IDENTITY,
 ) -> float:
-    """Return the largest difference between scores of ``onnx`` and of ``detector``.
+    """Return the largest difference between scores of ``onnx`` and of ``detector``, calibrated.
 
     Both hear random audio: shorter than a window, hardly longer, and several windows long.
 
@@ -45,7 +51,8 @@ def largest_difference(
     differences = []
     with tempfile.TemporaryDirectory() as folder:
         clips = clips_of(sounds, rate, Path(folder))
-        expected = detector_scores(detector, WindowDataset(clips, grid, rate, seconds))
+        raw = detector_scores(detector, WindowDataset(clips, grid, rate, seconds))
+        expected = calibrator.applied(raw)
         for clip, wanted in zip(clips, expected, strict=True):
             score, _, frames = session.run(None, {"waveform": read_audio(clip.path, rate)})
             differences.append(_apart(score, frames, wanted))

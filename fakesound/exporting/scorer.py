@@ -13,20 +13,22 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from fakesound.models.detector import Detector
 from fakesound.timeline import FrameGrid
 
 # both as in `fakesound.scoring.clip_scores`
 LOGIT_BOUND = 30.0
 SMOOTHED = 5
+STEEPEST = 1e-5  # logits in which a climb between two knots is done
 
 
 class Scores(NamedTuple):
     """What is said of a clip.
 
     Attributes:
-        score: P(fake) of the clip.
-        logit: of the score, between -30 and 30.
+        score: P(fake) of the clip, calibrated.
+        logit: of the score; calibrated from a logit between -30 and 30.
         frame_scores: P(fake) of each frame; empty without a frame head.
     """
 
@@ -43,12 +45,18 @@ class WaveformScorer(nn.Module):
         grid: of the frames.
         sample_rate: of the waveform.
         seconds: length of the windows that the detector hears.
+        calibrator: of the clip's logit; scores of frames are left alone.
     """
 
     ramp: Tensor
 
     def __init__(
-        self, detector: Detector, grid: FrameGrid, sample_rate: int, seconds: float
+        self,
+        detector: Detector,
+        grid: FrameGrid,
+        sample_rate: int,
+        seconds: float,
+        calibrator: Calibrator = IDENTITY,
     ) -> None:
         super().__init__()
         self.detector = copy.deepcopy(detector).eval().requires_grad_(False)
@@ -58,6 +66,7 @@ class WaveformScorer(nn.Module):
         self.size = grid.samples(sample_rate)
         self.frames = grid.count(seconds)
         self.step = max(1, self.frames // 2)
+        self.calibration = Calibration(calibrator)
         place = torch.arange(1.0, self.frames + 1)
         self.register_buffer("ramp", torch.minimum(place, place.flip(0)))
 
@@ -85,7 +94,7 @@ class WaveformScorer(nn.Module):
             logit = (heard["attention"].softmax(0) * heard["evidence"]).sum()
         else:
             logit = _highest(logits, frames)
-        logit = logit.clamp(-LOGIT_BOUND, LOGIT_BOUND)
+        logit = self.calibration(logit.clamp(-LOGIT_BOUND, LOGIT_BOUND))
         return Scores(logit.sigmoid(), logit, logits.clamp(-LOGIT_BOUND, LOGIT_BOUND).sigmoid())
 
     def _stitched(
@@ -100,6 +109,37 @@ class WaveformScorer(nn.Module):
         empty = values.new_zeros(total)
         summed = empty.index_add(0, index, weight * values.flatten())
         return summed / empty.index_add(0, index, weight)
+
+
+class Calibration(nn.Module):
+    """A calibrator in operators of torch: an affine map, or the climbs between isotonic knots.
+
+    Args:
+        calibrator: to repeat.
+    """
+
+    starts: Tensor
+    widths: Tensor
+    climbs: Tensor
+
+    def __init__(self, calibrator: Calibrator) -> None:
+        super().__init__()
+        self.slope, self.intercept = calibrator.slope, calibrator.intercept
+        if calibrator.knots:
+            # constant but for the climbs
+            self.slope, self.intercept = 0.0, calibrator.knots[0][1]
+        x, y = torch.tensor(calibrator.knots, dtype=torch.float64).reshape(-1, 2).T
+        self.register_buffer("starts", x[:-1].float())
+        # knots that single precision cannot tell apart are a step
+        self.register_buffer("widths", x.diff().clamp(min=STEEPEST).float())
+        self.register_buffer("climbs", y.diff().float())
+
+    def forward(self, logit: Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """Return the calibrated logit."""
+        made = self.slope * logit + self.intercept
+        if not len(self.climbs):
+            return made
+        return made + (self.climbs * ((logit - self.starts) / self.widths).clamp(0, 1)).sum()
 
 
 class PowerSpectrum(nn.Module):

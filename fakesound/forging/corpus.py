@@ -2,20 +2,18 @@
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 from fakesound.attacks import ATTACKS, match_attacks
 from fakesound.config import DataConfig, SplitConfig
-from fakesound.data.audio import DURATION_TOLERANCE, audio_info, read_audio
-from fakesound.data.manifest import Clip, read_manifest
+from fakesound.data.folds import deal_folds, part_of_fold
+from fakesound.data.manifest import Clip
 from fakesound.data.splits import inner_attack
 from fakesound.errors import InputError
+from fakesound.forging.labelled import labelled_clips
 from fakesound.forging.plan import ForgeSettings, Job, plan_jobs
-from fakesound.forging.sources import assign_splits, check_apart, embedded_clips, folder_clips
-from fakesound.progress import progress_bar
+from fakesound.forging.sources import check_apart, embedded_clips, folder_clips
 
 
 @dataclass(frozen=True)
@@ -23,11 +21,12 @@ class Corpus:
     """Clips that are there, or jobs that make them, and the attacks to hold out.
 
     Attributes:
-        clips: of a given manifest; empty where they are forged.
-        jobs: of the forge; empty where a manifest is given.
+        clips: of given manifests; empty where they are forged.
+        jobs: of the forge; empty where manifests are given.
         folder: of the forged clips.
         held_out, inner_held_out: names of attacks.
         left_out: what is wrong with audio that is not used.
+        notes: what else was done to the clips of manifests, in words.
     """
 
     clips: tuple[Clip, ...]
@@ -36,6 +35,7 @@ class Corpus:
     held_out: tuple[str, ...]
     inner_held_out: tuple[str, ...]
     left_out: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
@@ -44,11 +44,12 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
     Raises:
         InputError: naming the key, file or attack that is wrong, and the mend.
     """
-    if data.manifest is not None:
-        clips, left_out = _labelled(Path(data.manifest), data)
-        attacks = sorted({clip.attack for clip in clips if clip.attack is not None})
-        held_out, inner = held_out_attacks(split, attacks)
-        return Corpus(tuple(clips), (), Path(data.prepared), held_out, inner, tuple(left_out))
+    if data.manifests():
+        clips, left_out, notes = labelled_clips(data, split)
+        names = sorted({clip.attack for clip in clips if clip.attack is not None})
+        held_out, inner = held_out_attacks(split, names)
+        folder = Path(data.prepared)
+        return Corpus(tuple(clips), (), folder, held_out, inner, tuple(left_out), tuple(notes))
     attacks = match_attacks(data.attacks, ATTACKS, "data.attacks")
     held_out, inner = held_out_attacks(split, attacks)
     if data.root is None:
@@ -61,8 +62,31 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
         name = f"{root.resolve().name}-{place}"
     settings = ForgeSettings(data.sample_rate, data.train_attacks, data.evaluation_attacks)
     complete = {"validation": inner, "test": held_out}
-    jobs = plan_jobs(genuine, settings, attacks, complete)
+    if split.name == "source_folds":
+        # donors differ from those of other splits, and two of them cannot be in one folder
+        name = f"{name}-{split.folds}-folds-{split.seed}"
+        jobs = [
+            job
+            for clips in _folds(genuine, split)
+            for job in plan_jobs(clips, settings, attacks, complete)
+        ]
+    else:
+        jobs = plan_jobs(genuine, settings, attacks, complete)
     return Corpus((), tuple(jobs), Path(data.prepared) / name, held_out, inner, tuple(left_out))
+
+
+def _folds(genuine: Sequence[Clip], split: SplitConfig) -> list[list[Clip]]:
+    """Return the recordings of each fold, with the part that it plays as their split.
+
+    Planned one by one, clips find donors in their own fold: whichever fold is tested, a fake has
+    the same donor, never of another part, and what one fold's run has forged serves the next.
+    """
+    folds: list[list[Clip]] = [[] for _ in range(split.folds)]
+    dealt = deal_folds(genuine, split.folds, split.seed)
+    for clip, index in zip(genuine, dealt, strict=True):
+        part = part_of_fold(int(index), split.fold, split.folds)
+        folds[index].append(replace(clip, split=part))
+    return folds
 
 
 def held_out_attacks(
@@ -75,62 +99,25 @@ def held_out_attacks(
     """
     if split.name == "official":
         return (), ()
-    held_out = match_attacks(split.patterns("held_out"), attacks, "split.held_out")
+    patterns = split.patterns("held_out")
+    if split.name == "leave_one_family_out":
+        patterns = _of_families(patterns, attacks)
+    held_out = match_attacks(patterns, attacks, "split.held_out")
     if split.inner_held_out == "auto":
-        inner = [inner_attack(held_out, attacks)]
+        inner = [inner_attack(held_out, attacks)] if held_out else []
     else:
-        patterns = split.patterns("inner_held_out")
-        inner = match_attacks(patterns, attacks, "split.inner_held_out")
+        inner = match_attacks(split.patterns("inner_held_out"), attacks, "split.inner_held_out")
     if not set(attacks) - set(held_out) - set(inner):
         raise InputError("split.held_out: no attack is left to train on; hold out fewer")
     return tuple(held_out), tuple(inner)
 
 
-def _labelled(path: Path, data: DataConfig) -> tuple[list[Clip], list[str]]:
-    """Return the clips of a manifest whose audio is sound, with a split each."""
-    clips = read_manifest(path.expanduser())
-    left_out: list[str] = []
-    with ThreadPoolExecutor(8) as pool, progress_bar("checking audio") as progress:
-        checks = pool.map(_problem, clips)
-        kept = []
-        for number, (clip, problem) in enumerate(zip(clips, checks, strict=True), start=1):
-            if problem is None:
-                kept.append(clip)
-            elif data.on_bad_audio == "error":
-                pool.shutdown(cancel_futures=True)
-                raise InputError(f"{path} clip {clip.clip_id}: {problem}")
-            else:
-                left_out.append(problem)
-            if number % 50 == 0 or number == len(clips):
-                progress(number, len(clips))
-    there = {clip.clip_id for clip in kept}
-    kept = [clip if clip.twin_id in there else replace(clip, twin_id=None) for clip in kept]
-    if all(clip.split is None for clip in kept):
-        kept = assign_splits(kept)
-    return kept, left_out
-
-
-def _problem(clip: Clip) -> str | None:
-    stat = clip.path.stat()
-    return _decode(clip.path, stat.st_size, stat.st_mtime_ns, clip.duration, clip.sample_rate)
-
-
-@cache
-def _decode(path: Path, size: int, changed: int, duration: float, rate: int) -> str | None:
-    """Return what is wrong with the audio of a clip; None if nothing is."""
-    try:
-        info = audio_info(path)
-        read_audio(path, info.sample_rate)
-    except InputError as error:
-        return f"{error}, or set data.on_bad_audio=skip"
-    if abs(info.duration - duration) > DURATION_TOLERANCE:
-        return (
-            f"{path}: lasts {info.duration:.3f} s, the manifest says {duration:.3f} s; correct "
-            "the row, or set data.on_bad_audio=skip"
-        )
-    if info.sample_rate != rate:
-        return (
-            f"{path}: is at {info.sample_rate} Hz, the manifest says {rate} Hz; correct the row, "
-            "or set data.on_bad_audio=skip"
-        )
-    return None
+def _of_families(families: Sequence[str], attacks: Sequence[str]) -> list[str]:
+    """Return the attacks of ``families``."""
+    there = sorted({name.split("/")[0] for name in attacks})
+    for family in families:
+        if family not in there:
+            raise InputError(
+                f"split.held_out={family}: no such family; there are {', '.join(there)}"
+            )
+    return [name for name in attacks if name.split("/")[0] in families]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fakesound.data.audio import SUFFIXES, audio_info
+from fakesound.data.folds import source_groups
 from fakesound.data.manifest import Clip, read_manifest
 from fakesound.errors import InputError
 
@@ -74,12 +75,14 @@ def check_apart(root: Path, folder: Path, key: str) -> None:
 def assign_splits(clips: Sequence[Clip], salt: str = "fakesound") -> list[Clip]:
     """Return ``clips`` with a split each, disjoint by source, in the shares of ``FRACTIONS``.
 
-    Sources are taken in the order of a hash of their names, so that the same recordings always
-    fall into the same split.
+    Sources that are donors to each other's clips stay together. Sources are taken in the order of
+    a hash of their names, so that the same recordings always fall into the same split.
     """
+    groups = source_groups(clips)
     seconds: dict[str, float] = {}
     for clip in clips:
-        seconds[clip.source_id] = seconds.get(clip.source_id, 0.0) + clip.duration
+        group = groups[clip.source_id]
+        seconds[group] = seconds.get(group, 0.0) + clip.duration
     order = sorted(seconds, key=lambda name: hashlib.sha256(f"{salt}|{name}".encode()).digest())
     names = list(FRACTIONS)
     wanted = np.array(list(FRACTIONS.values())) * sum(seconds.values())
@@ -90,7 +93,7 @@ def assign_splits(clips: Sequence[Clip], salt: str = "fakesound") -> list[Clip]:
         index = position if position < len(names) else int(np.argmax(wanted - filled))
         split[name] = names[index]
         filled[index] += seconds[name]
-    return [replace(clip, split=split[clip.source_id]) for clip in clips]
+    return [replace(clip, split=split[groups[clip.source_id]]) for clip in clips]
 
 
 def _cut(path: Path, root: Path, clip_seconds: float, source: str) -> list[Clip]:

@@ -1,27 +1,42 @@
 """Figures of detection and localisation: definitions, intervals, thresholds, score files.
 
 Fake is the positive class; a clip or frame is called fake when its score is above the threshold.
-A figure that is undefined is None, never NaN and never a silent zero. All of this is numpy; the one
-class that needs torch, `ScoreAccumulator`, is imported from its own module, ``accumulate``.
+A figure that is undefined is None, never NaN and never a silent zero. All of this is numpy; what
+needs torch is imported from its own module: ``accumulate`` (`ScoreAccumulator`) and ``modular``
+(the figures as torchmetrics).
 """
 
 from fakesound.metrics.block import KEYS, Block, metrics_block
 from fakesound.metrics.bootstrap import (
+    BlockWithIntervals,
     Intervals,
     PairedDifference,
     block_intervals,
     paired_difference,
+    paired_differences,
+    part_blocks,
 )
 from fakesound.metrics.breakdown import (
-    BlockWithIntervals,
     Breakdown,
+    Partitions,
     Subsets,
     fold_blocks,
+    frame_recall,
+    partition_blocks,
+    partitions,
     subsets,
 )
 from fakesound.metrics.calibration import Reliability, ece, reliability
 from fakesound.metrics.cost import act_dcf, cllr, min_dcf
-from fakesound.metrics.localisation import add_score, event_f1, range_eer, segment_f1
+from fakesound.metrics.localisation import (
+    add_score,
+    event_f1,
+    event_f1_sed_eval,
+    range_eer,
+    segment_f1,
+)
+from fakesound.metrics.localisation_figures import LOCALISATION_KEYS, localisation_block
+from fakesound.metrics.proposals import region_ap, region_map, region_recall
 from fakesound.metrics.ranking import (
     EqualError,
     OperatingPoints,
@@ -32,11 +47,14 @@ from fakesound.metrics.ranking import (
 )
 from fakesound.metrics.score_file import read_scores, write_scores
 from fakesound.metrics.scores import ClipScore, has_frames, logit
+from fakesound.metrics.segment_eer import segment_eer_partialspoof, segment_eer_point
 from fakesound.metrics.thresholds import Thresholds, select_thresholds
+from fakesound.metrics.timing import TimingError, false_alarm_minutes_per_hour, timing_error
 from fakesound.metrics.trivial import Prior, trivial_blocks
 
 __all__ = [
     "KEYS",
+    "LOCALISATION_KEYS",
     "Block",
     "BlockWithIntervals",
     "Breakdown",
@@ -45,10 +63,12 @@ __all__ = [
     "Intervals",
     "OperatingPoints",
     "PairedDifference",
+    "Partitions",
     "Prior",
     "Reliability",
     "Subsets",
     "Thresholds",
+    "TimingError",
     "act_dcf",
     "add_score",
     "auc",
@@ -58,19 +78,33 @@ __all__ = [
     "ece",
     "eer",
     "event_f1",
+    "event_f1_sed_eval",
+    "false_alarm_minutes_per_hour",
     "fold_blocks",
+    "frame_recall",
     "has_frames",
+    "localisation_block",
     "logit",
     "metrics_block",
     "min_dcf",
     "operating_points",
     "paired_difference",
+    "paired_differences",
+    "part_blocks",
+    "partition_blocks",
+    "partitions",
     "range_eer",
     "read_scores",
+    "region_ap",
+    "region_map",
+    "region_recall",
     "reliability",
+    "segment_eer_partialspoof",
+    "segment_eer_point",
     "segment_f1",
     "select_thresholds",
     "subsets",
+    "timing_error",
     "trivial_blocks",
     "write_scores",
 ]

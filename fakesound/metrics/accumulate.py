@@ -79,11 +79,11 @@ class ScoreAccumulator(Metric):
         Raises:
             ValueError: if logits were given for some batches only, or counts exceed the frames.
         """
-        index, first = np.unique(_gathered(self.index), return_index=True)
+        index, first = np.unique(gathered(self.index), return_index=True)
         clip_logit, frame_logit, frame_count = (
-            _gathered(state) for state in (self.clip_logit, self.frame_logit, self.frame_count)
+            gathered(state) for state in (self.clip_logit, self.frame_logit, self.frame_count)
         )
-        clips = len(_gathered(self.index))
+        clips = len(gathered(self.index))
         if clip_logit.size not in (0, clips) or frame_count.size not in (0, clips):
             raise ValueError("logits of some batches are missing")
         if frame_logit.size != frame_count.sum():
@@ -104,7 +104,7 @@ class ScoreAccumulator(Metric):
         super().sync(*args, **kwargs)
 
 
-def _gathered(state: list[Tensor] | Tensor) -> np.ndarray:
-    """Return a state, a tensor once devices are synchronised, as one array."""
+def gathered(state: list[Tensor] | Tensor) -> np.ndarray:
+    """Return a list state, a tensor once devices are synchronised, as one array."""
     tensor = state if isinstance(state, Tensor) else torch.cat(state or [torch.zeros(0)])
     return tensor.cpu().numpy()

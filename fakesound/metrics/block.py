@@ -1,7 +1,7 @@
 """All figures of a set of clips in one dictionary, the same keys everywhere."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -13,9 +13,8 @@ from fakesound.metrics.localisation import (
     add_score_draws,
     event_counts,
     f1_draws,
-    frame_levels,
+    frame_and_time_levels,
     frame_thresholds,
-    range_levels,
     segment_counts,
 )
 from fakesound.metrics.ranking import auc_draws, average_precision_draws, eer_draws
@@ -64,7 +63,7 @@ def metrics_block(scores: Sequence[ClipScore]) -> Block:
     if has_frames(scores):
         tape = tape_of(scores)
         values |= localisation_draws(LocalisationCounts.of(tape, scores), weights)
-        values |= frame_draws(frame_levels(tape), range_levels(tape))
+        values |= frame_draws(*frame_and_time_levels(tape))
         values["add_score"] = add_score_draws(values["clip/accuracy"], values["segment_f1_20ms"])
     undefined = np.full(1, np.nan)
     return {"clips": len(scores)} | {key: number(values.get(key, undefined)) for key in KEYS[1:]}
@@ -99,6 +98,10 @@ class ClipColumns:
             domain=np.unique([clip.domain for clip in scores], return_inverse=True)[1],
         )
 
+    def only(self, part: Bool[np.ndarray, " every"]) -> "ClipColumns":
+        """Return the columns of the clips in ``part``."""
+        return ClipColumns(*(getattr(self, item.name)[part] for item in fields(self)))
+
 
 @dataclass(frozen=True, eq=False)
 class LocalisationCounts:
@@ -117,6 +120,10 @@ class LocalisationCounts:
             segment_1s=segment_counts(segments(tape, 1_000_000), threshold),
             event=event_counts(tape, tape.called(threshold)),
         )
+
+    def only(self, part: Bool[np.ndarray, " every"]) -> "LocalisationCounts":
+        """Return the counts of the clips in ``part``."""
+        return LocalisationCounts(self.segment_20ms[part], self.segment_1s[part], self.event[part])
 
 
 def clip_draws(clips: ClipColumns, weights: Float[np.ndarray, "draw clip"]) -> Draws:

@@ -5,34 +5,21 @@ sources are drawn with replacement (cluster bootstrap, Field and Welsh 2007) and
 as often as its source was drawn. A draw is a row of weights; all draws are computed at once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float
 
 from fakesound.errors import InputError
-from fakesound.metrics.block import (
-    KEYS,
-    ClipColumns,
-    Draws,
-    LocalisationCounts,
-    clip_draws,
-    frame_draws,
-    localisation_draws,
-    metrics_block,
-)
-from fakesound.metrics.levels import Levels
-from fakesound.metrics.localisation import add_score_draws
-from fakesound.metrics.scores import ClipScore, has_frames
-from fakesound.metrics.tape import Tape, tape_of
+from fakesound.metrics.block import KEYS, Block, Draws
+from fakesound.metrics.resampling import Sample, source_draws
+from fakesound.metrics.scores import ClipScore
 
 Intervals = dict[str, list[float] | None]
+BlockWithIntervals = dict[str, int | float | Intervals | None]
 
 PERCENTILES = (2.5, 97.5)
-FRAME_LEVELS = 2000
-SOURCES_AT_ONCE = 1024
-WEIGHTS_AT_ONCE = 2_000_000  # bounds the memory of a block of draws
 
 
 @dataclass(frozen=True)
@@ -40,12 +27,16 @@ class PairedDifference:
     """How much one system exceeds another on the same clips.
 
     Attributes:
-        difference: figure of the first system less that of the second.
+        a: figure of the first system.
+        b: figure of the second.
+        difference: the first less the second.
         low: lower end of its 95 % interval.
         high: upper end.
         p: two-sided bootstrap p-value of no difference.
     """
 
+    a: float
+    b: float
     difference: float
     low: float
     high: float
@@ -65,14 +56,52 @@ def block_intervals(
     Raises:
         InputError: if only some clips have frame scores.
     """
-    point = metrics_block(scores)
-    sources, source = _sources(scores)
+    sample = Sample.of(scores)
+    every: Bool[np.ndarray, " clip"] = np.ones(len(scores), dtype=bool)
+    if sample.sources < 2 or not draws:
+        return dict.fromkeys(KEYS)
+    drawn = source_draws(sample.sources, draws, seed)
+    return _intervals(sample.block(every), sample.drawn(every, drawn))
+
+
+def part_blocks(
+    scores: Sequence[ClipScore],
+    parts: Mapping[str, Sequence[ClipScore]],
+    draws: int = 1000,
+    seed: int = 0,
+) -> dict[str, BlockWithIntervals]:
+    """Return the metrics block of each of ``parts`` of ``scores``, its intervals under ``ci``.
+
+    The sources of all ``scores`` are drawn, the same for every part; see :func:`block_intervals`.
+    With ``draws`` of 0 there are no intervals.
+
+    Raises:
+        InputError: if only some clips have frame scores.
+    """
+    sample = Sample.of(scores)
+    drawn = source_draws(sample.sources, draws, seed)
+    place = {clip.clip_id: index for index, clip in enumerate(scores)}
+    known: dict[bytes, BlockWithIntervals] = {}
+    blocks: dict[str, BlockWithIntervals] = {}
+    for name, clips in parts.items():
+        part = np.zeros(len(scores), dtype=bool)
+        part[[place[clip.clip_id] for clip in clips]] = True
+        key = part.tobytes()
+        # one family, or one corpus, is the same clips again
+        if key not in known:
+            point = sample.block(part)
+            known[key] = {**point}
+            if draws:
+                several = np.unique(sample.source[part]).size > 1
+                known[key]["ci"] = _intervals(point, sample.drawn(part, drawn) if several else {})
+        blocks[name] = {**known[key]}
+    return blocks
+
+
+def _intervals(point: Block, drawn: Draws) -> Intervals:
     intervals: Intervals = dict.fromkeys(KEYS)
-    if sources < 2:
-        return intervals
-    values = _figures(scores, source, source_draws(sources, draws, seed))
-    for key, drawn in values.items():
-        defined = drawn[~np.isnan(drawn)]
+    for key, values in drawn.items():
+        defined = values[~np.isnan(values)]
         if point[key] is not None and defined.size:
             intervals[key] = np.percentile(defined, PERCENTILES).tolist()
     return intervals
@@ -97,33 +126,43 @@ def paired_difference(
     """
     if key not in KEYS[1:]:
         raise InputError(f"key: {key!r} is not one of {', '.join(KEYS[1:])}")
+    return paired_differences(scores_a, scores_b, draws, seed).get(key)
+
+
+def paired_differences(
+    scores_a: Sequence[ClipScore],
+    scores_b: Sequence[ClipScore],
+    draws: int = 1000,
+    seed: int = 0,
+) -> dict[str, PairedDifference]:
+    """Return :func:`paired_difference` of every figure that both systems have, by its key.
+
+    Raises:
+        InputError: naming a clip that only one system scored or that they describe differently.
+    """
     scores_b = _matched(scores_a, scores_b)
-    a, b = metrics_block(scores_a)[key], metrics_block(scores_b)[key]
-    sources, source = _sources(scores_a)
-    if a is None or b is None or sources < 2:
-        return None
-    drawn = source_draws(sources, draws, seed)
-    change = _figures(scores_a, source, drawn)[key] - _figures(scores_b, source, drawn)[key]
+    samples = [Sample.of(scores) for scores in (scores_a, scores_b)]
+    every: Bool[np.ndarray, " clip"] = np.ones(len(scores_a), dtype=bool)
+    if samples[0].sources < 2:
+        return {}
+    a, b = (sample.block(every) for sample in samples)
+    draws_of_both = source_draws(samples[0].sources, draws, seed)
+    drawn_a, drawn_b = (sample.drawn(every, draws_of_both) for sample in samples)
+    differences = {}
+    for key in KEYS[1:]:
+        value_a, value_b = a[key], b[key]
+        if value_a is not None and value_b is not None:
+            differences[key] = _difference(value_a, value_b, drawn_a[key] - drawn_b[key])
+    return differences
+
+
+def _difference(a: float, b: float, change: Float[np.ndarray, " draw"]) -> PairedDifference:
+    """Return the difference of two figures, with interval and p-value by the draws ``change``."""
     change = change[~np.isnan(change)]
     low, high = np.percentile(change, PERCENTILES)
     tail = min((change <= 0).sum(), (change >= 0).sum())
     p = min(1.0, 2 * (int(tail) + 1) / (change.size + 1))
-    return PairedDifference(a - b, float(low), float(high), p)
-
-
-def source_draws(sources: int, draws: int, seed: int) -> Float32[np.ndarray, "draw source"]:
-    """Return how often each source occurs in each draw of ``sources`` with replacement."""
-    generator = np.random.default_rng(seed)
-    counts = np.empty((draws, sources), dtype=np.float32)
-    for row in counts:
-        row[:] = np.bincount(generator.integers(sources, size=sources), minlength=sources)
-    return counts
-
-
-def _sources(scores: Sequence[ClipScore]) -> tuple[int, Int[np.ndarray, " clip"]]:
-    """Return the number of sources, and the source of each clip as a number."""
-    names, source = np.unique([clip.source_id for clip in scores], return_inverse=True)
-    return names.size, source
+    return PairedDifference(a, b, a - b, float(low), float(high), p)
 
 
 def _matched(scores_a: Sequence[ClipScore], scores_b: Sequence[ClipScore]) -> list[ClipScore]:
@@ -139,87 +178,3 @@ def _matched(scores_a: Sequence[ClipScore], scores_b: Sequence[ClipScore]) -> li
                 f"clip_id: {a.clip_id!r} has another label, source_id or regions in the second file"
             )
     return matched
-
-
-def _figures(
-    scores: Sequence[ClipScore],
-    source: Int[np.ndarray, " clip"],
-    drawn: Float32[np.ndarray, "draw source"],
-) -> Draws:
-    """Return every figure of the block in each draw, NaN where it is undefined."""
-    columns = ClipColumns.of(scores)
-    if not has_frames(scores):
-        return _stacked(clip_draws(columns, weights) for weights in _weights(drawn, source))
-    tape = tape_of(scores)
-    counts = LocalisationCounts.of(tape, scores)
-    values = _stacked(
-        clip_draws(columns, weights) | localisation_draws(counts, weights)
-        for weights in _weights(drawn, source)
-    )
-    values["add_score"] = add_score_draws(values["clip/accuracy"], values["segment_f1_20ms"])
-    return values | frame_draws(*_frame_levels(tape, source, drawn))
-
-
-def _weights(
-    drawn: Float32[np.ndarray, "draw source"], source: Int[np.ndarray, " clip"]
-) -> Iterator[Float[np.ndarray, "some clip"]]:
-    """Yield the weights of the clips, a few draws at a time."""
-    rows = max(1, WEIGHTS_AT_ONCE // source.size)
-    for first in range(0, len(drawn), rows):
-        yield drawn[first : first + rows, source].astype(np.float64)
-
-
-def _stacked(parts: Iterator[Draws]) -> Draws:
-    whole = list(parts)
-    return {key: np.concatenate([part[key] for part in whole]) for key in whole[0]}
-
-
-def _frame_levels(
-    tape: Tape, source: Int[np.ndarray, " clip"], drawn: Float32[np.ndarray, "draw source"]
-) -> tuple[Levels, Levels]:
-    """Return the frames and the time at each level of the frame score, in each draw.
-
-    A histogram of each source times the draws of that source; sources go in blocks, because
-    thousands of histograms of thousands of levels would not fit.
-    """
-    edges = _level_edges(tape.frame_score, tape.frame_fake)
-    place = edges.size - np.searchsorted(edges, tape.frame_score, side="right")
-    frame_source = source[tape.frame_clip]
-    order = np.argsort(frame_source, kind="stable")
-    place, frame_source = place[order], frame_source[order]
-    fake, fake_time, time = (
-        values[order].astype(np.float64)
-        for values in (tape.frame_fake, tape.frame_fake_time, np.diff(tape.frame_edge))
-    )
-    kinds = (fake, 1 - fake, fake_time, time - fake_time)
-    size = edges.size + 1
-    totals = [np.zeros((len(drawn), size)) for _ in kinds]
-    for first in range(0, drawn.shape[1], SOURCES_AT_ONCE):
-        block = drawn[:, first : first + SOURCES_AT_ONCE].astype(np.float64)
-        rows = slice(*np.searchsorted(frame_source, (first, first + block.shape[1])))
-        cell = (frame_source[rows] - first) * size + place[rows]
-        for total, kind in zip(totals, kinds, strict=True):
-            histogram = np.bincount(cell, kind[rows], minlength=block.shape[1] * size)
-            total += block @ histogram.reshape(-1, size)
-    score = np.append(edges[::-1], -np.inf)
-    return Levels(score, totals[0], totals[1]), Levels(score, totals[2], totals[3])
-
-
-def _level_edges(
-    score: Float32[np.ndarray, " frame"], fake: Bool[np.ndarray, " frame"]
-) -> Float32[np.ndarray, " edge"]:
-    """Return the lowest score of each level, ascending.
-
-    Every distinct score where they are few; else equal shares of the fakes and of the genuines,
-    so that both error rates move in small steps.
-    """
-    distinct = np.unique(score)
-    if distinct.size <= FRAME_LEVELS:
-        return distinct
-    kinds = (np.sort(score[fake]), np.sort(score[~fake]))
-    picks = [
-        kind[np.linspace(0, kind.size - 1, FRAME_LEVELS // 2).astype(np.int64)]
-        for kind in kinds
-        if kind.size
-    ]
-    return np.unique(np.concatenate(picks))

@@ -40,23 +40,23 @@ def event_counts(tape: Tape, called: Bool[np.ndarray, " frame"]) -> Int[np.ndarr
 
     See :func:`event_f1` for when an event, a run of called frames, matches a region.
     """
-    events = tape.spans(called)
-    region, event = _candidates(tape, events)
-    partner = np.full(tape.regions.clip.size, -1)
-    if region.size:
-        edges = csr_array(
-            (np.ones(region.size, dtype=np.int8), (region, event)),
-            shape=(tape.regions.clip.size, events.clip.size),
-        )
-        partner = maximum_bipartite_matching(edges, perm_type="column")
-    found = partner >= 0
-    unmatched = np.delete(np.arange(events.clip.size), partner[found])
-    return _count(
-        tape.clips,
-        tape.regions.clip[found],
-        events.clip[unmatched],
-        tape.regions.clip[~found],
+    return _event_counts(tape, tape.regions, tape.spans(called))
+
+
+def matched_events(
+    regions: Spans, events: Spans, clip_edge: Int[np.ndarray, " clip_edge"]
+) -> tuple[Int[np.ndarray, " match"], Int[np.ndarray, " match"]]:
+    """Return as many pairs of a region and an event that matches it as can be made at once."""
+    region, event = _candidates(regions, events, clip_edge)
+    if not region.size:
+        return region, event
+    edges = csr_array(
+        (np.ones(region.size, dtype=np.int8), (region, event)),
+        shape=(regions.clip.size, events.clip.size),
     )
+    partner = maximum_bipartite_matching(edges, perm_type="column").astype(np.int64)
+    found = np.flatnonzero(partner >= 0)
+    return found, partner[found]
 
 
 def f1_draws(
@@ -102,6 +102,29 @@ def event_f1(scores: Sequence[ClipScore]) -> float | None:
     return number(f1_draws(counts, np.ones((1, len(scores)))))
 
 
+def event_f1_sed_eval(scores: Sequence[ClipScore]) -> float | None:
+    """Return event F1 exactly as sed_eval gives it to FakeSound, to compare with published figures.
+
+    As :func:`event_f1`, but where a clip holds no region, or nothing is found in it, there stands
+    an event from 0 to 0 s, as FakeSound's scripts write it (Xie et al. 2024). So a genuine clip in
+    which nothing is found counts as a region found, and the share of genuine clips lifts the
+    figure: do not judge a system by it. None for no clips.
+
+    Raises:
+        InputError: if a clip has no frame scores.
+    """
+    tape = tape_of(scores)
+    return number(sed_eval_event_draws(tape, tape.called(frame_thresholds(scores))))
+
+
+def sed_eval_event_draws(tape: Tape, called: Bool[np.ndarray, " frame"]) -> Float[np.ndarray, "1"]:
+    """Return :func:`event_f1_sed_eval` of the ``called`` frames of ``tape``, NaN for no clips."""
+    counts = _event_counts(
+        tape, _never_empty(tape, tape.regions), _never_empty(tape, tape.spans(called))
+    )
+    return f1_draws(counts, np.ones((1, tape.clips)))
+
+
 def add_score(accuracy: float | None, f1: float | None) -> float | None:
     """Return ``0.3 accuracy + 0.7 F1``: clip accuracy and segment F1 at 20 ms in one figure.
 
@@ -130,27 +153,47 @@ def range_eer(scores: Sequence[ClipScore]) -> EqualError | None:
     Raises:
         InputError: if a clip has no frame scores.
     """
-    return equal_error(range_levels(tape_of(scores)))
+    return equal_error(frame_and_time_levels(tape_of(scores))[1])
 
 
-def frame_levels(tape: Tape) -> Levels:
-    """Return the frames by score, each counting once."""
-    fake = tape.frame_fake[None]
-    return levels(tape.frame_score, fake, ~fake)
+def frame_and_time_levels(tape: Tape) -> tuple[Levels, Levels]:
+    """Return the frames by score, each counting once; and by the fake and genuine time in it."""
+    fake = np.stack((tape.frame_fake, tape.frame_fake_time))
+    genuine = np.stack((~tape.frame_fake, np.diff(tape.frame_edge) - tape.frame_fake_time))
+    both = levels(tape.frame_score, fake, genuine)
+    frames, time = (Levels(both.score, both.fake[i, None], both.genuine[i, None]) for i in (0, 1))
+    return frames, time
 
 
-def range_levels(tape: Tape) -> Levels:
-    """Return the frames by score, each counting by the fake and the genuine time in it."""
-    fake = tape.frame_fake_time[None]
-    return levels(tape.frame_score, fake, np.diff(tape.frame_edge) - fake)
+def _event_counts(tape: Tape, regions: Spans, events: Spans) -> Int[np.ndarray, "clip 3"]:
+    region, event = matched_events(regions, events, tape.clip_edge)
+    return _count(
+        tape.clips,
+        regions.clip[region],
+        np.delete(events.clip, event),
+        np.delete(regions.clip, region),
+    )
 
 
-def _candidates(tape: Tape, events: Spans) -> tuple[np.ndarray, np.ndarray]:
+def _never_empty(tape: Tape, spans: Spans) -> Spans:
+    """Return ``spans`` with one of no length at the start of each clip that has none."""
+    empty = np.setdiff1d(np.arange(tape.clips), spans.clip)
+    place = np.searchsorted(spans.clip, empty)
+    start = tape.clip_edge[empty]
+    return Spans(
+        np.insert(spans.clip, place, empty),
+        np.insert(spans.onset, place, start),
+        np.insert(spans.offset, place, start),
+    )
+
+
+def _candidates(
+    regions: Spans, events: Spans, clip_edge: Int[np.ndarray, " clip_edge"]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return all pairs of a region and an event near enough to match."""
-    regions = tape.regions
     # the collar never reaches into a neighbouring clip
-    earliest = np.maximum(regions.onset - COLLAR, tape.clip_edge[:-1][regions.clip])
-    latest = np.minimum(regions.onset + COLLAR, tape.clip_edge[1:][regions.clip] - 1)
+    earliest = np.maximum(regions.onset - COLLAR, clip_edge[:-1][regions.clip])
+    latest = np.minimum(regions.onset + COLLAR, clip_edge[1:][regions.clip] - 1)
     first = np.searchsorted(events.onset, earliest, side="left")
     count = np.searchsorted(events.onset, latest, side="right") - first
     region = np.repeat(np.arange(regions.clip.size), count)

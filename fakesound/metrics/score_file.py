@@ -21,7 +21,7 @@ def read_scores(path: str | Path) -> list[ClipScore]:
     Required in each row: ``clip_id, score, label, corpus, source_id, duration``, and for a fake
     ``attack`` and ``regions``. Absent or null fields take their defaults: ``logit`` is computed
     from the score, ``domain`` is the corpus, ``frame_scores`` are empty, ``frame_step`` is 0.02 s,
-    thresholds are 0.5. Other keys are ignored; so are blank lines.
+    thresholds are 0.5, and there are no ``subsets``. Other keys are ignored; so are blank lines.
 
     Raises:
         InputError: naming file, row and field, for the first row that is not valid; and for a
@@ -76,6 +76,7 @@ def write_scores(path: str | Path, scores: Sequence[ClipScore]) -> None:
 
 def _row(clip: ClipScore) -> dict[str, Any]:
     frames = np.round(clip.frame_scores.astype(np.float64), SCORE_DECIMALS)
+    subsets = {"subsets": list(clip.subsets)} if clip.subsets else {}
     return {
         "clip_id": clip.clip_id,
         "score": round(float(clip.score), SCORE_DECIMALS),
@@ -88,6 +89,7 @@ def _row(clip: ClipScore) -> dict[str, Any]:
         "regions": [[region.onset, region.offset] for region in clip.regions],
         "duration": clip.duration,
         "fold": clip.fold,
+        **subsets,
         "clip_threshold": clip.clip_threshold,
         "frame_threshold": clip.frame_threshold,
         "frame_step": clip.frame_step,
@@ -116,6 +118,7 @@ def _clip(row: object) -> ClipScore:
         fold=None if row.get("fold") is None else _text(row, "fold"),
         clip_threshold=_number(row, "clip_threshold", 0.5),
         frame_threshold=_number(row, "frame_threshold", 0.5),
+        subsets=_subsets(row),
     )
 
 
@@ -144,6 +147,13 @@ def _text(row: Mapping[str, Any], field: str, default: str | None = None) -> str
     if not isinstance(value, str) or not value:
         raise InputError(f"{field}: {value!r} is not a name")
     return value
+
+
+def _subsets(row: Mapping[str, Any]) -> tuple[str, ...]:
+    names = _value(row, "subsets", [])
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise InputError(f"subsets: {names!r} is not a list of names")
+    return tuple(names)
 
 
 def _regions(row: Mapping[str, Any]) -> tuple[Region, ...]:

@@ -49,6 +49,8 @@ class ClipScore:
             an attack that only served model selection.
         clip_threshold: the clip is called fake when ``score`` is above it.
         frame_threshold: a frame is called fake when its score is above it.
+        subsets: names of the official test subsets that the clip belongs to; most corpora have
+            none.
 
     Raises:
         InputError: for a value out of range or at odds with another; the message starts with the
@@ -70,6 +72,7 @@ class ClipScore:
     fold: str | None = None
     clip_threshold: float = 0.5
     frame_threshold: float = 0.5
+    subsets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("score", "clip_threshold", "frame_threshold"):
@@ -87,6 +90,8 @@ class ClipScore:
                 raise InputError(f"{name}: {value} is not a positive number of seconds")
         if self.fold not in (None, "seen", "unseen"):
             raise InputError(f"fold: {self.fold!r} is not 'seen', 'unseen' or null")
+        if not all(self.subsets) or len(set(self.subsets)) < len(self.subsets):
+            raise InputError(f"subsets: {list(self.subsets)} are not names, each given once")
         self._check_truth()
         self._check_frames()
 

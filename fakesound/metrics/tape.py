@@ -66,7 +66,7 @@ class Tape:
     @cached_property
     def frame_fake(self) -> Bool[np.ndarray, " frame"]:
         """Whether any part of each frame lies in a region."""
-        return self.frame_fake_time > 0
+        return touched(self.frame_edge, self.regions)
 
     def fake_time_before(
         self, instants: Int[np.ndarray, " instant"]
@@ -111,6 +111,23 @@ class Segments:
     score: Float32[np.ndarray, " segment"]
 
 
+@dataclass(frozen=True, eq=False)
+class Division:
+    """Bins of equal length, counted from the start of each clip; together they cover the tape.
+
+    Attributes:
+        clip: index of the clip of each bin.
+        edge: where each bin starts, and where the last one ends, in microseconds.
+        first: the first frame that each bin touches.
+        after: the frame after the last one that it touches.
+    """
+
+    clip: Int[np.ndarray, " bin"]
+    edge: Int[np.ndarray, " bin_edge"]
+    first: Int[np.ndarray, " bin"]
+    after: Int[np.ndarray, " bin"]
+
+
 def tape_of(scores: Sequence[ClipScore]) -> Tape:
     """Return the clips on one tape, in their order.
 
@@ -139,23 +156,50 @@ def tape_of(scores: Sequence[ClipScore]) -> Tape:
     )
 
 
+def divided(tape: Tape, resolution: int) -> Division:
+    """Return the bins of ``resolution`` microseconds; the last one of a clip may be shorter."""
+    clip, index = _enumerate(-(-np.diff(tape.clip_edge) // resolution))
+    edge = np.append(tape.clip_edge[:-1][clip] + index * resolution, tape.clip_edge[-1])
+    frame = np.searchsorted(tape.frame_edge, edge, side="right") - 1
+    # the frame at a bin's end belongs to it too, unless it only starts there
+    after = frame[1:] + (tape.frame_edge[frame[1:]] < edge[1:])
+    return Division(clip=clip, edge=edge, first=frame[:-1], after=after)
+
+
 def segments(tape: Tape, resolution: int) -> Segments:
     """Return the segments of ``resolution`` microseconds; the last one of a clip may be shorter.
 
     A segment is fake, or called fake, when any part of it is: the rule of sed_eval (Mesaros et al.
     2016).
     """
-    lengths = np.diff(tape.clip_edge)
-    clip, index = _enumerate(-(-lengths // resolution))
-    start = tape.clip_edge[:-1][clip] + index * resolution
-    end = np.minimum(start + resolution, tape.clip_edge[1:][clip])
-    fake = tape.fake_time_before(end) > tape.fake_time_before(start)
-    first = np.searchsorted(tape.frame_edge, start, side="right") - 1
-    after = np.searchsorted(tape.frame_edge, end, side="left")
+    bins = divided(tape, resolution)
     # reduceat takes [first, after) at even places; a sentinel lets the last range reach the end
     padded = np.append(tape.frame_score, np.float32(-1))
-    score = np.maximum.reduceat(padded, np.stack((first, after), axis=1).ravel())[::2]
-    return Segments(clip, fake, score)
+    score = np.maximum.reduceat(padded, np.stack((bins.first, bins.after), axis=1).ravel())[::2]
+    return Segments(bins.clip, touched(bins.edge, tape.regions), score)
+
+
+def touched(edge: Int[np.ndarray, " edge"], spans: Spans) -> Bool[np.ndarray, " bin"]:
+    """Return which of the bins between neighbouring edges some span has a part of."""
+    first = np.searchsorted(edge, spans.onset, side="right") - 1
+    return _painted(first, np.searchsorted(edge, spans.offset, side="left"), edge.size - 1)
+
+
+def starting_in(edge: Int[np.ndarray, " edge"], spans: Spans) -> Bool[np.ndarray, " bin"]:
+    """Return which of the bins between neighbouring edges start inside a span."""
+    first, after = (np.searchsorted(edge, at, side="left") for at in (spans.onset, spans.offset))
+    return _painted(first, after, edge.size - 1)
+
+
+def _painted(
+    first: Int[np.ndarray, " span"], after: Int[np.ndarray, " span"], count: int
+) -> Bool[np.ndarray, " bin"]:
+    """Return which of ``count`` bins lie in a range ``[first, after)``."""
+    change = np.zeros(count + 1, dtype=np.int64)
+    np.add.at(change, first, 1)
+    np.subtract.at(change, after, 1)
+    painted: Bool[np.ndarray, " bin"] = np.cumsum(change[:-1]) > 0
+    return painted
 
 
 def _enumerate(counts: Int[np.ndarray, " clip"]) -> tuple[np.ndarray, np.ndarray]:
@@ -165,8 +209,10 @@ def _enumerate(counts: Int[np.ndarray, " clip"]) -> tuple[np.ndarray, np.ndarray
 
 
 def _fit(frame_scores: Float32[np.ndarray, " frame"], count: int) -> Float32[np.ndarray, " fitted"]:
-    missing = max(count - frame_scores.size, 0)
-    return np.pad(frame_scores[:count], (0, missing), mode="edge")
+    missing = count - frame_scores.size
+    if missing > 0:
+        return np.pad(frame_scores, (0, missing), mode="edge")
+    return frame_scores[:count]
 
 
 def _regions(scores: Sequence[ClipScore], clip_edge: Int[np.ndarray, " clip_edge"]) -> Spans:

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from fakesound.reporting.embed import figure_uri, render
 from fakesound.reporting.files import write_whole
-from fakesound.reporting.sweep import SweepRow, SweepRun, Value, read_sweep, sweep_rows
+from fakesound.reporting.parts import Value
+from fakesound.reporting.sweep import SweepRow, SweepRun, read_sweep, sweep_rows
 from fakesound.reporting.sweep_figure import (
     fold_shown,
     groups_of,

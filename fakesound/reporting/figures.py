@@ -1,33 +1,23 @@
-"""Figures over many clips: error trade-off, calibration, and training."""
+"""Figures over many clips: error trade-off, calibration, and answers withheld."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from scipy.special import ndtri
 
-from fakesound.metrics import ClipScore, operating_points, reliability
+from fakesound.metrics import ClipScore, Reliability, auc, operating_points, reliability
+from fakesound.metrics.abstention import risk_coverage
 from fakesound.reporting.style import FOLD_COLOURS, PALETTE, look, new_figure, panel
 from fakesound.reporting.wording import number
 
 WIDTH, HEIGHT = 5.1, 4.75  # inches of a figure that takes half the page
-WHOLE = 10.4
+LEFT, RIGHT = 0.7, 0.2  # margins
 RATES = (0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 LOWEST, HIGHEST = 0.005, 0.9
-KEPT = "validation/selection"
-LOSSES = {
-    "train/loss": ("total", PALETTE.ink),
-    "train/clip_loss": ("clip", PALETTE.clip),
-    "train/frame_loss": ("frame", PALETTE.frame),
-}
-RANKS = {
-    "validation/clip/auc": ("clip", PALETTE.clip),
-    "validation/frame/auc": ("frame", PALETTE.frame),
-}
+SHARES = (0, 0.25, 0.5, 0.75, 1)
 
 
 def det_figure(folds: Mapping[str, Sequence[ClipScore]]) -> Figure | None:
@@ -38,7 +28,7 @@ def det_figure(folds: Mapping[str, Sequence[ClipScore]]) -> Figure | None:
     """
     with look():
         figure = new_figure(WIDTH, HEIGHT)
-        axes = panel(figure, 0.6, 0.5, WIDTH - 0.7, HEIGHT - 0.65)
+        axes = panel(figure, LEFT, 0.5, WIDTH - LEFT - RIGHT, HEIGHT - 0.65)
         drawn = [name for name, clips in folds.items() if _det_curve(axes, name, clips)]
         if not drawn:
             return None
@@ -56,67 +46,95 @@ def det_figure(folds: Mapping[str, Sequence[ClipScore]]) -> Figure | None:
     return figure
 
 
-def reliability_figure(folds: Mapping[str, Sequence[ClipScore]]) -> Figure | None:
+def roc_figure(folds: Mapping[str, Sequence[ClipScore]]) -> Figure | None:
+    """Return the receiver operating characteristic of each part of the test, with its area.
+
+    None where no part holds both fakes and genuines.
+    """
+    with look():
+        figure = new_figure(WIDTH, HEIGHT)
+        axes = panel(figure, LEFT, 0.5, WIDTH - LEFT - RIGHT, HEIGHT - 0.65)
+        drawn = [name for name, clips in folds.items() if _roc_curve(axes, name, clips)]
+        if not drawn:
+            return None
+        axes.plot([0, 1], [0, 1], color=PALETTE.line, linewidth=0.8, zorder=0)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_ticks(SHARES, [f"{100 * share:g} %" for share in SHARES])
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        axes.grid(True)
+        axes.set_xlabel("genuine clips called fake")
+        axes.set_ylabel("fake clips found")
+        axes.legend(loc="lower right")
+    return figure
+
+
+def reliability_of(folds: Mapping[str, Sequence[ClipScore]]) -> dict[str, Reliability]:
+    """Return the points of the reliability diagram of each part of the test that has clips."""
+    return {
+        name: reliability(np.array([clip.score for clip in clips], dtype=np.float64), _fake(clips))
+        for name, clips in folds.items()
+        if clips
+    }
+
+
+def reliability_figure(points: Mapping[str, Reliability]) -> Figure | None:
     """Return how often clips of a score are fake, for each part of the test; None without clips.
 
     The area of a point is the number of its clips.
+    """
+    if not points:
+        return None
+    with look():
+        figure = new_figure(WIDTH, HEIGHT)
+        axes = panel(figure, LEFT, 0.5, WIDTH - LEFT - RIGHT, HEIGHT - 0.65)
+        axes.plot([0, 1], [0, 1], color=PALETTE.muted, linewidth=0.8, linestyle=(0, (3, 3)))
+        for name, part in points.items():
+            colour = _colour(name)
+            axes.plot(part.score, part.share_fake, color=colour, linewidth=1.2, label=_label(name))
+            area = 12 + 240 * part.clips / part.clips.sum()
+            axes.scatter(
+                part.score, part.share_fake, s=area, color=colour, alpha=0.75, linewidths=0
+            )
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        axes.grid(True)
+        axes.set_xlabel("score")
+        axes.set_ylabel("share of such clips that is fake")
+        if set(points) != {"all"}:
+            axes.legend(loc="best")
+    return figure
+
+
+def risk_figure(
+    folds: Mapping[str, Sequence[ClipScore]], answered: Mapping[str, float] | None = None
+) -> Figure | None:
+    """Return the share of wrong answers where only the surest clips are answered.
+
+    The risk-coverage curve (El-Yaniv and Wiener 2010) of each part of the test; a dot where the
+    share ``answered`` lies. None without clips.
     """
     folds = {name: clips for name, clips in folds.items() if clips}
     if not folds:
         return None
     with look():
         figure = new_figure(WIDTH, HEIGHT)
-        axes = panel(figure, 0.6, 0.5, WIDTH - 0.7, HEIGHT - 0.65)
-        axes.plot([0, 1], [0, 1], color=PALETTE.muted, linewidth=0.8, linestyle=(0, (3, 3)))
+        axes = panel(figure, LEFT, 0.5, WIDTH - LEFT - RIGHT, HEIGHT - 0.65)
+        highest = 0.0
         for name, clips in folds.items():
-            score = np.array([clip.score for clip in clips], dtype=np.float64)
-            points = reliability(score, _fake(clips))
-            colour = FOLD_COLOURS.get(name, PALETTE.ink)
-            axes.plot(points.score, points.share_fake, color=colour, linewidth=1.2, label=name)
-            area = 12 + 240 * points.clips / points.clips.sum()
-            axes.scatter(
-                points.score, points.share_fake, s=area, color=colour, alpha=0.75, linewidths=0
-            )
-        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+            coverage, risk = risk_coverage(clips)
+            axes.plot(coverage, risk, color=_colour(name), label=_label(name))
+            highest = max(highest, float(risk.max()))
+            share = (answered or {}).get(name)
+            if share:
+                wrong = risk[max(0, round(share * len(risk)) - 1)]
+                axes.plot(share, wrong, "o", color=_colour(name), markersize=6)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.03 * highest, 1.15 * highest or 0.1))
+        axes.xaxis.set_ticks(SHARES, [f"{100 * share:g} %" for share in SHARES])
+        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
         axes.grid(True)
-        axes.set_xlabel("score")
-        axes.set_ylabel("share of such clips that is fake")
+        axes.set_xlabel("clips answered, the surest first")
+        axes.set_ylabel("wrong answers among them")
         if set(folds) != {"all"}:
             axes.legend(loc="upper left")
-    return figure
-
-
-def training_figure(epochs: Sequence[Mapping[str, Any]]) -> Figure | None:
-    """Return losses and validation figures over the epochs, the kept epoch marked.
-
-    None where nothing of it was logged.
-    """
-    panels = [
-        (title, [key for key in lines if _logged(epochs, key)])
-        for title, lines in (("loss in training", LOSSES), ("AUC on validation", RANKS))
-    ]
-    panels = [(title, keys) for title, keys in panels if keys]
-    if not panels:
-        return None
-    kept = max(
-        (row for row in epochs if row.get(KEPT) is not None),
-        key=lambda row: float(row[KEPT]),
-        default=None,
-    )
-    with look():
-        figure = new_figure(WHOLE, 3.0)
-        for place, (title, keys) in enumerate(panels):
-            axes = panel(figure, 0.55 + place * (WHOLE - WIDTH), 0.5, WIDTH - 0.7, 2.15)
-            axes.set_title(title, color=PALETTE.ink)
-            for key in keys:
-                _training_line(axes, epochs, key)
-            axes.legend(loc="best")
-            if kept is not None:
-                axes.axvline(float(kept["epoch"]) + 1, color=PALETTE.muted, linewidth=0.8, zorder=0)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.grid(True, axis="y")
-            axes.margins(x=0.02)
-            axes.set_xlabel("epoch")
     return figure
 
 
@@ -127,16 +145,38 @@ def _det_curve(axes: Axes, name: str, clips: Sequence[ClipScore]) -> bool:
     missed, alarmed = points.miss_rate, points.false_alarm_rate
     nearest = int(np.argmin(np.abs(missed - alarmed)))
     rate = np.array([missed[nearest] + alarmed[nearest]]) / 2
-    colour = FOLD_COLOURS.get(name, PALETTE.ink)
+    colour = _colour(name)
     axes.plot(
         _deviate(alarmed),
         _deviate(missed),
         color=colour,
         drawstyle="steps-post",
-        label=f"{name if name != 'all' else 'test'}, EER {number(rate[0], 3)}",
+        label=f"{_label(name)}, EER {number(rate[0], 3)}",
     )
     axes.plot(_deviate(rate), _deviate(rate), "o", color=colour, markersize=6)
     return True
+
+
+def _roc_curve(axes: Axes, name: str, clips: Sequence[ClipScore]) -> bool:
+    logit, fake = np.array([clip.logit for clip in clips]), _fake(clips)
+    points = operating_points(logit, fake)
+    if points is None:
+        return False
+    axes.plot(
+        points.false_alarm_rate,
+        1 - points.miss_rate,
+        color=_colour(name),
+        label=f"{_label(name)}, AUC {number(auc(logit, fake), 3)}",
+    )
+    return True
+
+
+def _colour(name: str) -> str:
+    return FOLD_COLOURS.get(name, PALETTE.ink)
+
+
+def _label(name: str) -> str:
+    return "test" if name == "all" else name
 
 
 def _deviate(rate: Float[np.ndarray, " cut"]) -> Float[np.ndarray, " cut"]:
@@ -147,15 +187,3 @@ def _deviate(rate: Float[np.ndarray, " cut"]) -> Float[np.ndarray, " cut"]:
 
 def _fake(clips: Sequence[ClipScore]) -> Bool[np.ndarray, " clip"]:
     return np.array([clip.fake for clip in clips], dtype=bool)
-
-
-def _logged(epochs: Sequence[Mapping[str, Any]], key: str) -> bool:
-    return any(row.get(key) is not None for row in epochs)
-
-
-def _training_line(axes: Axes, epochs: Sequence[Mapping[str, Any]], key: str) -> None:
-    rows = [row for row in epochs if row.get(key) is not None]
-    epoch, value = ([float(row[column]) for row in rows] for column in ("epoch", key))
-    epoch = [number + 1 for number in epoch]
-    name, colour = (LOSSES | RANKS)[key]
-    axes.plot(epoch, value, color=colour, marker="o", markersize=3, label=name)

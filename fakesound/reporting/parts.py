@@ -19,6 +19,19 @@ STEP = 20_000  # microseconds
 
 
 @dataclass(frozen=True)
+class Value:
+    """A figure and its 95 % interval.
+
+    Attributes:
+        value: None where it is undefined.
+        interval: None where there is none.
+    """
+
+    value: float | None
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
 class Part:
     """Clips whose figures are shown together.
 
@@ -78,13 +91,13 @@ def shown_parts(results: RunResults) -> list[Part]:
     """Return the unseen and the seen part of the test, or all of it where it has no folds."""
     whole = subsets(results.test_scores)
     folds = {"unseen": whole.unseen, "seen": whole.seen}
-    floors = results.metrics.get("baseline_by_fold", {})
+    floors = results.metrics.get("baseline_by_fold") or {}
     parts = [
         Part(name, scores, results.metrics["test"][name], floors.get(name, {}).get("all_fake", {}))
         for name, scores in folds.items()
         if scores
     ]
-    floor = results.metrics.get("baseline", {}).get("all_fake", {})
+    floor = (results.metrics.get("baseline") or {}).get("all_fake", {})
     return parts or [Part("all", whole.all, results.metrics["test"]["all"], floor)]
 
 
@@ -103,12 +116,14 @@ def attack_results(results: RunResults) -> list[AttackResult]:
     found = []
     for name, scores in subsets(results.test_scores).attack.items():
         fakes = [clip for clip in scores if clip.fake]
-        block = results.metrics["test"]["attack"][name]
+        block = (results.metrics["test"].get("attack") or {}).get(name)
+        if block is None:
+            continue
         found.append(AttackResult(name, fakes[0].fold, len(fakes), block, _all_fake_f1(scores)))
 
     def rank(attack: AttackResult) -> float:
         for key in ("clip/auc", "segment_f1_20ms"):
-            if attack.block[key] is not None:
+            if attack.block.get(key) is not None:
                 return -float(attack.block[key])
         return 0.0
 
@@ -119,6 +134,12 @@ def interval(block: Mapping[str, Any], key: str) -> tuple[float, float] | None:
     """Return the 95 % interval of a figure, None where it has none."""
     ends = (block.get("ci") or {}).get(key)
     return None if ends is None else (float(ends[0]), float(ends[1]))
+
+
+def value_of(block: Mapping[str, Any], key: str) -> Value:
+    """Return a figure of ``block`` with its interval."""
+    value = block.get(key)
+    return Value(None if value is None else float(value), interval(block, key))
 
 
 def known(blocks: Sequence[Mapping[str, Any]], key: str) -> bool:

@@ -15,17 +15,19 @@ from fakesound.metrics import ClipScore, read_scores
 
 @dataclass(frozen=True)
 class RunResults:
-    """What a run left behind.
+    """What a run left behind, or what an evaluation of scores found.
 
     Attributes:
         folder: where it lies.
-        config: its resolved configuration.
+        config: its resolved configuration; empty for an evaluation.
         metrics: what ``metrics.json`` holds.
         test_scores: of the test clips.
         validation_scores: of the validation clips.
         clips: rows of the manifest by clip id; a clip without one is shown without its audio.
         epochs: what was logged in each epoch.
         overrides: arguments the run was started with; None if they are not known.
+        command: that gives the same again, where it is not a run with ``overrides``.
+        title: name of the page, where it is not the run's.
     """
 
     folder: Path
@@ -36,6 +38,18 @@ class RunResults:
     clips: Mapping[str, Clip] = field(default_factory=dict)
     epochs: Sequence[Mapping[str, Any]] = ()
     overrides: Sequence[str] | None = None
+    command: str | None = None
+    title: str | None = None
+
+    @property
+    def trained(self) -> bool:
+        """Whether the detector was trained here, so that what was held out is known."""
+        return bool(self.config)
+
+    @property
+    def name(self) -> str:
+        """Its name on the page."""
+        return str(self.title or self.config.get("name") or self.folder.name)
 
 
 def read_run(folder: Path, metrics: Path | None = None) -> RunResults:

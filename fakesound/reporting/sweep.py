@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fakesound.errors import InputError
-from fakesound.reporting.parts import interval
+from fakesound.reporting.parts import Value, value_of
 from fakesound.reporting.run_folder import read_config, read_metrics
 
 DEPTH = 3
@@ -35,19 +35,6 @@ class SweepRun:
     name: str
     config: Mapping[str, Any]
     metrics: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True)
-class Value:
-    """A figure and its 95 % interval.
-
-    Attributes:
-        value: None where it is undefined.
-        interval: None where there is none.
-    """
-
-    value: float | None
-    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +124,7 @@ def _row(run: SweepRun, metrics: Mapping[str, Any], keys: Sequence[str]) -> Swee
     for fold, names in FIGURES.items():
         block = metrics["test"][fold]
         for name in names:
-            figures[f"{fold}/{name}"] = Value(block.get(name), interval(block, name))
+            figures[f"{fold}/{name}"] = value_of(block, name)
     by_fold = metrics.get("baseline_by_fold", {})
     floor = by_fold.get("unseen") or metrics.get("baseline", {})
     held_out = flat.get(HELD_OUT) or []

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fakesound.reporting.attack_figure import PANELS, attack_figure
-from fakesound.reporting.parts import AttackResult
+from fakesound.reporting.parts import AttackResult, Value
 from fakesound.reporting.style import FOLD_COLOURS, PALETTE, look, new_figure, panel
-from fakesound.reporting.sweep import SweepRow, Value
+from fakesound.reporting.sweep import SweepRow
 
 WIDTH, NAMES, GAP, RIGHT = 10.4, 2.6, 0.4, 0.15  # inches
 ROW, TOP, BOTTOM = 0.36, 0.4, 0.35

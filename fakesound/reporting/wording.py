@@ -10,6 +10,7 @@ RECOGNISED = 0.8  # clip AUC; below it a detector is right too rarely to rely on
 LOCALISED = 0.4  # share of the way from calling everything fake to a perfect F1
 NAMED_ATTACKS = 3
 DASH = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
 
 
 def number(value: float | None, decimals: int = 2) -> str:
@@ -32,6 +33,27 @@ def with_interval(block: Mapping[str, Any], key: str, decimals: int = 2) -> str:
 def percent(share: float) -> str:
     """Return ``share`` as a percentage: 25 %."""
     return f"{100 * share:.0f} %"
+
+
+def signed(value: float | None, decimals: int = 2) -> str:
+    """Return a change as shown: +.03, or with a minus sign."""
+    if value is None:
+        return DASH
+    shown = number(abs(value), decimals)
+    if float(f"{value:.{decimals}f}") == 0:
+        return shown
+    return f"{'+' if value > 0 else MINUS}{shown}"
+
+
+def p_value(p: float) -> str:
+    """Return a p-value as shown: .012, or < .001."""
+    return "< .001" if p < 0.001 else number(p, 3)
+
+
+def in_sentence(title: str) -> str:
+    """Return the ``title`` of a figure as it is written inside a sentence: clip AUC."""
+    short = title.partition(",")[0]
+    return short if short[:2].isupper() else f"{short[:1].lower()}{short[1:]}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -83,6 +83,31 @@ def test_the_sweep_over_attacks_leaves_out_each_of_them():
     assert sorted(held_out) == sorted(ATTACKS)
 
 
+def test_the_sweep_over_families_leaves_out_each_of_them():
+    assert made("sweep=leave_one_family_out").split.name == "leave_one_family_out"
+    (held_out,) = sweep_of("sweep=leave_one_family_out").values()
+    assert sorted(held_out) == sorted({attack.family for attack in ATTACKS.values()})
+
+
+def test_the_sweep_over_folds_tests_each_of_them():
+    split = made("sweep=source_folds").split
+    assert split.name == "source_folds"
+    assert sweep_of("sweep=source_folds") == {"split.fold": list(map(str, range(split.folds)))}
+
+
+@pytest.mark.parametrize("choice", choices("data"))
+def test_manifests_of_published_corpora_lie_where_they_are_prepared(choice):
+    name = choice.partition("=")[2]
+    manifests = [path for paths in made(choice).data.manifests().values() for path in paths]
+    if name not in ("embedded", "cross_corpus"):
+        assert manifests == [f"prepared/{name}/manifest.jsonl"]
+    for path in manifests:
+        folder, corpus, file = path.split("/")
+        assert (folder, file) == ("prepared", "manifest.jsonl")
+        assert f"data={corpus}" in CHOICES
+        assert f"corpus={corpus}" in (CONF / "data" / f"{name}.yaml").read_text()
+
+
 @pytest.mark.parametrize(("name", "dim"), [("tiny", 192), ("small", 384), ("base", 768)])
 def test_backbones_with_published_names_have_published_sizes(name, dim):
     backbone = made(f"backbone=vim_{name}").backbone

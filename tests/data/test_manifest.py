@@ -132,6 +132,8 @@ def test_a_missing_field_is_named_with_its_row(written, field):
         ("twin_id", 3),
         ("twin_id", "nobody"),
         ("twin_id", "f"),
+        ("subsets", "easy"),
+        ("subsets", [1]),
     ],
 )
 def test_a_bad_field_is_named_with_its_row(written, field, value):
@@ -196,6 +198,18 @@ def test_what_is_written_is_read_again(written, tmp_path):
     assert read_manifest(other) == clips
     assert read_manifest(other)[0].extra == extra
     assert json.loads(other.read_text("utf-8").split("\n")[0])["path"] == "../../audio/g.wav"
+
+
+def test_official_subsets_are_written_where_there_are_any(written, tmp_path):
+    clips = read_manifest(written(genuine_row(subsets=["easy", "hard"]), fake_row(subsets=[])))
+    assert [clip.subsets for clip in clips] == [("easy", "hard"), ()]
+    assert all("subsets" not in clip.extra for clip in clips)
+    write_manifest(tmp_path / "copy.jsonl", clips)
+    lines = (tmp_path / "copy.jsonl").read_text().splitlines()
+    assert [json.loads(line).get("subsets") for line in lines] == [["easy", "hard"], None]
+    assert read_manifest(tmp_path / "copy.jsonl") == clips
+    bare = [replace(clip, subsets=()) for clip in clips]
+    assert manifest_hash(bare) != manifest_hash(clips)
 
 
 def test_a_manifest_that_fails_to_be_written_leaves_the_old_one(written, monkeypatch):

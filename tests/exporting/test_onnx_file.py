@@ -11,6 +11,7 @@ from fakesound.data.audio import read_audio
 from fakesound.data.dataset import WindowDataset
 from fakesound.exporting import DifferenceError, WaveformScorer, largest_difference, onnx_bytes
 from fakesound.exporting.check import clips_of, detector_scores, open_session
+from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from tests.exporting.conftest import CONV, OVERLAPPING, PATCH, RATE, small_detector
 
 METADATA = {"sample_rate": "16000", "frame_step": "0.02", "clip_threshold": "0.25"}
@@ -19,24 +20,34 @@ LENGTHS = (1, 1600, 7680, 7681, 11_521, 53_920)
 LONG = (160_000, 976_000)
 
 
-@pytest.fixture(scope="module", params=[CONV, PATCH, OVERLAPPING], ids=["conv", "patch", "overlap"])
+ISOTONIC = Calibrator("isotonic", knots=((-4.0, -3.0), (-1.0, -1.0), (0.5, 0.2), (4.0, 2.5)))
+LOGISTIC = Calibrator("logistic", 0.5, -0.7)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(CONV, ISOTONIC), (PATCH, LOGISTIC), (OVERLAPPING, IDENTITY)],
+    ids=["conv", "patch", "overlap"],
+)
 def exported(request):
-    config, detector = small_detector(*request.param)
-    scorer = WaveformScorer(detector, GRID, RATE, config.data.crop.seconds)
+    overrides, calibrator = request.param
+    config, detector = small_detector(*overrides)
+    scorer = WaveformScorer(detector, GRID, RATE, config.data.crop.seconds, calibrator)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return config, detector, onnx_bytes(scorer, METADATA)
+        return config, detector, calibrator, onnx_bytes(scorer, METADATA)
 
 
 def test_scores_of_any_length_are_those_of_a_test(exported, tmp_path):
-    config, detector, held = exported
+    config, detector, calibrator, held = exported
     session = open_session(held)
     rng = np.random.default_rng(0)
     # once is enough for those that take long
     lengths = LENGTHS + LONG * (config.features.kind == "logstft")
     clips = clips_of([rng.normal(0, 0.1, length) for length in lengths], RATE, tmp_path)
     windows = WindowDataset(clips, GRID, RATE, config.data.crop.seconds)
-    for clip, wanted in zip(clips, detector_scores(detector, windows), strict=True):
+    expected = calibrator.applied(detector_scores(detector, windows))
+    for clip, wanted in zip(clips, expected, strict=True):
         score, logit, frames = session.run(None, {"waveform": read_audio(clip.path, RATE)})
         assert float(score) == pytest.approx(wanted.score, abs=1e-5)
         assert float(logit) == pytest.approx(wanted.logit, abs=1e-4)
@@ -45,7 +56,7 @@ def test_scores_of_any_length_are_those_of_a_test(exported, tmp_path):
 
 
 def test_the_file_is_small_valid_and_says_what_it_is(exported):
-    config, _, held = exported
+    config, _, _, held = exported
     model = onnx.load_from_string(held)
     onnx.checker.check_model(model, full_check=True)
     operators = [node.op_type for node in model.graph.node]
@@ -61,9 +72,13 @@ def test_the_file_is_small_valid_and_says_what_it_is(exported):
 
 
 def test_a_difference_is_found(exported):
-    config, detector, held = exported
+    config, detector, calibrator, held = exported
     seconds = config.data.crop.seconds
-    assert largest_difference(held, detector, GRID, RATE, seconds) < 1e-5
-    other = small_detector("seed=1", *(CONV if detector.clip_head else OVERLAPPING))[1]
-    with pytest.raises(DifferenceError, match="not written"):
-        largest_difference(held, other, GRID, RATE, seconds)
+    assert largest_difference(held, detector, GRID, RATE, seconds, calibrator) < 1e-5
+    stranger = small_detector("seed=1", *(CONV if detector.clip_head else OVERLAPPING))[1]
+    others = [(stranger, calibrator)]
+    # nor is a calibration taken for another
+    others += [(detector, IDENTITY)] * (calibrator != IDENTITY)
+    for other in others:
+        with pytest.raises(DifferenceError, match="not written"):
+            largest_difference(held, other[0], GRID, RATE, seconds, other[1])

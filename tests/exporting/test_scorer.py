@@ -9,9 +9,13 @@ from fakesound.data.audio import read_audio
 from fakesound.data.dataset import WindowDataset
 from fakesound.exporting import WaveformScorer
 from fakesound.exporting.check import clips_of, detector_scores
-from fakesound.exporting.scorer import PowerSpectrum
+from fakesound.exporting.scorer import Calibration, PowerSpectrum
+from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from tests.exporting.conftest import CONV, OVERLAPPING, PATCH, RATE, small_detector
 
+LOGISTIC = Calibrator("logistic", 0.3, -1.7)
+ISOTONIC = Calibrator("isotonic", knots=((-3.0, -4.0), (-1.0, -1.0), (-0.5, -1.0), (4.0, 2.5)))
+STEEP = Calibrator("isotonic", knots=((0.0, -1.0), (0.5, 0.0), (0.5 + 1e-9, 3.0)))
 WINDOW = 7680
 LENGTHS = (
     1, 2, 319, 320, 321, 1281, 1600, WINDOW - 1, WINDOW, WINDOW + 1, WINDOW + 320, WINDOW + 3840,
@@ -48,6 +52,39 @@ def test_logits_are_bounded_as_in_a_test(tmp_path):
     found = scorer(torch.zeros(5000))
     assert float(found.logit) == 30
     assert float(found.frame_scores.max()) == pytest.approx(1 / (1 + np.exp(-30.0)))
+
+
+@pytest.mark.parametrize("calibrator", [LOGISTIC, ISOTONIC], ids=lambda one: one.method)
+def test_scores_of_the_clip_are_calibrated_and_no_others(calibrator, tmp_path):
+    config, detector = small_detector(*CONV)
+    seconds = config.data.crop.seconds
+    rng = np.random.default_rng(0)
+    clips = clips_of([rng.normal(0, 0.1, length) for length in (1600, 11_521)], RATE, tmp_path)
+    raw = detector_scores(detector, WindowDataset(clips, GRID, RATE, seconds))
+    scorer = WaveformScorer(detector, GRID, RATE, seconds, calibrator)
+    for clip, wanted, before in zip(clips, calibrator.applied(raw), raw, strict=True):
+        with torch.no_grad():
+            found = scorer(torch.from_numpy(read_audio(clip.path, RATE)))
+        assert float(found.score) == pytest.approx(wanted.score, abs=1e-5)
+        assert float(found.logit) == pytest.approx(wanted.logit, abs=1e-4)
+        assert abs(wanted.logit - before.logit) > 0.1
+        np.testing.assert_allclose(found.frame_scores, wanted.frame_scores, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "calibrator", [IDENTITY, LOGISTIC, ISOTONIC, Calibrator("isotonic", knots=((1.0, 2.0),))]
+)
+def test_calibration_is_that_of_the_calibrator(calibrator):
+    logits = np.linspace(-30, 30, 481)
+    calibration = Calibration(calibrator)
+    found = [float(calibration(torch.tensor(logit, dtype=torch.float32))) for logit in logits]
+    np.testing.assert_allclose(found, calibrator.calibrated(logits), atol=1e-5)
+
+
+def test_knots_that_single_precision_cannot_tell_apart_are_a_step():
+    calibration = Calibration(STEEP)
+    found = [float(calibration(torch.tensor(logit))) for logit in (-1.0, 0.25, 0.5, 0.51, 9.0)]
+    assert found == pytest.approx([-1, -0.5, 0, 3, 3], abs=1e-5)
 
 
 def test_the_detector_is_left_as_it_is():

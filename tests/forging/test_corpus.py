@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,8 +8,9 @@ import soundfile
 from fakesound.attacks import ATTACKS
 from fakesound.config import DataConfig, SplitConfig
 from fakesound.data.manifest import Clip, write_manifest
+from fakesound.data.splits import split_clips
 from fakesound.errors import InputError
-from fakesound.forging import resolve_corpus
+from fakesound.forging import embedded_clips, resolve_corpus
 from fakesound.forging.corpus import held_out_attacks
 from fakesound.timeline import Region
 
@@ -41,6 +43,42 @@ def test_the_inner_attack_can_be_named_or_left_away():
 
 def test_the_official_split_holds_nothing_out():
     assert held_out_attacks(SplitConfig(), NAMES) == ((), ())
+
+
+def leave_family_out(held_out, inner="auto"):
+    return SplitConfig(name="leave_one_family_out", held_out=held_out, inner_held_out=inner)
+
+
+@pytest.mark.parametrize(
+    ("families", "names"),
+    [
+        ("codec", ("codec/mp3", "codec/opus")),
+        (["vocoder", "edit"], ("edit/splice", "vocoder/world")),
+    ],
+)
+def test_families_are_held_out_whole(families, names):
+    held_out, (reserved,) = held_out_attacks(leave_family_out(families), NAMES)
+    assert held_out == names
+    assert reserved.split("/")[0] not in {name.split("/")[0] for name in names}
+
+
+@pytest.mark.parametrize("name", ["cod", "codec/mp3", "codec/*", "*"])
+def test_a_family_is_one_that_is_there(name):
+    with pytest.raises(InputError) as caught:
+        held_out_attacks(leave_family_out(name), NAMES)
+    assert str(caught.value) == (
+        f"split.held_out={name}: no such family; there are codec, edit, vocoder"
+    )
+
+
+def test_folds_may_hold_an_attack_out_or_none():
+    assert held_out_attacks(SplitConfig("source_folds"), NAMES) == ((), ())
+    held_out, inner = held_out_attacks(SplitConfig("source_folds", "codec/*"), NAMES)
+    assert (held_out, len(inner)) == (("codec/mp3", "codec/opus"), 1)
+    assert held_out_attacks(SplitConfig("source_folds", None, "edit/splice"), NAMES) == (
+        (),
+        ("edit/splice",),
+    )
 
 
 def test_wrong_names_are_told_with_their_key():
@@ -101,6 +139,45 @@ def test_attacks_are_those_of_the_manifest(corpus):
 def test_splits_of_a_manifest_stay(corpus):
     given = [replace(clip, split="test") for clip in corpus]
     assert {clip.split for clip in resolve(given).clips} == {"test"}
+    splits = ["train"] * 12 + ["validation"] * 6 + ["test"] * 6
+    given = [replace(clip, split=name) for clip, name in zip(corpus, splits, strict=True)]
+    found = resolve(given)
+    assert [clip.split for clip in found.clips] == splits
+    assert found.notes == ()
+
+
+def test_rows_without_a_split_are_not_used_where_others_have_one(corpus):
+    splits = [None] + ["train"] * 11 + ["validation"] * 6 + ["test"] * 6
+    given = [replace(clip, split=name) for clip, name in zip(corpus, splits, strict=True)]
+    found = resolve(given)
+    assert [clip.clip_id for clip in found.clips] == [clip.clip_id for clip in corpus[1:]]
+    assert found.clips[0].twin_id is None
+
+
+def test_validation_is_carved_of_an_official_training_set(corpus):
+    given = [replace(c, split="test" if c.source_id > "s5" else "train") for c in corpus]
+    given[0] = replace(given[0], donor_ids=("s1",))
+    found = resolve(given, split=SplitConfig(validation_share=0.4, seed=3))
+    parts = {c.source_id: c.split for c in found.clips}
+    assert parts["s6"] == parts["s7"] == "test"
+    assert {parts[f"s{n}"] for n in range(6)} == {"train", "validation"}
+    assert parts["s0"] == parts["s1"]
+    assert len({(c.source_id, c.split) for c in found.clips}) == 8
+    count = sum(c.split == "validation" for c in found.clips)
+    (note,) = found.notes
+    assert note.startswith(f"validation: {count} of 18 training clips, all those of {count // 3} ")
+    # what is left is a split that nothing is wrong with
+    assert split_clips(found.clips).fold(found.clips[-1]) == "seen"
+
+
+@pytest.mark.parametrize("fold", range(4))
+def test_folds_are_dealt_of_all_rows_of_a_manifest(corpus, fold):
+    given = [replace(c, split="train" if c.source_id < "s3" else None) for c in corpus]
+    chosen = SplitConfig("source_folds", "edit/splice", None, folds=4, fold=fold)
+    found = resolve(given, split=chosen)
+    split = split_clips(found.clips, found.held_out, found.inner_held_out)
+    assert len(found.clips) == len(corpus)
+    assert [len(split.train), len(split.validation), len(split.test)] == [8, 4, 6]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +209,46 @@ def test_without_a_manifest_there_are_jobs(tmp_path):
     complete = {j.genuine.clip_id for j in found.jobs if j.attack == "codec/mp3" and j.fixed}
     assert evaluated <= complete
     assert found.folder == tmp_path / "embedded"
+
+
+def fold_of_the_embedded(fold, folds=3, held_out="edit/splice", seed=0):
+    data = DataConfig(prepared="prepared", attacks=["edit/*", "codec/mp3"], train_attacks=2)
+    split = SplitConfig("source_folds", held_out, "codec/mp3", folds=folds, fold=fold, seed=seed)
+    return resolve_corpus(data, split)
+
+
+def test_recordings_are_dealt_into_folds_before_they_are_forged():
+    tested = []
+    for fold in range(3):
+        jobs = fold_of_the_embedded(fold).jobs
+        assert len({job.clip_id for job in jobs}) == len(jobs)
+        parts = {}
+        for job in jobs:
+            for source in filter(None, (job.genuine.source_id, job.donor_source)):
+                parts.setdefault(source, set()).add(job.genuine.split)
+        assert all(len(found) == 1 for found in parts.values())
+        assert any(job.donor_source for job in jobs)
+        genuine = [job.genuine for job in jobs if job.attack is None]
+        test = [clip.clip_id for clip in genuine if clip.split == "test"]
+        # the attack held out is tried on every recording of the fold
+        faked = {j.genuine.clip_id for j in jobs if j.attack == "edit/splice" and j.fixed}
+        assert faked >= set(test)
+        tested += test
+    assert sorted(tested) == sorted(clip.clip_id for clip in embedded_clips())
+
+
+def test_fakes_of_one_fold_serve_the_others():
+    first, second, other = (
+        fold_of_the_embedded(0),
+        fold_of_the_embedded(1),
+        fold_of_the_embedded(0, seed=1),
+    )
+    donors = [{job.clip_id: job.donor_id for job in corpus.jobs} for corpus in (first, second)]
+    common = donors[0].keys() & donors[1].keys()
+    assert sum(donors[0][clip_id] is not None for clip_id in common) > 50
+    assert all(donors[0][clip_id] == donors[1][clip_id] for clip_id in common)
+    assert first.folder == second.folder == Path("prepared", "embedded-3-folds-0")
+    assert other.folder == Path("prepared", "embedded-3-folds-1")
 
 
 def test_a_folder_is_not_forged_into_itself(recordings):

@@ -106,6 +106,17 @@ def test_splits_have_their_shares_and_never_share_a_source():
     }
 
 
+def test_donors_stay_with_what_they_are_in():
+    clips = [
+        Clip(f"c{i}", Path("x"), f"s{i}", "genuine", None, (), 1.0, 16_000, "t", donor_ids=donors)
+        for i in range(60)
+        for donors in [(f"s{i + 1}",) if i % 3 == 0 else ()]
+    ]
+    split = {clip.source_id: clip.split for clip in assign_splits(clips)}
+    assert set(split.values()) == set(SPLITS)
+    assert all(split[clip.source_id] == split[d] for clip in clips for d in clip.donor_ids)
+
+
 def test_fakes_are_never_written_among_the_recordings(folder, tmp_path):
     for inner in (folder, folder / "a" / "fakes", tmp_path / "x" / ".." / "tapes" / "b"):
         with pytest.raises(InputError, match=r"OUT=.*would pass for genuine"):

@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from fakesound.errors import InputError
-from fakesound.metrics import KEYS, block_intervals, metrics_block, paired_difference
-from fakesound.metrics.bootstrap import source_draws
+from fakesound.metrics import (
+    KEYS,
+    block_intervals,
+    metrics_block,
+    paired_difference,
+    paired_differences,
+)
+from fakesound.metrics.resampling import source_draws
 
 
 def slow_draws(scores, draws, seed):
@@ -54,8 +60,8 @@ def test_levels_of_many_frames_hardly_move_the_interval(make_scores):
 def test_sources_in_several_blocks_and_draws_in_several_passes(make_scores, monkeypatch):
     scores = make_scores(2, pairs=9, frames=20)
     whole = block_intervals(scores, draws=30)
-    monkeypatch.setattr("fakesound.metrics.bootstrap.SOURCES_AT_ONCE", 4)
-    monkeypatch.setattr("fakesound.metrics.bootstrap.WEIGHTS_AT_ONCE", 100)
+    monkeypatch.setattr("fakesound.metrics.resampling.SOURCES_AT_ONCE", 4)
+    monkeypatch.setattr("fakesound.metrics.resampling.WEIGHTS_AT_ONCE", 100)
     for key, interval in block_intervals(scores, draws=30).items():
         assert interval == pytest.approx(whole[key], abs=1e-12), key
 
@@ -173,3 +179,22 @@ def test_an_undefined_figure_has_no_difference(make_clip):
     scores = [make_clip(str(i)) for i in range(3)]
     assert paired_difference(scores, scores, "clip/auc") is None
     assert paired_difference(scores, scores, "segment_f1_1s") is None
+
+
+def test_all_differences_at_once_are_those_of_each(make_scores):
+    a, b = make_scores(0), make_scores(0, gain=3.0)
+    found = paired_differences(a, b[::-1], draws=40, seed=2)
+    assert tuple(found) == KEYS[1:]
+    for key in ("clip/ece", "event_f1", "add_score"):
+        assert found[key] == paired_difference(a, b, key, draws=40, seed=2)
+    values = metrics_block(a)["clip/ece"], metrics_block(b)["clip/ece"]
+    assert found["clip/ece"].difference == values[0] - values[1]
+
+
+def test_undefined_figures_and_a_single_source_have_no_difference(make_clip, make_scores):
+    genuine = [make_clip(str(i), frames=[0.5] * 50) for i in range(4)]
+    assert set(paired_differences(genuine, genuine, 20)) == {"clip/accuracy", "clip/ece"}
+    one_source = [replace(clip, source_id="s") for clip in make_scores()]
+    assert paired_differences(one_source, one_source) == {}
+    with pytest.raises(InputError, match="scored by only"):
+        paired_differences(genuine, genuine[1:])

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from fakesound.errors import InputError
-from fakesound.metrics import add_score, eer, event_f1, range_eer, segment_f1
+from fakesound.metrics import (
+    add_score,
+    eer,
+    event_f1,
+    event_f1_sed_eval,
+    range_eer,
+    segment_f1,
+)
 from fakesound.metrics.tape import tape_of
 
 MS20, S1 = 20_000, 1_000_000
@@ -66,6 +73,69 @@ def test_event_f1_equals_sed_eval_on_fakes(sed_eval, make_clip, seed):
     expected = sed_event_f1(sed_eval, scores)
     assert 0.1 < expected < 0.9
     assert event_f1(scores) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_event_f1_sed_eval_equals_sed_eval_on_clips_of_all_kinds(sed_eval, make_clip, seed):
+    rng = np.random.default_rng(seed)
+    scores = []
+    for number in range(40):
+        # few and short, so that clips where nothing is true or found are many
+        edges = np.sort(rng.choice(199, 4, replace=False)).reshape(2, 2) * 0.02 + 0.007
+        regions = edges[: rng.integers(0, 3)]
+        found = (edges + rng.normal(scale=0.15, size=(2, 2)))[: rng.integers(0, 3)]
+        middle = (np.arange(200) + 0.5) * 0.02
+        frames = [any(a < t < b for a, b in found) for t in middle]
+        scores.append(make_clip(str(number), regions=regions.tolist(), frames=frames, duration=4.0))
+    # short ones at the start, which sed_eval holds to be near its event of no length
+    for called in ([], [(0, 0.1)], [(0, 0.3)]):
+        for regions in ([], [(0.007, 0.2)], [(0.1, 0.45)]):
+            name = f"{called} {regions}"
+            scores.append(clip_of(make_clip, name, regions, called, duration=4.0))
+    expected = sed_event_f1(sed_eval, scores)
+    assert 0.1 < expected < 0.9
+    assert event_f1_sed_eval(scores) == pytest.approx(expected, abs=1e-9)
+    assert event_f1(scores) != pytest.approx(expected, abs=1e-3)
+
+
+def test_event_f1_sed_eval_of_degenerate_sets(sed_eval, make_clip):
+    sets = [
+        [clip_of(make_clip, "silent", [], [])],
+        [clip_of(make_clip, "loud", [], [(1, 2)])],
+        [clip_of(make_clip, "missed", [(2, 4)], [])],
+        [clip_of(make_clip, "missed", [(2, 4)], []), clip_of(make_clip, "silent", [], [])],
+        [clip_of(make_clip, "whole", [(0, 10)], [(0, 10)])],
+        [clip_of(make_clip, "ends", [(0, 0.5), (9.5, 10)], [(0, 0.5), (9.5, 10)])],
+    ]
+    for scores, expected in zip(sets, [1, 0, 0, 0.5, 1, 1], strict=True):
+        assert event_f1_sed_eval(scores) == expected
+        assert np.nan_to_num(sed_event_f1(sed_eval, scores)) == expected
+    assert event_f1_sed_eval([]) is None
+
+
+@pytest.mark.parametrize("resolution", [MS20, S1])
+def test_segment_f1_equals_sed_eval_on_degenerate_sets(sed_eval, make_clip, resolution):
+    whole = clip_of(make_clip, "whole", [(0, 10)], [(0, 9.5)])
+    missed = clip_of(make_clip, "missed", [(1.3, 2.7)], [])
+    start = clip_of(make_clip, "start", [(0, 0.03)], [(0, 0.5)])
+    end = clip_of(make_clip, "end", [(9.991, 10)], [(9.98, 10)])
+    both = clip_of(make_clip, "both", [(0, 0.013), (8.99, 10)], [(0, 0.02), (9.3, 10)])
+    silent = clip_of(make_clip, "silent", [], [])
+    loud = clip_of(make_clip, "loud", [], [(0, 1.02), (9.98, 10)])
+    for scores in (
+        [whole],
+        [start, end, both],  # no genuine clip
+        [end, silent],
+        [both, loud, missed, silent],
+        [start, loud],
+        [missed],  # nothing predicted: sed_eval's precision, and F, is not a number
+        [missed, silent],
+    ):
+        expected = np.nan_to_num(sed_segment_f1(sed_eval, scores, resolution / 1e6))
+        assert segment_f1(scores, resolution) == pytest.approx(expected, abs=5e-5)
+    for scores in ([silent], [loud], [silent, loud]):  # no fakes
+        assert np.isnan(sed_segment_f1(sed_eval, scores, resolution / 1e6))
+        assert segment_f1(scores, resolution) is None
 
 
 def clip_of(make_clip, clip_id, regions, called, duration=10.0):
@@ -154,6 +224,27 @@ def test_all_500_grid_times_score_perfectly(make_clip):
     assert segment_f1(scores, MS20) == 1
     assert segment_f1(scores, S1) == 1
     assert event_f1(scores) == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "duration", "region", "frames", "f1_20ms", "rate"),
+    [
+        # fake are segments 8 to 19, called 8 to 15; above .3 lie 160 of 240 ms fake, and genuine
+        # 160 of 720 ms
+        (0.16, 0.96, (0.16, 0.4), [0, 0.9, 0.3, 0.4, 0, 0], 2 * 8 / (2 * 8 + 4), 5 / 18),
+        # called is [30, 60), which touches segments 1 and 2, of which only 2 is fake
+        (0.03, 0.12, (0.04, 0.06), [0, 0.9, 0, 0], 2 / 3, 1 / 20),
+        # called is segment 0, fake are 0 and 1; of the two fake frames one scores as genuine ones
+        (0.01, 0.06, (0.01, 0.03), [0, 0.9, 0, 0, 0, 0], 2 / 3, 1 / 4),
+        # one frame for all of the clip, cut at its end
+        (1.0, 0.5, (0.3, 0.5), [0.9], 2 * 10 / (2 * 10 + 15), 1 / 2),
+    ],
+)
+def test_any_frame_step_by_hand(make_clip, step, duration, region, frames, f1_20ms, rate):
+    clip = make_clip(regions=[region], frames=frames, duration=duration, frame_step=step)
+    assert segment_f1([clip], MS20) == pytest.approx(f1_20ms)
+    assert segment_f1([clip], S1) == 1
+    assert range_eer([clip]).rate == pytest.approx(rate)
 
 
 def test_add_score():

@@ -38,6 +38,16 @@ def test_round_trip(tmp_path, make_scores, make_clip):
         assert_equal(ours, theirs)
 
 
+def test_subsets_are_written_where_there_are_some(tmp_path, make_clip):
+    scores = [make_clip("a", subsets=("easy", "hard")), make_clip("b")]
+    write_scores(tmp_path / "scores.jsonl", scores)
+    rows = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    assert rows[0]["subsets"] == ["easy", "hard"]
+    assert "subsets" not in rows[1]
+    again = read_scores(tmp_path / "scores.jsonl")
+    assert [clip.subsets for clip in again] == [("easy", "hard"), ()]
+
+
 def test_scores_are_rounded_and_logits_are_not(tmp_path, make_clip):
     clip = make_clip(score=0.123456789, logit=-1.96, frames=np.full(50, 1 / 3))
     write_scores(tmp_path / "scores.jsonl", [clip])
@@ -60,6 +70,7 @@ def test_defaults_of_absent_and_null_fields(tmp_path):
         assert clip.frame_step == 0.02
         assert clip.frame_scores.dtype == np.float32
         assert clip.frame_scores.size == 0
+        assert clip.subsets == ()
         assert (clip.fold, clip.clip_threshold, clip.frame_threshold) == (None, 0.5, 0.5)
 
 
@@ -115,6 +126,10 @@ def test_missing_field(tmp_path, field, null):
         ("fold", "both"),
         ("clip_threshold", 2),
         ("frame_threshold", "x"),
+        ("subsets", "easy"),
+        ("subsets", ["easy", 1]),
+        ("subsets", ["easy", ""]),
+        ("subsets", ["easy", "easy"]),
     ],
 )
 def test_an_invalid_row_is_named_with_its_field(tmp_path, field, value):

@@ -5,9 +5,14 @@ from scipy.special import ndtr
 from fakesound.metrics import eer
 from fakesound.reporting import read_run
 from fakesound.reporting.attack_figure import attack_figure
-from fakesound.reporting.figures import det_figure, reliability_figure, training_figure
+from fakesound.reporting.figures import (
+    det_figure,
+    reliability_figure,
+    reliability_of,
+)
 from fakesound.reporting.parts import attack_results, shown_parts
 from fakesound.reporting.style import PALETTE
+from fakesound.reporting.training_figure import training_figure
 
 
 def folds_of(run):
@@ -30,9 +35,10 @@ def test_det_needs_both_labels(run):
 
 
 def test_reliability_shows_each_part(run):
-    labels = reliability_figure(folds_of(run)).axes[0].get_legend_handles_labels()[1]
+    points = reliability_of(folds_of(run))
+    labels = reliability_figure(points).axes[0].get_legend_handles_labels()[1]
     assert labels == ["unseen", "seen"]
-    assert reliability_figure({"unseen": []}) is None
+    assert reliability_figure(reliability_of({"unseen": []})) is None
 
 
 def test_bars_are_the_figures_and_held_out_attacks_stand_out(run):

@@ -1,0 +1,98 @@
+"""What FakeSound and FakeSound2 share: recordings of AudioCaps, and how regions are written."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from fakesound.corpora.listing import Listing, Row
+from fakesound.corpora.lookup import audio_under, locate
+from fakesound.errors import InputError
+from fakesound.timeline import Region
+
+# letters of a YouTube id, which may itself hold "_" and "-"
+ID_LENGTH = 11
+# the length of a clip by the book; the files may be a little off
+NOMINAL = 10.0
+AUDIOLDM1 = "audioldm1"
+AUDIOLDM2 = "audioldm2"
+AUDIOLDM2_AUDIOSR = "audioldm2_audiosr"
+
+
+def source_of(audio_id: str) -> str:
+    """Return the source id of a clip: the AudioCaps recording that its id begins with.
+
+    Raises:
+        InputError: if the id is too short to hold one.
+    """
+    if len(audio_id) < ID_LENGTH:
+        raise InputError(f"audio_id: {audio_id!r} does not begin with a YouTube id")
+    return f"audiocaps/{audio_id[:ID_LENGTH]}"
+
+
+def read_spans(text: str) -> tuple[Region, ...] | None:
+    """Return the regions of an ``onset_offset``; empty for none, None for the whole clip.
+
+    FakeSound writes "6.12_7.4" and "0_0", FakeSound2 "0.4-1.6_2.52-5.2", "0-0" and "0-10".
+
+    Raises:
+        InputError: if it is written in neither way.
+    """
+    parts = [part.split("-") for part in text.split("_")] if "-" in text else [text.split("_")]
+    try:
+        spans = [(float(onset), float(offset)) for onset, offset in parts]
+    except ValueError:
+        raise InputError(f"onset_offset: {text!r} is neither a_b nor a-b_c-d") from None
+    if spans == [(0.0, 0.0)]:
+        return ()
+    if spans == [(0.0, NOMINAL)]:
+        return None
+    try:
+        return tuple(Region(onset, offset) for onset, offset in spans)
+    except InputError as error:
+        raise InputError(f"onset_offset: {error}") from None
+
+
+def find_audio(listing: Listing, root: Path, bases: Sequence[Path]) -> list[Row]:
+    """Return the rows, genuine ones merged by source, each with the place of its audio.
+
+    The same recording is listed once in each test set; it becomes one row that belongs to all.
+    Genuine recordings that are not where they are listed are looked for anywhere under ``root``
+    by their YouTube id, with or without the "Y" that downloads of AudioCaps begin with.
+    """
+    # one walk of the tree, and only if something is missing
+    stems = cache(lambda: {path.stem: path for path in reversed(audio_under(root))})
+    genuine: defaultdict[tuple[str, str | None], list[tuple[Row, Path | None]]] = defaultdict(list)
+    fakes = []
+    for row in listing.rows:
+        found = locate(bases, row.path.as_posix())
+        if row.label == "genuine":
+            genuine[row.source_id, row.split].append((row, found))
+        else:
+            fakes.append(_placed(row, found, root))
+    merged = []
+    elsewhere: list[Path] = []
+    for (source, _), places in genuine.items():
+        found = next((path for _, path in places if path is not None), None)
+        if found is None:
+            name = source.rpartition("/")[2]
+            found = stems().get(name) or stems().get(f"Y{name}")
+            elsewhere += [found] if found else []
+        subsets = dict.fromkeys(name for row, _ in places for name in row.subsets)
+        merged.append(_placed(replace(places[0][0], subsets=tuple(subsets)), found, root))
+    count = sum(len(places) for places in genuine.values())
+    if count > len(genuine):
+        listing.remarks.append(
+            f"{count} genuine rows are {len(genuine)} recordings: merged, subsets united"
+        )
+    if elsewhere:
+        listing.remarks.append(
+            f"{len(elsewhere)} genuine recordings found by their YouTube id elsewhere than listed, "
+            f"such as {elsewhere[0]}"
+        )
+    return merged + fakes
+
+
+def _placed(row: Row, found: Path | None, root: Path) -> Row:
+    return replace(row, path=found or root / row.path)

@@ -1,0 +1,104 @@
+"""FakeSound: general audio with one inpainted region (Xie et al., Interspeech 2024)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fakesound.corpora.audiocaps import (
+    AUDIOLDM1,
+    AUDIOLDM2_AUDIOSR,
+    find_audio,
+    read_spans,
+    source_of,
+)
+from fakesound.corpora.listing import Corpus, Listing, Row, find_folder, read_text
+from fakesound.errors import InputError
+
+LAYOUT = """
+FakeSound/meta_data/{train,easy,hard,zeroshot}.json
+FakeSound/deepfake_data/{train,easy,hard,zeroshot}/*.wav
+"""
+PLACES = ("FakeSound/meta_data", "meta_data", "FakeSound/FakeSound/meta_data", "deepfake_data", ".")
+# subset: its split and its generator, which FakeSound2 tells
+SUBSETS = {
+    "train": ("train", AUDIOLDM2_AUDIOSR),
+    "easy": ("test", AUDIOLDM2_AUDIOSR),
+    "hard": ("test", AUDIOLDM2_AUDIOSR),
+    "zeroshot": ("test", AUDIOLDM1),
+}
+
+
+def read(root: Path) -> Listing:
+    """Return what FakeSound's lists under ``root`` say.
+
+    In the files, label 1 is fake, though its README says 0.
+
+    Raises:
+        InputError: if there is no list, or one is not JSON.
+    """
+    folder = find_folder(root, PLACES, [f"{name}.json" for name in SUBSETS], LAYOUT)
+    listing = Listing()
+    for subset in SUBSETS:
+        path = folder / f"{subset}.json"
+        if not path.is_file():
+            listing.remarks.append(f"{path}: not there, so {subset} is left out")
+            continue
+        for number, item in enumerate(_items(path), start=1):
+            where = f"{path.name} clip {number}"
+            try:
+                listing.rows.append(_row(item, where, subset))
+            except InputError as error:
+                listing.problems.append(f"{where}, {error}")
+    bases = dict.fromkeys((root, *folder.absolute().parents[:2]))
+    listing.rows = find_audio(listing, root, list(bases))
+    return listing
+
+
+def _items(path: Path) -> list[Any]:
+    try:
+        items = json.loads(read_text(path))["audios"]
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not JSON ({error}); download it again") from None
+    except (KeyError, TypeError):
+        raise InputError(f'{path}: holds no "audios"; download it again') from None
+    if not isinstance(items, list):
+        raise InputError(f'{path}: "audios" is no list; download it again')
+    return items
+
+
+def _row(item: Any, where: str, subset: str) -> Row:  # noqa: ANN401
+    for key, kind in (("audio_id", str), ("label", int), ("onset_offset", str), ("filepath", str)):
+        value = item.get(key) if isinstance(item, dict) else None
+        if not isinstance(value, kind):
+            raise InputError(f"{key}: {value!r}; must be of type {kind.__name__}")
+    if item["label"] not in (0, 1):
+        raise InputError(f"label: {item['label']!r}; must be 0 (genuine) or 1 (fake)")
+    split, generator = SUBSETS[subset]
+    fake = item["label"] == 1
+    return Row(
+        where=where,
+        # the same region of a source was inpainted by both generators
+        clip_id=f"{subset}/{item['audio_id']}" if fake else item["audio_id"],
+        path=Path(item["filepath"]),
+        source_id=source_of(item["audio_id"]),
+        label="fake" if fake else "genuine",
+        corpus="fakesound",
+        attack=f"inpainting/{generator}" if fake else None,
+        regions=read_spans(item["onset_offset"]),
+        split=split,
+        subsets=() if split == "train" else (subset,),
+    )
+
+
+FAKESOUND = Corpus(
+    name="fakesound",
+    summary="general audio with one inpainted region; AudioLDM2 in train, AudioLDM too in test",
+    layout=LAYOUT,
+    source="https://huggingface.co/datasets/ZeyuXie/FakeSound (fakes), lists at "
+    "https://github.com/FakeSoundData/FakeSound; genuine recordings are not in it: download those "
+    "of AudioCaps (https://audiocaps.github.io) and put them in a folder under root, named by "
+    "YouTube id",
+    card="fakes Apache-2.0, genuine recordings those of YouTube (AudioCaps). Cite: Xie et al., "
+    "FakeSound: Deepfake General Audio Detection, Interspeech 2024, arXiv:2406.08052",
+    read=read,
+)

@@ -1,0 +1,124 @@
+"""FakeSound2: general audio, six kinds of manipulation (Xie et al., 2025); its test set."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fakesound.corpora.audiocaps import (
+    AUDIOLDM1,
+    AUDIOLDM2,
+    AUDIOLDM2_AUDIOSR,
+    ID_LENGTH,
+    find_audio,
+    read_spans,
+    source_of,
+)
+from fakesound.corpora.listing import Corpus, Listing, Row, find_folder, read_text
+from fakesound.errors import InputError
+
+LAYOUT = """
+scr/data/test/meta/{genuine,addition,splicing,inpainting_*,generation_*,editing_*,separation_*}.jsonl
+scr/data/test/audio/*/*.wav
+"""
+PLACES = ("scr/data/test/meta", "data/test/meta", "test/meta", "meta", "data/test", ".")
+# lists and the part of the benchmark they are in: generators seen in its training, or not
+DOMAINS = {
+    "genuine": "in_domain",
+    "inpainting_tango2": "in_domain",
+    "inpainting_affusion": "in_domain",
+    "inpainting_ldm2": "in_domain",
+    "separation_lassnet": "in_domain",
+    "editing_audioeditor": "in_domain",
+    "splicing": "in_domain",
+    "addition": "in_domain",
+    "generation_affusion": "in_domain",
+    "inpainting_makeanaudio": "out_domain",
+    "inpainting_fakesound1zeroshot": "out_domain",
+    "inpainting_fakesound1easy": "out_domain",
+    "inpainting_fakesound1hard": "out_domain",
+    "separation_flowsep": "out_domain",
+    "editing_audit": "out_domain",
+    "generation_x2audio": "out_domain",
+}
+GENERATORS = {"ldm": AUDIOLDM1, "ldm2": AUDIOLDM2, "ldm2_audiosr": AUDIOLDM2_AUDIOSR}
+# what was mixed in: "YouTube id||caption||onset-offset"
+DONOR_KEYS = {"add": "add_event", "splice": "splice_event"}
+
+
+def read(root: Path) -> Listing:
+    """Return what FakeSound2's lists under ``root`` say.
+
+    Nothing but the source is taken from ids: long ones are cut off in the middle of a region.
+
+    Raises:
+        InputError: if there is no list.
+    """
+    folder = find_folder(root, PLACES, [f"{name}.jsonl" for name in DOMAINS], LAYOUT)
+    listing = Listing()
+    for name in DOMAINS:
+        path = folder / f"{name}.jsonl"
+        if not path.is_file():
+            listing.remarks.append(f"{path}: not there, so {name} is left out")
+            continue
+        for number, line in enumerate(read_text(path).split("\n"), start=1):
+            where = f"{path.name} row {number}"
+            try:
+                if line.strip():
+                    listing.rows.append(_row(line, where, DOMAINS[name]))
+            except InputError as error:
+                listing.problems.append(f"{where}, {error}")
+    bases = (root, root / "scr", *folder.absolute().parents[:3])
+    listing.rows = find_audio(listing, root, list(dict.fromkeys(bases)))
+    return listing
+
+
+def _row(line: str, where: str, domain: str) -> Row:
+    try:
+        item = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON ({error.msg})") from None
+    for key in ("audio_id", "onset_offset", "filepath", "fake_type"):
+        value = item.get(key) if isinstance(item, dict) else None
+        if not isinstance(value, str):
+            raise InputError(f"{key}: {value!r}; must be text")
+    kind, model = item["fake_type"].lower(), str(item.get("model", "None")).lower()
+    fake = kind != "genuine"
+    if fake == (model == "none"):
+        raise InputError(f"model: {item.get('model')!r} does not go with fake_type {kind!r}")
+    return Row(
+        where=where,
+        clip_id=item["audio_id"],
+        path=Path(item["filepath"]),
+        source_id=source_of(item["audio_id"]),
+        label="fake" if fake else "genuine",
+        corpus="fakesound2",
+        attack=f"{kind}/{GENERATORS.get(model, model)}" if fake else None,
+        regions=read_spans(item["onset_offset"]),
+        split="test",
+        donor_ids=_donors(item, kind),
+        subsets=(domain,),
+    )
+
+
+def _donors(item: dict[str, Any], kind: str) -> tuple[str, ...]:
+    key = DONOR_KEYS.get(kind)
+    if key is None:
+        return ()
+    donor, *rest = str(item.get(key, "")).split("||")
+    if len(donor) != ID_LENGTH or len(rest) != 2:
+        raise InputError(f"{key}: {item.get(key)!r} is not id||caption||onset-offset")
+    return (source_of(donor),)
+
+
+FAKESOUND2 = Corpus(
+    name="fakesound2",
+    summary="general audio, 14 attacks: inpainting, generation, editing, separation, splicing, "
+    "adding; all test",
+    layout=LAYOUT,
+    source="https://zeyuxie29.github.io/FakeSound2 (audio), lists at "
+    "https://github.com/zeyuxie29/FakeSound2",
+    card="no licence given; the recordings are those of YouTube (AudioCaps). Cite: Xie et al., "
+    "FakeSound2: A Benchmark for Explainable and Generalizable Deepfake Sound Detection, 2025, "
+    "arXiv:2509.17162",
+    read=read,
+)

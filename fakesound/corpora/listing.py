@@ -1,0 +1,127 @@
+"""What a data set's own files say of its clips, before any audio is opened."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fakesound.errors import InputError
+from fakesound.timeline import Region
+
+LABEL_NAMES = {
+    "genuine": ("genuine", "real", "bonafide", "bona-fide", "bona_fide", "0"),
+    "fake": ("fake", "spoof", "1"),
+}
+SPLIT_NAMES = {
+    "train": ("train",),
+    "validation": ("validation", "dev", "valid", "val"),
+    "test": ("test", "eval"),
+}
+# a region may end this many seconds after its file: a step of the coarsest published time grid
+ROUNDING = 0.05
+
+
+@dataclass(frozen=True)
+class Row:
+    """One clip as its data set lists it.
+
+    Attributes:
+        where: the file and row that say so, for messages.
+        clip_id: the data set's name for it.
+        path: where its audio should be.
+        source_id, label, attack, split, donor_ids, domain, license, subsets: as in `Clip`.
+        corpus: the data set.
+        regions: fake spans as listed; None for a clip that is fake throughout.
+        slack: seconds that a region may end after the file.
+    """
+
+    where: str
+    clip_id: str
+    path: Path
+    source_id: str
+    label: str
+    corpus: str
+    attack: str | None = None
+    regions: tuple[Region, ...] | None = ()
+    split: str | None = None
+    donor_ids: tuple[str, ...] = ()
+    domain: str = ""
+    license: str | None = None
+    subsets: tuple[str, ...] = ()
+    slack: float = ROUNDING
+
+
+@dataclass
+class Listing:
+    """The rows of a data set.
+
+    Attributes:
+        rows: those that could be read.
+        problems: those that could not, each in a line that names file and row.
+        remarks: what was merged, or found elsewhere than listed.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A data set that can be prepared.
+
+    Attributes:
+        name: as in ``corpus=NAME``.
+        summary: what it holds.
+        layout: what ``root`` is expected to hold, one path a line.
+        source: where to get it.
+        card: its licence, and what to cite.
+        read: returns its listing, given ``root``; raises InputError if nothing of it is there.
+        per_folder: whether each user's ``root`` is another data set, named after it.
+    """
+
+    name: str
+    summary: str
+    layout: str
+    source: str
+    card: str
+    read: Callable[[Path], Listing]
+    per_folder: bool = False
+
+
+def named(value: str, names: dict[str, tuple[str, ...]], key: str) -> str:
+    """Return which of ``names`` has ``value`` among its synonyms, in any case.
+
+    Raises:
+        InputError: naming the ``key`` and what it may be.
+    """
+    for name, synonyms in names.items():
+        if value.strip().lower() in synonyms:
+            return name
+    allowed = "; ".join(", ".join(synonyms) for synonyms in names.values())
+    raise InputError(f"{key}: {value!r}; must be one of {allowed}")
+
+
+def find_folder(root: Path, places: Iterable[str], names: Iterable[str], layout: str) -> Path:
+    """Return the first of ``places`` under ``root`` that holds any of the files ``names``.
+
+    Raises:
+        InputError: that shows the expected layout, if none does.
+    """
+    names = list(names)
+    for place in places:
+        if any((root / place / name).exists() for name in names):
+            return root / place
+    shown = "; ".join(line.strip() for line in layout.splitlines() if line.strip())
+    raise InputError(f"root={root}: none of the data set is here; expected {shown}")
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file of a data set.
+
+    Raises:
+        InputError: if it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None

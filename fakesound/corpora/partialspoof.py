@@ -1,0 +1,101 @@
+"""PartialSpoof: speech with spoofed segments (Zhang et al., IEEE/ACM TASLP 2023)."""
+
+from pathlib import Path
+
+from fakesound.corpora.asvspoof2019_la import ATTACKS, protocol_rows, speaker_source
+from fakesound.corpora.listing import ROUNDING, Corpus, Listing, Row, find_folder
+from fakesound.corpora.segment_labels import STEPS, read_rttm, read_segment_labels
+from fakesound.errors import InputError
+from fakesound.timeline import Region
+
+LAYOUT = """
+database/protocols/PartialSpoof_LA_cm_protocols/PartialSpoof.LA.cm.{train,dev,eval}.trl.txt
+database/segment_labels/{train,dev,eval}_seglab_0.01.npy
+database/{train,dev,eval}/con_wav/*.wav
+"""
+PLACES = (".", "database", "PartialSpoof/database")
+PROTOCOLS = "protocols/PartialSpoof_LA_cm_protocols"
+PARTS = {"train": "train", "dev": "validation", "eval": "test"}
+LABELS = ("segment_labels", "segment_labels_v1.2")
+RTTM = ("rttm_2cls_0sil", "rttm_2cls_0sil_spoof")
+
+
+def read(root: Path) -> Listing:
+    """Return what the protocols and the finest segment labels under ``root`` say.
+
+    Sources are the speakers, those of ASVspoof 2019 LA: a fake's segments are of its own speaker.
+
+    Raises:
+        InputError: if there is no protocol, or labels cannot be read.
+    """
+    protocols = {part: f"{PROTOCOLS}/PartialSpoof.LA.cm.{part}.trl.txt" for part in PARTS}
+    base = find_folder(root, PLACES, protocols.values(), LAYOUT)
+    listing = Listing()
+    for part, split in PARTS.items():
+        rows = protocol_rows(base / protocols[part], listing)
+        if not rows:
+            continue
+        spans, slack = _spans(base, part, listing)
+        for where, speaker, name, system, label in rows:
+            fake = label == "fake"
+            if name not in spans and fake:
+                listing.problems.append(f"{where}: {name} has no segment labels")
+                continue
+            regions = spans.get(name, [])
+            if fake != bool(regions):
+                listing.problems.append(
+                    f"{where}: {name} is {label}, but {len(regions)} of its segments are spoof"
+                )
+                continue
+            listing.rows.append(
+                Row(
+                    where=where,
+                    clip_id=name,
+                    path=base / part / "con_wav" / f"{name}.wav",
+                    source_id=speaker_source(speaker),
+                    label=label,
+                    corpus="partialspoof",
+                    attack=_attack(system) if fake else None,
+                    regions=tuple(regions),
+                    split=split,
+                    license="CC-BY-4.0",
+                    slack=slack,
+                )
+            )
+    return listing
+
+
+def _spans(base: Path, part: str, listing: Listing) -> tuple[dict[str, list[Region]], float]:
+    """Return the fake regions of each clip of a part, and how far they may pass a file's end."""
+    for name in RTTM:
+        path = base / part / "con_data" / name
+        if path.is_file():
+            listing.remarks.append(f"{part}: regions from {path}")
+            return read_rttm(path), ROUNDING
+    for step in STEPS:
+        for folder in LABELS:
+            path = base / folder / f"{part}_seglab_{step}.npy"
+            if path.is_file():
+                listing.remarks.append(f"{part}: regions from {path}, in steps of {step} s")
+                spans = read_segment_labels(path, float(step))
+                return spans, max(ROUNDING, float(step))
+    raise InputError(
+        f"{base / LABELS[0] / f'{part}_seglab_{STEPS[0]}.npy'}: not there; download "
+        "database_segment_labels_v1.2.tar.gz and unpack it beside the audio"
+    )
+
+
+def _attack(system: str) -> str:
+    # published protocols say only that the clip is concatenated
+    return f"splice/{system}" if system in ATTACKS else "splice/partialspoof"
+
+
+PARTIALSPOOF = Corpus(
+    name="partialspoof",
+    summary="speech with segments synthesised or converted by the systems of ASVspoof 2019 LA",
+    layout=LAYOUT,
+    source="https://zenodo.org/records/5766198",
+    card="CC-BY-4.0. Cite: Zhang et al., The PartialSpoof Database and Countermeasures for the "
+    "Detection of Short Fake Speech Segments Embedded in an Utterance, IEEE/ACM TASLP 31, 2023",
+    read=read,
+)

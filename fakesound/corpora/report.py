@@ -1,0 +1,86 @@
+"""What was found of a data set, for people."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from fakesound.corpora.listing import Corpus
+from fakesound.data.manifest import LABELS, SPLITS, Clip
+
+FEW = 5
+
+
+def found_table(clips: Sequence[Clip]) -> Table:
+    """Return clips, hours and sample rates by split, label and attack."""
+    table = Table("split", "label", "attack", "clips", "hours", "sample rates", box=None)
+    groups: defaultdict[tuple[int, int, str], list[Clip]] = defaultdict(list)
+    for clip in clips:
+        split = len(SPLITS) if clip.split is None else SPLITS.index(clip.split)
+        groups[split, LABELS.index(clip.label), clip.attack or ""].append(clip)
+    for _, group in sorted(groups.items()):
+        clip = group[0]
+        table.add_row(clip.split or "none", clip.label, clip.attack or "", *_amounts(group))
+    table.add_row("all", "", "", *_amounts(clips))
+    return table
+
+
+def cautions(clips: Sequence[Clip]) -> list[str]:
+    """Return what in ``clips`` would mislead training or a test, in a line each."""
+    lines = []
+    by_label = {label: [clip for clip in clips if clip.label == label] for label in LABELS}
+    lines += [f"there are no {label} clips" for label, part in by_label.items() if not part]
+    rates = {label: {clip.sample_rate for clip in part} for label, part in by_label.items()}
+    if all(rates.values()) and rates["genuine"] != rates["fake"]:
+        shown = "; ".join(
+            f"{label} {', '.join(map(str, sorted(values)))}" for label, values in rates.items()
+        )
+        lines.append(f"sample rates differ ({shown}): bandwidth alone may tell the label")
+    splits: defaultdict[str, set[str]] = defaultdict(set)
+    for clip in clips:
+        for source in clip.sources:
+            splits[source].add(clip.split or "")
+    crossing = sorted(source for source, names in splits.items() if len(names - {""}) > 1)
+    if crossing:
+        lines.append(
+            f"{len(crossing)} sources are in several splits, such as {crossing[0]}: a run refuses "
+            "them"
+        )
+    return lines
+
+
+def print_report(
+    console: Console,
+    corpus: Corpus,
+    clips: Sequence[Clip],
+    missing: Sequence[str],
+    wrong: Sequence[str],
+    remarks: Sequence[str],
+) -> None:
+    """Print what was found, what is missing and where to get it, what was repaired, the card."""
+    if clips:
+        console.print(found_table(clips))
+    for title, lines in (("missing", missing), ("cannot be used", wrong)):
+        if lines:
+            console.print(f"\n{title}: {len(lines)}", highlight=False, markup=False)
+            shown = list(lines[:FEW]) + (["..."] if len(lines) > FEW else [])
+            for line in shown:
+                console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+    if missing:
+        _say(console, f"get it: {corpus.source}")
+    for remark in remarks:
+        _say(console, f"note: {remark}")
+    for caution in cautions(clips) if clips else []:
+        _say(console, f"caution: {caution}")
+    _say(console, f"licence: {corpus.card}")
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _amounts(clips: Sequence[Clip]) -> tuple[str, str, str]:
+    rates = Counter(clip.sample_rate for clip in clips)
+    hours = sum(clip.duration for clip in clips) / 3600
+    return str(len(clips)), f"{hours:.2f}", ", ".join(map(str, sorted(rates)))

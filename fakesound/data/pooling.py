@@ -1,0 +1,219 @@
+"""Several corpora as one: what each row is used for, duplicates once, no source in two parts."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from fakesound.data.folds import carve_validation, linked
+from fakesound.data.manifest import Clip
+from fakesound.errors import InputError
+
+
+def take_parts(clips: Sequence[Clip], roles: Collection[str], name: str) -> list[Clip]:
+    """Return the rows of manifest ``name`` that are used, with the part that each plays as split.
+
+    ``roles`` are "train", "validation" and "test": what the manifest is given for. For training
+    its train and validation rows are used, or all where none has a split; for validation or test
+    its own rows of that split, or all where it has none.
+
+    Raises:
+        InputError: if it has no rows for a role, or one row would play two parts.
+    """
+    there = {clip.split for clip in clips}
+    use: dict[str | None, str] = {}
+    if "train" in roles:
+        use = {"train": "train", "validation": "validation"}
+        if there == {None}:
+            use = {None: "train"}
+        elif "train" not in there:
+            raise InputError(
+                f"data.train={name}: has no train rows, only {_listed(there)}; name it under "
+                "data.test, or deal it with data.manifest and split=source_folds"
+            )
+    for role in ("validation", "test"):
+        if role in roles:
+            if role not in there and len(roles) > 1:
+                raise InputError(
+                    f"data.{role}={name}: is data.{min(set(roles) - {role})} as well and has no "
+                    f"{role} rows; mark some, or name another manifest"
+                )
+            use |= {role: role} if role in there else dict.fromkeys(there, role)
+    return [replace(clip, split=use[clip.split]) for clip in clips if clip.split in use]
+
+
+def opened(clips: Sequence[Clip]) -> list[Clip]:
+    """Return ``clips``, those for training without a split if there are none to validate on.
+
+    `carve_validation` deals them.
+    """
+    if any(clip.split == "validation" for clip in clips):
+        return list(clips)
+    return [replace(clip, split=None) if clip.split == "train" else clip for clip in clips]
+
+
+def pool_corpora(
+    corpora: Sequence[Sequence[Clip]],
+    drop_shared: bool = False,
+    validation_share: float = 0.15,
+    seed: int = 0,
+) -> tuple[list[Clip], list[str]]:
+    """Return the clips of all ``corpora`` as one, and what was done to them, in words.
+
+    Genuine clips are the same where their files are, to the byte, or where clip id and source id
+    are in two corpora: the first of them stays, and their sources become one. Clips without a
+    split are dealt to training and validation by `carve_validation`. Of clip ids that several
+    corpora have, the later ones get the corpus put before them. Test clips are never left out.
+
+    Raises:
+        InputError: if parts share a source, unless ``drop_shared``, which leaves the clips that
+            share it out of training and, where the test has it, out of validation.
+    """
+    rows = _same_sources(_rows(corpora))
+    notes: list[str] = []
+    rows = _apart(rows, ("train", "validation", None), "test", drop_shared, notes)
+    if any(row.clip.split is None for row in rows):
+        before = [row.clip for row in rows]
+        dealt = carve_validation(before, validation_share, seed)
+        notes.append(carved_note(before, dealt))
+        rows = [row._replace(clip=clip) for row, clip in zip(rows, dealt, strict=True)]
+    rows = _apart(rows, ("train",), "validation", drop_shared, notes)
+    clips = _merged(rows)
+    if len(clips) < len(rows):
+        again = len(rows) - len(clips)
+        notes.append(f"{again} genuine clip{'s' * (again > 1)} given more than once, counted once")
+    return clips, notes
+
+
+def carved_note(before: Sequence[Clip], after: Sequence[Clip]) -> str:
+    """Return in words what `carve_validation` made of ``before``."""
+    dealt = [new for old, new in zip(before, after, strict=True) if old.split is None]
+    moved = [clip for clip in dealt if clip.split == "validation"]
+    sources = len({clip.source_id for clip in moved})
+    return (
+        f"validation: {len(moved)} of {len(dealt)} training clips, all those of {sources} sources, "
+        "as the corpus has no validation rows"
+    )
+
+
+def without_lost_twins(clips: Sequence[Clip]) -> list[Clip]:
+    """Return ``clips``; those whose twin is not among them name none."""
+    there = {clip.clip_id for clip in clips}
+    return [clip if clip.twin_id in there else replace(clip, twin_id=None) for clip in clips]
+
+
+class _Row(NamedTuple):
+    """A clip, its corpus by number, its content, and which of the same clips came first."""
+
+    clip: Clip
+    corpus: int
+    content: str
+    first: int
+
+
+def _rows(corpora: Sequence[Sequence[Clip]]) -> list[_Row]:
+    genuine = {clip.path for clips in corpora for clip in clips if not clip.is_fake}
+    sizes = Counter(path.stat().st_size for path in genuine)
+    rows: list[_Row] = []
+    known: dict[tuple[str, ...], int] = {}
+    for number, clips in enumerate(corpora):
+        for clip in clips:
+            first, content = len(rows), str(clip.path)
+            if not clip.is_fake:
+                stat = clip.path.stat()
+                if sizes[stat.st_size] > 1:
+                    content = _digest(clip.path, stat.st_size, stat.st_mtime_ns)
+                keys = ((content,), (clip.clip_id, clip.source_id))
+                first = next((known[key] for key in keys if key in known), first)
+                for key in keys:
+                    known.setdefault(key, first)
+            rows.append(_Row(clip, number, content, first))
+    return rows
+
+
+@cache
+def _digest(path: Path, size: int, changed: int) -> str:  # the rest are keys of the cache
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _same_sources(rows: Sequence[_Row]) -> list[_Row]:
+    """Return ``rows``, sources that have a clip in common under one name."""
+    links = ((rows[row.first].clip.source_id, row.clip.source_id) for row in rows)
+    names = linked(links)
+    return [
+        row._replace(
+            clip=replace(
+                row.clip,
+                source_id=names[row.clip.source_id],
+                donor_ids=tuple(names.get(donor, donor) for donor in row.clip.donor_ids),
+            )
+        )
+        for row in rows
+    ]
+
+
+def _apart(
+    rows: list[_Row], parts: Collection[str | None], other: str, drop: bool, notes: list[str]
+) -> list[_Row]:
+    """Return ``rows`` without those of ``parts`` that share a source with the ``other`` part."""
+    theirs = {s for row in rows if row.clip.split == other for s in row.clip.sources}
+    shared = [r for r in rows if r.clip.split in parts and theirs.intersection(r.clip.sources)]
+    if not shared:
+        return rows
+    sources = {s for row in shared for s in row.clip.sources} & theirs
+    count = f"{len(sources)} source{'s' * (len(sources) > 1)}"
+    if not drop:
+        name = min(sources)
+        here = next(row.clip.corpus for row in shared if name in row.clip.sources)
+        there = next(
+            r.clip.corpus for r in rows if r.clip.split == other and name in r.clip.sources
+        )
+        raise InputError(
+            f"data.shared_sources=error: source {name!r} of {here}, to learn from, is in the "
+            f"{other} of {there} too ({count} in all, donors included); set "
+            "data.shared_sources=drop to learn without it"
+        )
+    gone = {id(row) for row in shared}
+    notes.append(f"{len(shared)} clips left out of training: the {other} has their {count}")
+    return [row for row in rows if id(row) not in gone]
+
+
+def _merged(rows: Sequence[_Row]) -> list[Clip]:
+    """Return the clips of ``rows``, of same ones the first, under ids of their own."""
+    kept: dict[int, _Row] = {}
+    subsets: dict[int, dict[str, None]] = {}
+    for row in rows:
+        kept.setdefault(row.first, row)
+        subsets.setdefault(row.first, {}).update(dict.fromkeys(row.clip.subsets))
+    ids: dict[int, str] = {}
+    taken: set[str] = set()
+    for first, row in kept.items():
+        name, again = row.clip.clip_id, 1
+        while name in taken:
+            name = f"{row.clip.corpus}/{row.clip.clip_id}" + f"/{again}" * (again > 1)
+            again += 1
+        ids[first] = name
+        taken.add(name)
+    # a fake equals its twin to the sample, so another recording of the same is none
+    twins = {
+        (row.corpus, row.clip.clip_id): ids[row.first]
+        for row in rows
+        if not row.clip.is_fake and row.content == kept[row.first].content
+    }
+    return [
+        replace(
+            row.clip,
+            clip_id=ids[first],
+            twin_id=twins.get((row.corpus, row.clip.twin_id or "")),
+            subsets=tuple(subsets[first]),
+        )
+        for first, row in kept.items()
+    ]
+
+
+def _listed(splits: Collection[str | None]) -> str:
+    return ", ".join(sorted(split or "null" for split in splits))

@@ -1,0 +1,212 @@
+"""Measure a detector, ours or a peer's, on labelled clips.
+
+python -m fakesound.evaluate --checkpoint RUN --manifest M [M ...] --out DIR
+python -m fakesound.evaluate --scores A.jsonl [B.jsonl] --out DIR
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from fakesound.cli import guarded
+from fakesound.errors import InputError
+
+FORMATS = ("jsonl", "asvspoof", "partialspoof", "csv")
+DESCRIPTION = """\
+Every figure of a detector, with intervals, in one page: of clips (AUC, EER, minDCF, actDCF, Cllr,
+ECE), of frames and regions (segment and event F1, range EER, both segment EERs, average precision,
+false alarms an hour), by attack, family, region length, corpus and official subset, beside what
+trivial answers give. Writes metrics.json, scores.jsonl, report.html and tables/*.csv to --out.
+"""
+EXAMPLES = """\
+examples:
+  a trained detector on a corpus; calibration and thresholds are in the checkpoint
+    python -m fakesound.evaluate --checkpoint outputs/mt_vim/TIME --manifest M --out DIR
+  the same, and heard again through codecs, noise, clipping and rooms
+    python -m fakesound.evaluate --checkpoint RUN --manifest M --robustness --out DIR
+  the score file of any detector, thresholds from validation
+    python -m fakesound.evaluate --scores S.jsonl --validation-scores V.jsonl --out DIR
+  two detectors on the same clips, with a paired test
+    python -m fakesound.evaluate --scores OURS.jsonl THEIRS.jsonl --out DIR
+  scores in the format of others, the truth in a manifest
+    python -m fakesound.evaluate --scores cm.txt --format asvspoof --manifest M --out DIR
+
+a score file holds one JSON object a line: clip_id, score (P(fake)), label, attack, corpus,
+source_id, regions ([[onset, offset], ...] in seconds), duration and, for localisation, frame_step
+and frame_scores. With a manifest, clip_id and score are enough.
+"""
+
+
+def main() -> None:
+    """Run from the command line."""
+    guarded(_main)
+
+
+def _main() -> None:
+    options = _parser().parse_args()
+    _check(options)
+    command = shlex.join(["python", "-m", "fakesound.evaluate", *sys.argv[1:]])
+    # after the checks, since it takes seconds
+    from fakesound.evaluation.material import Request
+    from fakesound.evaluation.task import assess
+
+    assess(Request(**vars(options)), command)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=sys.argv[0] if sys.argv[0].startswith("fakesound") else "python -m fakesound.evaluate",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what to measure")
+    what.add_argument(
+        "--checkpoint", type=Path, metavar="RUN", help="folder of a run, checkpoint or safetensors"
+    )
+    what.add_argument(
+        "--manifest", type=Path, nargs="+", default=[], metavar="M", help="labelled clips"
+    )
+    what.add_argument(
+        "--scores",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="a score file, or two of the same clips to compare",
+    )
+    what.add_argument(
+        "--validation-scores",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="scores of validation clips, one file for each of --scores: thresholds come from them",
+    )
+    what.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    which = parser.add_argument_group("which clips")
+    which.add_argument(
+        "--split",
+        choices=("train", "validation", "test", "all"),
+        help="rows of the manifests (test where a manifest has test rows, else all)",
+    )
+    which.add_argument("--subset", metavar="NAME", help="an official test subset, such as zeroshot")
+    which.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="leave out clips without scores or readable audio, and say how many",
+    )
+    which.add_argument(
+        "--drop-training-sources",
+        action="store_true",
+        help="leave out clips of recordings that the checkpoint was trained on",
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--calibrate",
+        choices=("none", "logistic", "isotonic"),
+        default="none",
+        help="fit on --validation-scores (none)",
+    )
+    how.add_argument(
+        "--confidence",
+        type=float,
+        metavar="P",
+        help="below it the detector says that it cannot tell, say 0.8",
+    )
+    how.add_argument(
+        "--robustness",
+        nargs="*",
+        metavar="NAME",
+        help="again under these conditions, names or globs; without names under all",
+    )
+    how.add_argument("--draws", type=int, default=1000, help="of the bootstrap (1000); 0: none")
+    how.add_argument("--seed", type=int, default=0, help="of the draws (0)")
+    how.add_argument("--examples", type=int, default=8, help="clips shown in the report (8)")
+    how.add_argument("--device", default="auto", help="auto, cpu or cuda (auto)")
+    how.add_argument("--kernel", default="auto", help="of the selective scan (auto)")
+    others = parser.add_argument_group("scores of others")
+    others.add_argument("--format", choices=FORMATS, default="jsonl", help="of --scores (jsonl)")
+    others.add_argument(
+        "--higher-is",
+        choices=("fake", "genuine"),
+        help="what a high score means (as usual in the format)",
+    )
+    others.add_argument(
+        "--scale",
+        choices=("logit", "probability"),
+        help="of the scores (as usual in the format)",
+    )
+    others.add_argument(
+        "--frame-step", type=float, default=0.02, metavar="S", help="seconds of a frame (0.02)"
+    )
+    return parser
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Find what does not go together, before anything is read.
+
+    Raises:
+        InputError: naming the option and the mend.
+    """
+    if (options.checkpoint is None) == (not options.scores):
+        raise InputError("give either --checkpoint with --manifest, or --scores")
+    if options.checkpoint is not None:
+        _check_checkpoint(options)
+    else:
+        _check_scores(options)
+    if options.calibrate != "none" and not options.validation_scores:
+        raise InputError(
+            f"--calibrate={options.calibrate}: is fitted on validation; give --validation-scores"
+        )
+    for name, low in (("draws", 0), ("seed", 0), ("examples", 0)):
+        if getattr(options, name) < low:
+            raise InputError(f"--{name}={getattr(options, name)}: must be at least {low}")
+    if options.confidence is not None and not 0.5 <= options.confidence < 1:
+        raise InputError(
+            f"--confidence={options.confidence}: must be from 0.5, always answer, to below 1"
+        )
+    if options.out.exists() and not options.out.is_dir():
+        raise InputError(f"--out={options.out}: is a file; name a folder to write to")
+    for path in (*options.manifest, *options.scores, *options.validation_scores):
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+
+
+def _check_checkpoint(options: argparse.Namespace) -> None:
+    if not options.manifest:
+        raise InputError("--checkpoint: hears clips; name them with --manifest")
+    if options.format != "jsonl":
+        raise InputError(f"--format={options.format}: is for --scores; leave it out")
+    if len(options.validation_scores) > 1:
+        raise InputError("--validation-scores: one file is enough for one checkpoint")
+    if options.calibrate != "none":
+        raise InputError(
+            f"--calibrate={options.calibrate}: the checkpoint carries its calibration; leave it out"
+        )
+    if options.robustness is not None:
+        # light, unlike what comes later
+        from fakesound.conditions import match_conditions
+
+        match_conditions(options.robustness or ["*"])
+
+
+def _check_scores(options: argparse.Namespace) -> None:
+    if len(options.scores) > 2:
+        raise InputError(f"--scores: {len(options.scores)} files; give one, or two to compare")
+    if options.validation_scores and len(options.validation_scores) != len(options.scores):
+        raise InputError(
+            f"--validation-scores: {len(options.validation_scores)} files for "
+            f"{len(options.scores)} of --scores; give one for each"
+        )
+    if options.format != "jsonl" and not options.manifest:
+        raise InputError(f"--format={options.format}: holds no truth; name it with --manifest")
+    if options.robustness is not None:
+        raise InputError("--robustness: hears the clips again; give --checkpoint, not --scores")
+    if options.drop_training_sources:
+        raise InputError("--drop-training-sources: is for --checkpoint; leave it out")
+
+
+if __name__ == "__main__":
+    main()

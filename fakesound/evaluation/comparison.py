@@ -1,0 +1,53 @@
+"""Two systems on the same clips."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from fakesound.errors import InputError
+from fakesound.metrics import ClipScore, paired_differences, subsets
+
+
+def compare(
+    scores_a: Sequence[ClipScore],
+    scores_b: Sequence[ClipScore],
+    names: tuple[str, str],
+    draws: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Return by how much system a exceeds system b in every figure, in each part of the test.
+
+    The parts are those of a, whose folds say what is unseen.
+
+    Raises:
+        InputError: naming a clip that only one system scored or that they describe differently.
+    """
+    by_id = {clip.clip_id: clip for clip in scores_b}
+    lone = {clip.clip_id for clip in scores_a} ^ by_id.keys()
+    if lone:
+        raise InputError(
+            f"clip_id: {min(lone)!r} is scored by only one of {names[0]} and {names[1]} "
+            f"({len(lone)} such); give both the same clips, or add --allow-missing"
+        )
+    whole = subsets(scores_a)
+    parts = {"all": whole.all, "seen": whole.seen, "unseen": whole.unseen}
+    found = {
+        name: {
+            key: asdict(difference)
+            for key, difference in paired_differences(
+                part, [by_id[clip.clip_id] for clip in part], draws, seed
+            ).items()
+        }
+        for name, part in parts.items()
+        if part
+    }
+    return {"names": list(names), "parts": found}
+
+
+def in_common(
+    scores_a: Sequence[ClipScore], scores_b: Sequence[ClipScore]
+) -> tuple[list[ClipScore], list[ClipScore], int]:
+    """Return the clips that both systems scored, and how many only one did."""
+    shared = {clip.clip_id for clip in scores_a} & {clip.clip_id for clip in scores_b}
+    a, b = ([c for c in scores if c.clip_id in shared] for scores in (scores_a, scores_b))
+    return a, b, len(scores_a) + len(scores_b) - 2 * len(shared)

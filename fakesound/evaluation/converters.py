@@ -1,0 +1,191 @@
+"""Rows of score files in the formats that detectors write."""
+
+import csv
+import json
+from collections.abc import Mapping, Set
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fakesound.errors import InputError
+from fakesound.evaluation.rows import ScoreFormat, ScoreRow, clip_row, frames_row, label_of, number
+from fakesound.evaluation.segments import segment_rows
+from fakesound.evaluation.text import read_lines
+from fakesound.metrics import logit
+
+CLAIMS = ("label", "attack", "corpus", "source_id", "regions", "duration")
+KEPT = ("fold", "clip_threshold", "frame_threshold")
+CLIP_HEADERS = ("clip_id", "filename", "trial_anon", "utt", "utt_id")
+SCORE_HEADERS = ("score", "cm-score", "cm_score")
+
+
+def read_rows(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]:
+    """Return what the file says of each clip, in its order.
+
+    Args:
+        path: the file.
+        style: its format.
+        known: the clips of the manifest, by which the columns of a file without header are told.
+
+    Raises:
+        InputError: naming the file, the row and the field, for the first thing wrong.
+    """
+    if style.name == "partialspoof":
+        rows = segment_rows(path, style)
+    elif style.name == "asvspoof":
+        rows = _asvspoof(path, style, known)
+    elif style.name == "csv":
+        rows = _csv(path, style)
+    else:
+        rows = _jsonl(path, style)
+    first: dict[str, str] = {}
+    for row in rows:
+        if row.clip_id in first:
+            raise InputError(f"{row.where}, clip_id: {row.clip_id!r} is in {first[row.clip_id]}")
+        first[row.clip_id] = row.where
+    return rows
+
+
+def _asvspoof(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]:
+    """Read the score files of ASVspoof 2019, 2021 and 5.
+
+    With a header (ASVspoof 5, WeDefense) columns go by name. Without one, the layouts in use put
+    them in every order: the clip is the column that holds a clip of the manifest, the score the
+    only other one that holds a number, and a word for the label is held against the manifest.
+    """
+    lines = [(number, line.split()) for number, line in read_lines(path)]
+    header = [word.lower() for word in lines[0][1]]
+    if any(word in SCORE_HEADERS for word in header):
+        clip_column = _column(header, CLIP_HEADERS, path)
+        score_column = _column(header, SCORE_HEADERS, path)
+        del lines[0]
+    else:
+        clip_column, score_column = _columns(lines, known, path)
+    if not lines:
+        raise InputError(f"{path}: holds no rows")
+    width = len(lines[0][1])
+    rows = []
+    for row, cells in lines:
+        where = f"{path}, row {row}"
+        if len(cells) != width:
+            raise InputError(f"{where}: {len(cells)} columns where the first row has {width}")
+        words = {label_of(cell, where) for cell in cells if cell in ("bonafide", "spoof")}
+        claims = {"label": words.pop()} if len(words) == 1 else {}
+        value = number(cells[score_column], f"{where}, score")
+        rows.append(clip_row(style, where, cells[clip_column], value, claims))
+    return rows
+
+
+def _column(header: list[str], names: tuple[str, ...], path: Path) -> int:
+    for name in names:
+        if name in header:
+            return header.index(name)
+    raise InputError(f"{path}, row 1: no column named {' or '.join(names)}")
+
+
+def _columns(lines: list[tuple[int, list[str]]], known: Set[str], path: Path) -> tuple[int, int]:
+    for row, cells in lines:
+        clips = [column for column, cell in enumerate(cells) if cell in known]
+        if not clips:
+            continue
+        numbers = [
+            column for column, cell in enumerate(cells) if column not in clips and _numeric(cell)
+        ]
+        if len(clips) == len(numbers) == 1:
+            return clips[0], numbers[0]
+        raise InputError(
+            f"{path}, row {row}: not one clip and one number; name the columns in a first row: "
+            "filename, cm-score"
+        )
+    raise InputError(
+        f"{path}, row {lines[0][0]}: no row names a clip of the manifest, the first is "
+        f"{' '.join(lines[0][1])!r}; use its clip_id"
+    )
+
+
+def _numeric(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _csv(path: Path, style: ScoreFormat) -> list[ScoreRow]:
+    """Read a table with a header: ``clip_id, score`` and, optional, ``frame_scores, label``.
+
+    Frame scores are separated by spaces or semicolons.
+    """
+    lines = list(read_lines(path))
+    delimiter = "\t" if "\t" in lines[0][1] else ","
+    cells = [(number, next(csv.reader([line], delimiter=delimiter))) for number, line in lines]
+    header = [name.strip().lower() for name in cells[0][1]]
+    _column(header, ("clip_id",), path)
+    _column(header, ("score", "frame_scores"), path)
+    rows = []
+    for row, values in cells[1:]:
+        where = f"{path}, row {row}"
+        if len(values) != len(header):
+            raise InputError(f"{where}: {len(values)} columns where the header has {len(header)}")
+        rows.append(_csv_row(dict(zip(header, map(str.strip, values), strict=True)), style, where))
+    if not rows:
+        raise InputError(f"{path}: holds no rows")
+    return rows
+
+
+def _csv_row(cells: Mapping[str, str], style: ScoreFormat, where: str) -> ScoreRow:
+    label = cells.get("label")
+    claims = {"label": label_of(label, f"{where}, label")} if label else {}
+    score, frames = cells.get("score"), cells.get("frame_scores")
+    value = number(score, f"{where}, score") if score else None
+    if frames:
+        words = frames.replace(";", " ").split()
+        values = np.array([number(word, f"{where}, frame_scores") for word in words])
+        return frames_row(style, where, cells["clip_id"], values, value, claims)
+    if value is None:
+        raise InputError(f"{where}, score: missing; give a number")
+    return clip_row(style, where, cells["clip_id"], value, claims)
+
+
+def _jsonl(path: Path, style: ScoreFormat) -> list[ScoreRow]:
+    rows = []
+    for row, line in read_lines(path):
+        where = f"{path}, row {row}"
+        try:
+            content = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{where}: not JSON ({error})") from error
+        if not isinstance(content, dict):
+            raise InputError(f"{where}: not a JSON object")
+        rows.append(_json_row(content, style, where))
+    return rows
+
+
+def _json_row(content: Mapping[str, Any], style: ScoreFormat, where: str) -> ScoreRow:
+    given = {key: value for key, value in content.items() if value is not None}
+    clip_id, frames = given.get("clip_id"), given.get("frame_scores", [])
+    if not isinstance(clip_id, str) or not clip_id:
+        raise InputError(f"{where}, clip_id: {clip_id!r} is not a name")
+    if "score" not in given:
+        raise InputError(f"{where}, score: missing; give a number")
+    if not (isinstance(frames, list) and set(map(type, frames)) <= {int, float}):
+        raise InputError(f"{where}, frame_scores: not a list of numbers")
+    score, step = (
+        number(given.get(key, default), f"{where}, {key}")
+        for key, default in (("score", None), ("frame_step", style.frame_step))
+    )
+    return ScoreRow(
+        where=where,
+        clip_id=clip_id,
+        score=score,
+        logit=number(given.get("logit", logit(score)), f"{where}, logit"),
+        frame_step=step,
+        frame_scores=np.array(frames, dtype=np.float64).astype(np.float32),
+        claims={key: given[key] for key in CLAIMS if key in given},
+        kept={
+            key: given[key] if key == "fold" else number(given[key], f"{where}, {key}")
+            for key in KEPT
+            if key in given
+        },
+    )

@@ -1,0 +1,100 @@
+"""What detectors said, put beside what the manifest knows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fakesound.data.manifest import Clip
+from fakesound.errors import InputError
+from fakesound.evaluation.rows import ScoreRow
+from fakesound.metrics import ClipScore
+from fakesound.metrics.scores import REGION_TOLERANCE
+from fakesound.timeline import FrameGrid, Region, merge_regions, microseconds
+
+TAIL = 100_000  # microseconds at a clip's end for which a detector may have no frame, or too many
+
+
+def match_truth(
+    rows: Sequence[ScoreRow], clips: Sequence[Clip], allow_missing: bool = False
+) -> list[ClipScore]:
+    """Return the scores of ``rows`` with the truth of ``clips``, in the order of the rows.
+
+    Convolutional front ends leave out a part of a frame or two at a clip's end: up to 100 ms the
+    last score stands for them, and frames past the end are dropped. Rows of clips that are unknown
+    are an error, or are left out where ``allow_missing``.
+
+    Raises:
+        InputError: naming the file, the row and the field: for an unknown clip, for a row that
+            contradicts the manifest, and for frames that do not fit the clip.
+    """
+    by_id = {clip.clip_id: clip for clip in clips}
+    scores = []
+    for row in rows:
+        clip = by_id.get(row.clip_id)
+        if clip is None and allow_missing:
+            continue
+        if clip is None:
+            raise InputError(
+                f"{row.where}, clip_id: {row.clip_id!r} is in no manifest; add its row, or leave "
+                "such clips out with --allow-missing"
+            )
+        _check_claims(row, clip)
+        try:
+            scores.append(_clip_score(row, clip))
+        except InputError as error:
+            raise InputError(f"{row.where}, {error}") from None
+    return scores
+
+
+def _clip_score(row: ScoreRow, clip: Clip) -> ClipScore:
+    frames = row.frame_scores
+    grid = FrameGrid.from_seconds(row.frame_step)
+    expected = grid.count(clip.duration)
+    if frames.size and abs(frames.size - expected) * grid.step_us <= TAIL:
+        frames = np.pad(frames, (0, max(0, expected - frames.size)), mode="edge")[:expected]
+    return ClipScore(
+        clip_id=clip.clip_id,
+        score=row.score,
+        logit=row.logit,
+        label=clip.label,
+        attack=clip.attack,
+        corpus=clip.corpus,
+        domain=clip.domain or clip.corpus,
+        source_id=clip.source_id,
+        regions=clip.regions,
+        duration=clip.duration,
+        subsets=clip.subsets,
+        frame_step=row.frame_step,
+        frame_scores=frames,
+        **row.kept,
+    )
+
+
+def _check_claims(row: ScoreRow, clip: Clip) -> None:
+    for key, claim in row.claims.items():
+        truth = getattr(clip, key)
+        if key == "regions":
+            agrees = _agree(claim, clip.regions)
+            truth = [[region.onset, region.offset] for region in truth]
+        elif key == "duration":
+            agrees = isinstance(claim, int | float) and abs(claim - truth) <= REGION_TOLERANCE
+        else:
+            agrees = claim == truth
+        if not agrees:
+            raise InputError(
+                f"{row.where}, {key}: {claim!r}, but the manifest has {truth!r}; correct the one "
+                "that is wrong"
+            )
+
+
+def _agree(claim: object, regions: Sequence[Region]) -> bool:
+    try:
+        claimed = merge_regions(Region(*span) for span in claim)  # type: ignore[attr-defined]
+    except (InputError, TypeError):
+        return False
+    merged = merge_regions(regions)
+    return len(claimed) == len(merged) and all(
+        abs(microseconds(a) - microseconds(b)) <= microseconds(REGION_TOLERANCE)
+        for ours, theirs in zip(merged, claimed, strict=True)
+        for a, b in ((ours.onset, theirs.onset), (ours.offset, theirs.offset))
+    )

@@ -1,0 +1,101 @@
+"""What a system's own probabilities are good for: calibration in figures, and abstention."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from fakesound.errors import InputError
+from fakesound.metrics.block import Block, ClipColumns
+from fakesound.metrics.calibration import ece
+from fakesound.metrics.calibrator import equal_weights
+from fakesound.metrics.cost import act_dcf, cllr, min_dcf
+from fakesound.metrics.levels import number, weighted_mean
+from fakesound.metrics.scores import ClipScore
+
+
+def calibration_figures(scores: Sequence[ClipScore]) -> dict[str, float | None]:
+    """Return what calibration is meant to better: ``cllr, min_dcf, act_dcf, ece`` and ``brier``.
+
+    ``brier`` is the mean of ``(score - fake)^2`` (Brier 1950). It and ``ece`` weigh fakes and
+    genuines the same, the prior at which a calibrated score is P(fake). All are None unless there
+    are both.
+    """
+    clips = ClipColumns.of(scores)
+    if not (clips.fake.any() and not clips.fake.all()):
+        return dict.fromkeys(("cllr", "min_dcf", "act_dcf", "ece", "brier"))
+    weights = equal_weights(clips.fake)
+    return {
+        "cllr": cllr(clips.logit, clips.fake),
+        "min_dcf": min_dcf(clips.logit, clips.fake),
+        "act_dcf": act_dcf(clips.logit, clips.fake),
+        "ece": ece(clips.score, clips.fake, weights),
+        "brier": float(weights @ (clips.score - clips.fake) ** 2),
+    }
+
+
+def abstention_block(scores: Sequence[ClipScore], confidence: float) -> Block:
+    """Return how many clips are answered at ``confidence``, and how well.
+
+    A clip is answered when ``max(score, 1 - score) >= confidence``; the answer is the likelier
+    side, fake for a score above 0.5. Clip thresholds play no part: calibrated scores are meant.
+
+    Returns:
+        ``confidence`` as given; ``answered, answered_fake, answered_genuine``, the shares of
+        clips, of fakes and of genuines that are answered; ``accuracy`` and ``balanced_accuracy``
+        of the answers; and ``accuracy_of_all``, were every clip answered. Undefined ones are None.
+
+    Raises:
+        InputError: if ``confidence`` is not in [0.5, 1].
+    """
+    if not 0.5 <= confidence <= 1:
+        raise InputError(f"confidence: {confidence} is not in [0.5, 1]")
+    clips = ClipColumns.of(scores)
+    fake, right = clips.fake, _right(clips)
+    answered = np.maximum(clips.score, 1 - clips.score) >= confidence
+    everything = np.ones_like(fake)
+    caught, passed = (_share(right, kind & answered) for kind in (fake, ~fake))
+    return {
+        "confidence": confidence,
+        "answered": _share(answered, everything),
+        "answered_fake": _share(answered, fake),
+        "answered_genuine": _share(answered, ~fake),
+        "accuracy": _share(right, answered),
+        "balanced_accuracy": None if caught is None or passed is None else (caught + passed) / 2,
+        "accuracy_of_all": _share(right, everything),
+    }
+
+
+def risk_coverage(
+    scores: Sequence[ClipScore],
+) -> tuple[Float[np.ndarray, " clip"], Float[np.ndarray, " clip"]]:
+    """Return the points ``(coverage, risk)`` of the curve: the 1, 2, ... surest clips answered.
+
+    Coverage is the share of clips that is answered, risk the share of wrong answers among them
+    (El-Yaniv and Wiener 2010). Clips are ranked by how far their logit is from zero; of
+    equally sure ones, any order is as likely, and the risk is the mean over orders.
+    """
+    clips = ClipColumns.of(scores)
+    # rounded, so that scores of .2 and .8 are equally sure
+    unsure = -np.round(np.abs(clips.logit), 12)
+    _, place, count = np.unique(unsure, return_inverse=True, return_counts=True)
+    wrong = np.bincount(place, (~_right(clips)).astype(np.float64), minlength=count.size)
+    answered = np.arange(1, len(scores) + 1)
+    return answered / max(1, len(scores)), np.cumsum(np.repeat(wrong / count, count)) / answered
+
+
+def aurc(scores: Sequence[ClipScore]) -> float | None:
+    """Return the area under the risk-coverage curve, the mean of its risks; lower is better.
+
+    Geifman and El-Yaniv (2017). None for no clips.
+    """
+    _, risk = risk_coverage(scores)
+    return float(risk.mean()) if risk.size else None
+
+
+def _right(clips: ClipColumns) -> Bool[np.ndarray, " clip"]:
+    return (clips.score > 0.5) == clips.fake
+
+
+def _share(values: Bool[np.ndarray, " clip"], chosen: Bool[np.ndarray, " clip"]) -> float | None:
+    return number(weighted_mean(values, chosen, np.ones((1, values.size))))

@@ -1,0 +1,194 @@
+"""Read a data set in its published layout and write a manifest of it.
+
+python -m fakesound.prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true]
+"""
+
+import difflib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fakesound.cli import guarded
+from fakesound.corpora import CORPORA, Corpus
+from fakesound.errors import InputError
+
+USAGE = """\
+python -m fakesound.prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true]
+
+Reads a data set as it comes, opens every audio file, compares it with what the
+data set says of it, and writes OUT/manifest.jsonl. No audio is copied or changed.
+
+  corpus=NAME          the data set; corpus=list shows all
+  root=DIR             where it was unpacked
+  out=DIR              where to write (prepared/NAME; for your own: prepared/ROOT)
+  allow_missing=true   leave out what is missing or contradicts itself; otherwise
+                       that is an error, and OUT/problems.txt lists it all
+
+Examples:
+  python -m fakesound.prepare corpus=fakesound root=~/data/FakeSound allow_missing=true
+  python -m fakesound.prepare corpus=asvspoof2019_la root=~/data/LA
+  python -m fakesound.prepare corpus=folder root=recordings
+  python -m fakesound.prepare corpus=csv root=clips.csv out=prepared/mine
+  python -m fakesound.run experiment=mt_vim data.manifest=prepared/mine/manifest.jsonl
+
+Your own audio, by folder: genuine/ (or real, bonafide) and fake/FAMILY/GENERATOR/
+(or spoof). The label comes from the folder alone. Files of equal name, say
+genuine/a7.wav and fake/vocoder/world/a7.wav, are taken for twins: one source,
+never split between training and test. NAME.json beside NAME.wav may give
+{"regions": [[0.5, 1.2]], "source_id": ..., "split": ..., "donor_ids": [...],
+"license": ...}; a fake without regions is fake throughout.
+
+Your own audio, by table (comma or tab separated, with a header): path, label
+(genuine, real, bonafide, 0; fake, spoof, 1) and, where known, clip_id,
+source_id, attack (family/generator), regions ("0.5-1.2;3-4"), split, corpus,
+domain, donor_ids ("a;b"), license. Paths are relative to the table.
+
+Exit codes: 0 done; 2 wrong input, said in one line; 1 anything else.
+"""
+KEYS = ("corpus", "root", "out", "allow_missing")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, checked.
+
+    Attributes:
+        corpus: what to read.
+        root: where it is.
+        out: folder for the manifest.
+        allow_missing: whether rows that cannot be used are left out.
+    """
+
+    corpus: Corpus
+    root: Path
+    out: Path
+    allow_missing: bool
+
+
+def main() -> None:
+    """Run from the command line."""
+    guarded(_main)
+
+
+def _main() -> None:
+    arguments = sys.argv[1:]
+    if {"--help", "-h"} & set(arguments):
+        print(USAGE, end="")
+        return
+    values = _values(arguments)
+    if values.get("corpus") == "list":
+        _list_corpora()
+        return
+    _prepare(_options(values))
+
+
+def _prepare(options: Options) -> None:
+    from fakesound.corpora.check import check_rows
+    from fakesound.corpora.report import print_report
+    from fakesound.data.manifest import write_manifest
+    from fakesound.progress import console, progress_bar
+
+    corpus, out = options.corpus, options.out
+    listing = corpus.read(options.root)
+    with progress_bar("audio") as progress:
+        checked = check_rows(listing.rows, progress)
+    wrong = [*listing.problems, *checked.wrong]
+    print_report(
+        console,
+        corpus,
+        checked.clips,
+        checked.missing,
+        wrong,
+        [*listing.remarks, *checked.remarks],
+    )
+    problems = [*checked.missing, *wrong]
+    list_of_problems = out / "problems.txt"
+    if problems:
+        _write(list_of_problems, problems)
+    else:
+        list_of_problems.unlink(missing_ok=True)
+    if not checked.clips:
+        raise InputError(
+            f"root={options.root}: no clip of {corpus.name} can be used "
+            f"({_counts(checked.missing, wrong) or 'it lists none'}); get it from {corpus.source}"
+        )
+    if problems and not options.allow_missing:
+        raise InputError(
+            f"root={options.root}: {_counts(checked.missing, wrong)} (all in {list_of_problems}), "
+            f"first {problems[0]}; mend them, or allow_missing=true leaves them out"
+        )
+    if problems:
+        console.print(f"left out: {len(problems)} rows, listed in {list_of_problems}")
+    # paths are relative to the folder itself, not to a link to it
+    write_manifest(out.resolve() / "manifest.jsonl", checked.clips)
+    print(out / "manifest.jsonl")
+
+
+def _values(arguments: Sequence[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if key not in KEYS:
+            near = difflib.get_close_matches(key, KEYS, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise InputError(f"{key}: no such key; {hint}there are {', '.join(KEYS)}")
+        if not equals or not value:
+            raise InputError(f"{argument}: needs a value, {key}=...")
+        if key in values:
+            raise InputError(f"{argument}: {key} is given twice")
+        values[key] = value
+    return values
+
+
+def _options(values: dict[str, str]) -> Options:
+    name = values.get("corpus")
+    there = f"there are {', '.join(CORPORA)} (corpus=list tells more)"
+    if name is None:
+        raise InputError(f"corpus: missing; {there}, --help explains")
+    if name not in CORPORA:
+        near = difflib.get_close_matches(name, CORPORA, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise InputError(f"corpus={name}: no such data set; {hint}{there}")
+    if "root" not in values:
+        raise InputError(f"root: missing; where {name} was unpacked, root=DIR")
+    root = Path(values["root"]).expanduser()
+    if not (root.is_dir() or (name == "csv" and root.is_file())):
+        kind = "file or folder" if name == "csv" else "folder"
+        raise InputError(f"root={root}: no such {kind}; give the one that holds {name}")
+    own = root.resolve().stem if root.is_file() else root.resolve().name
+    default = Path("prepared") / (own if CORPORA[name].per_folder else name)
+    out = Path(values["out"]).expanduser() if "out" in values else default
+    if out.exists() and not out.is_dir():
+        raise InputError(f"out={out}: is a file; name a folder to write to")
+    allowed = values.get("allow_missing", "false")
+    if allowed not in ("true", "false"):
+        raise InputError(f"allow_missing={allowed}: must be true or false")
+    return Options(CORPORA[name], root, out, allowed == "true")
+
+
+def _list_corpora() -> None:
+    for corpus in CORPORA.values():
+        print(f"{corpus.name}: {corpus.summary}")
+        print("  root holds")
+        for line in corpus.layout.strip().splitlines():
+            print(f"    {line}")
+        if not corpus.per_folder:
+            print(f"  from {corpus.source}\n  licence: {corpus.card}")
+        print()
+
+
+def _counts(missing: Sequence[str], wrong: Sequence[str]) -> str:
+    counts = (len(missing), "files are missing"), (len(wrong), "rows cannot be used")
+    return ", ".join(f"{number} {what}" for number, what in counts if number)
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The verb: ``python -m fakesound.prepare``."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from fakesound import prepare
+from fakesound.corpora import CORPORA
+from fakesound.data.manifest import read_manifest
+from tests.conftest import fakesound
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """A folder of the user's own: three genuine recordings, and a fake of each."""
+    rng = np.random.default_rng(0)
+    for name in "abc":
+        for place in ("genuine", "fake/vocoder/world"):
+            path = tmp_path / "tapes" / place / f"{name}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, rng.normal(0, 0.1, 8_000), 8_000)
+    return tmp_path / "tapes"
+
+
+@pytest.fixture
+def run(monkeypatch, capfd, tmp_path):
+    """Run the verb in this process, in a folder of its own; return exit code and what it said."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["fakesound prepare", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            prepare.main()
+        printed = capfd.readouterr()
+        return stopped.value.code, printed.out, printed.err
+
+    return run
+
+
+def test_a_folder_becomes_a_manifest(recordings, tmp_path):
+    place = tmp_path / "here"
+    place.mkdir()
+    done = fakesound("prepare", "corpus=folder", f"root={recordings}", folder=place)
+    assert (done.returncode, done.stdout) == (0, "prepared/tapes/manifest.jsonl\n")
+    assert "vocoder/world" in done.stderr
+    clips = read_manifest(place / "prepared/tapes/manifest.jsonl")
+    assert [(clip.source_id, clip.label) for clip in clips] == [
+        *((name, "fake") for name in "abc"),
+        *((name, "genuine") for name in "abc"),
+    ]
+    row = json.loads((place / "prepared/tapes/manifest.jsonl").read_text().splitlines()[0])
+    assert row["path"] == "../../../tapes/fake/vocoder/world/a.wav"
+    assert {entry.name for entry in (place / "prepared/tapes").iterdir()} == {"manifest.jsonl"}
+
+
+def test_wrong_arguments_are_told_before_anything_heavy(tmp_path):
+    code = (
+        "import sys; sys.argv = ['prepare', 'corpus=fakesond', 'root=x']\n"
+        "from fakesound import prepare\n"
+        "try: prepare.main()\n"
+        "except SystemExit as stop: print(stop.code)\n"
+        "print({'torch', 'scipy', 'soundfile', 'lightning'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "2\nset()\n"
+    assert done.stderr.startswith(
+        "error: corpus=fakesond: no such data set; did you mean fakesound"
+    )
+
+
+def test_torch_is_never_needed(recordings, tmp_path):
+    code = (
+        f"import sys; sys.argv = ['prepare', 'corpus=folder', 'root={recordings}', 'out=o']\n"
+        "from fakesound import prepare\n"
+        "try: prepare.main()\n"
+        "except SystemExit as stop: print(stop.code, 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout == "o/manifest.jsonl\n0 False\n"
+
+
+def test_what_is_missing_stops_it_unless_allowed(run, recordings):
+    table = recordings / "t.csv"
+    rows = ["path,label,attack", "genuine/a.wav,real,", "lost.wav,real,", "genuine/b.wav,9,"]
+    table.write_text("\n".join([*rows, "fake/vocoder/world/a.wav,fake,vocoder/world"]))
+    options = ("corpus=csv", f"root={table}", "out=o")
+    code, printed, told = run(*options)
+    assert (code, printed) == (2, "")
+    assert "missing: 1" in told
+    last = told.splitlines()[-1]
+    assert last.startswith(
+        f"error: root={table}: 1 files are missing, 1 rows cannot be used (all in"
+    )
+    assert last.endswith("allow_missing=true leaves them out")
+    problems = (recordings.parent / "here/o/problems.txt").read_text().splitlines()
+    assert [line[:9] for line in problems] == ["t.csv row"] * 2
+    assert not (recordings.parent / "here/o/manifest.jsonl").exists()
+
+    code, printed, told = run(*options, "allow_missing=true")
+    assert (code, printed) == (0, "o/manifest.jsonl\n")
+    assert "left out: 2 rows" in told
+    manifest = recordings.parent / "here/o/manifest.jsonl"
+    assert [clip.clip_id for clip in read_manifest(manifest)] == [
+        "genuine/a.wav",
+        "fake/vocoder/world/a.wav",
+    ]
+
+    table.write_text("\n".join([rows[0], rows[1]]))
+    assert run(*options)[0] == 0
+    assert not (recordings.parent / "here/o/problems.txt").exists()
+
+
+def test_nothing_usable_is_an_error_that_says_where_to_get_it(run, tmp_path):
+    lists = tmp_path / "FakeSound/meta_data"
+    lists.mkdir(parents=True)
+    row = {"audio_id": "9IIa7qH29ps", "label": 0, "onset_offset": "0_0", "filepath": "a/b.wav"}
+    (lists / "easy.json").write_text(json.dumps({"audios": [row]}))
+    code, printed, told = run("corpus=fakesound", f"root={tmp_path}", "allow_missing=true")
+    assert (code, printed) == (2, "")
+    assert "https://audiocaps.github.io" in told.splitlines()[-1]
+    assert "no clip of fakesound can be used (1 files are missing)" in told.splitlines()[-1]
+
+
+def test_paths_hold_where_the_output_is_a_link(run, recordings, tmp_path):
+    (tmp_path / "far/deep/er").mkdir(parents=True)
+    (tmp_path / "here/link").symlink_to(tmp_path / "far/deep/er")
+    assert run("corpus=folder", f"root={recordings}", "out=link/o")[0] == 0
+    assert len(read_manifest(tmp_path / "here/link/o/manifest.jsonl")) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "corpus: missing; there are fakesound, fakesound2"),
+        (
+            ["corpus=partial_spoof", "root=."],
+            "corpus=partial_spoof: no such data set; did you mean",
+        ),
+        (["corpus=folder"], "root: missing"),
+        (["corpus=folder", "root=lost"], "root=lost: no such folder"),
+        (["corpus=csv", "root=lost.csv"], "root=lost.csv: no such file or folder"),
+        (["corpus=folder", "rot=."], "rot: no such key; did you mean root?"),
+        (["--allow-missing"], "--allow-missing: no such key; did you mean allow_missing?"),
+        (["corpus=folder", "root"], "root: needs a value"),
+        (["corpus=folder", "root="], "root=: needs a value"),
+        (["corpus=folder", "root=.", "root=."], "root=.: root is given twice"),
+        (["corpus=folder", "root=.", "allow_missing=yes"], "allow_missing=yes: must be"),
+        (["corpus=folder", "root=.", "out=file"], "out=file: is a file"),
+        (["corpus=folder", "root=."], "root=.: no folder of genuine or fake audio"),
+        (["corpus=asvspoof2019_la", "root=."], "root=.: none of the data set is here"),
+    ],
+)
+def test_wrong_arguments_are_told_in_one_line(run, tmp_path, arguments, told):
+    (tmp_path / "here/file").touch()
+    code, printed, line = run(*arguments)
+    assert (code, printed) == (2, "")
+    assert line.startswith(f"error: {told}")
+    assert line.count("\n") == 1
+    assert [entry.name for entry in (tmp_path / "here").iterdir()] == ["file"]
+
+
+def test_the_list_and_the_help_name_everything(run):
+    code, printed, _ = run("corpus=list")
+    assert code == 0
+    assert all(f"{name}: {corpus.summary}" in printed for name, corpus in CORPORA.items())
+    code, printed, _ = run("--help")
+    assert code == 0
+    for word in (*prepare.KEYS, "twins", "donor_ids", "genuine/", "fake/FAMILY/GENERATOR"):
+        assert word in printed
