@@ -1,0 +1,201 @@
+"""The verb: ``python -m fakesound.evaluate``."""
+
+import json
+import sys
+
+import pytest
+
+from fakesound import evaluate
+from fakesound.conditions import CONDITIONS
+from fakesound.data.manifest import read_manifest, write_manifest
+from fakesound.metrics import (
+    block_intervals,
+    metrics_block,
+    read_scores,
+    select_thresholds,
+    write_scores,
+)
+from tests.conftest import fakesound
+from tests.metrics.conftest import build_clip, build_scores
+
+
+@pytest.fixture(scope="session")
+def finished(small, tmp_path_factory):
+    """Return the folder of a run of seconds."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    quick = ("logger=disabled", "report.examples=1", "report.draws=0")
+    done = fakesound("run", *small, *quick, "hydra.run.dir=out", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "out"
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Run the verb in this process; return the exit code and what it printed."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["fakesound evaluate", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            evaluate.main()
+        printed = capfd.readouterr()
+        return stopped.value.code, printed.out + printed.err
+
+    return run
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Return score files of two systems and of validation clips."""
+    write_scores(tmp_path / "a.jsonl", build_scores(seed=1, pairs=12, gain=2.0))
+    write_scores(tmp_path / "b.jsonl", build_scores(seed=1, pairs=12, gain=0.3))
+    write_scores(tmp_path / "v.jsonl", build_scores(seed=3, pairs=12, gain=2.0))
+    return tmp_path
+
+
+def results(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_a_score_file_gives_the_figures_of_its_scores(run, files):
+    out = files / "out"
+    code, told = run("--scores", files / "a.jsonl", "--out", out, "--draws", 50, "--seed", 4)
+    assert code == 0, told
+    scores = read_scores(files / "a.jsonl")
+    whole = results(out)["test"]["all"]
+    assert {k: v for k, v in whole.items() if k != "ci"} == metrics_block(scores)
+    assert whole["ci"] == block_intervals(scores, 50, 4)
+    assert (out / "scores.jsonl").read_bytes() == (files / "a.jsonl").read_bytes()
+    assert (out / "report.html").stat().st_size > 10_000
+    assert {"test.csv", "attack.csv", "localisation.csv"} <= {p.name for p in out.glob("tables/*")}
+
+
+def test_thresholds_come_from_validation(run, files):
+    out = files / "out"
+    arguments = ("--scores", files / "a.jsonl", "--validation-scores", files / "v.jsonl")
+    code, told = run(*arguments, "--out", out, "--draws", 0)
+    assert code == 0, told
+    chosen = select_thresholds(read_scores(files / "v.jsonl"), 0.5)
+    found = results(out)["thresholds"]
+    assert found == {"clip": chosen.clip, "frame": chosen.frame, "origin": "validation"}
+    assert {clip.clip_threshold for clip in read_scores(out / "scores.jsonl")} == {chosen.clip}
+
+
+@pytest.mark.parametrize("method", ["logistic", "isotonic"])
+def test_calibration_is_told_before_and_after(run, files, method):
+    out = files / "out"
+    arguments = ("--scores", files / "b.jsonl", "--validation-scores", files / "v.jsonl")
+    code, told = run(*arguments, "--calibrate", method, "--confidence", 0.7, "--out", out)
+    assert code == 0, told
+    found = results(out)
+    assert found["calibration"]["method"] == method
+    raw = metrics_block(read_scores(files / "b.jsonl"))
+    assert found["calibration"]["before"]["all"]["cllr"] == pytest.approx(raw["clip/cllr"])
+    assert found["calibration"]["after"]["all"]["cllr"] == found["test"]["all"]["clip/cllr"]
+    assert 0 <= found["abstention"]["all"]["answered"] <= 1
+    if method == "logistic":
+        assert found["test"]["all"]["clip/auc"] == pytest.approx(raw["clip/auc"])
+
+
+def test_two_systems_are_compared(run, files):
+    out = files / "out"
+    code, told = run("--scores", files / "a.jsonl", files / "b.jsonl", "--out", out, "--draws", 99)
+    assert code == 0, told
+    paired = results(out)["paired"]
+    assert paired["names"] == ["a", "b"]
+    entry = paired["parts"]["all"]["clip/cllr"]
+    a, b = (metrics_block(read_scores(files / f"{name}.jsonl"))["clip/cllr"] for name in "ab")
+    assert entry["difference"] == pytest.approx(a - b)
+    assert entry["low"] < entry["difference"] < entry["high"]
+    code, told = run("--scores", files / "a.jsonl", files / "v.jsonl", "--out", out, "--draws", 9)
+    assert code == 2
+    assert "another label, source_id or regions" in told
+
+
+def test_a_checkpoint_scores_as_its_run_did(run, finished, tmp_path):
+    clips = [c for c in read_manifest(finished / "manifest.jsonl") if c.split == "test"]
+    write_manifest(tmp_path / "m.jsonl", clips)
+    out = tmp_path / "out"
+    arguments = ("--checkpoint", finished, "--manifest", tmp_path / "m.jsonl", "--out", out)
+    code, told = run(*arguments, "--draws", 0, "--robustness", "gsm", "trim")
+    assert code == 0, told
+    expected = {clip.clip_id: clip for clip in read_scores(finished / "scores.jsonl")}
+    scores = read_scores(out / "scores.jsonl")
+    assert len(scores) == len(expected) > 4
+    for clip in scores:
+        wanted = expected[clip.clip_id]
+        assert clip.score == pytest.approx(wanted.score, abs=1e-5)
+        assert clip.frame_scores == pytest.approx(wanted.frame_scores, abs=1e-5)
+        assert (clip.fold, clip.regions) == (fold_of(wanted), wanted.regions)
+        assert clip.clip_threshold == wanted.clip_threshold
+    found, before = results(out), results(finished)
+    assert found["thresholds"]["origin"] == "the checkpoint"
+    assert found["calibration"]["method"] == before["calibration"]["method"] == "logistic"
+    heard = [row["name"] for row in found["robustness"]["conditions"]]
+    assert heard == ["clean", "gsm", "trim"]
+    assert (
+        found["robustness"]["conditions"][0]["all"]["clip/auc"] == found["test"]["all"]["clip/auc"]
+    )
+
+
+def fold_of(clip):
+    # the run knows which attack only served model selection; the checkpoint knows what it learnt
+    return "unseen" if clip.fake and clip.fold is None else clip.fold
+
+
+def test_recordings_in_training_are_refused(run, finished, tmp_path):
+    arguments = ("--checkpoint", finished, "--manifest", finished / "manifest.jsonl")
+    code, told = run(*arguments, "--split", "all", "--out", tmp_path / "out")
+    assert code == 2
+    assert "was in training" in told
+    assert "--drop-training-sources" in told
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "give either --checkpoint with --manifest, or --scores"),
+        (("--checkpoint", "run"), "--checkpoint: hears clips; name them with --manifest"),
+        (("--scores", "none.jsonl"), "none.jsonl: no such file"),
+        (("--scores", "a", "b", "c"), "--scores: 3 files; give one, or two to compare"),
+        (("--scores", "a", "--format", "asvspoof"), "name it with --manifest"),
+        (("--scores", "a", "--robustness"), "--robustness: hears the clips again"),
+        (("--scores", "a", "--calibrate", "isotonic"), "give --validation-scores"),
+        (("--scores", "a", "--draws", "-1"), "--draws=-1: must be at least 0"),
+        (("--scores", "a", "--confidence", "0.3"), "--confidence=0.3: must be from 0.5"),
+        (("--checkpoint", "r", "--manifest", "m", "--robustness", "rain"), "rain"),
+    ],
+)
+def test_wrong_arguments_are_one_line(run, tmp_path, arguments, said):
+    code, told = run(*arguments, "--out", tmp_path / "out")
+    assert code == 2
+    assert said in told
+    assert len(told.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_scores_name_file_row_and_field(run, files):
+    rows = (files / "a.jsonl").read_text().splitlines()
+    broken = json.loads(rows[2]) | {"score": float("nan")}
+    (files / "n.jsonl").write_text("\n".join([*rows[:2], json.dumps(broken)]))
+    code, told = run("--scores", files / "n.jsonl", "--out", files / "out")
+    assert code == 2
+    assert "n.jsonl, row 3, score" in told
+    lone = [*read_scores(files / "a.jsonl"), build_clip("lone", 0.1, frames=[0.1] * 50)]
+    write_scores(files / "more.jsonl", lone)
+    pair = ("--scores", files / "more.jsonl", files / "b.jsonl", "--out", files / "out")
+    code, told = run(*pair)
+    assert code == 2
+    assert "'lone' is scored by only one" in told
+    code, told = run(*pair, "--allow-missing", "--draws", 20)
+    assert code == 0, told
+    assert results(files / "out")["test"]["all"]["clips"] == len(lone) - 1
+
+
+def test_help_teaches(run):
+    code, told = run("--help")
+    assert code == 0
+    for word in ("--checkpoint", "examples:", "a score file holds", "--robustness"):
+        assert word in told
+    assert len(CONDITIONS) >= 9
