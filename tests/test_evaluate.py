@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from fakesound.metrics import (
     write_scores,
 )
 from tests.conftest import fakesound
+from tests.evaluation.clips import known
 from tests.metrics.conftest import build_clip, build_scores
 
 
@@ -191,6 +193,25 @@ def test_wrong_scores_name_file_row_and_field(run, files):
     code, told = run(*pair, "--allow-missing", "--draws", 20)
     assert code == 0, told
     assert results(files / "out")["test"]["all"]["clips"] == len(lone) - 1
+
+
+def test_scores_of_others_need_a_manifest_but_no_audio(run, tmp_path):
+    clips = [known(f"g{n}", source_id=f"s{n}") for n in range(6)]
+    clips += [known(f"f{n}", (0, 0.1), source_id=f"s{n}") for n in range(6)]
+    write_manifest(
+        tmp_path / "m.jsonl", [replace(c, path=tmp_path / f"{c.clip_id}.wav") for c in clips]
+    )
+    text = "".join(f"{clip.clip_id} {-2 if clip.is_fake else 1}.5\n" for clip in clips)
+    (tmp_path / "cm.txt").write_text(text)
+    out = tmp_path / "out"
+    arguments = ("--scores", tmp_path / "cm.txt", "--format", "asvspoof", "--out", out)
+    code, told = run(*arguments, "--manifest", tmp_path / "m.jsonl", "--draws", 20)
+    assert code == 0, told
+    assert results(out)["test"]["all"]["clip/auc"] == 1
+    (tmp_path / "cm.txt").write_text(text.replace("f3 -2.5\n", ""))
+    code, told = run(*arguments, "--manifest", tmp_path / "m.jsonl")
+    assert code == 2
+    assert "no score for clip 'f3'" in told
 
 
 def test_help_teaches(run):

@@ -116,16 +116,18 @@ class _Row(NamedTuple):
 
 def _rows(corpora: Sequence[Sequence[Clip]]) -> list[_Row]:
     genuine = {clip.path for clips in corpora for clip in clips if not clip.is_fake}
-    sizes = Counter(path.stat().st_size for path in genuine)
+    # scores can be judged without the audio, which is then told apart by its place
+    sizes = Counter(path.stat().st_size for path in genuine if path.is_file())
     rows: list[_Row] = []
     known: dict[tuple[str, ...], int] = {}
     for number, clips in enumerate(corpora):
         for clip in clips:
             first, content = len(rows), str(clip.path)
             if not clip.is_fake:
-                stat = clip.path.stat()
-                if sizes[stat.st_size] > 1:
-                    content = _digest(clip.path, stat.st_size, stat.st_mtime_ns)
+                if clip.path.is_file():
+                    stat = clip.path.stat()
+                    if sizes[stat.st_size] > 1:
+                        content = _digest(clip.path, stat.st_size, stat.st_mtime_ns)
                 keys = ((content,), (clip.clip_id, clip.source_id))
                 first = next((known[key] for key in keys if key in known), first)
                 for key in keys:
