@@ -46,6 +46,7 @@ class Checkpoint:
         thresholds: of "clip" and "frame" scores, chosen in validation; those that are known.
         calibrator: of clip logits, fitted in validation; the identity where none is known.
         attacks: that it was trained on, ``family/generator``; None where that is not known.
+        selected_on: attacks that only served to choose the model and its thresholds.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class Checkpoint:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     calibrator: Calibrator = IDENTITY
     attacks: tuple[str, ...] | None = None
+    selected_on: tuple[str, ...] = ()
 
     def detector(self, kernel: str = "auto") -> Detector:
         """Return the detector, ready to score.
@@ -91,6 +93,7 @@ class Checkpoint:
             **{f"{level}_threshold": repr(at) for level, at in self.thresholds.items()},
             "calibrator": json.dumps(self.calibrator.to_plain()),
             **({} if self.attacks is None else {"attacks": json.dumps(self.attacks)}),
+            "selected_on": json.dumps(self.selected_on),
             "config": json.dumps(_without_places(asdict(self.config))),
         }
 
@@ -151,7 +154,11 @@ def write_safetensors(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def annotate_checkpoint(
-    path: Path, thresholds: Mapping[str, float], calibrator: Calibrator, attacks: Sequence[str]
+    path: Path,
+    thresholds: Mapping[str, float],
+    calibrator: Calibrator,
+    attacks: Sequence[str],
+    selected_on: Sequence[str] = (),
 ) -> None:
     """Add what was learnt after the training to the checkpoint at ``path``, whole or not at all.
 
@@ -162,6 +169,7 @@ def annotate_checkpoint(
         thresholds: of "clip" and "frame" scores, calibrated ones.
         calibrator: of clip logits.
         attacks: that the detector was trained on.
+        selected_on: attacks that only served to choose the model and its thresholds.
 
     Raises:
         InputError: naming the file, if it is not such a checkpoint.
@@ -171,6 +179,7 @@ def annotate_checkpoint(
         "thresholds": dict(thresholds),
         "calibrator": calibrator.to_plain(),
         "attacks": list(attacks),
+        "selected_on": list(selected_on),
     }
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -207,10 +216,10 @@ def _read_lightning(path: Path) -> Checkpoint:
     try:
         thresholds = {level: float(at) for level, at in learnt["thresholds"].items()}
         calibrator = Calibrator.from_plain(learnt["calibrator"])
-        attacks = tuple(learnt["attacks"])
+        attacks, selected_on = tuple(learnt["attacks"]), tuple(learnt.get("selected_on", ()))
     except (AttributeError, KeyError, TypeError, ValueError, InputError) as error:
         raise InputError(f"{path}: its key {KEY!r} is damaged ({error}); {_AGAIN}") from error
-    return Checkpoint(path, config, weights, thresholds, calibrator, attacks)
+    return Checkpoint(path, config, weights, thresholds, calibrator, attacks, selected_on)
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -230,6 +239,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
             if f"{level}_threshold" in metadata
         }
         attacks = tuple(json.loads(metadata["attacks"])) if "attacks" in metadata else None
+        selected_on = tuple(json.loads(metadata.get("selected_on", "[]")))
         calibrator = IDENTITY
         if "calibrator" in metadata:
             calibrator = Calibrator.from_plain(json.loads(metadata["calibrator"]))
@@ -237,7 +247,8 @@ def _read_safetensors(path: Path) -> Checkpoint:
         raise InputError(f"{path}: its metadata is damaged ({error}); export it again") from error
     if version > FORMAT_VERSION:
         raise InputError(f"{path}: is of a newer fakesound; upgrade fakesound to read it")
-    return Checkpoint(path, _config(path, plain), weights, thresholds, calibrator, attacks)
+    config = _config(path, plain)
+    return Checkpoint(path, config, weights, thresholds, calibrator, attacks, selected_on)
 
 
 def _config(path: Path, plain: Mapping[str, Any]) -> RunConfig:

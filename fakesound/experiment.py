@@ -4,7 +4,7 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +28,7 @@ from fakesound.checkpoints import annotate_checkpoint
 from fakesound.composition import identity
 from fakesound.config import RunConfig
 from fakesound.data.manifest import manifest_hash, write_manifest
+from fakesound.data.splits import Split
 from fakesound.datamodule import ClipDataModule
 from fakesound.evaluation.results import Judged, audit, figures, judge
 from fakesound.forging import Corpus
@@ -86,7 +87,7 @@ def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str,
     }
     if trainer.is_global_zero:
         split = datamodule.split
-        carry(judged, sorted({c.attack for c in split.train if c.attack is not None}), Path(best))
+        carry(judged, split, Path(best))
         write_manifest(folder / "manifest.jsonl", [*split.train, *split.validation, *split.test])
         write_scores(folder / "validation_scores.jsonl", judged.validation)
         write_scores(folder / "scores.jsonl", judged.test)
@@ -109,12 +110,13 @@ def score(
     return validation, module.scores
 
 
-def carry(judged: Judged, attacks: Sequence[str], best: Path) -> None:
+def carry(judged: Judged, split: Split, best: Path) -> None:
     """Put into checkpoint ``best`` what a detector needs beside its weights."""
+    attacks = sorted({clip.attack for clip in split.train if clip.attack is not None})
     thresholds = judged.thresholds
     assert thresholds is not None
     levels = {"clip": thresholds.clip, "frame": thresholds.frame}
-    annotate_checkpoint(best, levels, judged.calibrator, attacks)
+    annotate_checkpoint(best, levels, judged.calibrator, attacks, split.inner_held_out)
 
 
 def origin(

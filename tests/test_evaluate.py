@@ -128,7 +128,7 @@ def test_a_checkpoint_scores_as_its_run_did(run, finished, tmp_path):
         wanted = expected[clip.clip_id]
         assert clip.score == pytest.approx(wanted.score, abs=1e-5)
         assert clip.frame_scores == pytest.approx(wanted.frame_scores, abs=1e-5)
-        assert (clip.fold, clip.regions) == (fold_of(wanted), wanted.regions)
+        assert (clip.fold, clip.regions) == (wanted.fold, wanted.regions)
         assert clip.clip_threshold == wanted.clip_threshold
     found, before = results(out), results(finished)
     assert found["thresholds"]["origin"] == "the checkpoint"
@@ -138,11 +138,6 @@ def test_a_checkpoint_scores_as_its_run_did(run, finished, tmp_path):
     assert (
         found["robustness"]["conditions"][0]["all"]["clip/auc"] == found["test"]["all"]["clip/auc"]
     )
-
-
-def fold_of(clip):
-    # the run knows which attack only served model selection; the checkpoint knows what it learnt
-    return "unseen" if clip.fake and clip.fold is None else clip.fold
 
 
 def test_recordings_in_training_are_refused(run, finished, tmp_path):

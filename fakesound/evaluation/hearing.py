@@ -35,6 +35,8 @@ def of_checkpoint(request: Request) -> Material:
     def fold(clip: Clip) -> str | None:
         if clip.attack is None or checkpoint.attacks is None:
             return None
+        if clip.attack in checkpoint.selected_on:
+            return None
         return "seen" if clip.attack in checkpoint.attacks else "unseen"
 
     def hear(condition: Condition | None = None) -> tuple[list[ClipScore], list[str]]:
