@@ -16,9 +16,9 @@ ROW, TOP, BOTTOM = 0.245, 0.42, 0.55
 PANELS = {"clip/auc": "clip AUC", "segment_f1_20ms": "segment F1, 20 ms"}
 GUESSING = 0.5
 FOLDS = {
-    "unseen": (PALETTE.unseen, "held out"),
-    "seen": (PALETTE.seen, "in training"),
-    None: (PALETTE.muted, "kept for model selection"),
+    "unseen": (PALETTE.unseen, "unseen"),
+    "seen": (PALETTE.seen, "seen"),
+    None: (PALETTE.muted, "neither"),
 }
 
 

@@ -14,7 +14,7 @@ from fakesound.reporting.style import FOLD_COLOURS, PALETTE, look, new_figure, p
 from fakesound.reporting.wording import number
 
 WIDTH, HEIGHT = 5.1, 4.75  # inches of a figure that takes half the page
-LEFT, RIGHT = 0.7, 0.2  # margins
+LEFT, RIGHT = 0.75, 0.2  # margins
 RATES = (0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 LOWEST, HIGHEST = 0.005, 0.9
 SHARES = (0, 0.25, 0.5, 0.75, 1)

@@ -127,8 +127,8 @@ PRECISION_FIGURES = tuple(
     Figure(
         f"ap_tiou_{overlap}",
         f".{overlap:02d}",
-        f"Average precision of regions, found when they share {overlap} % of their joint time with "
-        "a true one.",
+        f"Average precision of regions, which are right when they share {overlap} % of what they "
+        "and a true one cover together.",
     )
     for overlap in range(50, 100, 5)
 )
@@ -145,6 +145,12 @@ LOCALISATION_FIGURES = (
         "mAP",
         "Mean of the average precisions of regions over ten demands on their overlap with a true "
         "one, from 50 % to 95 %. 1 is perfect.",
+    ),
+    Figure(
+        "ar_20",
+        "Average recall, 20",
+        "Share of the true regions that are among the 20 surest of a clip, averaged over the same "
+        "ten demands. False alarms do not count.",
     ),
     Figure(
         "onset_error",

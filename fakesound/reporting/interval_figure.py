@@ -11,10 +11,11 @@ from fakesound.reporting.style import PALETTE, look, new_figure, panel
 from fakesound.reporting.wording import signed
 
 WIDTH = 10.4  # inches
-NAMES, GAP, RIGHT = 2.45, 0.4, 0.15
-ROW, APART, TOP, BOTTOM, TICKS = 0.27, 0.15, 0.42, 0.55, 0.3
+LETTER, GAP, RIGHT = 0.075, 0.4, 0.15
+ROW, APART, TOP, BOTTOM, PLAIN = 0.27, 0.15, 0.42, 0.55, 0.3
 LONGEST_NAME = 34
 GUESSING = 0.5
+TICKS = {0.0: (0, 0.25, 0.5, 0.75, 1), GUESSING: (0.5, 0.6, 0.7, 0.8, 0.9, 1)}
 
 
 @dataclass(frozen=True)
@@ -57,24 +58,25 @@ def interval_figure(rows: Sequence[str], panels: Sequence[Panel]) -> Figure | No
     several = max(len(shown.series) for shown in panels)
     step = ROW + APART * (several - 1)
     height = step * len(rows)
-    width = (WIDTH - NAMES - RIGHT + GAP) / len(panels) - GAP
-    bottom = BOTTOM if several > 1 else TICKS
+    names = 0.3 + LETTER * max(len(_short(name)) for name in rows)
+    width = (WIDTH - names - RIGHT + GAP) / len(panels) - GAP
+    bottom = BOTTOM if several > 1 else PLAIN
     # one axis for all panels, so that the eye may go from one to another
     lowest = min(end for shown in panels for series in shown.series for end in _ends(series))
     start = GUESSING if lowest >= GUESSING else 0.0
     with look():
         figure = new_figure(WIDTH, TOP + height + bottom)
         for place, shown in enumerate(panels):
-            axes = panel(figure, NAMES + place * (width + GAP), bottom, width, height)
+            axes = panel(figure, names + place * (width + GAP), bottom, width, height)
             _scale(axes, shown, len(rows), start)
             for order, series in enumerate(shown.series):
                 _dots(axes, series, (order - (len(shown.series) - 1) / 2) * APART / step)
             if place == 0:
                 for row, name in enumerate(rows):
                     across = axes.get_yaxis_transform()
-                    axes.text(-NAMES / width, row, _short(name), transform=across, va="center")
+                    axes.text(-names / width, row, _short(name), transform=across, va="center")
                 if several > 1:
-                    _legend(axes, shown.series, width)
+                    _legend(axes, shown.series, names / width, width)
     return figure
 
 
@@ -92,9 +94,10 @@ def _scale(axes: Axes, shown: Panel, rows: int, start: float) -> None:
         axes.axvline(0, color=PALETTE.ink, linewidth=0.8, zorder=1)
         axes.xaxis.set_major_formatter(lambda value, _: signed(value))
     else:
-        ticks = [start + (1 - start) * quarter / 4 for quarter in range(5)]
         axes.set_xlim(start, 1)
-        axes.set_xticks(ticks, [f"{tick:g}".removeprefix("0") or "0" for tick in ticks])
+        axes.set_xticks(
+            TICKS[start], [f"{tick:g}".removeprefix("0") or "0" for tick in TICKS[start]]
+        )
 
 
 def _dots(axes: Axes, series: Series, shift: float) -> None:
@@ -110,12 +113,12 @@ def _dots(axes: Axes, series: Series, shift: float) -> None:
         )
 
 
-def _legend(axes: Axes, shown: Sequence[Series], width: float) -> None:
+def _legend(axes: Axes, shown: Sequence[Series], names: float, width: float) -> None:
     left = 0.0
     for series in shown:
         axes.annotate(
             f"● {series.label}",
-            ((left - NAMES) / width, 0),
+            (left / width - names, 0),
             xytext=(0, -30),
             xycoords="axes fraction",
             textcoords="offset points",

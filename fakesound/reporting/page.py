@@ -63,7 +63,9 @@ def write_report(results: RunResults, path: Path, examples: int) -> None:
         "headline": wording.headline(results),
         "summary": wording.summary(results),
         "official": results.config.get("split", {}).get("name") == "official",
-        "inner": sorted({a.name for a in attacks if a.fold is None}) if len(tests) > 1 else [],
+        "inner": sorted({a.name for a in attacks if a.fold is None})
+        if tests[0].name != "all"
+        else [],
         "parts": parts,
         "tables": _tables(parts),
         "every_figure": _defined(ALL_FIGURES, [part.block for part in parts]),
@@ -127,7 +129,7 @@ def _sections(metrics: Mapping[str, Any], folds: Mapping[str, Sequence[Any]]) ->
             "reliability": reliability_figure(reliability_of(folds)),
             "reliability_before": reliability_figure(sections.reliability_before(metrics, folds)),
             "risk": risk_figure(folds, answered) if abstention else None,
-            "paired": paired_figure(paired) if paired else None,
+            "paired": paired_figure(paired),
             "robustness": robustness_figure(conditions),
         },
     }

@@ -86,10 +86,8 @@ class PairedPart:
                 said.append(f"{system} is better in {listed(won)}")
         open_ = [in_sentence(each.figure.title) for each in judged if each.better is None]
         if not said:
-            return (
-                f"{WHERE[self.name]} it cannot be told which is better: no difference in "
-                f"{listed(open_)} is beyond chance."
-            )
+            of = f": no difference in {listed(open_)} is beyond chance" if open_ else ""
+            return f"{WHERE[self.name]} it cannot be told which is better{of}."
         if open_:
             said.append(f"in {listed(open_)} it cannot be told")
         return f"{WHERE[self.name]} {'; '.join(said)}."
@@ -124,6 +122,8 @@ def paired_figure(parts: Sequence[PairedPart]) -> Drawing | None:
 
     None without a difference to show.
     """
+    if not parts:
+        return None
     by_key = [{each.figure.key: each for each in part.differences} for part in parts]
     rows = [
         figure

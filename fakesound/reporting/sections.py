@@ -33,6 +33,7 @@ PARTITION_FIGURES = (
 )
 PARTITION_PANELS = ("clip/auc", "segment_f1_20ms", "frame_recall")
 ORDER = ("unseen", "seen", "all", "validation")
+BEFORE = "before calibration"
 RELIABILITY = ("score", "share_fake", "clips")
 
 
@@ -49,6 +50,13 @@ class Partition:
     title: str
     rows: Mapping[str, Mapping[str, Any]]
     figures: Sequence[Figure]
+
+    @property
+    def counts(self) -> list[str]:
+        """The numbers of clips that are known of its divisions."""
+        blocks = list(self.rows.values())
+        split = [name for name in ("fakes", "genuine") if known(blocks, name)]
+        return split or [name for name in ("clips",) if known(blocks, name)]
 
 
 @dataclass(frozen=True)
@@ -140,15 +148,14 @@ def localisation(metrics: Mapping[str, Any]) -> Localisation | None:
 
 
 def calibration(metrics: Mapping[str, Any]) -> Table | None:
-    """Return figures of calibration of each part, before and after where both are known."""
+    """Return figures of calibration of each part, after and before where both are known."""
     given = metrics.get("calibration") or {}
     before, after = ({**(given.get(name) or {})} for name in ("before", "after"))
     rows = []
     for title, block in _parts(after or before):
         name = next(key for key, value in TITLES.items() if value == title)
         if before and after:
-            rows.append((f"{title}, before", before.get(name) or {}))
-            rows.append(("after", block))
+            rows += [(title, block), (BEFORE, before.get(name) or {})]
         else:
             rows.append((title, block))
     return _table(CALIBRATION_FIGURES, rows)
@@ -171,8 +178,13 @@ def abstention(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]
 
 
 def _parts(by_name: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return title and block of each part, the unseen attacks first."""
-    return [(TITLES[name], by_name[name]) for name in ORDER if by_name.get(name)]
+    """Return title and block of each part, the unseen attacks first.
+
+    All of the test is left out where it has folds.
+    """
+    there = [name for name in ORDER if by_name.get(name)]
+    folds = {"unseen", "seen"} & {*there}
+    return [(TITLES[name], by_name[name]) for name in there if not (folds and name == "all")]
 
 
 def _table(

@@ -32,7 +32,7 @@ def with_interval(block: Mapping[str, Any], key: str, decimals: int = 2) -> str:
 
 def percent(share: float) -> str:
     """Return ``share`` as a percentage: 25 %."""
-    return f"{100 * share:.0f} %"
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
 def signed(value: float | None, decimals: int = 2) -> str:

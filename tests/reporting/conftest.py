@@ -1,5 +1,5 @@
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,12 +12,16 @@ from fakesound.metrics import (
     Prior,
     Thresholds,
     fold_blocks,
+    localisation_block,
     logit,
     metrics_block,
+    paired_difference,
+    partition_blocks,
     subsets,
     trivial_blocks,
     write_scores,
 )
+from fakesound.metrics.abstention import abstention_block
 from fakesound.timeline import FrameGrid, Region
 
 RATE, FRAMES = 8000, 40
@@ -191,6 +195,90 @@ def build_run(folder, finished=True, changes=None, **fields):
         yaml.safe_dump(["experiment=mt_vim", "split.held_out=vocoder/world", "resume=auto"])
     )
     return folder
+
+
+def weakened(scores, by, seed=0):
+    """The same clips with so much noise on their scores."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for clip in scores:
+        score = round(float(1 / (1 + np.exp(-clip.logit - by * rng.normal()))), 6)
+        noise = 0.2 * by * rng.normal(size=clip.frame_scores.size)
+        frames = np.clip(clip.frame_scores + noise, 0, 1).astype(np.float32)
+        found.append(replace(clip, score=score, logit=logit(score), frame_scores=frames))
+    return found
+
+
+def folds(scores):
+    parts = subsets(scores)
+    return {"all": parts.all, "seen": parts.seen, "unseen": parts.unseen}
+
+
+def build_paired(scores, other, keys=("clip/auc", "clip/eer", "segment_f1_20ms", "range_eer")):
+    found = {}
+    for name, part in folds(scores).items():
+        against = folds(other)[name]
+        a, b = metrics_block(part), metrics_block(against)
+        found[name] = {
+            key: {"a": a[key], "b": b[key], **asdict(paired_difference(part, against, key, 50))}
+            for key in keys
+        }
+    return {"names": ["ours", "theirs"], "parts": found}
+
+
+def build_calibration(scores):
+    points = {"score": [0.2, 0.8], "share_fake": [0.1, 0.7], "clips": [5.0, 6.0]}
+    found = {}
+    for name, part in folds(scores).items():
+        figures = {key: metrics_block(part)[f"clip/{key}"] for key in ("cllr", "min_dcf", "ece")}
+        found[name] = figures | {"act_dcf": None, "brier": 0.125, "reliability": points}
+    return found
+
+
+def build_evaluation(scores):
+    """The figures of an evaluation with every section there is."""
+    parts, prior = folds(scores), Prior(0.5, 0.2)
+    conditions = {"clean": scores, "noise": weakened(scores, 1), "room": weakened(scores, 3)}
+    return {
+        "validation": None,
+        "test": fold_blocks(scores, draws=20),
+        "partition": partition_blocks(scores, 20),
+        "localisation": {name: localisation_block(part) for name, part in parts.items()},
+        "baseline": trivial_blocks(scores, prior),
+        "baseline_by_fold": {name: trivial_blocks(part, prior) for name, part in parts.items()},
+        "thresholds": {"clip": 0.4, "frame": 0.6, "origin": "the checkpoint"},
+        "calibration": {
+            "method": "logistic",
+            "before": build_calibration(weakened(scores, 2)),
+            "after": build_calibration(scores),
+        },
+        "abstention": {"confidence": 0.8}
+        | {name: abstention_block(part, 0.8) for name, part in parts.items()},
+        "robustness": {
+            "conditions": [
+                {"name": name, "title": f"heard in {name}"}
+                | {part: fold_blocks(clips, draws=20)[part] for part in parts}
+                for name, clips in conditions.items()
+            ]
+        },
+        "paired": build_paired(scores, weakened(scores, 1, seed=1)),
+        "remarks": ["12 genuine clips occur in two manifests and count once"],
+    }
+
+
+@pytest.fixture(scope="session")
+def evaluation(run):
+    """An evaluation with every section, in memory."""
+    from fakesound.reporting import RunResults
+
+    scores = run.test_scores
+    # what metrics.json would give back
+    metrics = json.loads(json.dumps(build_evaluation(scores), allow_nan=False))
+    return RunResults(
+        *(run.folder, {}, metrics, scores),
+        command="python -m fakesound.evaluate --scores scores.jsonl --out 'my results'",
+        title="two detectors",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -2,17 +2,21 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from fakesound.metrics import eer
+from fakesound.metrics import auc, eer
+from fakesound.metrics.abstention import abstention_block
 from fakesound.reporting import read_run
 from fakesound.reporting.attack_figure import attack_figure
 from fakesound.reporting.figures import (
     det_figure,
     reliability_figure,
     reliability_of,
+    risk_figure,
+    roc_figure,
 )
 from fakesound.reporting.parts import attack_results, shown_parts
 from fakesound.reporting.style import PALETTE
 from fakesound.reporting.training_figure import training_figure
+from fakesound.reporting.wording import number
 
 
 def folds_of(run):
@@ -34,11 +38,42 @@ def test_det_needs_both_labels(run):
     assert det_figure({"unseen": genuine}) is None
 
 
+def test_roc_tells_the_area_under_it(run):
+    axes = roc_figure(folds_of(run)).axes[0]
+    curves = [line for line in axes.lines if not line.get_label().startswith("_")]
+    for scores, curve in zip(folds_of(run).values(), curves, strict=True):
+        logits = np.array([clip.logit for clip in scores])
+        area = auc(logits, np.array([clip.fake for clip in scores]))
+        false_alarms, found = (np.asarray(data) for data in curve.get_data())
+        assert np.trapezoid(found, false_alarms) == pytest.approx(area, abs=1e-9)
+        assert curve.get_label().endswith(f"AUC {number(area, 3)}")
+
+
+def test_roc_needs_both_labels(run):
+    assert roc_figure({"all": [clip for clip in run.test_scores if clip.fake]}) is None
+
+
 def test_reliability_shows_each_part(run):
     points = reliability_of(folds_of(run))
     labels = reliability_figure(points).axes[0].get_legend_handles_labels()[1]
     assert labels == ["unseen", "seen"]
-    assert reliability_figure(reliability_of({"unseen": []})) is None
+    assert points["unseen"].clips.sum() == len(folds_of(run)["unseen"])
+    assert reliability_of({"unseen": []}) == {}
+    assert reliability_figure({}) is None
+
+
+def test_risk_ends_at_the_share_of_wrong_answers_and_marks_what_is_answered(run):
+    folds = folds_of(run)
+    blocks = {name: abstention_block(scores, 0.8) for name, scores in folds.items()}
+    answered = {name: block["answered"] for name, block in blocks.items()}
+    axes = risk_figure(folds, answered).axes[0]
+    curves = [line for line in axes.lines if line.get_marker() != "o"]
+    points = [line for line in axes.lines if line.get_marker() == "o"]
+    for block, curve, point in zip(blocks.values(), curves, points, strict=True):
+        assert curve.get_ydata()[-1] == pytest.approx(1 - block["accuracy_of_all"])
+        assert point.get_xdata()[0] == block["answered"]
+        assert point.get_ydata()[0] == pytest.approx(1 - block["accuracy"])
+    assert risk_figure({"all": []}) is None
 
 
 def test_bars_are_the_figures_and_held_out_attacks_stand_out(run):

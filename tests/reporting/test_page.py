@@ -1,9 +1,13 @@
 import json
 import re
+from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
+from fakesound.metrics import fold_blocks
 from fakesound.reporting import read_run, write_report
 
 
@@ -83,3 +87,113 @@ def test_an_installed_package_without_a_commit_has_a_page_too(make_run, tmp_path
     (folder / "metrics.json").write_text(json.dumps(found))
     write_report(read_run(folder), tmp_path / "report.html", 1)
     assert "Again, from a checkout" in (tmp_path / "report.html").read_text()
+
+
+def written(results, path, examples=2):
+    write_report(results, path, examples)
+    return path.read_text(encoding="utf-8")
+
+
+def plain(page):
+    """The text of a page, without what nobody reads."""
+    page = re.sub(r"<(script|style)[^>]*>.*?</\1>|data:[^\"')]*", "", page, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", page)).split())
+
+
+@pytest.fixture(scope="module")
+def evaluated(evaluation, tmp_path_factory):
+    return written(evaluation, tmp_path_factory.mktemp("evaluation") / "report.html")
+
+
+def test_an_evaluation_has_every_section_and_a_way_to_each(evaluated):
+    parsed = Page(evaluated)
+    assert parsed.open == []
+    ways = [link[1:] for link in parsed.links if link.startswith("#")]
+    assert ways == re.findall(r'<h2 id="([^"]+)"', evaluated)
+    assert ways == [
+        *("held-out", "figures", "paired", "attacks", "where", "localisation"),
+        *("robustness", "probabilities", "abstention", "examples", "curves", "made"),
+    ]
+    words = plain(evaluated)
+    assert "12 genuine clips occur in two manifests and count once" in words
+    assert "ours against theirs" in words
+    assert "Thresholds are from the checkpoint." in words
+    assert "they are different numbers" in words
+    assert not re.search(r"\b(nan|None|undefined|inf)\b", words)
+
+
+def test_an_evaluation_says_its_own_command_and_nothing_of_a_training(evaluated):
+    words = plain(evaluated)
+    assert "python -m fakesound.evaluate --scores scores.jsonl --out 'my results'" in words
+    assert "fakesound.run" not in words
+    assert "Configuration" not in words
+    assert "Training, epoch by epoch" not in words
+    assert "kept out of training, out of the choice" not in words
+    assert "two detectors" in words
+
+
+def test_abstention_is_told_in_words(evaluated, evaluation):
+    block = evaluation.metrics["abstention"]["unseen"]
+    assert (
+        f"it answers {100 * block['answered']:.0f} % of the clips and "
+        f"{100 * block['accuracy']:.0f} % of its answers are right"
+    ) in plain(evaluated)
+
+
+@pytest.mark.parametrize(
+    ("fold", "words"),
+    [
+        (None, "The scores do not say which attacks were in the training of the detector."),
+        ("seen", "The scores say that every attack of the test was in the training"),
+        ("unseen", "The scores say that the attacks codec/gsm, edit/splice and vocoder/world were"),
+    ],
+)
+def test_what_is_new_to_a_detector_is_what_the_scores_say(fold, words, evaluation, tmp_path):
+    scores = [replace(clip, fold=fold if clip.fake else None) for clip in evaluation.test_scores]
+    metrics = {"test": fold_blocks(scores, draws=0)}
+    results = replace(evaluation, metrics=metrics, test_scores=scores)
+    assert words in plain(written(results, tmp_path / "report.html"))
+
+
+def test_the_least_that_an_evaluation_has_makes_a_page(evaluation, tmp_path):
+    scores = [
+        replace(clip, fold=None, frame_scores=np.zeros(0, np.float32))
+        for clip in evaluation.test_scores
+    ]
+    metrics = {
+        "test": fold_blocks(scores, draws=0),
+        "thresholds": {"clip": None, "frame": None, "origin": "the score file"},
+        **dict.fromkeys(("validation", "partition", "localisation", "calibration", "abstention")),
+        **dict.fromkeys(("robustness", "paired", "remarks", "provenance", "audit", "baseline")),
+    }
+    results = replace(evaluation, metrics=metrics, test_scores=scores, command=None, title=None)
+    page = written(results, tmp_path / "report.html", examples=5)
+    assert Page(page).open == []
+    words = plain(page)
+    assert "Each clip has thresholds of its own." in words
+    assert "Clip by clip" in words
+    assert "95 %" not in words
+    assert not re.search(r"\b(nan|None|undefined|inf)\b", words)
+
+
+def test_clips_whose_audio_is_gone_are_shown_without_it(run, evaluation, tmp_path):
+    gone = {name: replace(clip, path=tmp_path / "gone.wav") for name, clip in run.clips.items()}
+    page = written(replace(evaluation, clips=gone), tmp_path / "report.html", 3)
+    assert "audio" not in Page(page).count
+    assert page.count('class="example"') == 3
+
+
+def test_many_remarks_are_cut_short(evaluation, tmp_path):
+    metrics = evaluation.metrics | {"remarks": [f"remark {n}" for n in range(30)]}
+    words = plain(written(replace(evaluation, metrics=metrics), tmp_path / "report.html", 0))
+    assert "remark 7" in words
+    assert "remark 8" not in words
+    assert "and 22 more" in words
+
+
+def test_names_of_systems_cannot_break_the_page(evaluation, tmp_path):
+    paired = evaluation.metrics["paired"] | {"names": ["<b>a", "<script>alert(1)</script>"]}
+    results = replace(evaluation, metrics=evaluation.metrics | {"paired": paired}, title="<i>")
+    page = written(results, tmp_path / "report.html", 1)
+    assert Page(page).open == []
+    assert "<script>alert(1)" not in page

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from fakesound.reporting import headline, summary
-from fakesound.reporting.wording import listed, number, with_interval
+from fakesound.reporting.wording import in_sentence, listed, number, p_value, signed, with_interval
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,31 @@ def test_summary_names_the_attack_the_figures_and_the_baseline(run):
 )
 def test_headline_says_no_more_than_the_figures(run, auc, f1, words):
     assert headline(outcome(run, auc, f1)) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.034, "+.03"),
+        (-0.2, "\N{MINUS SIGN}.20"),
+        (-0.001, ".00"),
+        (1.5, "+1.50"),
+        (None, "\N{EN DASH}"),
+    ],
+)
+def test_changes(value, text):
+    assert signed(value) == text
+
+
+def test_p_values():
+    assert p_value(0.0004) == "< .001"
+    assert p_value(0.012) == ".012"
+    assert p_value(1.0) == "1.000"
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [("Clip AUC", "clip AUC"), ("EER", "EER"), ("Segment F1, 20 ms", "segment F1")],
+)
+def test_titles_inside_a_sentence(title, words):
+    assert in_sentence(title) == words
