@@ -140,6 +140,23 @@ def test_a_checkpoint_scores_as_its_run_did(run, finished, tmp_path):
     )
 
 
+def test_validation_scores_of_a_run_judge_what_its_checkpoint_says(run, finished, tmp_path):
+    clips = [c for c in read_manifest(finished / "manifest.jsonl") if c.split == "test"]
+    write_manifest(tmp_path / "m.jsonl", clips)
+    heard = []
+    for more in ((), ("--validation-scores", finished / "validation_scores.jsonl")):
+        arguments = ("--checkpoint", finished, "--manifest", tmp_path / "m.jsonl", *more)
+        code, told = run(*arguments, "--draws", 0, "--robustness", "gsm", "--out", tmp_path / "out")
+        assert code == 0, told
+        heard.append(results(tmp_path / "out"))
+    alone, with_validation = heard
+    assert with_validation["thresholds"]["origin"] == "validation"
+    # calibrated once in either case, the clean clips and those through a telephone
+    for one, other in zip(*(found["robustness"]["conditions"] for found in heard), strict=True):
+        assert other["all"]["clip/cllr"] == pytest.approx(one["all"]["clip/cllr"])
+    assert alone["test"]["all"]["clip/cllr"] == with_validation["test"]["all"]["clip/cllr"]
+
+
 def test_recordings_in_training_are_refused(run, finished, tmp_path):
     arguments = ("--checkpoint", finished, "--manifest", finished / "manifest.jsonl")
     code, told = run(*arguments, "--split", "all", "--out", tmp_path / "out")

@@ -56,16 +56,18 @@ def of_checkpoint(request: Request) -> Material:
         raise InputError(f"{request.manifest[0]}: none of its audio can be used")
     if checkpoint.attacks is None:
         notes.append("the checkpoint does not say which attacks it was trained on")
-    calibration = checkpoint.calibrator
     validation: Sequence[ClipScore] = ()
     if request.validation_scores:
-        # those of a run are calibrated, and so must be what they judge
         validation, _ = read_score_files(request.validation_scores)
-        test = calibration.applied(test)
+
+    def prepared(scores: list[ClipScore]) -> list[ClipScore]:
+        # validation scores of a run are calibrated, and so must be what they judge
+        return checkpoint.calibrator.applied(scores) if validation else scores
+
     levels = checkpoint.thresholds
     return Material(
-        systems=[System(name=request.checkpoint.name, test=test, validation=validation)],
-        calibration="none" if validation else calibration,
+        systems=[System(name=request.checkpoint.name, test=prepared(test), validation=validation)],
+        calibration="none" if validation else checkpoint.calibrator,
         thresholds=Thresholds(levels["clip"], levels["frame"]) if len(levels) == 2 else None,
         clips={clip.clip_id: clip for clip in clips},
         remarks=[*notes, *remarks(test), *(f"left out: {problem}" for problem in problems)],
@@ -74,7 +76,7 @@ def of_checkpoint(request: Request) -> Material:
             "manifest_hash": manifest_hash(clips),
             "device": device,
         },
-        hear=lambda condition: hear(condition)[0],
+        hear=lambda condition: prepared(hear(condition)[0]),
     )
 
 

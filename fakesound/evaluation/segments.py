@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from fakesound.data.arrays import read_arrays
 from fakesound.errors import InputError
-from fakesound.evaluation.arrays import read_arrays
 from fakesound.evaluation.rows import ScoreFormat, ScoreRow, frames_row, number
 from fakesound.evaluation.text import read_lines
 

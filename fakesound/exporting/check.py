@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 import soundfile
-import torch
 
 from fakesound.data.audio import read_audio
-from fakesound.data.dataset import WindowDataset
 from fakesound.data.manifest import Clip
+from fakesound.evaluation.scorer import Hearing, score_clips
 from fakesound.metrics import ClipScore
 from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from fakesound.models.detector import Detector
-from fakesound.module import stitch_all
-from fakesound.scoring import clip_scores, pool_frames
 from fakesound.timeline import FrameGrid
 
 TOLERANCE = 1e-4
@@ -51,7 +48,7 @@ def largest_difference(
     differences = []
     with tempfile.TemporaryDirectory() as folder:
         clips = clips_of(sounds, rate, Path(folder))
-        raw = detector_scores(detector, WindowDataset(clips, grid, rate, seconds))
+        raw, _ = score_clips(detector, clips, Hearing(grid, rate, seconds), lambda _: None)
         expected = calibrator.applied(raw)
         for clip, wanted in zip(clips, expected, strict=True):
             score, _, frames = session.run(None, {"waveform": read_audio(clip.path, rate)})
@@ -84,25 +81,6 @@ def clips_of(sounds: Sequence[np.ndarray], rate: int, folder: Path) -> list[Clip
         duration = len(sound) / rate
         clips.append(Clip(str(number), path, str(number), "genuine", None, (), duration, rate, ""))
     return clips
-
-
-@torch.no_grad()
-def detector_scores(detector: Detector, windows: WindowDataset) -> list[ClipScore]:
-    """Return the scores of the clips of ``windows``, as a test scores them."""
-    found: dict[str, list[np.ndarray]] = {}
-    for number in range(len(windows)):
-        window = windows[number]
-        for name, values in detector(window.waveform[None])._asdict().items():
-            if values is not None:
-                found.setdefault(name, []).append(values[0, window.frame_mask].numpy())
-    stitched = {name: stitch_all(values, windows) for name, values in found.items()}
-    logits = None
-    if "evidence" in stitched:
-        pairs = zip(stitched["evidence"], stitched["attention"], strict=True)
-        logits = [pool_frames(evidence, attention) for evidence, attention in pairs]
-    return clip_scores(
-        windows.clips, windows.grid, lambda _: None, stitched.get("frame_logits"), logits
-    )
 
 
 def _apart(score: np.ndarray, frames: np.ndarray, wanted: ClipScore) -> float:

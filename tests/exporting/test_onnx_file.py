@@ -8,9 +8,9 @@ import pytest
 
 from fakesound.build import GRID
 from fakesound.data.audio import read_audio
-from fakesound.data.dataset import WindowDataset
+from fakesound.evaluation.scorer import Hearing, score_clips
 from fakesound.exporting import DifferenceError, WaveformScorer, largest_difference, onnx_bytes
-from fakesound.exporting.check import clips_of, detector_scores, open_session
+from fakesound.exporting.check import clips_of, open_session
 from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from tests.exporting.conftest import CONV, OVERLAPPING, PATCH, RATE, small_detector
 
@@ -22,6 +22,10 @@ LONG = (160_000, 976_000)
 
 ISOTONIC = Calibrator("isotonic", knots=((-4.0, -3.0), (-1.0, -1.0), (0.5, 0.2), (4.0, 2.5)))
 LOGISTIC = Calibrator("logistic", 0.5, -0.7)
+
+
+def scored(detector, clips, seconds):
+    return score_clips(detector, clips, Hearing(GRID, RATE, seconds), lambda _: None)[0]
 
 
 @pytest.fixture(
@@ -45,8 +49,7 @@ def test_scores_of_any_length_are_those_of_a_test(exported, tmp_path):
     # once is enough for those that take long
     lengths = LENGTHS + LONG * (config.features.kind == "logstft")
     clips = clips_of([rng.normal(0, 0.1, length) for length in lengths], RATE, tmp_path)
-    windows = WindowDataset(clips, GRID, RATE, config.data.crop.seconds)
-    expected = calibrator.applied(detector_scores(detector, windows))
+    expected = calibrator.applied(scored(detector, clips, config.data.crop.seconds))
     for clip, wanted in zip(clips, expected, strict=True):
         score, logit, frames = session.run(None, {"waveform": read_audio(clip.path, RATE)})
         assert float(score) == pytest.approx(wanted.score, abs=1e-5)

@@ -6,9 +6,9 @@ import torch
 
 from fakesound.build import GRID
 from fakesound.data.audio import read_audio
-from fakesound.data.dataset import WindowDataset
+from fakesound.evaluation.scorer import Hearing, score_clips
 from fakesound.exporting import WaveformScorer
-from fakesound.exporting.check import clips_of, detector_scores
+from fakesound.exporting.check import clips_of
 from fakesound.exporting.scorer import Calibration, PowerSpectrum
 from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from tests.exporting.conftest import CONV, OVERLAPPING, PATCH, RATE, small_detector
@@ -23,6 +23,10 @@ LENGTHS = (
 )  # fmt: skip
 
 
+def scored(detector, clips, seconds):
+    return score_clips(detector, clips, Hearing(GRID, RATE, seconds), lambda _: None)[0]
+
+
 @pytest.mark.parametrize("overrides", [CONV, PATCH, OVERLAPPING, ("backbone.variant=v1",)])
 def test_scores_are_those_of_a_test(overrides, tmp_path):
     config, detector = small_detector(*overrides)
@@ -31,7 +35,7 @@ def test_scores_are_those_of_a_test(overrides, tmp_path):
     rng = np.random.default_rng(0)
     sounds = [rng.normal(0, 0.1, length) for length in LENGTHS]
     clips = clips_of(sounds, RATE, tmp_path)
-    expected = detector_scores(detector, WindowDataset(clips, GRID, RATE, seconds))
+    expected = scored(detector, clips, seconds)
     scorer = WaveformScorer(detector, GRID, RATE, seconds)
     for clip, wanted in zip(clips, expected, strict=True):
         with torch.no_grad():
@@ -60,7 +64,7 @@ def test_scores_of_the_clip_are_calibrated_and_no_others(calibrator, tmp_path):
     seconds = config.data.crop.seconds
     rng = np.random.default_rng(0)
     clips = clips_of([rng.normal(0, 0.1, length) for length in (1600, 11_521)], RATE, tmp_path)
-    raw = detector_scores(detector, WindowDataset(clips, GRID, RATE, seconds))
+    raw = scored(detector, clips, seconds)
     scorer = WaveformScorer(detector, GRID, RATE, seconds, calibrator)
     for clip, wanted, before in zip(clips, calibrator.applied(raw), raw, strict=True):
         with torch.no_grad():

@@ -131,6 +131,9 @@ WORDS: dict[str, Callable[..., object]] = {
     "numpy.ndarray": _Array,
     "numpy.dtype": _Type,
     "_codecs.encode": _encode,
+    "collections.OrderedDict": dict,
+    "collections.defaultdict": lambda *_: {},
+    "builtins.list": list,
 }
 
 

@@ -4,8 +4,8 @@ import pickle
 import numpy as np
 import pytest
 
+from fakesound.data.arrays import read_arrays
 from fakesound.errors import InputError
-from fakesound.evaluation.arrays import read_arrays
 
 ARRAYS = {
     "a": np.arange(3.0),
