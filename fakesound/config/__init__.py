@@ -5,8 +5,10 @@ composed, a wrong value by ``__post_init__`` below; nothing heavy is imported be
 """
 
 from fakesound.config.data import AugmentConfig, CropConfig, DataConfig, SplitConfig
-from fakesound.config.model import BackboneConfig, FeaturesConfig, HeadsConfig, StemConfig
-from fakesound.config.run import LoggerConfig, LossConfig, OptimConfig, ReportConfig, RunConfig
+from fakesound.config.heads import HeadsConfig
+from fakesound.config.loss import LossConfig
+from fakesound.config.model import BackboneConfig, FeaturesConfig, StemConfig
+from fakesound.config.run import LoggerConfig, OptimConfig, ReportConfig, RunConfig
 
 __all__ = [
     "AugmentConfig",

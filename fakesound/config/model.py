@@ -1,8 +1,8 @@
-"""Features, backbone and heads."""
+"""Features and backbone."""
 
 from dataclasses import dataclass, field
 
-from fakesound.config.checks import at_least, one_of, share
+from fakesound.config.checks import at_least, one_of
 from fakesound.errors import InputError
 
 
@@ -92,20 +92,3 @@ class BackboneConfig:
         one_of("backbone.order", self.order, ("time", "frequency"))
         if not 0 <= self.drop_path < 1:
             raise InputError(f"backbone.drop_path={self.drop_path}: must be 0 or more, below 1")
-
-
-@dataclass
-class HeadsConfig:
-    """What is predicted."""
-
-    clip: bool = True
-    """Whether the clip is fake."""
-    frame: bool = True
-    """Which frames are fake."""
-    dropout: float = 0.0
-    """On what the heads see."""
-
-    def __post_init__(self) -> None:
-        if not (self.clip or self.frame):
-            raise InputError("heads.clip and heads.frame: one of them must be true")
-        share("heads.dropout", self.dropout)

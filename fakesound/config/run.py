@@ -5,7 +5,9 @@ from typing import Any
 
 from fakesound.config.checks import at_least, one_of, share
 from fakesound.config.data import DataConfig, SplitConfig
-from fakesound.config.model import BackboneConfig, FeaturesConfig, HeadsConfig
+from fakesound.config.heads import HeadsConfig
+from fakesound.config.loss import LossConfig
+from fakesound.config.model import BackboneConfig, FeaturesConfig
 from fakesound.errors import InputError
 
 INIT = {
@@ -13,34 +15,6 @@ INIT = {
     "grid": "Rows and columns of its position embeddings, where it does not tell them.",
 }
 KERNELS = ("auto", "cpu", "triton", "mamba_ssm", "chunked", "reference")
-
-
-@dataclass
-class LossConfig:
-    """How tasks are weighed."""
-
-    weighting: str = "fixed"
-    """"fixed", "uncertainty" (Kendall et al. 2018) or "dwa" (dynamic weight averaging)."""
-    clip: float = 0.3
-    """Weight of the clip loss; 0 logs it only."""
-    frame: float = 0.7
-    """Weight of the frame loss; 0 logs it only."""
-    frame_loss: str = "bce"
-    """"bce" with a weight for fake frames from the data, "focal" or "dice"."""
-    twin: float = 0.7
-    """Weight, in each task, of the loss that ranks a fake above its genuine twin."""
-    focal_gamma: float = 2.0
-    """Focusing of the focal loss."""
-    temperature: float = 2.0
-    """Softness of dynamic weight averaging."""
-
-    def __post_init__(self) -> None:
-        one_of("loss.weighting", self.weighting, ("fixed", "uncertainty", "dwa"))
-        one_of("loss.frame_loss", self.frame_loss, ("bce", "focal", "dice"))
-        for key in ("clip", "frame", "twin", "focal_gamma"):
-            at_least(f"loss.{key}", getattr(self, key), 0)
-        if self.temperature <= 0:
-            raise InputError(f"loss.temperature={self.temperature}: must be positive")
 
 
 @dataclass
