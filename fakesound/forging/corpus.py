@@ -13,7 +13,13 @@ from fakesound.data.splits import inner_attack
 from fakesound.errors import InputError
 from fakesound.forging.labelled import labelled_clips
 from fakesound.forging.plan import ForgeSettings, Job, plan_jobs
-from fakesound.forging.sources import check_apart, embedded_clips, folder_clips
+from fakesound.forging.sources import (
+    EMBEDDED,
+    check_apart,
+    embedded_clips,
+    extra_clips,
+    folder_clips,
+)
 
 
 @dataclass(frozen=True)
@@ -60,19 +66,50 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
         genuine, left_out = folder_clips(root, data.clip_seconds, data.source, data.on_bad_audio)
         place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
         name = f"{root.resolve().name}-{place}"
+    extra, extra_left_out = _extra(data)
+    if data.extra:
+        places = sorted(str(Path(folder).expanduser().resolve()) for folder in data.extra)
+        name += f"-with-{hashlib.sha256('|'.join(places).encode()).hexdigest()[:8]}"
     settings = ForgeSettings(data.sample_rate, data.train_attacks, data.evaluation_attacks)
     complete = {"validation": inner, "test": held_out}
     if split.name == "source_folds":
         # donors differ from those of other splits, and two of them cannot be in one folder
         name = f"{name}-{split.folds}-folds-{split.seed}"
-        jobs = [
-            job
-            for clips in _folds(genuine, split)
-            for job in plan_jobs(clips, settings, attacks, complete)
-        ]
+        planned = _folds(genuine, split)
     else:
-        jobs = plan_jobs(genuine, settings, attacks, complete)
+        planned = [genuine]
+    # extras are planned by themselves: what is forged of the others is the same without them
+    jobs = [
+        job for clips in (*planned, extra) for job in plan_jobs(clips, settings, attacks, complete)
+    ]
+    left_out = [*left_out, *extra_left_out]
     return Corpus((), tuple(jobs), Path(data.prepared) / name, held_out, inner, tuple(left_out))
+
+
+def _extra(data: DataConfig) -> tuple[list[Clip], list[str]]:
+    """Return the clips of the folders ``data.extra``, none of which holds another's recordings."""
+    taken = [EMBEDDED if data.root is None else Path(data.root).expanduser()]
+    clips: list[Clip] = []
+    left_out: list[str] = []
+    for given in data.extra:
+        folder = Path(given).expanduser()
+        for other in taken:
+            inner, outer = folder.resolve(), other.resolve()
+            if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+                raise InputError(
+                    f"data.extra={folder}: shares recordings with {other}, which is used already; "
+                    "name folders that lie apart"
+                )
+            if inner.name == outer.name and other is not taken[0]:
+                raise InputError(
+                    f"data.extra={folder}: has the name of {other}; rename one of them"
+                )
+        taken.append(folder)
+        check_apart(folder, Path(data.prepared), "data.prepared")
+        found, problems = extra_clips(folder, data.clip_seconds, data.source, data.on_bad_audio)
+        clips += found
+        left_out += problems
+    return clips, left_out
 
 
 def _folds(genuine: Sequence[Clip], split: SplitConfig) -> list[list[Clip]]:

@@ -255,3 +255,54 @@ def test_a_folder_is_not_forged_into_itself(recordings):
     data = DataConfig(root=str(recordings), prepared=str(recordings / "prepared"))
     with pytest.raises(InputError, match=r"data.prepared=.*would pass for genuine"):
         resolve_corpus(data, SplitConfig())
+
+
+@pytest.mark.parametrize("split", [leave_out("codec/mp3", None), SplitConfig("source_folds")])
+def test_extra_recordings_add_to_training_and_validation_alone(recordings, tmp_path, split):
+    extra = tmp_path / "more"
+    for number in range(30):
+        path = extra / "ab"[number % 2] / f"{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.full(12_000, 0.1), 16_000)
+    plain = DataConfig(root=str(recordings), attacks=["edit/splice", "codec/*"])
+    base = resolve_corpus(plain, split)
+    found = resolve_corpus(replace(plain, extra=[str(extra)]), split)
+    added = [job for job in found.jobs if job.genuine.corpus == "more"]
+    # all that is forged without them stays what it was, donors and attacks included
+    assert [job for job in found.jobs if job.genuine.corpus != "more"] == list(base.jobs)
+    assert {job.genuine.path for job in added} == set(extra.rglob("*.wav"))
+    assert {job.genuine.split for job in added} == {"train", "validation"}
+    assert {job.genuine.domain for job in added} == {"more/a", "more/b"}
+    assert len({job.clip_id for job in found.jobs}) == len(found.jobs)
+    assert {job.donor_source[:5] for job in added if job.donor_source} == {"more:"}
+    # and the folder of what is forged tells them apart
+    again = resolve_corpus(replace(plain, extra=[str(extra / ".." / "more")]), split)
+    other = resolve_corpus(replace(plain, extra=[str(extra / "a")]), split)
+    assert found.folder == again.folder
+    assert len({base.folder, found.folder, other.folder}) == 3
+    assert found.folder.parent == base.folder.parent == Path("prepared")
+
+
+def test_extra_folders_lie_apart(recordings, tmp_path):
+    def resolve_with(*extra, root=recordings, prepared=tmp_path / "prepared"):
+        data = DataConfig(
+            root=root and str(root), extra=[str(f) for f in extra], prepared=str(prepared)
+        )
+        return resolve_corpus(data, SplitConfig())
+
+    named = tmp_path / "here" / "tapes", tmp_path / "there" / "tapes"
+    for folder in named:
+        folder.mkdir(parents=True)
+        soundfile.write(folder / "x.wav", np.full(12_000, 0.1), 16_000)
+    assert len(resolve_with(named[0]).jobs) > len(resolve_with().jobs)
+    for wrong in (recordings, recordings.parent):
+        with pytest.raises(InputError, match=r"^data.extra=.*shares recordings with"):
+            resolve_with(wrong)
+    with pytest.raises(InputError, match=r"^data.extra=.*shares recordings with"):
+        resolve_with(named[0], named[0].parent)
+    with pytest.raises(InputError, match=r"^data.extra=.*has the name of .*rename one"):
+        resolve_with(*named)
+    with pytest.raises(InputError, match=r"^data.extra=.*shares recordings with"):
+        resolve_with(embedded_clips()[0].path.parent, root=None)
+    with pytest.raises(InputError, match=r"^data.prepared=.*would pass for genuine"):
+        resolve_with(named[0], prepared=named[0] / "prepared")

@@ -7,7 +7,7 @@ import soundfile
 from fakesound.data.manifest import SPLITS, Clip
 from fakesound.errors import InputError
 from fakesound.forging import embedded_clips, folder_clips
-from fakesound.forging.sources import FRACTIONS, assign_splits, check_apart
+from fakesound.forging.sources import FRACTIONS, assign_splits, check_apart, extra_clips
 
 
 @pytest.fixture
@@ -86,6 +86,59 @@ def test_a_folder_that_is_missing_or_holds_too_little(folder, tmp_path):
         next(folder.rglob(f"{number}.wav")).unlink()
     with pytest.raises(InputError, match=r"5 usable files with audio .* at least 6"):
         folder_clips(folder)
+
+
+def test_extra_recordings_train_or_validate(folder):
+    clips, problems = extra_clips(folder)
+    plain = {clip.path: clip for clip in folder_clips(folder)[0]}
+    assert not problems
+    assert {clip.path for clip in clips} == set(plain)
+    for clip in clips:
+        assert clip.split in ("train", "validation")
+        assert clip.corpus == "tapes"
+        assert clip.domain == f"tapes/{clip.path.parent.name}"
+        assert clip.source_id == f"tapes:{plain[clip.path].source_id}"
+        assert clip.clip_id != plain[clip.path].clip_id
+        assert clip.duration == plain[clip.path].duration
+    soundfile.write(folder / "top.wav", np.full(6_000, 0.1), 8_000)
+    assert {c.domain for c in extra_clips(folder)[0]} == {"tapes", *(f"tapes/{n}" for n in "abc")}
+
+
+def test_a_tenth_of_the_extra_sources_validates_and_more_files_move_none(tmp_path):
+    root = tmp_path / "tapes"
+    root.mkdir()
+
+    def add(numbers):
+        for number in numbers:
+            soundfile.write(root / f"{number}.wav", np.full(12_000, 0.1), 8_000)
+        return extra_clips(root, clip_seconds=1.0)[0]
+
+    before, after = add(range(100)), add(range(100, 300))
+    parts = {(clip.source_id, clip.split) for clip in after}
+    assert len(after) == 600
+    assert len(parts) == 300
+    assert {(clip.source_id, clip.split) for clip in before} < parts
+    assert 15 <= sum(split == "validation" for _, split in parts) <= 45
+
+
+def test_folders_of_extra_recordings_can_be_sources(folder):
+    clips, _ = extra_clips(folder, source="folder")
+    assert {clip.source_id for clip in clips} == {"tapes:a", "tapes:b", "tapes:c"}
+    assert len({(clip.source_id, clip.split) for clip in clips}) == 3
+
+
+def test_extra_folders_that_are_missing_empty_or_spoilt(folder, tmp_path):
+    with pytest.raises(InputError, match=r"^data.extra=.*lost: no such folder"):
+        extra_clips(tmp_path / "lost")
+    (tmp_path / "void").mkdir()
+    with pytest.raises(InputError, match=r"^data.extra=.*void: 0 usable files with audio"):
+        extra_clips(tmp_path / "void")
+    (folder / "bad.wav").write_text("text" * 99)
+    with pytest.raises(InputError, match=r"bad\.wav: .*on_bad_audio=skip"):
+        extra_clips(folder)
+    clips, (problem,) = extra_clips(folder, on_bad_audio="skip")
+    assert len(clips) == 8
+    assert "bad.wav" in problem
 
 
 def test_splits_have_their_shares_and_never_share_a_source():
