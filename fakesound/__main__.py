@@ -6,6 +6,7 @@ import sys
 VERBS = {
     "run": "train with attacks held out, test on them, report",
     "evaluate": "measure a detector, or any score file, on labelled clips",
+    "compare": "put runs, or the settings of a sweep, beside each other",
     "prepare": "make a manifest of a published corpus, a folder or a table",
     "bench": "time the kernels and the model on this machine, beside others",
     "export": "write a trained detector as one ONNX or safetensors file",

@@ -1,5 +1,6 @@
 """The composition root: from the typed configuration to the objects of a run."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,18 +10,17 @@ import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
+from fakesound.backbones import build_backbone
 from fakesound.callbacks import Bars, EpochLog
-from fakesound.config import BackboneConfig, FeaturesConfig, RunConfig
+from fakesound.config import FeaturesConfig, RunConfig
 from fakesound.data.dataset import CropDataset, collate
 from fakesound.datamodule import ClipDataModule
 from fakesound.errors import InputError
 from fakesound.features import Spectrogram
 from fakesound.forging import Corpus
-from fakesound.losses import LossWeighting
+from fakesound.losses import LossWeighting, edge_target
 from fakesound.models.detector import Detector
 from fakesound.models.scan import resolve_kernel
-from fakesound.models.stem import ConvStem, PatchStem
-from fakesound.models.vim import VisionMamba
 from fakesound.models.weights import InitialWeights, fit_weights, read_weights
 from fakesound.module import Learning, MultiTaskModule
 from fakesound.timeline import FrameGrid
@@ -51,54 +51,12 @@ def build_features(config: FeaturesConfig, sample_rate: int) -> Spectrogram:
     return Spectrogram(config.kind, sample_rate, config.window, hop, config.bins)
 
 
-def build_backbone(
-    config: BackboneConfig, features: Spectrogram, seconds: float, kernel: str
-) -> VisionMamba:
-    """Return the backbone for inputs of ``seconds``.
-
-    Raises:
-        InputError: if the stem does not fit the features.
-    """
-    stem_config, windows = config.stem, features.windows(GRID)
-    bins = features.bins
-    stem: ConvStem | PatchStem
-    if stem_config.kind == "conv":
-        halvings = len(stem_config.channels)
-        if bins % 2**halvings:
-            raise InputError(
-                f"features.bins={bins}: a stem of {halvings} convolutions needs a multiple of "
-                f"{2**halvings}; change it or backbone.stem.channels"
-            )
-        stem = ConvStem(features.channels, config.dim, bins, windows, stem_config.channels)
-    else:
-        stride = stem_config.stride or stem_config.patch
-        if bins % stride[0] or stride[1] % windows:
-            raise InputError(
-                f"backbone.stem.stride={list(stride)}: must divide the {bins} bins, and be a "
-                f"multiple of the {windows} windows in a frame"
-            )
-        stem = PatchStem(features.channels, config.dim, stem_config.patch, stride)
-    steps = -(-GRID.count(seconds) * windows // stem.windows)
-    return VisionMamba(
-        stem,
-        bins=bins,
-        steps=steps,
-        dim=config.dim,
-        depth=config.depth,
-        order=config.order,
-        class_token=config.class_token,
-        position=config.position,
-        drop_path=config.drop_path,
-        state=config.state,
-        expand=config.expand,
-        variant=config.variant,
-        tied_decay=config.tied_decay,
-        kernel=kernel,
-    )
-
-
-def build_detector(config: RunConfig) -> Detector:
+def build_detector(config: RunConfig, families: Sequence[str] = ()) -> Detector:
     """Return the detector, seeded by the configuration.
+
+    Args:
+        config: of the run.
+        families: of attacks in its training, for the attribution head; none: it has no such head.
 
     Raises:
         InputError: if parts of the configuration do not fit together.
@@ -108,7 +66,17 @@ def build_detector(config: RunConfig) -> Detector:
     backbone = build_backbone(config.backbone, features, config.data.crop.seconds, config.kernel)
     heads = config.heads
     return Detector(
-        features, backbone, features.windows(GRID), heads.clip, heads.frame, heads.dropout
+        features,
+        backbone,
+        features.windows(GRID),
+        heads.clip,
+        heads.frame,
+        heads.dropout,
+        boundary=heads.boundary,
+        families=families if heads.attribution else (),
+        pooling=heads.pooling,
+        neck_depth=heads.neck_depth if heads.neck == "mamba" else 0,
+        kernel=config.kernel,
     )
 
 
@@ -140,7 +108,14 @@ def build_module(
         InputError: if parts of the configuration do not fit together.
     """
     initial = initial or build_initial(config)
-    detector = build_detector(config)
+    heads = config.heads
+    families = crops.families if heads.attribution else ()
+    if heads.attribution and len(families) < 2:
+        raise InputError(
+            "heads.attribution=true: tells families of attacks apart, and training has only "
+            f"{', '.join(families)}; give it more, or set heads.attribution=false"
+        )
+    detector = build_detector(config, families)
     # numbers that no epoch reaches: the same crops for the same seed, none of them trained on
     sample = collate([crops[2**40 + number] for number in range(SAMPLE)])
     detector.features.fit([sample.waveform])  # type: ignore[operator]
@@ -148,14 +123,21 @@ def build_module(
         # after the statistics: those that weights of a run were trained with belong to them
         initial.load_into(detector)
     fake = float(sample.frame_target.sum() / sample.frame_mask.sum())
+    edges = edge_target(sample.frame_target, sample.frame_mask)
+    edge = float(edges.sum() / sample.frame_mask.sum())
     loss, optim = config.loss, config.optim
-    tasks = {"clip": loss.clip * config.heads.clip, "frame": loss.frame * config.heads.frame}
+    tasks = {
+        "clip": loss.clip * heads.clip,
+        "frame": loss.frame * heads.frame,
+        "boundary": loss.boundary * heads.boundary,
+        "attribution": loss.attribution * heads.attribution,
+    }
     learning = Learning(
         frame_loss=loss.frame_loss,
         focal_gamma=loss.focal_gamma,
         frame_prior=fake,
-        # the square root of the balance: full balance makes every doubt an alarm
-        positive_weight=((1 - fake) / max(fake, 1e-3)) ** 0.5,
+        positive_weight=_positive_weight(fake),
+        edge_weight=_positive_weight(edge),
         twin=loss.twin,
         lr=optim.lr,
         weight_decay=optim.weight_decay,
@@ -166,6 +148,11 @@ def build_module(
     )
     weighting = LossWeighting(loss.weighting, tasks, loss.temperature)
     return MultiTaskModule(detector, weighting, learning, asdict(config))
+
+
+def _positive_weight(share: float) -> float:
+    # the square root of the balance: full balance makes every doubt an alarm
+    return ((1 - share) / max(share, 1e-3)) ** 0.5
 
 
 def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lightning.Trainer:
@@ -191,6 +178,8 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
         "deterministic": "warn",
     }
     arguments |= config.trainer
+    if arguments.get("precision") == "auto":
+        arguments["precision"] = auto_precision()
     # its filling of new memory is for finding bugs, and costs a tenth of a step
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
@@ -214,3 +203,17 @@ def used_kernel(config: RunConfig, module: torch.nn.Module) -> str:
     """Return which selective scan ``config.kernel`` stands for on the device of ``module``."""
     device = next(module.parameters()).device
     return resolve_kernel(config.kernel, device)
+
+
+def auto_precision() -> str:
+    """Return "bf16-mixed" where the processor or GPU multiplies bfloat16 itself, else "32-true".
+
+    Matrix products and convolutions then take half the time or less; weights, sums, the scan and
+    all scoring stay in single precision.
+    """
+    if torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        able = torch.cpu.get_capabilities()
+        native = any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "sve_bf16"))
+    return "bf16-mixed" if native else "32-true"

@@ -24,7 +24,9 @@ from fakesound.config import RunConfig
 from fakesound.errors import InputError
 from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from fakesound.models.detector import Detector
+from fakesound.module import HEADS_KEY
 from fakesound.reporting.files import write_whole
+from fakesound.scoring import FurtherHeads
 
 FORMAT = "fakesound"
 FORMAT_VERSION = 1
@@ -47,6 +49,7 @@ class Checkpoint:
         calibrator: of clip logits, fitted in validation; the identity where none is known.
         attacks: that it was trained on, ``family/generator``; None where that is not known.
         selected_on: attacks that only served to choose the model and its thresholds.
+        heads: what the scores of its boundary and attribution heads are read with.
     """
 
     path: Path
@@ -56,6 +59,7 @@ class Checkpoint:
     calibrator: Calibrator = IDENTITY
     attacks: tuple[str, ...] | None = None
     selected_on: tuple[str, ...] = ()
+    heads: FurtherHeads = FurtherHeads()
 
     def detector(self, kernel: str = "auto") -> Detector:
         """Return the detector, ready to score.
@@ -68,7 +72,7 @@ class Checkpoint:
         """
         # its start values are drawn from generators that are the caller's
         with isolate_rng():
-            detector = build_detector(replace(self.config, kernel=kernel))
+            detector = build_detector(replace(self.config, kernel=kernel), self.heads.families)
         try:
             detector.load_state_dict(dict(self.weights), strict=True)
         except RuntimeError as error:
@@ -94,6 +98,7 @@ class Checkpoint:
             "calibrator": json.dumps(self.calibrator.to_plain()),
             **({} if self.attacks is None else {"attacks": json.dumps(self.attacks)}),
             "selected_on": json.dumps(self.selected_on),
+            **({HEADS_KEY: json.dumps(heads)} if (heads := self.heads.to_plain()) else {}),
             "config": json.dumps(_without_places(asdict(self.config))),
         }
 
@@ -210,8 +215,12 @@ def _read_lightning(path: Path) -> Checkpoint:
         if name.startswith(_PREFIX)
     }
     config = _config(path, held["hyper_parameters"])
+    try:
+        heads = FurtherHeads.from_plain(held.get(HEADS_KEY, {}))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: its key {HEADS_KEY!r} is damaged ({error}); {_AGAIN}") from error
     if KEY not in held:
-        return Checkpoint(path, config, weights, _thresholds(path))
+        return Checkpoint(path, config, weights, _thresholds(path), heads=heads)
     learnt = held[KEY]
     try:
         thresholds = {level: float(at) for level, at in learnt["thresholds"].items()}
@@ -219,7 +228,7 @@ def _read_lightning(path: Path) -> Checkpoint:
         attacks, selected_on = tuple(learnt["attacks"]), tuple(learnt.get("selected_on", ()))
     except (AttributeError, KeyError, TypeError, ValueError, InputError) as error:
         raise InputError(f"{path}: its key {KEY!r} is damaged ({error}); {_AGAIN}") from error
-    return Checkpoint(path, config, weights, thresholds, calibrator, attacks, selected_on)
+    return Checkpoint(path, config, weights, thresholds, calibrator, attacks, selected_on, heads)
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -243,12 +252,13 @@ def _read_safetensors(path: Path) -> Checkpoint:
         calibrator = IDENTITY
         if "calibrator" in metadata:
             calibrator = Calibrator.from_plain(json.loads(metadata["calibrator"]))
+        heads = FurtherHeads.from_plain(json.loads(metadata.get(HEADS_KEY, "{}")))
     except (KeyError, TypeError, ValueError, InputError) as error:
         raise InputError(f"{path}: its metadata is damaged ({error}); export it again") from error
     if version > FORMAT_VERSION:
         raise InputError(f"{path}: is of a newer fakesound; upgrade fakesound to read it")
     config = _config(path, plain)
-    return Checkpoint(path, config, weights, thresholds, calibrator, attacks, selected_on)
+    return Checkpoint(path, config, weights, thresholds, calibrator, attacks, selected_on, heads)
 
 
 def _config(path: Path, plain: Mapping[str, Any]) -> RunConfig:
@@ -272,7 +282,9 @@ def _thresholds(path: Path) -> dict[str, float]:
         found = json.loads(metrics.read_text(encoding="utf-8")).get("thresholds") or {}
     except (ValueError, AttributeError):
         raise InputError(f"{metrics}: is damaged; do the run again, or remove the file") from None
-    return {level: float(at) for level, at in found.items() if at is not None}
+    return {
+        level: float(found[level]) for level in ("clip", "frame") if found.get(level) is not None
+    }
 
 
 def _without_places(value: Any) -> Any:  # noqa: ANN401  # whatever a configuration holds

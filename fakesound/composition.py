@@ -76,6 +76,11 @@ def run_config(composed: DictConfig) -> RunConfig:
     return config
 
 
+def default_values() -> dict[str, Any]:
+    """Return what every key is where nothing is said, keys joined by dots."""
+    return _flat(asdict(run_config(compose_config([]))))
+
+
 def identity(config: RunConfig) -> str:
     """Return a digest of all that decides the results of a run."""
     plain: dict[str, Any] = asdict(config)
@@ -132,6 +137,17 @@ def _unknown_key(key: str, there: list[str]) -> str:
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= (
+            _flat(value, f"{prefix}{key}.")
+            if isinstance(value, dict)
+            else {f"{prefix}{key}": value}
+        )
+    return flat
 
 
 def _slug(text: str) -> str:

@@ -1,12 +1,13 @@
 """The Lightning data module: forges or takes clips, splits them, serves crops and windows."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import lightning
 from torch.utils.data import DataLoader
 
+from fakesound.augmentation import augment
 from fakesound.config import DataConfig, SplitConfig
-from fakesound.data.augment import Augmentation
 from fakesound.data.dataset import (
     Batch,
     CropDataset,
@@ -75,13 +76,13 @@ class ClipDataModule(lightning.LightningDataModule):
             self.corpus.inner_held_out,
             self.split_config.seen_per_genuine,
         )
-        crop, augment = self.data.crop, self.data.augment
+        crop = self.data.crop
         self.train_crops = CropDataset(
             self.split.train,
             self.grid,
             self.data.sample_rate,
             CropSettings(crop.seconds, crop.whole, crop.shortest, crop.most, dict(crop.weights)),
-            Augmentation(**vars(augment)),
+            partial(augment, shares=dict(vars(self.data.augment))),
             self.seed,
         )
         self.validation_windows = self._windows(self.split.validation)

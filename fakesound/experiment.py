@@ -2,10 +2,11 @@
 
 import json
 import logging
+import os
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import lightning
 import torch
 import yaml
+from filelock import FileLock
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.loggers import WandbLogger
 
@@ -57,7 +59,8 @@ def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str,
     initial = build_initial(config)
     datamodule = build_datamodule(config, corpus)
     with timed(seconds, "prepare"):
-        datamodule.prepare_data()
+        with forging_alone(corpus):
+            datamodule.prepare_data()
         datamodule.setup()
     with timed(seconds, "train"):
         module = build_module(config, datamodule.train_crops, initial)
@@ -159,6 +162,15 @@ def publish(
         clips = [run.clips[score.clip_id] for score in shown]
         tracking.log_results(logger, results, clips, shown, pictures)
     pending.replace(folder / "metrics.json")
+
+
+def forging_alone(corpus: Corpus) -> AbstractContextManager[object]:
+    """Let one run at a time forge ``corpus``; those beside it wait and take what it made."""
+    folder = corpus.folder
+    if not corpus.jobs or (folder.exists() and not os.access(folder, os.W_OK)):
+        return nullcontext()
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / ".lock")
 
 
 @contextmanager

@@ -99,6 +99,9 @@ def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
     else:
         said = f"largest difference from the detector's scores on random audio: {difference:.1e}"
     console.print(said, highlight=False)
+    if detector.boundary_head or detector.attribution_head:
+        left_out = "what the boundary and attribution heads say is not in it"
+        console.print(f"the file scores clips and frames; {left_out}", highlight=False)
 
 
 def _default_out(source: Path, to: str) -> Path:

@@ -1,7 +1,7 @@
-"""Losses of the two tasks and how they are weighed."""
+"""Losses of the tasks and how they are weighed."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -46,6 +46,40 @@ def frame_loss(
     # above 0, where a power below 1 has no gradient
     wrong = (-torch.expm1(-entropy)).clamp_min(1e-12)
     return ((1 + (weight - 1) * target) * wrong**gamma * entropy).mean()
+
+
+def edge_target(
+    target: Float[Tensor, "batch frame"], mask: Bool[Tensor, "batch frame"]
+) -> Float[Tensor, "batch frame"]:
+    """Return 1 for frames at an edge of a fake region, and for the frame on either side of them.
+
+    A region's edges are its first and last fake frame, where genuine audio is beside them. What
+    begins or ends with the recording, or with the part of it that is heard, has no edge there.
+
+    Args:
+        target: 1 for fake frames.
+        mask: frames that the recording holds.
+    """
+    fake, genuine = (target > 0) & mask, (target <= 0) & mask
+    beside = torch.zeros_like(genuine)
+    beside[:, 1:] |= genuine[:, :-1]
+    beside[:, :-1] |= genuine[:, 1:]
+    edge = (fake & beside).to(target.dtype)
+    near = functional.max_pool1d(edge[:, None], 3, stride=1, padding=1)[:, 0]
+    return near * mask
+
+
+def attribution_loss(
+    logits: Float[Tensor, "batch family"], family: Int[Tensor, " batch"]
+) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy of the families of fakes; 0 without fakes.
+
+    Args:
+        logits: of the families.
+        family: number of each clip's; -1 for those that do not count.
+    """
+    entropy = functional.cross_entropy(logits.float(), family, ignore_index=-1, reduction="sum")
+    return entropy / (family >= 0).sum().clamp_min(1)
 
 
 def twin_loss(

@@ -1,6 +1,6 @@
 """The Lightning module: one detector, several tasks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,17 +9,36 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW
 
 from fakesound.data.dataset import Batch, WindowDataset
 from fakesound.data.splits import Split
-from fakesound.losses import LossWeighting, clip_loss, frame_loss, twin_loss
+from fakesound.losses import (
+    LossWeighting,
+    attribution_loss,
+    clip_loss,
+    edge_target,
+    frame_loss,
+    twin_loss,
+)
 from fakesound.metrics import ClipScore, metrics_block, select_thresholds
 from fakesound.metrics.accumulate import ScoreAccumulator
+from fakesound.metrics.attribution import attribution_block
+from fakesound.metrics.boundaries import boundary_block
 from fakesound.models.detector import Detector, DetectorOutput
 from fakesound.optim import parameter_groups, warmup_cosine
-from fakesound.scoring import FAKE_SHARE, clip_scores, pool_frames, stitch
+from fakesound.scoring import (
+    FAKE_SHARE,
+    FurtherHeads,
+    head_thresholds,
+    score_outputs,
+    stitch,
+    with_head_thresholds,
+)
+
+# of a checkpoint: what scores of the further heads are read with
+HEADS_KEY = "fakesound_heads"
 
 
 @dataclass(frozen=True)
@@ -30,6 +49,7 @@ class Learning:
         frame_loss, focal_gamma: see `fakesound.losses.frame_loss`.
         frame_prior: share of fake frames in training.
         positive_weight: of fake frames in the frame loss.
+        edge_weight: of frames at an edge in the boundary loss.
         twin: weight of `fakesound.losses.twin_loss` beside each task's own loss.
         lr, weight_decay, warmup, final: see `fakesound.optim`.
         steps: of the whole training, for the schedule.
@@ -40,6 +60,7 @@ class Learning:
     focal_gamma: float
     frame_prior: float
     positive_weight: float
+    edge_weight: float
     twin: float
     lr: float
     weight_decay: float
@@ -50,7 +71,7 @@ class Learning:
 
 
 class MultiTaskModule(lightning.LightningModule):
-    """Trains a detector on clips and frames at once and scores whole clips.
+    """Trains a detector on all tasks at once and scores whole clips.
 
     Args:
         detector: features, backbone and heads.
@@ -61,6 +82,7 @@ class MultiTaskModule(lightning.LightningModule):
     Attributes:
         scores: of the clips of the last validation or test, with thresholds chosen on them in
             validation.
+        head_thresholds: of the further heads, chosen in the last validation.
     """
 
     def __init__(
@@ -73,11 +95,11 @@ class MultiTaskModule(lightning.LightningModule):
         super().__init__()
         self.save_hyperparameters(hparams)
         self.detector, self.weighting, self.learning = detector, weighting, learning
+        self.heard = {name: ScoreAccumulator() for name in DetectorOutput._fields}
         # modules each, so that lightning moves them to the device
-        self.heard_frame_logits = ScoreAccumulator()
-        self.heard_evidence = ScoreAccumulator()
-        self.heard_attention = ScoreAccumulator()
+        self.accumulators = nn.ModuleList(self.heard.values())
         self.scores: list[ClipScore] = []
+        self.head_thresholds: dict[str, float] = {}
 
     def forward(self, waveform: Float[Tensor, "batch sample"]) -> DetectorOutput:
         """Return what the heads say of ``waveform``."""
@@ -119,6 +141,8 @@ class MultiTaskModule(lightning.LightningModule):
         """Score the validation clips, choose thresholds on them, log every figure."""
         windows: WindowDataset = self._data.validation_windows
         scores = self._gather(windows)
+        self.head_thresholds = head_thresholds(scores)
+        scores = with_head_thresholds(scores, self.head_thresholds)
         self.scores = select_thresholds(scores, FAKE_SHARE).applied(scores)
         block = metrics_block(self.scores)
         figures = {f"validation/{k}": float(v) for k, v in block.items() if v is not None}
@@ -126,6 +150,8 @@ class MultiTaskModule(lightning.LightningModule):
         if self.detector.clip_head is None:
             ranks = [block["frame/auc"]]
         figures["validation/selection"] = float(np.mean([0.5 if r is None else r for r in ranks]))
+        figures |= _numbers("validation/boundary", boundary_block(self.scores))
+        figures |= _numbers("validation/attribution", attribution_block(self.scores))
         self.log_dict(figures, sync_dist=False)
 
     def test_step(self, batch: Batch, _: int) -> None:
@@ -135,6 +161,12 @@ class MultiTaskModule(lightning.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Score the test clips; thresholds are the caller's to apply."""
         self.scores = self._gather(self._data.test_windows)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the scores of the further heads are read with, as of the last validation."""
+        heads = FurtherHeads(self.detector.families, self.head_thresholds).to_plain()
+        if heads:
+            checkpoint[HEADS_KEY] = heads
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return AdamW, decaying matrices only, with warm-up and cosine decay by the step."""
@@ -147,20 +179,12 @@ class MultiTaskModule(lightning.LightningModule):
         }
 
     @property
-    def _heard(self) -> dict[str, ScoreAccumulator]:
-        return {
-            "frame_logits": self.heard_frame_logits,
-            "evidence": self.heard_evidence,
-            "attention": self.heard_attention,
-        }
-
-    @property
     def _data(self) -> Any:  # noqa: ANN401  # the data module of the trainer
         return self.trainer.datamodule  # type: ignore[attr-defined]
 
     def _losses(self, output: DetectorOutput, batch: Batch) -> dict[str, Tensor]:
         learning, losses = self.learning, {}
-        clip_logit = output.clip_logit(batch.frame_mask)
+        clip_logit = output.clip_logit(batch.frame_mask, self.detector.pooling)
         if clip_logit is not None:
             own = clip_loss(clip_logit, batch.clip_target)
             losses["clip"] = own + learning.twin * twin_loss(clip_logit, batch.clip_target)
@@ -175,36 +199,60 @@ class MultiTaskModule(lightning.LightningModule):
             )
             twin = twin_loss(output.frame_logits, batch.frame_target)
             losses["frame"] = own + learning.twin * twin
+        if output.boundary_logits is not None:
+            edges = edge_target(batch.frame_target, batch.frame_mask)
+            own = frame_loss(
+                output.boundary_logits,
+                edges,
+                batch.frame_mask,
+                positive_weight=learning.edge_weight,
+            )
+            losses["boundary"] = own + learning.twin * twin_loss(output.boundary_logits, edges)
+        family_logits = output.clip_family_logits(batch.frame_mask)
+        if family_logits is not None:
+            losses["attribution"] = attribution_loss(family_logits, batch.family)
         return losses
 
     def _hear(self, batch: Batch) -> None:
-        output: DetectorOutput = self(batch.waveform)
+        # in full precision, whatever training goes in: as a checkpoint is scored by others
+        with torch.autocast(batch.waveform.device.type, enabled=False):
+            output: DetectorOutput = self(batch.waveform)
         count = batch.frame_mask.sum(1)
         for name, values in output._asdict().items():
             if values is not None:
-                self._heard[name].update(batch.number, frame_logits=values, frame_count=count)
+                # a value for each family is several for each frame
+                each = values[0, 0].numel()
+                self.heard[name].update(
+                    batch.number, frame_logits=values.flatten(1), frame_count=count * each
+                )
 
     def _gather(self, windows: WindowDataset) -> list[ClipScore]:
         """Return the scores of all clips from what was heard of their windows."""
         found: dict[str, list[np.ndarray]] = {}
-        for name, accumulator in self._heard.items():
+        families = self.detector.families
+        for name, accumulator in self.heard.items():
             held = accumulator.compute().frame_logit if accumulator.update_called else None
             accumulator.reset()
             if held is not None:
+                if name == "family_logits":
+                    held = [frames.reshape(-1, len(families)) for frames in held]
                 found[name] = stitch_all(held, windows)
-        logits = None
-        if "evidence" in found:
-            pairs = zip(found["evidence"], found["attention"], strict=True)
-            logits = [pool_frames(evidence, attention) for evidence, attention in pairs]
         split: Split = self._data.split
-        return clip_scores(
-            windows.clips, windows.grid, split.fold, found.get("frame_logits"), logits
-        )
+        pooling = self.detector.pooling
+        return score_outputs(found, windows.clips, windows.grid, split.fold, pooling, families)
+
+
+def _numbers(prefix: str, block: Mapping[str, Any] | None) -> dict[str, float]:
+    return {
+        f"{prefix}/{key}": float(value)
+        for key, value in (block or {}).items()
+        if isinstance(value, int | float)
+    }
 
 
 def stitch_all(
-    values: Sequence[Float[np.ndarray, " frame"]], windows: WindowDataset
-) -> list[Float[np.ndarray, " frame"]]:
+    values: Sequence[Float[np.ndarray, "_ ..."]], windows: WindowDataset
+) -> list[Float[np.ndarray, "_ ..."]]:
     """Return the frames of each clip from those of all windows, in their order."""
     mine: list[tuple[list[np.ndarray], list[int]]] = [([], []) for _ in windows.clips]
     for window, (clip, first) in zip(values, windows.windows, strict=True):

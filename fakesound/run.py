@@ -7,12 +7,14 @@ This module stays light: a mistake in the configuration is told before anything 
 """
 
 import json
+import multiprocessing
 import os
 import shutil
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -28,6 +31,7 @@ from fakesound.cli import guarded
 from fakesound.composition import (
     compose_config,
     configuration_folder,
+    default_values,
     identity,
     readable_errors,
     register_schema,
@@ -39,6 +43,8 @@ from fakesound.errors import InputError
 SUPERSEDED = ".superseded"
 # Hydra's own, left where they are when a folder is used again
 KEPT = (".hydra", SUPERSEDED, "run.log")
+# what plugins of Hydra, by their module, cannot do without
+PLUGIN_NEEDS = {"fakesound_optuna": "optuna", "hydra_joblib_launcher": "joblib"}
 
 
 def main() -> None:
@@ -80,6 +86,7 @@ def _check(arguments: Namespace) -> Path | None:
             f"init.from={source}: no such file; check the path, relative ones start where you are"
         )
     if arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN:
+        _check_plugins(composed.hydra)
         return Path(composed.hydra.sweep.dir)
     # after the configuration is known to be right, since this imports more
     from fakesound.forging.corpus import resolve_corpus
@@ -97,16 +104,30 @@ def _check(arguments: Namespace) -> Path | None:
     return None
 
 
+def _check_plugins(settings: DictConfig) -> None:
+    """Find what a sweep needs and is not installed."""
+    for part in ("sweeper", "launcher"):
+        plugin = str(settings[part]["_target_"]).split(".")[1]
+        package = PLUGIN_NEEDS.get(plugin)
+        if package is not None and find_spec(package) is None:
+            raise InputError(f"hydra/{part}: {package} is not installed; pip install '.[sweep]'")
+
+
 def _first_of_each(overrides: Sequence[str]) -> list[str]:
     """Return ``overrides`` with the first value of each that sweeps over several."""
     with readable_errors():
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     return [
-        f"{override.key_or_group}={next(iter(override.sweep_string_iterator()))}"
-        if override.is_sweep_override()
-        else text
+        f"{override.key_or_group}={_first(override)}" if override.is_sweep_override() else text
         for override, text in zip(parsed, overrides, strict=True)
     ]
+
+
+def _first(override: Override) -> str | float | None:
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        return value.start
+    return next(iter(override.sweep_string_iterator()))
 
 
 def _to_resume(parent: Path, config: RunConfig) -> Path | None:
@@ -124,6 +145,9 @@ def _to_resume(parent: Path, config: RunConfig) -> Path | None:
 @hydra.main(config_path=str(configuration_folder()), config_name="config", version_base="1.3")
 def _application(composed: DictConfig) -> float | None:
     """Do one run in Hydra's folder and return its objective."""
+    # in a worker of joblib's, whose own way of starting processes those it starts do not know
+    if multiprocessing.get_start_method(allow_none=True) == "loky":
+        multiprocessing.set_start_method("spawn", force=True)
     from fakesound.forging.corpus import resolve_corpus
     from fakesound.progress import console
 
@@ -209,8 +233,9 @@ def _compare(folder: Path) -> None:
     from fakesound.reporting import write_comparison
 
     if folder.is_dir():
-        console.print(write_comparison(folder))
-        console.print(f"comparison: {folder / 'comparison.html'}")
+        page = folder / "comparison.html"
+        console.print(write_comparison([folder], page, defaults=default_values()))
+        console.print(f"comparison: {page}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from fakesound.errors import InputError
 from fakesound.losses import LossWeighting
 from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from fakesound.module import Learning, MultiTaskModule
+from fakesound.scoring import FurtherHeads
 
 CONFIG = (
     "features.bins=64",
@@ -51,7 +52,7 @@ def trained():
 
 
 def build_module(detector, config):
-    learning = Learning("bce", 2.0, 0.1, 1.0, 0.5, 1e-3, 0.01, 0.1, 0.1, 10, 0)
+    learning = Learning("bce", 2.0, 0.1, 1.0, 1.0, 0.5, 1e-3, 0.01, 0.1, 0.1, 10, 0)
     weighting = LossWeighting("uncertainty", {"clip": 1.0, "frame": 1.0}, 2.0)
     return MultiTaskModule(detector, weighting, learning, asdict(config))
 
@@ -80,7 +81,7 @@ def same_scores(one, other):
     waveform = torch.randn(2, 6400, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         pairs = zip(one(waveform), other(waveform), strict=True)
-        return all(torch.equal(left, right) for left, right in pairs)
+        return all(left is right is None or torch.equal(left, right) for left, right in pairs)
 
 
 def test_a_run_is_read_from_its_folder_or_its_file(trained, folder):
@@ -156,6 +157,41 @@ def test_lightning_loads_an_annotated_checkpoint(trained, folder):
     data = torch.utils.data.DataLoader([0])
     build_trainer().fit(module, data, data, ckpt_path=best)
     assert same_scores(module.detector.eval(), detector)
+
+
+def test_what_further_heads_are_read_with_goes_along(tmp_path):
+    config = run_config(compose_config([*CONFIG, "heads=all", "heads.neck_depth=1"]))
+    families = ("codec", "edit", "vocoder")
+    detector = build_detector(config, families).eval()
+    module = build_module(detector, config)
+    module.head_thresholds = {"energy": -1 / 3, "boundary": 0.1}
+    trainer = build_trainer()
+    trainer.strategy.connect(module)
+    path = tmp_path / "last.ckpt"
+    trainer.save_checkpoint(path)
+    expected = FurtherHeads(families, module.head_thresholds)
+    for annotate in (False, True):
+        if annotate:
+            annotate_checkpoint(path, LATER, CALIBRATOR, ATTACKS)
+        found = read_checkpoint(path)
+        assert found.heads == expected
+        assert same_scores(found.detector(), detector)
+        write_safetensors(tmp_path / "detector.safetensors", found)
+        again = read_checkpoint(tmp_path / "detector.safetensors")
+        assert again.heads == expected
+        assert same_scores(again.detector(), detector)
+    held = torch.load(path, weights_only=True)
+    held["fakesound_heads"] = {"families": 3}
+    torch.save(held, path)
+    with pytest.raises(InputError, match=r"last\.ckpt: its key 'fakesound_heads' is damaged"):
+        read_checkpoint(path)
+
+
+def test_files_of_detectors_without_further_heads_are_as_they_were(folder):
+    held = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    assert "fakesound_heads" not in held
+    assert "fakesound_heads" not in read_checkpoint(folder).metadata()
+    assert read_checkpoint(folder).heads == FurtherHeads()
 
 
 def test_only_checkpoints_are_annotated(folder, tmp_path):

@@ -42,6 +42,8 @@ CHOICES = [
     (StemConfig, "backbone.stem.kind", {"conv", "patch"}),
     (BackboneConfig, "backbone.variant", {"v1", "v2", "none"}),
     (BackboneConfig, "backbone.order", {"time", "frequency"}),
+    (HeadsConfig, "heads.pooling", {"attention", "linear_softmax", "max", "mean"}),
+    (HeadsConfig, "heads.neck", {"none", "mamba"}),
     (LossConfig, "loss.weighting", {"fixed", "uncertainty", "dwa"}),
     (LossConfig, "loss.frame_loss", {"bce", "focal", "dice"}),
     (LoggerConfig, "logger.mode", {"offline", "online", "disabled"}),
@@ -83,10 +85,11 @@ BOUNDS = [
     (BackboneConfig, "backbone.state", [1], [0]),
     (BackboneConfig, "backbone.expand", [1], [0]),
     (BackboneConfig, "backbone.drop_path", [0, 0.9], [-0.1, 1.1, NAN]),
+    (HeadsConfig, "heads.neck_depth", [1], [0]),
     (HeadsConfig, "heads.dropout", [0, 0.9], [-0.1, 1.1, NAN]),
     *(
         (LossConfig, f"loss.{key}", [0, 5], [-0.1, NAN])
-        for key in ("clip", "frame", "twin", "focal_gamma")
+        for key in ("clip", "frame", "boundary", "attribution", "twin", "focal_gamma")
     ),
     (LossConfig, "loss.temperature", [0.1], [0, -1]),
     (OptimConfig, "optim.lr", [1e-9], [0, -1, NAN]),
@@ -144,12 +147,16 @@ def test_bounds(section, key, right, wrong):
 
 def test_choices_are_those_of_the_parts():
     from fakesound.losses import FRAME_LOSSES, WEIGHTINGS
+    from fakesound.models.heads import POOLINGS
     from fakesound.models.mamba import VARIANTS
+    from fakesound.models.neck import NECKS
     from fakesound.models.scan.kernels import KERNELS
 
     choices = {key: there for _, key, there in CHOICES}
     assert choices["loss.frame_loss"] == set(FRAME_LOSSES)
     assert choices["loss.weighting"] == set(WEIGHTINGS)
+    assert choices["heads.pooling"] == set(POOLINGS)
+    assert choices["heads.neck"] == set(NECKS)
     assert choices["backbone.variant"] == set(VARIANTS)
     assert choices["kernel"] == {"auto", "reference", *KERNELS}
 
@@ -202,6 +209,14 @@ def test_recordings_or_a_manifest():
         DataConfig(root="a", manifest="b")
 
 
+@pytest.mark.parametrize("other", [{"manifest": "b"}, {"train": ["b"], "test": ["c"]}])
+def test_extra_recordings_are_not_given_with_manifests(other):
+    DataConfig(extra=["a"])
+    DataConfig(extra=["a"], root="b")
+    with pytest.raises(InputError, match=rf"data\.extra and data\.{next(iter(other))}: give one"):
+        DataConfig(extra=["a"], **other)
+
+
 @pytest.mark.parametrize("key", ["root", "manifest"])
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
 def test_one_manifest_or_several(key, part):
@@ -236,6 +251,15 @@ def test_one_head_at_least():
     HeadsConfig(clip=False, frame=True)
     with pytest.raises(InputError, match=r"heads\.clip and heads\.frame: one"):
         HeadsConfig(clip=False, frame=False)
+
+
+def test_what_belongs_to_a_head_needs_it():
+    HeadsConfig(clip=True, frame=False, pooling="max")
+    HeadsConfig(clip=True, frame=False, boundary=True, neck="mamba")
+    with pytest.raises(InputError, match=r"heads\.pooling=max: is of the clip head"):
+        HeadsConfig(clip=False, frame=True, pooling="max")
+    with pytest.raises(InputError, match=r"heads\.neck=mamba: is of the frame and boundary heads"):
+        HeadsConfig(clip=True, frame=False, neck="mamba")
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit, log_expit
+from scipy.special import expit, log_expit, softmax
 from sklearn.metrics import f1_score, log_loss
 
 from fakesound.losses import (
     FRAME_LOSSES,
     WEIGHTINGS,
     LossWeighting,
+    attribution_loss,
     clip_loss,
+    edge_target,
     frame_loss,
     twin_loss,
 )
@@ -112,6 +114,63 @@ def test_half_precision_logits_give_a_full_precision_loss(kind):
 def test_an_unknown_frame_loss_is_told():
     with pytest.raises(ValueError, match="'hinge': must be one of bce, focal, dice"):
         frame_loss(*frames(), kind="hinge")
+
+
+def edges(text, held=None):
+    """The edge target of frames, "#" where fake; the recording holds ``held`` of them."""
+    target = torch.tensor([[float(mark == "#") for mark in text]])
+    mask = torch.arange(len(text))[None] < (len(text) if held is None else held)
+    found = edge_target(target, mask)[0]
+    return "".join("x" if at else "." for at in found.tolist())
+
+
+@pytest.mark.parametrize(
+    ("fake", "expected"),
+    [
+        ("....######....", "...xxx..xxx..."),
+        ("....#.........", "...xxx........"),
+        ("....##........", "...xxxx......."),
+        # what goes on beyond the crop has no edge there
+        ("#####.........", "...xxx........"),
+        ("........######", ".......xxx...."),
+        ("##############", ".............."),
+        ("..............", ".............."),
+        # an edge in the first and in the last frame but one
+        (".####........#", "xxxxxx......xx"),
+        ("..###...###...", ".xxxxx.xxxxx.."),
+    ],
+)
+def test_edges_are_the_frames_around_on_and_offsets(fake, expected):
+    assert edges(fake) == expected
+
+
+def test_the_end_of_a_recording_is_no_edge():
+    assert edges("....####......", held=8) == "...xxx........"
+    assert edges("....####......", held=9) == "...xxxxxx....."
+    assert edges("########......", held=8) == ".............."
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.booleans(), min_size=1, max_size=30))
+def test_edges_mirror_with_time(fake):
+    target = torch.tensor([fake], dtype=torch.float32)
+    mask = torch.ones_like(target, dtype=torch.bool)
+    assert torch.equal(edge_target(target.flip(1), mask).flip(1), edge_target(target, mask))
+
+
+def test_attribution_loss_is_the_log_loss_of_fakes():
+    logits, family = torch.randn(20, 4), torch.arange(20) % 5 - 1
+    fakes = family >= 0
+    expected = log_loss(family[fakes], softmax(logits[fakes].double().numpy(), axis=1))
+    assert attribution_loss(logits, family).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_attribution_loss_without_fakes_is_zero_with_a_gradient():
+    logits = torch.randn(4, 3, requires_grad=True)
+    loss = attribution_loss(logits, torch.full((4,), -1))
+    loss.backward()
+    assert loss.item() == 0
+    assert (logits.grad == 0).all()
 
 
 def test_twin_loss_by_hand():

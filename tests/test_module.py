@@ -1,5 +1,7 @@
 """The module and the data module together, on forged recordings, without the command line."""
 
+import copy
+import json
 from dataclasses import replace
 
 import lightning
@@ -7,15 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from fakesound.build import build_datamodule, build_initial, build_module, build_trainer
+from fakesound.augmentation import CHANGES
+from fakesound.build import GRID, build_datamodule, build_initial, build_module, build_trainer
+from fakesound.checkpoints import read_checkpoint
 from fakesound.composition import compose_config, run_config
 from fakesound.data.dataset import collate
 from fakesound.errors import InputError
+from fakesound.evaluation.scorer import Hearing, score_clips
 from fakesound.forging.corpus import resolve_corpus
 from tests.models.weights import published
 
 # without augmentation, so that twins compare
-PLAIN = ("logger=disabled", "data.augment.gain=0", "data.augment.noise=0", "data.augment.tilt=0")
+PLAIN = ("logger=disabled", *(f"data.augment.{name}=0" for name in CHANGES))
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +123,74 @@ def test_a_clip_of_one_window_scores_as_the_detector_says(small, tmp_path):
         assert score.logit == pytest.approx(float(logits[number]), abs=1e-4)
         frames = output.frame_logits[number, : held[number]].sigmoid().numpy()
         assert np.allclose(score.frame_scores, frames, atol=1e-4)
+
+
+ALL = ("heads=all", "heads.neck_depth=1", "epochs=1", "steps=2")
+
+
+@pytest.fixture(scope="module")
+def everything(small, tmp_path_factory):
+    """A run of two steps with every head, its data, and the folder of its checkpoint."""
+    folder = tmp_path_factory.mktemp("everything")
+    # so that there are seen fakes in validation
+    config = run_config(compose_config([*small, *PLAIN, *ALL, "split.inner_held_out=null"]))
+    data = build_datamodule(config, resolve_corpus(config.data, config.split))
+    data.prepare_data()
+    data.setup()
+    module = build_module(config, data.train_crops)
+    trainer = build_trainer(config, folder, None)
+    trainer.fit(module, datamodule=data)
+    trainer.test(module, datamodule=data, verbose=False)
+    return config, data, module, folder
+
+
+def test_every_head_is_learned_and_logged(everything):
+    config, _, module, folder = everything
+    assert module.weighting.tasks == ["clip", "frame", "boundary", "attribution"]
+    row = json.loads((folder / "epochs.jsonl").read_text())
+    total = 0
+    for task in module.weighting.tasks:
+        assert row[f"train/{task}_loss"] > 0
+        total += getattr(config.loss, task) * row[f"train/{task}_loss"]
+    assert row["train/loss"] == pytest.approx(total, rel=1e-4)
+    assert 0 <= row["validation/boundary/ap"] <= 1
+    assert 0 <= row["validation/attribution/accuracy"] <= 1
+    assert "validation/attribution/families" not in row
+
+
+def test_scores_hold_what_every_head_says(everything):
+    _, data, module, folder = everything
+    for score, clip in zip(module.scores, data.test_windows.clips, strict=True):
+        assert len(score.boundary_scores) == data.grid.count(clip.duration)
+        assert set(score.family.scores) == {"codec", "edit", "inpainting"}
+        assert sum(score.family.scores.values()) == pytest.approx(1)
+    checkpoint = read_checkpoint(folder / "checkpoints" / "best.ckpt")
+    assert checkpoint.heads.families == ("codec", "edit", "inpainting")
+    assert set(checkpoint.heads.thresholds) == {"boundary", "energy"}
+    hearing = Hearing(GRID, data.data.sample_rate, data.data.crop.seconds)
+    clips = data.test_windows.clips[:3]
+    again, _ = score_clips(checkpoint.detector(), clips, hearing, lambda _: None)
+    for one, other in zip(again, module.scores, strict=False):
+        np.testing.assert_allclose(one.boundary_scores, other.boundary_scores, atol=1e-5)
+        assert one.family.energy == pytest.approx(other.family.energy, abs=1e-4)
+        assert one.logit == pytest.approx(other.logit, abs=1e-4)
+
+
+def test_a_training_of_one_family_has_nothing_to_tell_apart(small, data):
+    config = run_config(compose_config([*small, *PLAIN, *ALL]))
+    crops = copy.copy(data.train_crops)
+    crops.families = ["edit"]
+    with pytest.raises(InputError, match=r"heads\.attribution=true: .* only edit"):
+        build_module(config, crops)
+
+
+def test_families_are_of_fake_crops_alone(data):
+    batch = collate([data.train_crops[number] for number in range(40)])
+    fake = batch.clip_target > 0
+    assert data.train_crops.families == ["edit", "inpainting"]
+    assert (batch.family[~fake] == -1).all()
+    assert set(batch.family[fake].tolist()) == {0, 1}
+    assert (data.test_windows[0].family, data.validation_windows[0].family) == (-1, -1)
 
 
 def test_the_model_is_seeded(config, data):

@@ -7,8 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakesound.data.manifest import Clip
-from fakesound.models.heads import pool
-from fakesound.scoring import clip_scores, pool_frames, stitch
+from fakesound.metrics.scores import FamilyScores
+from fakesound.models.heads import POOLINGS, pool
+from fakesound.models.heads import pool_families as model_pool_families
+from fakesound.scoring import (
+    FurtherHeads,
+    clip_scores,
+    head_thresholds,
+    pool_families,
+    pool_frames,
+    score_outputs,
+    stitch,
+    with_head_thresholds,
+)
 from fakesound.timeline import FrameGrid, Region
 
 
@@ -76,12 +87,83 @@ def test_a_single_frame():
     assert stitch([np.array([3.0])], [0], 1).tolist() == [3]
 
 
-def test_pooling_is_that_of_the_model():
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("scale", [1, 500])
+def test_pooling_is_that_of_the_model(pooling, scale):
     rng = np.random.default_rng(0)
-    evidence, attention = rng.normal(size=40), 5 * rng.normal(size=40)
+    evidence, attention = scale * rng.normal(size=40), 5 * rng.normal(size=40)
     mask = torch.ones(1, 40, dtype=torch.bool)
-    expected = pool(torch.from_numpy(evidence)[None], torch.from_numpy(attention)[None], mask)
-    assert pool_frames(evidence, attention) == pytest.approx(expected.item(), rel=1e-10)
+    given = torch.from_numpy(evidence)[None], torch.from_numpy(attention)[None]
+    expected = pool(*given, mask, pooling)
+    assert pool_frames(evidence, attention, pooling) == pytest.approx(expected.item(), rel=1e-10)
+
+
+def test_families_are_stitched_and_pooled_as_in_the_model():
+    rng = np.random.default_rng(0)
+    logits, attention = rng.normal(size=(40, 3)), rng.normal(size=40)
+    mask = torch.ones(1, 40, dtype=torch.bool)
+    expected = model_pool_families(
+        torch.from_numpy(logits)[None], torch.from_numpy(attention)[None], mask
+    )[0]
+    np.testing.assert_allclose(pool_families(logits, attention), expected.numpy())
+    starts = cover(40, 15, 7)
+    stitched = stitch([logits[start : start + 15] for start in starts], starts, 40)
+    np.testing.assert_allclose(stitched, logits, atol=1e-12)
+
+
+def test_what_the_outputs_of_a_detector_say():
+    rng = np.random.default_rng(0)
+    frames, families = ([rng.normal(size=(50, *more)) for _ in range(2)] for more in ((), (2,)))
+    outputs = {
+        "frame_logits": frames,
+        "evidence": frames,
+        "boundary_logits": [-each for each in frames],
+        "family_logits": families,
+        "family_attention": [np.zeros(50)] * 2,
+    }
+    clips = [make_clip(50), make_clip(50, [(0.2, 0.4)], "b")]
+    found = score_outputs(outputs, clips, FrameGrid(), lambda _: None, "max", ("codec", "edit"))
+    for score, own, logits in zip(found, frames, families, strict=True):
+        assert score.logit == own.max()
+        np.testing.assert_allclose(score.boundary_scores, 1 - score.frame_scores, atol=1e-6)
+        mean = np.exp(logits.mean(0))
+        assert score.family.scores["edit"] == pytest.approx(mean[1] / mean.sum())
+        assert score.family.energy == pytest.approx(-np.log(mean.sum()))
+
+
+def test_a_detector_without_further_heads_says_no_more():
+    (score,) = score_outputs(
+        {"frame_logits": [np.zeros(50)]}, [make_clip(50)], FrameGrid(), lambda _: None
+    )
+    assert score.boundary_scores.size == 0
+    assert score.family is None
+    assert head_thresholds([score]) == {}
+    (same,) = with_head_thresholds([score], {"energy": 0.0, "boundary": 0.1})
+    assert (same.family, same.boundary_threshold) == (None, 0.5)
+
+
+def test_thresholds_of_further_heads_come_from_validation_and_are_applied():
+    clips = [make_clip(50, [(0.2, 0.4)], str(number)) for number in range(21)]
+    families = [FamilyScores({"edit": 1.0}, float(number)) for number in range(21)]
+    sure = np.full(50, -4.0)
+    # the edges at 0.2 and 0.4 s are in frames 10 and 19, and a false one is lower
+    sure[[10, 19]], sure[40] = 2.0, -1.0
+    found = clip_scores(
+        clips, FrameGrid(), lambda _: "seen", [sure] * 21, None, [sure] * 21, families
+    )
+    thresholds = head_thresholds(found)
+    assert thresholds["energy"] == 19
+    low, high = (float(torch.tensor(at).sigmoid()) for at in (-1.0, 2.0))
+    assert thresholds["boundary"] == pytest.approx((low + high) / 2)
+    applied = with_head_thresholds(found, thresholds)
+    assert [clip.family.name for clip in applied] == ["edit"] * 20 + ["unknown"]
+    assert {clip.boundary_threshold for clip in applied} == {thresholds["boundary"]}
+
+
+def test_what_further_heads_are_read_with_is_kept_as_plain_values():
+    for heads in (FurtherHeads(), FurtherHeads(("a", "b"), {"energy": -1 / 3})):
+        assert FurtherHeads.from_plain(heads.to_plain()) == heads
+    assert FurtherHeads().to_plain() == {}
 
 
 def test_pooling_stands_any_attention():

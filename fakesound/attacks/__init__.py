@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from fakesound.attacks import codec, edit, inpainting, separation, vocoder
+from fakesound.attacks import codec, edit, inpainting, neural, separation, vocoder
 from fakesound.attacks.spectral import Audio
 from fakesound.errors import InputError
 
@@ -70,6 +70,8 @@ ATTACKS: dict[str, Attack] = {
         Attack("vocoder/world", vocoder.world),
         Attack("vocoder/linear_prediction", vocoder.linear_prediction),
         Attack("vocoder/sinusoidal", vocoder.sinusoidal),
+        Attack("vocoder/neural_istft", neural.neural_istft),
+        Attack("vocoder/neural_upsampling", neural.neural_upsampling),
         Attack("inpainting/janssen", inpainting.janssen, longest_gap=0.12),
         Attack("inpainting/extrapolation", inpainting.extrapolation, longest_gap=0.5),
         Attack(
@@ -78,6 +80,7 @@ ATTACKS: dict[str, Attack] = {
         Attack("inpainting/context_noise", inpainting.context_noise, longest_gap=2.0),
         Attack("inpainting/nmf", inpainting.nmf, longest_gap=2.0),
         Attack("inpainting/nearest_patch", inpainting.nearest_patch, longest_gap=2.0),
+        Attack("inpainting/neural", neural.neural_filling, longest_gap=1.0),
         Attack("edit/splice", edit.splice, needs_donor=True, edges_only=True),
         Attack("edit/copy_move", edit.copy_move, edges_only=True),
         Attack("edit/addition", edit.addition, needs_donor=True, edges_only=True),
@@ -88,6 +91,7 @@ ATTACKS: dict[str, Attack] = {
         Attack("codec/gsm", codec.gsm),
         Attack("codec/adpcm", codec.adpcm),
         Attack("codec/codec2", codec.codec2),
+        Attack("codec/neural_rvq", neural.neural_rvq),
         Attack("separation/harmonic_percussive", separation.harmonic_percussive),
         Attack("separation/spectral_gate", separation.spectral_gate),
     )

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from fakesound.backbones import build_backbone
 from fakesound.benchmarks.backends import kernel_problem, mambapy_problem, with_kernel
 from fakesound.benchmarks.matmul import MatrixProducts
 from fakesound.benchmarks.measure import Method
 from fakesound.benchmarks.scan_backends import MAMBAPY, Size, mambapy_bytes
 from fakesound.benchmarks.transformer import as_transformer
-from fakesound.build import GRID, build_backbone, build_features
+from fakesound.build import GRID, build_features
 from fakesound.config import RunConfig
 from fakesound.models.mamba import BidirectionalMamba
 from fakesound.models.scan.reference import decay_rates
@@ -63,7 +64,7 @@ def grid(tokens: int, most: int) -> tuple[int, int]:
 
 
 def build(config: RunConfig, tokens: int) -> tuple[VisionMamba, Input]:
-    """Return the model for as nearly as possible ``tokens``, and its input."""
+    """Return the Vision Mamba for as nearly as possible ``tokens``, and its input."""
     backbone, stem = config.backbone, config.backbone.stem
     wanted = max(1, tokens - backbone.class_token)
     bands, steps = 1, wanted
@@ -75,6 +76,7 @@ def build(config: RunConfig, tokens: int) -> tuple[VisionMamba, Input]:
     windows = steps * (stride[1] if stem.kind == "patch" else features.windows(GRID))
     seconds = windows * config.features.hop_ms / 1000
     model = build_backbone(backbone, features, seconds, "auto")
+    assert isinstance(model, VisionMamba)
     real = bands * steps + backbone.class_token
     return model, Input(real, features.bins, windows, features.channels)
 

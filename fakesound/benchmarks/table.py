@@ -64,12 +64,45 @@ def training_table(records: Sequence[Record]) -> Table:
     return table
 
 
+def backbones_table(records: Sequence[Record]) -> Table:
+    """Return the table of ``bench backbones``: a row for each backbone and number of crops."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("backbone")
+    titles = (
+        "parameters",
+        "MFLOPs",
+        "tokens",
+        "B",
+        "forward\nms",
+        "+ backward\nms",
+        "x first",
+        "MiB",
+    )
+    for title in titles:
+        table.add_column(title, justify="right")
+    forward = {(r.backend, r.B): r for r in records if r.direction == "forward"}
+    for both in (record for record in records if record.direction != "forward"):
+        table.add_row(
+            both.backend,
+            f"{both.extra['parameters']:,}",
+            number(both.extra["flops"] / 1e6),
+            str(both.L),
+            str(both.B),
+            number(1e3 * forward[both.backend, both.B].seconds),
+            number(1e3 * both.seconds),
+            number(both.extra["ratio"]),
+            _mebibytes(both),
+        )
+    return table
+
+
 def caption(records: Sequence[Record], machine: dict[str, object]) -> str:
     """Return in one line what all ``records`` have in common."""
     first = records[0]
+    sizes = "" if first.what == "backbone" else f"E={first.E}, N={first.N}, "
     where = machine["gpu"] or f"{machine['processor']}, {machine['threads']} threads"
     return (
-        f"{first.what.split()[0]}, E={first.E}, N={first.N}, {first.extra['dtype']}, "
+        f"{first.what.split()[0]}, {sizes}{first.extra['dtype']}, "
         f"{first.extra['rounds']} rounds, medians; {where}"
     )
 

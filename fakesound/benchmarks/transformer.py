@@ -2,40 +2,13 @@
 
 import copy
 
-from jaxtyping import Float
-from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch import nn
 
+from fakesound.models.transformer import transformer_block
 from fakesound.models.vim import VisionMamba
 
-HEAD_WIDTH = 64
-
-
-class TransformerBlock(nn.Module):
-    """Attention, then a perceptron four times as wide, each normalised before and added after.
-
-    Args:
-        dim: width of a token.
-        heads: of the attention.
-    """
-
-    def __init__(self, dim: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm1 = nn.LayerNorm(dim)
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
-
-    def forward(self, tokens: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
-        """Return ``tokens`` after the block."""
-        parts = self.qkv(self.norm1(tokens)).unflatten(-1, (3, self.heads, -1))
-        query, key, value = parts.permute(2, 0, 3, 1, 4)
-        mixed = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        tokens = tokens + self.proj(mixed)
-        changed: Tensor = tokens + self.mlp(self.norm2(tokens))
-        return changed
+HEAD_DIM = 64
+EXPAND = 4
 
 
 def as_transformer(model: VisionMamba) -> VisionMamba:
@@ -46,10 +19,13 @@ def as_transformer(model: VisionMamba) -> VisionMamba:
     small and base 14.
     """
     made = copy.deepcopy(model)
-    heads = max(1, model.dim // HEAD_WIDTH)
-    block = _size(TransformerBlock(model.dim, heads))
+    # one head where the width is none of the published ones
+    head_dim = HEAD_DIM if model.dim % HEAD_DIM == 0 else model.dim
+    block = _size(transformer_block(model.dim, head_dim, EXPAND))
     depth = max(1, round(_size(model.layers) / block))
-    made.layers = nn.ModuleList(TransformerBlock(model.dim, heads) for _ in range(depth))
+    made.layers = nn.ModuleList(
+        transformer_block(model.dim, head_dim, EXPAND) for _ in range(depth)
+    )
     return made
 
 

@@ -6,14 +6,24 @@ from typing import Any
 from fakesound.config.checks import at_least, one_of, share
 from fakesound.errors import InputError
 
+# in order: the first that fits counts
 ATTACK_WEIGHTS = {
-    "edit/*": 0.1,
-    "separation/*": 0.1,
-    "codec/mp3": 0.2,
-    "codec/opus": 0.5,
-    "inpainting/nearest_patch": 0.2,
-    "vocoder/quantised_phase": 0.4,
-    "vocoder/sinusoidal": 0.2,
+    "vocoder/neural*": 2.0,
+    "codec/neural*": 2.0,
+    "vocoder/quantised_phase": 0.1,
+    "vocoder/sinusoidal": 0.1,
+    "inpainting/nearest_patch": 0.3,
+    "inpainting/*": 0.7,
+    "codec/gsm": 0.3,
+    "codec/opus": 0.1,
+    "codec/adpcm": 0.1,
+    "codec/mp3": 0.1,
+    "edit/splice": 0.15,
+    "edit/pitch_shift": 0.3,
+    "edit/time_stretch": 0.3,
+    "edit/*": 0.05,
+    "separation/spectral_gate": 0.2,
+    "separation/*": 0.05,
 }
 
 PARTS = ("train", "validation", "test")
@@ -26,7 +36,7 @@ class CropConfig:
 
     seconds: float = 2.0
     """Length of a crop; also of the windows in which whole clips are scored."""
-    whole: float = 0.15
+    whole: float = 0.25
     """Share of fake crops that are fake throughout."""
     shortest: float = 0.06
     """Seconds of the shortest region cut in on the fly."""
@@ -34,8 +44,9 @@ class CropConfig:
     """Regions in a crop at most."""
     weights: dict[str, float] = field(default_factory=lambda: dict(ATTACK_WEIGHTS))
     """How often attacks are drawn, by name or glob, the first that fits; 1 for those not named.
-    Less for edits, which are genuine material in the wrong place, and for what leaves hardly a
-    trace: seen as often as the rest they teach that genuine sounds fake."""
+    More for neural ones, which are nearest to what deceives. Less for edits, which are genuine
+    material in the wrong place, for codecs that honest recordings go through as well, and for what
+    leaves hardly a trace: seen as often as the rest they teach that genuine sounds fake."""
 
     def __post_init__(self) -> None:
         at_least("data.crop.seconds", self.seconds, 0.2)
@@ -54,10 +65,20 @@ class AugmentConfig:
     """Level by -12 to 6 dB."""
     invert: float = 0.5
     """Polarity."""
-    noise: float = 0.1
-    """White to brown noise at 15 to 45 dB."""
+    reverb: float = 0.05
+    """A room of 50 to 400 ms reverberation time."""
     tilt: float = 0.1
     """A gentle random equaliser."""
+    band: float = 0.15
+    """Nothing above 2.5 kHz to 0.95 of the band."""
+    noise: float = 0.2
+    """Blue to brown noise, 8 to 50 dB below the sound."""
+    impulses: float = 0.05
+    """Single samples that are off, as far as the signal is loud."""
+    saturation: float = 0.05
+    """Loud samples bent as by an overdriven amplifier."""
+    codec: float = 0.1
+    """MP3, Vorbis, Opus, ADPCM, u-law or GSM."""
 
     def __post_init__(self) -> None:
         for key, value in vars(self).items():
@@ -70,6 +91,9 @@ class DataConfig:
 
     root: str | None = None
     """Folder of genuine recordings to forge from; null: the embedded corpus."""
+    extra: list[str] = field(default_factory=list)
+    """More folders of genuine recordings to forge from, for training and validation only; each of
+    their subfolders is a domain."""
     manifest: str | None = None
     """Manifest of labelled clips to use as they are, instead of forging."""
     train: list[str] = field(default_factory=list)
@@ -123,6 +147,8 @@ class DataConfig:
             )
         if self.root is not None and self.manifest is not None:
             raise InputError("data.root and data.manifest: give one of them, not both")
+        if self.extra and (given := list(self.manifests())):
+            raise InputError(f"data.extra and data.{given[0]}: give one of them, not both")
         self._check_lists()
 
     def manifests(self) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fakesound.config.checks import share
+from fakesound.config.checks import at_least, one_of, share
 from fakesound.errors import InputError
 
 
@@ -14,10 +14,31 @@ class HeadsConfig:
     """Whether the clip is fake."""
     frame: bool = True
     """Which frames are fake."""
+    boundary: bool = False
+    """Where fake regions begin and end."""
+    attribution: bool = False
+    """Which family of attacks a fake is of, or an unknown one."""
+    pooling: str = "attention"
+    """Clip logit from its frames': "attention", "linear_softmax", "max" or "mean"."""
+    neck: str = "none"
+    """"mamba": Mamba blocks on the frame grid before the frame and boundary heads; or "none"."""
+    neck_depth: int = 2
+    """Blocks of the neck."""
     dropout: float = 0.0
     """On what the heads see."""
 
     def __post_init__(self) -> None:
         if not (self.clip or self.frame):
             raise InputError("heads.clip and heads.frame: one of them must be true")
+        one_of("heads.pooling", self.pooling, ("attention", "linear_softmax", "max", "mean"))
+        one_of("heads.neck", self.neck, ("none", "mamba"))
+        at_least("heads.neck_depth", self.neck_depth, 1)
         share("heads.dropout", self.dropout)
+        if self.pooling != "attention" and not self.clip:
+            raise InputError(
+                f"heads.pooling={self.pooling}: is of the clip head; set heads.clip=true"
+            )
+        if self.neck != "none" and not (self.frame or self.boundary):
+            raise InputError(
+                f"heads.neck={self.neck}: is of the frame and boundary heads; set one of them true"
+            )

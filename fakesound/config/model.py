@@ -1,9 +1,22 @@
 """Features and backbone."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from fakesound.config.checks import at_least, one_of
 from fakesound.errors import InputError
+
+KINDS_OF_TOKENS = ("vim", "transformer", "ssd")
+KINDS = (*KINDS_OF_TOKENS, "fcn_resnet", "mobilenet")
+# keys that not every kind of backbone has, and the kinds that have them
+OWN_KEYS = {
+    "state": ("vim", "ssd"),
+    "tied_decay": ("vim",),
+    "variant": ("vim",),
+    "expand": (*KINDS_OF_TOKENS, "mobilenet"),
+    "head_dim": ("transformer", "ssd"),
+    "order": KINDS_OF_TOKENS,
+    "position": KINDS_OF_TOKENS,
+}
 
 
 @dataclass
@@ -38,7 +51,8 @@ class StemConfig:
     kind: str = "conv"
     """"conv": 2-D convolutions, one token per 20 ms; "patch": linear patches, as published."""
     channels: list[int] = field(default_factory=lambda: [16, 24, 32, 48, 64])
-    """Channels of the convolutions; each but the first halves frequency."""
+    """Channels of the convolutions, each but the first halves frequency; of fcn_resnet and
+    mobilenet: of their stages, each halves it."""
     patch: list[int] = field(default_factory=lambda: [16, 16])
     """Height (bins) and width (windows) of a patch."""
     stride: list[int] | None = None
@@ -56,27 +70,33 @@ class StemConfig:
 
 @dataclass
 class BackboneConfig:
-    """Vision Mamba."""
+    """What makes tokens in time of the spectrogram; keys that a kind does not have are refused."""
 
+    kind: str = "vim"
+    """"vim": Vision Mamba; "transformer"; "ssd": bidirectional Mamba-2; "fcn_resnet", "mobilenet":
+    convolutions alone, whose stages stem.channels tells."""
     name: str = "vim_micro"
     """Shown in tables."""
     dim: int = 96
     """Width of a token."""
     depth: int = 4
-    """Blocks."""
+    """Blocks; of convolutional networks: in each stage."""
     state: int = 16
-    """States of a channel in the selective scan."""
+    """vim, ssd: states of a channel in the selective scan."""
     tied_decay: bool = False
-    """One decay rate a channel instead of one a state: faster, and not what is published."""
+    """vim: one decay rate a channel instead of one a state: faster, and not what is published."""
     expand: int = 2
-    """Width inside a block, in units of dim."""
+    """Not of fcn_resnet: width inside a block (a transformer's perceptron), in units of its own."""
     variant: str = "v2"
-    """"v2": each direction has its own parameters (Vim); "v1": they share all but A (AuM);
+    """vim: "v2": each direction has its own parameters (Vim); "v1": they share all but A (AuM);
     "none": forward only."""
+    head_dim: int = 32
+    """transformer, ssd: channels of a head."""
     order: str = "time"
     """Token order: "time"-major (all bands of one instant first) or "frequency"-major."""
     class_token: bool = True
-    """A class token in the middle of the sequence; without it the tokens' mean is the summary."""
+    """A class token in the middle of the sequence; without it, as in all convolutional networks,
+    the tokens' mean is the summary."""
     position: bool = False
     """Learned position embedding."""
     drop_path: float = 0.0
@@ -84,11 +104,37 @@ class BackboneConfig:
     stem: StemConfig = field(default_factory=StemConfig)
 
     def __post_init__(self) -> None:
+        one_of("backbone.kind", self.kind, KINDS)
         at_least("backbone.dim", self.dim, 8)
         at_least("backbone.depth", self.depth, 1)
         at_least("backbone.state", self.state, 1)
         at_least("backbone.expand", self.expand, 1)
+        at_least("backbone.head_dim", self.head_dim, 1)
         one_of("backbone.variant", self.variant, ("v1", "v2", "none"))
         one_of("backbone.order", self.order, ("time", "frequency"))
         if not 0 <= self.drop_path < 1:
             raise InputError(f"backbone.drop_path={self.drop_path}: must be 0 or more, below 1")
+        self._check_kind()
+
+    def _check_kind(self) -> None:
+        """Refuse keys that the kind does not have, unless they are as they come."""
+        defaults = {key.name: key.default for key in fields(self)}
+        for key, having in OWN_KEYS.items():
+            value = getattr(self, key)
+            if self.kind not in having and value != defaults[key]:
+                raise InputError(
+                    f"backbone.{key}={str(value).lower()}: backbone.kind={self.kind} has no such "
+                    f"thing; leave it at {str(defaults[key]).lower()}"
+                )
+        if self.kind not in KINDS_OF_TOKENS:
+            self.class_token = False
+            if self.stem.kind != "conv":
+                raise InputError(
+                    f"backbone.stem.kind={self.stem.kind}: must be conv for "
+                    f"backbone.kind={self.kind}"
+                )
+        width = self.dim * (self.expand if self.kind == "ssd" else 1)
+        if self.kind in OWN_KEYS["head_dim"] and width % self.head_dim:
+            raise InputError(
+                f"backbone.head_dim={self.head_dim}: must divide the {width} channels of a block"
+            )

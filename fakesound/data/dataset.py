@@ -1,7 +1,7 @@
 """Datasets: crops with regions cut in on the fly for training, windows of whole clips to score."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from fakesound.data.audio import from_pcm, read_audio, read_pcm
-from fakesound.data.augment import Augmentation, augment
 from fakesound.data.compose import Cut, Pcm, cut_in, draw_cuts
 from fakesound.data.manifest import Clip
 from fakesound.timeline import FrameGrid, Region
@@ -28,6 +27,8 @@ class Batch(NamedTuple):
         frame_target: 1 for fake frames.
         frame_mask: False for frames after the end of a clip.
         number: of the crop or window.
+        family: number of the attack's family among `CropDataset.families`, for a crop that holds a
+            fake region; -1 for others, and for windows.
     """
 
     waveform: Float[Tensor, "batch sample"]
@@ -35,6 +36,13 @@ class Batch(NamedTuple):
     frame_target: Float[Tensor, "batch frame"]
     frame_mask: Bool[Tensor, "batch frame"]
     number: Int[Tensor, " batch"]
+    family: Int[Tensor, " batch"] = torch.tensor(-1)
+
+
+# takes a crop, how many samples of it are not padding, their rate, and what to draw from
+Augment = Callable[
+    [Float[np.ndarray, " sample"], int, int, np.random.Generator], Float[np.ndarray, " sample"]
+]
 
 
 @dataclass(frozen=True)
@@ -70,12 +78,12 @@ class CropDataset(Dataset[Batch]):
         grid: FrameGrid,
         rate: int,
         settings: CropSettings,
-        augmentation: Augmentation,
+        augment: Augment,
         seed: int,
     ) -> None:
         self.clips = list(clips)
         self.grid, self.rate, self.settings = grid, rate, settings
-        self.augmentation, self.seed = augmentation, seed
+        self.augment, self.seed = augment, seed
         self.frames = grid.count(settings.seconds)
         self.samples = self.frames * grid.samples(rate)
         self.genuine = [i for i, clip in enumerate(self.clips) if not clip.is_fake]
@@ -84,6 +92,7 @@ class CropDataset(Dataset[Batch]):
             if clip.attack is not None:
                 groups[clip.attack].append(index)
         self.attacks = [groups[name] for name in sorted(groups)]
+        self.families = sorted({name.partition("/")[0] for name in groups})
         weights = np.array([_weight(name, settings.weights) for name in sorted(groups)])
         self.chance = weights / weights.sum()
         by_id = {clip.clip_id: index for index, clip in enumerate(self.clips)}
@@ -119,8 +128,12 @@ class CropDataset(Dataset[Batch]):
         target = self.grid.targets(regions, self.frames)
         audio = np.zeros(self.samples, np.float32)
         audio[:length] = from_pcm(pcm)
-        audio = augment(audio, length, self.rate, self.augmentation, rng)
-        return _item(audio, target, self.grid.count(length / self.rate), number)
+        audio = self.augment(audio, length, self.rate, rng)
+        attack = None if partner else self.clips[index].attack
+        family = -1
+        if attack is not None and target.any():
+            family = self.families.index(attack.partition("/")[0])
+        return _item(audio, target, self.grid.count(length / self.rate), number, family)
 
     def _spans(self, clip: Clip, start: int, length: int) -> list[Cut]:
         """Return the fake spans of a window, in samples from its start."""
@@ -238,6 +251,7 @@ def _item(
     target: Bool[np.ndarray, " frame"],
     held: int,
     number: int,
+    family: int = -1,
 ) -> Batch:
     return Batch(
         torch.from_numpy(audio),
@@ -245,6 +259,7 @@ def _item(
         torch.from_numpy(target.astype(np.float32)),
         torch.arange(len(target)) < held,
         torch.tensor(number),
+        torch.tensor(family),
     )
 
 

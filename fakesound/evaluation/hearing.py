@@ -15,6 +15,7 @@ from fakesound.evaluation.material import Material, Request, System, read_clips
 from fakesound.evaluation.scorer import Hearing, score_clips
 from fakesound.metrics import ClipScore, Thresholds
 from fakesound.progress import progress_bar
+from fakesound.scoring import with_head_thresholds
 
 
 def of_checkpoint(request: Request) -> Material:
@@ -62,6 +63,7 @@ def of_checkpoint(request: Request) -> Material:
 
     def prepared(scores: list[ClipScore]) -> list[ClipScore]:
         # validation scores of a run are calibrated, and so must be what they judge
+        scores = with_head_thresholds(scores, checkpoint.heads.thresholds)
         return checkpoint.calibrator.applied(scores) if validation else scores
 
     levels = checkpoint.thresholds

@@ -23,8 +23,10 @@ from fakesound.metrics import (
     trivial_blocks,
 )
 from fakesound.metrics.abstention import abstention_block, calibration_figures
+from fakesound.metrics.attribution import attribution_block
+from fakesound.metrics.boundaries import boundary_block
 from fakesound.metrics.calibrator import IDENTITY, Calibrator, fit_calibrator
-from fakesound.scoring import FAKE_SHARE
+from fakesound.scoring import FAKE_SHARE, head_thresholds, with_head_thresholds
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ def judge(
         test, validation = calibrator.applied(test), calibrator.applied(validation)
     if validation:
         thresholds, origin = select_thresholds(validation, FAKE_SHARE), "validation"
+        further = head_thresholds(validation)
+        test = with_head_thresholds(test, further)
+        validation = with_head_thresholds(validation, further)
     if thresholds is not None:
         test, validation = thresholds.applied(test), thresholds.applied(validation)
     return Judged(tuple(test), tuple(validation), calibrator, thresholds, origin, before)
@@ -112,6 +117,13 @@ def figures(
     found["localisation"] = None
     if has_frames(test):
         found["localisation"] = {name: localisation_block(part) for name, part in parts.items()}
+    # of systems that have such heads
+    boundary = {name: boundary_block(part) for name, part in parts.items()}
+    if boundary["all"] is not None:
+        found["boundary"] = boundary
+    attribution = attribution_block(test)
+    if attribution is not None:
+        found["attribution"] = attribution
     progress(3, steps)
     found["baseline"] = trivial_blocks(test, prior)
     found["baseline_by_fold"] = {name: trivial_blocks(part, prior) for name, part in folds.items()}

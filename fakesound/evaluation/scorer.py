@@ -15,7 +15,7 @@ from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
 from fakesound.metrics import ClipScore
 from fakesound.models.detector import Detector
-from fakesound.scoring import clip_scores, pool_frames, stitch
+from fakesound.scoring import score_outputs, stitch
 from fakesound.timeline import FrameGrid
 
 BATCH = 64
@@ -115,12 +115,8 @@ def score_clips(
         name: [stitch(parts[i], starts[i], count) for i, count in enumerate(counts)]
         for name, parts in found.items()
     }
-    logits = None
-    if "evidence" in stitched:
-        pairs = zip(stitched["evidence"], stitched["attention"], strict=True)
-        logits = [pool_frames(evidence, attention) for evidence, attention in pairs]
-    frames = stitched.get("frame_logits")
-    return clip_scores(heard, hearing.grid, fold, frames, logits), problems
+    pooling, families = detector.pooling, detector.families
+    return score_outputs(stitched, heard, hearing.grid, fold, pooling, families), problems
 
 
 def _whole(clip: Clip, rate: int) -> Float32[np.ndarray, " sample"]:
@@ -150,7 +146,7 @@ def _windows(
 @torch.no_grad()
 def _hear(
     detector: Detector, batch: Sequence[Window], device: str
-) -> dict[str, Float32[np.ndarray, "window frame"]]:
+) -> dict[str, Float32[np.ndarray, "window frame ..."]]:
     waveform = torch.from_numpy(np.stack([window.audio for window in batch])).to(device)
     output = detector(waveform)._asdict()
     return {name: v.float().cpu().numpy() for name, v in output.items() if v is not None}

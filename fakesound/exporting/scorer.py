@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from fakesound.models.detector import Detector
+from fakesound.models.heads import pool
 from fakesound.timeline import FrameGrid
 
 # both as in `fakesound.scoring.clip_scores`
@@ -60,6 +61,8 @@ class WaveformScorer(nn.Module):
     ) -> None:
         super().__init__()
         self.detector = copy.deepcopy(detector).eval().requires_grad_(False)
+        # what they say has no place in `Scores`
+        self.detector.boundary_head = self.detector.attribution_head = None
         features = self.detector.features
         spectrum = PowerSpectrum(features.window, features.hop)  # type: ignore[arg-type]
         features.spectrum = spectrum.to(next(detector.parameters()).device)
@@ -91,11 +94,19 @@ class WaveformScorer(nn.Module):
         }
         logits = heard.get("frame_logits", waveform[:0])
         if "evidence" in heard:
-            logit = (heard["attention"].softmax(0) * heard["evidence"]).sum()
+            logit = self._pooled(heard["evidence"], heard.get("attention"))
         else:
             logit = _highest(logits, frames)
         logit = self.calibration(logit.clamp(-LOGIT_BOUND, LOGIT_BOUND))
         return Scores(logit.sigmoid(), logit, logits.clamp(-LOGIT_BOUND, LOGIT_BOUND).sigmoid())
+
+    def _pooled(
+        self, evidence: Float[Tensor, " frame"], attention: Float[Tensor, " frame"] | None
+    ) -> Float[Tensor, ""]:
+        """Return the clip logit of all frames."""
+        mask = torch.ones_like(evidence, dtype=torch.bool)[None]
+        counts = None if attention is None else attention[None]
+        return pool(evidence[None], counts, mask, self.detector.pooling)[0]
 
     def _stitched(
         self,

@@ -36,6 +36,7 @@ from fakesound.metrics.localisation import (
     segment_f1,
 )
 from fakesound.metrics.localisation_figures import LOCALISATION_KEYS, localisation_block
+from fakesound.metrics.pooled import Resampled, pooled_difference, resampled
 from fakesound.metrics.proposals import region_ap, region_map, region_recall
 from fakesound.metrics.ranking import (
     EqualError,
@@ -66,6 +67,7 @@ __all__ = [
     "Partitions",
     "Prior",
     "Reliability",
+    "Resampled",
     "Subsets",
     "Thresholds",
     "TimingError",
@@ -93,12 +95,14 @@ __all__ = [
     "part_blocks",
     "partition_blocks",
     "partitions",
+    "pooled_difference",
     "range_eer",
     "read_scores",
     "region_ap",
     "region_map",
     "region_recall",
     "reliability",
+    "resampled",
     "segment_eer_partialspoof",
     "segment_eer_point",
     "segment_f1",

@@ -152,11 +152,11 @@ def paired_differences(
     for key in KEYS[1:]:
         value_a, value_b = a[key], b[key]
         if value_a is not None and value_b is not None:
-            differences[key] = _difference(value_a, value_b, drawn_a[key] - drawn_b[key])
+            differences[key] = difference_in_draws(value_a, value_b, drawn_a[key] - drawn_b[key])
     return differences
 
 
-def _difference(a: float, b: float, change: Float[np.ndarray, " draw"]) -> PairedDifference:
+def difference_in_draws(a: float, b: float, change: Float[np.ndarray, " draw"]) -> PairedDifference:
     """Return the difference of two figures, with interval and p-value by the draws ``change``."""
     change = change[~np.isnan(change)]
     low, high = np.percentile(change, PERCENTILES)

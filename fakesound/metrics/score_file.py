@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from fakesound.errors import InputError
-from fakesound.metrics.scores import ClipScore, has_frames, logit
+from fakesound.metrics.scores import UNKNOWN, ClipScore, FamilyScores, has_frames, logit
 from fakesound.timeline import Region
 
 SCORE_DECIMALS = 6
@@ -21,7 +22,9 @@ def read_scores(path: str | Path) -> list[ClipScore]:
     Required in each row: ``clip_id, score, label, corpus, source_id, duration``, and for a fake
     ``attack`` and ``regions``. Absent or null fields take their defaults: ``logit`` is computed
     from the score, ``domain`` is the corpus, ``frame_scores`` are empty, ``frame_step`` is 0.02 s,
-    thresholds are 0.5, and there are no ``subsets``. Other keys are ignored; so are blank lines.
+    thresholds are 0.5, and there are no ``subsets``. Some detectors have ``boundary_scores``, and
+    ``family_scores`` with ``family_energy`` and ``attack_family``. Other keys are ignored; so are
+    blank lines.
 
     Raises:
         InputError: naming file, row and field, for the first row that is not valid; and for a
@@ -75,7 +78,6 @@ def write_scores(path: str | Path, scores: Sequence[ClipScore]) -> None:
 
 
 def _row(clip: ClipScore) -> dict[str, Any]:
-    frames = np.round(clip.frame_scores.astype(np.float64), SCORE_DECIMALS)
     subsets = {"subsets": list(clip.subsets)} if clip.subsets else {}
     return {
         "clip_id": clip.clip_id,
@@ -93,8 +95,28 @@ def _row(clip: ClipScore) -> dict[str, Any]:
         "clip_threshold": clip.clip_threshold,
         "frame_threshold": clip.frame_threshold,
         "frame_step": clip.frame_step,
-        "frame_scores": frames.tolist(),
+        "frame_scores": _rounded(clip.frame_scores),
+        **_further(clip),
     }
+
+
+def _further(clip: ClipScore) -> dict[str, Any]:
+    """Return what only some detectors say."""
+    further: dict[str, Any] = {}
+    if clip.boundary_scores.size:
+        further["boundary_threshold"] = clip.boundary_threshold
+        further["boundary_scores"] = _rounded(clip.boundary_scores)
+    if clip.family is not None:
+        scores = clip.family.scores.items()
+        further["attack_family"] = clip.family.name
+        further["family_energy"] = clip.family.energy
+        further["family_scores"] = {name: round(at, SCORE_DECIMALS) for name, at in scores}
+    return further
+
+
+def _rounded(frames: Float32[np.ndarray, " frame"]) -> list[float]:
+    rounded: list[float] = np.round(frames.astype(np.float64), SCORE_DECIMALS).tolist()
+    return rounded
 
 
 def _clip(row: object) -> ClipScore:
@@ -114,11 +136,14 @@ def _clip(row: object) -> ClipScore:
         regions=_regions(row),
         duration=_number(row, "duration"),
         frame_step=_number(row, "frame_step", 0.02),
-        frame_scores=_frame_scores(row),
+        frame_scores=_frame_scores(row, "frame_scores"),
         fold=None if row.get("fold") is None else _text(row, "fold"),
         clip_threshold=_number(row, "clip_threshold", 0.5),
         frame_threshold=_number(row, "frame_threshold", 0.5),
         subsets=_subsets(row),
+        boundary_scores=_frame_scores(row, "boundary_scores"),
+        boundary_threshold=_number(row, "boundary_threshold", 0.5),
+        family=_family(row),
     )
 
 
@@ -169,8 +194,18 @@ def _regions(row: Mapping[str, Any]) -> tuple[Region, ...]:
     return tuple(regions)
 
 
-def _frame_scores(row: Mapping[str, Any]) -> np.ndarray:
-    values = _value(row, "frame_scores", [])
+def _family(row: Mapping[str, Any]) -> FamilyScores | None:
+    scores = row.get("family_scores")
+    if scores is None:
+        return None
+    if not (isinstance(scores, dict) and all(map(_is_number, scores.values()))):
+        raise InputError(f"family_scores: {scores!r} are not numbers by family")
+    unknown = row.get("attack_family") == UNKNOWN
+    return FamilyScores(scores, _number(row, "family_energy"), unknown)
+
+
+def _frame_scores(row: Mapping[str, Any], field: str) -> np.ndarray:
+    values = _value(row, field, [])
     if not (isinstance(values, list) and all(map(_is_number, values))):
-        raise InputError("frame_scores: not a list of numbers")
+        raise InputError(f"{field}: not a list of numbers")
     return np.asarray(values, dtype=np.float64).astype(np.float32)

@@ -1,6 +1,6 @@
 """What a detector said of a clip, beside what is true of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, inf, isfinite, log
 
@@ -12,6 +12,7 @@ from fakesound.timeline import FrameGrid, Region, microseconds
 
 REGION_TOLERANCE = 0.001  # seconds; containers round a clip's length to whole samples
 LOGIT_TOLERANCE = 0.001  # of the score; half precision and six decimals stay well inside
+UNKNOWN = "unknown"  # what a fake of no known family is called
 SCORE_RESOLUTION = 1e-7  # probabilities in float32 resolve no more near one
 
 
@@ -26,6 +27,40 @@ def logit(score: float) -> float:
 
 def _no_frames() -> np.ndarray:
     return np.zeros(0, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class FamilyScores:
+    """Which family of attacks a clip is of, if it is fake.
+
+    Attributes:
+        scores: P(family) among those of the training, by its name.
+        energy: how little the clip is like any of them (see `fakesound.metrics.attribution`).
+        unknown: whether that is too little.
+
+    Raises:
+        InputError: for scores that are no probabilities, or an energy that is no number.
+    """
+
+    scores: Mapping[str, float]
+    energy: float
+    unknown: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.scores or not all(0 <= value <= 1 for value in self.scores.values()):
+            raise InputError(f"family_scores: {dict(self.scores)} are not scores in [0, 1]")
+        if not isfinite(self.energy):
+            raise InputError(f"family_energy: {self.energy} is not a finite number")
+
+    @property
+    def likeliest(self) -> str:
+        """The family that the clip is most like."""
+        return max(self.scores, key=self.scores.__getitem__)
+
+    @property
+    def name(self) -> str:
+        """The likeliest family, or "unknown"."""
+        return UNKNOWN if self.unknown else self.likeliest
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -51,6 +86,10 @@ class ClipScore:
         frame_threshold: a frame is called fake when its score is above it.
         subsets: names of the official test subsets that the clip belongs to; most corpora have
             none.
+        boundary_scores: P(a fake region begins or ends here) of each frame; empty for a system that
+            does not say.
+        boundary_threshold: there is an edge where this score peaks above it.
+        family: which family of attacks it would be of; None for a system that does not say.
 
     Raises:
         InputError: for a value out of range or at odds with another; the message starts with the
@@ -73,9 +112,12 @@ class ClipScore:
     clip_threshold: float = 0.5
     frame_threshold: float = 0.5
     subsets: tuple[str, ...] = ()
+    boundary_scores: Float32[np.ndarray, " boundary"] = field(default_factory=_no_frames)
+    boundary_threshold: float = 0.5
+    family: FamilyScores | None = None
 
     def __post_init__(self) -> None:
-        for name in ("score", "clip_threshold", "frame_threshold"):
+        for name in ("score", "clip_threshold", "frame_threshold", "boundary_threshold"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"{name}: {value} is not in [0, 1]")
@@ -123,15 +165,16 @@ class ClipScore:
                 )
 
     def _check_frames(self) -> None:
-        frames = self.frame_scores
-        if not ((frames >= 0) & (frames <= 1)).all():
-            raise InputError("frame_scores: every one must be in [0, 1]")
         expected = FrameGrid.from_seconds(self.frame_step).count(self.duration)
-        if frames.size and abs(frames.size - expected) > 1:
-            raise InputError(
-                f"frame_scores: {frames.size} frames of {self.frame_step} s for "
-                f"{self.duration} s; expected {expected}"
-            )
+        for name in ("frame_scores", "boundary_scores"):
+            frames = getattr(self, name)
+            if not ((frames >= 0) & (frames <= 1)).all():
+                raise InputError(f"{name}: every one must be in [0, 1]")
+            if frames.size and abs(frames.size - expected) > 1:
+                raise InputError(
+                    f"{name}: {frames.size} frames of {self.frame_step} s for "
+                    f"{self.duration} s; expected {expected}"
+                )
 
 
 def _sigmoid(value: float) -> float:

@@ -1,12 +1,21 @@
-"""The detector: waveform in, frame and clip evidence out."""
+"""The detector: waveform in, what its heads say of frames and clip out."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from fakesound.models.heads import ClipHead, FrameHead, pool
+from fakesound.models.heads import (
+    AttributionHead,
+    ClipHead,
+    FrameHead,
+    InstanceHead,
+    pool,
+    pool_families,
+)
+from fakesound.models.neck import MambaNeck
 from fakesound.models.vim import BackboneOutput
 
 
@@ -29,22 +38,39 @@ class DetectorOutput(NamedTuple):
     Attributes:
         frame_logits: of P(fake) of each frame.
         evidence: of the clip, as each frame sees it.
-        attention: how much that counts, before the softmax over the clip's frames.
+        attention: how much that counts, before the softmax over the clip's frames; None for a
+            pooling without.
+        boundary_logits: of P(a fake region begins or ends here) of each frame.
+        family_logits: of the families of attacks, as each frame sees it.
+        family_attention: as ``attention``, for these.
     """
 
-    frame_logits: Float[Tensor, "batch frame"] | None
-    evidence: Float[Tensor, "batch frame"] | None
-    attention: Float[Tensor, "batch frame"] | None
+    frame_logits: Float[Tensor, "batch frame"] | None = None
+    evidence: Float[Tensor, "batch frame"] | None = None
+    attention: Float[Tensor, "batch frame"] | None = None
+    boundary_logits: Float[Tensor, "batch frame"] | None = None
+    family_logits: Float[Tensor, "batch frame family"] | None = None
+    family_attention: Float[Tensor, "batch frame"] | None = None
 
-    def clip_logit(self, mask: Bool[Tensor, "batch frame"]) -> Float[Tensor, " batch"] | None:
+    def clip_logit(
+        self, mask: Bool[Tensor, "batch frame"], pooling: str = "attention"
+    ) -> Float[Tensor, " batch"] | None:
         """Return the logit of P(fake) of each clip whose frames are those in ``mask``."""
-        if self.evidence is None or self.attention is None:
+        if self.evidence is None:
             return None
-        return pool(self.evidence, self.attention, mask)
+        return pool(self.evidence, self.attention, mask, pooling)
+
+    def clip_family_logits(
+        self, mask: Bool[Tensor, "batch frame"]
+    ) -> Float[Tensor, "batch family"] | None:
+        """Return the logits of the families of attacks for each such clip, if it is fake."""
+        if self.family_logits is None or self.family_attention is None:
+            return None
+        return pool_families(self.family_logits, self.family_attention, mask)
 
 
 class Detector(nn.Module):
-    """Features, backbone and heads.
+    """Features, backbone, neck and heads.
 
     Args:
         features: waveform to spectrogram.
@@ -52,6 +78,11 @@ class Detector(nn.Module):
         frame_windows: windows of the spectrogram in a frame.
         clip, frame: which heads there are.
         dropout: on what the heads see.
+        boundary: whether there is a head for the edges of fake regions.
+        families: of attacks that a head tells apart; none: no such head.
+        pooling: of the clip's frames, see `fakesound.models.heads.pool`.
+        neck_depth: Mamba blocks before the frame and boundary heads; 0: no neck.
+        kernel: of the neck's scan.
 
     Raises:
         ValueError: if a step of the backbone is not a whole number of frames.
@@ -65,10 +96,17 @@ class Detector(nn.Module):
         clip: bool = True,
         frame: bool = True,
         dropout: float = 0.0,
+        *,
+        boundary: bool = False,
+        families: Sequence[str] = (),
+        pooling: str = "attention",
+        neck_depth: int = 0,
+        kernel: str = "auto",
     ) -> None:
         super().__init__()
         self.features, self.backbone = features, backbone
-        self.frame_windows = frame_windows
+        self.frame_windows, self.pooling = frame_windows, pooling
+        self.families = tuple(families)
         dim, windows = int(backbone.dim), int(backbone.windows)  # type: ignore[arg-type]
         frames, rest = divmod(windows, frame_windows)
         if rest or not frames:
@@ -76,8 +114,16 @@ class Detector(nn.Module):
                 f"a token step of {windows} windows is not a whole number of frames of "
                 f"{frame_windows} windows"
             )
-        self.frame_head = FrameHead(dim, frames, dropout) if frame else None
-        self.clip_head = ClipHead(dim, frames, dropout, frame) if clip else None
+        self.neck = MambaNeck(dim, frames, neck_depth, kernel) if neck_depth else None
+        # the neck's tokens are frames
+        apart = 1 if neck_depth else frames
+        clip_head = ClipHead if pooling == "attention" else InstanceHead
+        self.frame_head = FrameHead(dim, apart, dropout) if frame else None
+        self.clip_head = clip_head(dim, frames, dropout, frame) if clip else None
+        self.boundary_head = FrameHead(dim, apart, dropout) if boundary else None
+        self.attribution_head = None
+        if self.families:
+            self.attribution_head = AttributionHead(dim, frames, dropout, len(families), frame)
 
     def forward(self, waveform: Float[Tensor, "batch sample"]) -> DetectorOutput:
         """Return what the heads say of ``waveform``, a whole number of frames long."""
@@ -86,9 +132,16 @@ class Detector(nn.Module):
         # up to whole token steps, with zeros: the mean in every channel
         spectrogram = pad(spectrogram, (0, -windows % self.backbone.windows))
         tokens, summary = self.backbone.forward_features(spectrogram)  # type: ignore[operator]
-        frame_logits = self.frame_head(tokens) if self.frame_head else None
-        found = (frame_logits, None, None)
+        grid = tokens if self.neck is None else self.neck(tokens)
+        frame_logits = self.frame_head(grid) if self.frame_head else None
+        evidence = attention = family_logits = family_attention = None
         if self.clip_head is not None:
-            found = (frame_logits, *self.clip_head(tokens, summary, frame_logits))
+            evidence, attention = self.clip_head(tokens, summary, frame_logits)
+        boundary_logits = self.boundary_head(grid) if self.boundary_head else None
+        if self.attribution_head is not None:
+            family_logits, family_attention = self.attribution_head(tokens, frame_logits)
+        found = (
+            frame_logits, evidence, attention, boundary_logits, family_logits, family_attention
+        )  # fmt: skip
         frames = windows // self.frame_windows
         return DetectorOutput(*(None if part is None else part[:, :frames] for part in found))

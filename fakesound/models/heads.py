@@ -1,8 +1,11 @@
-"""Heads: frame logits on the frame grid, and a clip logit that follows from the frames."""
+"""Heads: logits on the frame grid, and what is said of a clip, which follows from its frames."""
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+POOLINGS = ("attention", "linear_softmax", "max", "mean")
 
 
 class FrameHead(nn.Module):
@@ -70,11 +73,110 @@ class ClipHead(nn.Module):
         return evidence + frame_logits, attention + self.sharpness * frame_logits
 
 
+class InstanceHead(nn.Module):
+    """The logit of each frame, of which a pooling without parameters makes the clip's.
+
+    With a frame head it is that head's, so that the clip is what its frames are and nothing else.
+
+    Args:
+        dim: width of a token.
+        frames: frames in a step of the token grid.
+        dropout: on the tokens.
+        frame_head: whether it is given the logits of a frame head.
+    """
+
+    def __init__(self, dim: int, frames: int, dropout: float, frame_head: bool = True) -> None:
+        super().__init__()
+        self.own = None if frame_head else FrameHead(dim, frames, dropout)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch step dim"],
+        summary: Float[Tensor, "batch dim"],
+        frame_logits: Float[Tensor, "batch frame"] | None,
+    ) -> tuple[Float[Tensor, "batch frame"], None]:
+        """Return the evidence of each frame, and no attention."""
+        evidence = frame_logits if self.own is None else self.own(tokens)
+        assert evidence is not None
+        return evidence, None
+
+
+class AttributionHead(nn.Module):
+    """Which family of attacks each frame speaks for, if it is fake, and how much it counts.
+
+    The families' logits of a clip are the mean over frames, weighed as in `ClipHead`. Where to look
+    is what the frame head says; no gradient goes back into it, since a family is learned of fakes
+    alone.
+
+    Args:
+        dim: width of a token.
+        frames: frames in a step of the token grid.
+        dropout: on the tokens.
+        families: their number.
+        frame_head: whether it is given the logits of a frame head.
+    """
+
+    def __init__(
+        self, dim: int, frames: int, dropout: float, families: int, frame_head: bool = True
+    ) -> None:
+        super().__init__()
+        self.frames = frames
+        self.dropout = nn.Dropout(dropout)
+        self.proj = nn.Linear(dim, families + 1)
+        self.sharpness = nn.Parameter(torch.tensor(1.0)) if frame_head else None
+        nn.init.trunc_normal_(self.proj.weight, std=0.02)
+        nn.init.zeros_(self.proj.bias)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch step dim"],
+        frame_logits: Float[Tensor, "batch frame"] | None,
+    ) -> tuple[Float[Tensor, "batch frame family"], Float[Tensor, "batch frame"]]:
+        """Return the families' logits and the attention logit of each frame."""
+        own = self.proj(self.dropout(tokens)).repeat_interleave(self.frames, dim=1)
+        logits, attention = own[..., :-1], own[..., -1]
+        if self.sharpness is None or frame_logits is None:
+            return logits, attention
+        return logits, attention + self.sharpness * frame_logits.detach()
+
+
 def pool(
     evidence: Float[Tensor, "batch frame"],
+    attention: Float[Tensor, "batch frame"] | None,
+    mask: Bool[Tensor, "batch frame"],
+    pooling: str = "attention",
+) -> Float[Tensor, " batch"]:
+    """Return the clip logit over the frames in ``mask``.
+
+    "attention": the mean of the evidence, weighed by the softmax of ``attention``. The others take
+    the evidence for logits of P(fake) of the frames: "max" is the highest of them, "mean" the logit
+    of their mean probability, and "linear_softmax" that of the mean weighed by the probabilities
+    themselves (Wang, Li and Metze, ICASSP 2019), between the two.
+
+    Raises:
+        ValueError: for another pooling.
+    """
+    if pooling not in POOLINGS:
+        raise ValueError(f"pooling {pooling!r}: must be one of {', '.join(POOLINGS)}")
+    if pooling == "attention":
+        assert attention is not None
+        weight = attention.masked_fill(~mask, -torch.inf).softmax(1)
+        return (weight * evidence.masked_fill(~mask, 0)).sum(1)
+    if pooling == "max":
+        return evidence.masked_fill(~mask, -torch.inf).amax(1)
+    evidence = evidence.masked_fill(~mask, 0)
+    fake, genuine = logsigmoid(evidence), logsigmoid(-evidence)
+    weight = fake if pooling == "linear_softmax" else torch.zeros_like(fake)
+    weight = weight.masked_fill(~mask, -torch.inf)
+    # log odds of the weighted mean, whose weights need not sum to one
+    return (weight + fake).logsumexp(1) - (weight + genuine).logsumexp(1)
+
+
+def pool_families(
+    logits: Float[Tensor, "batch frame family"],
     attention: Float[Tensor, "batch frame"],
     mask: Bool[Tensor, "batch frame"],
-) -> Float[Tensor, " batch"]:
-    """Return the clip logit: evidence averaged with softmax attention over frames in ``mask``."""
+) -> Float[Tensor, "batch family"]:
+    """Return the families' logits of clips: the mean over frames in ``mask``, by attention."""
     weight = attention.masked_fill(~mask, -torch.inf).softmax(1)
-    return (weight * evidence.masked_fill(~mask, 0)).sum(1)
+    return (weight[..., None] * logits.masked_fill(~mask[..., None], 0)).sum(1)

@@ -89,10 +89,16 @@ class ConvStem(nn.Module):
         self, spectrogram: Float[Tensor, "batch channel bin window"]
     ) -> Float[Tensor, "batch dim 1 step"]:
         """Return one token for each step in time."""
-        folded = spectrogram.unflatten(3, (-1, self.windows)).unflatten(2, (-1, 2))
-        folded = folded.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
-        # on CPUs a third faster than channels first
-        folded = folded.contiguous(memory_format=torch.channels_last)
-        found = self.layers(folded)
+        found = self.layers(folded(spectrogram, self.windows))
         tokens = self.norm(self.proj(found.permute(0, 3, 1, 2).flatten(2)))
         return tokens.transpose(1, 2).unsqueeze(2)
+
+
+def folded(
+    spectrogram: Float[Tensor, "batch channel bin window"], windows: int
+) -> Float[Tensor, "batch folded band step"]:
+    """Return ``spectrogram`` with two neighbouring bins and ``windows`` windows in channels."""
+    made = spectrogram.unflatten(3, (-1, windows)).unflatten(2, (-1, 2))
+    made = made.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
+    # on CPUs a third faster than channels first
+    return made.contiguous(memory_format=torch.channels_last)

@@ -1,5 +1,6 @@
 """What a run or an evaluation found: a page, figures, tables; and the comparison of a sweep."""
 
+from fakesound.reporting.compared import Compared, compared_runs
 from fakesound.reporting.comparison import write_comparison
 from fakesound.reporting.examples import Example, choose_clips, pick_examples
 from fakesound.reporting.page import write_report
@@ -12,12 +13,14 @@ from fakesound.reporting.timelines import timeline, write_timelines
 from fakesound.reporting.wording import headline, summary
 
 __all__ = [
+    "Compared",
     "Example",
     "RunResults",
     "SweepRow",
     "SweepRun",
     "Value",
     "choose_clips",
+    "compared_runs",
     "headline",
     "paired_table",
     "pick_examples",

@@ -119,6 +119,7 @@ def _sections(metrics: Mapping[str, Any], folds: Mapping[str, Sequence[Any]]) ->
         "conditions": conditions,
         "partitions": divisions,
         "localisation": sections.localisation(metrics),
+        "attribution": metrics.get("attribution"),
         "calibration": sections.calibration(metrics),
         "calibration_method": (metrics.get("calibration") or {}).get("method"),
         "abstention": sections.abstention(metrics),

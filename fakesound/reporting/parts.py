@@ -119,7 +119,7 @@ def attack_results(results: RunResults) -> list[AttackResult]:
         block = (results.metrics["test"].get("attack") or {}).get(name)
         if block is None:
             continue
-        found.append(AttackResult(name, fakes[0].fold, len(fakes), block, _all_fake_f1(scores)))
+        found.append(AttackResult(name, fakes[0].fold, len(fakes), block, all_fake_f1(scores)))
 
     def rank(attack: AttackResult) -> float:
         for key in ("clip/auc", "segment_f1_20ms"):
@@ -147,7 +147,8 @@ def known(blocks: Sequence[Mapping[str, Any]], key: str) -> bool:
     return any(block.get(key) is not None for block in blocks)
 
 
-def _all_fake_f1(scores: Sequence[ClipScore]) -> float | None:
+def all_fake_f1(scores: Sequence[ClipScore]) -> float | None:
+    """Return segment F1 at 20 ms of calling all of ``scores`` fake; None without frames."""
     if not has_frames(scores):
         return None
     marked = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from fakesound.reporting.files import write_whole
@@ -90,6 +90,13 @@ def tint(colour: str) -> tuple[float, float, float]:
     """Return a lighter ``colour``, opaque so that no grid shows through."""
     red, green, blue = to_rgb(colour)
     return 0.35 + 0.65 * red, 0.35 + 0.65 * green, 0.35 + 0.65 * blue
+
+
+def blend(start: str, end: str, share: float) -> str:
+    """Return the colour that lies ``share`` of the way from ``start`` to ``end``."""
+    low, high = to_rgb(start), to_rgb(end)
+    red, green, blue = ((1 - share) * low[part] + share * high[part] for part in range(3))
+    return to_hex((red, green, blue))
 
 
 @contextmanager

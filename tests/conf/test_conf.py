@@ -3,6 +3,8 @@
 from functools import cache
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep
 from omegaconf import OmegaConf
 
 from fakesound.attacks import ATTACKS, match_attacks
@@ -29,9 +31,15 @@ def made(choice):
 
 
 def sweep_of(choice):
-    """What each key of a sweep goes through."""
+    """What each key of a sweep goes through; of an interval, its ends."""
     params = OmegaConf.to_container(composed(choice).hydra.sweeper.params)
-    return {key: [v.strip() for v in str(values).split(",")] for key, values in params.items()}
+    texts = [f"{key}={values}" for key, values in params.items()]
+    found = {}
+    for override in OverridesParser.create().parse_overrides(texts):
+        value = override.value()
+        ends = [str(value.start), str(value.end)] if isinstance(value, IntervalSweep) else None
+        found[override.get_key_element()] = ends or list(override.sweep_string_iterator())
+    return found
 
 
 def test_no_choice_leaves_a_key_to_be_given():
@@ -72,10 +80,30 @@ def test_each_key_of_a_sweep_takes_its_values(choice):
     for key, values in sweep_of(choice).items():
         assert len(values) == len(set(values)) > 1
         for value in values:
-            if "." in key or key == "seed":
-                OmegaConf.update(composed(choice).copy(), key, value)
-            else:
-                assert f"{key}={value}" in CHOICES
+            # with the values that the sweep itself sets
+            assert run_config(compose_config([choice, f"{key}={value}"]))
+            assert "." in key or key == "seed" or f"{key}={value}" in CHOICES
+
+
+def test_fixed_losses_run_from_one_task_alone_to_the_other():
+    (losses, _) = sweep_of("sweep=loss_weighting").values()
+    made_of = [made(f"loss={loss}").loss for loss in losses]
+    balances = [(loss.clip, loss.frame) for loss in made_of if loss.weighting == "fixed"]
+    assert balances == [
+        (0.0, 1.0), (0.1, 0.9), (0.3, 0.7), (0.5, 0.5), (0.7, 0.3), (0.9, 0.1), (1.0, 0.0),
+    ]  # fmt: skip
+    others = {key: getattr(made("loss=fixed").loss, key) for key in ("boundary", "attribution")}
+    for loss in made_of[: len(balances)]:
+        assert {key: getattr(loss, key) for key in others} == others
+    assert {loss.weighting for loss in made_of} == {"fixed", "uncertainty", "dwa"}
+
+
+def test_patches_of_the_sweep_over_token_orders_have_one_area():
+    order, patches = sweep_of("sweep=token_order").values()
+    assert sorted(order) == ["frequency", "time"]
+    sizes = [OmegaConf.create(patch) for patch in patches]
+    assert {height * width for height, width in sizes} == {256}
+    assert made("sweep=token_order").backbone.stem.kind == "patch"
 
 
 def test_the_sweep_over_attacks_leaves_out_each_of_them():

@@ -8,6 +8,8 @@ from fakesound.evaluation.results import figures, judge
 from fakesound.evaluation.robustness import robustness
 from fakesound.metrics import Prior, Thresholds, metrics_block, select_thresholds
 from fakesound.metrics.calibrator import Calibrator
+from fakesound.metrics.scores import FamilyScores
+from fakesound.scoring import head_thresholds
 from tests.metrics.conftest import build_scores
 
 TEST, VALIDATION = build_scores(seed=1, pairs=12), build_scores(seed=2, pairs=12)
@@ -41,6 +43,32 @@ def test_a_score_file_alone_is_judged_as_it_is():
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["test"]["all"]["clip/auc"] == metrics_block(TEST)["clip/auc"]
     assert set(found["localisation"]) == {"all", "seen", "unseen"}
+
+
+def test_further_heads_are_judged_by_thresholds_of_validation():
+    def said(clips, seed):
+        rng = np.random.default_rng(seed)
+        return [
+            replace(
+                clip,
+                boundary_scores=rng.random(clip.frame_scores.size).astype(np.float32),
+                family=FamilyScores({"family": 0.9, "edit": 0.1}, rng.normal()),
+            )
+            for clip in clips
+        ]
+
+    test, validation = said(TEST, 1), said(VALIDATION, 2)
+    judged = judge(test, validation)
+    found = figures(judged, PRIOR, 0, 0)
+    expected = head_thresholds(validation)
+    assert {clip.boundary_threshold for clip in judged.test} == {expected["boundary"]}
+    for clip in judged.test:
+        assert clip.family.unknown == (clip.family.energy > expected["energy"])
+    assert found["attribution"]["accuracy"] == 1
+    assert set(found["boundary"]) == {"all", "seen", "unseen"}
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    # and say nothing where there are none
+    assert not {"boundary", "attribution"} & figures(judge(TEST, VALIDATION), PRIOR, 0, 0).keys()
 
 
 def test_a_system_without_frames_has_no_figures_of_localisation():

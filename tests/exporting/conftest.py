@@ -38,11 +38,14 @@ OVERLAPPING = (
     "heads.clip=false",
 )
 
+ALL = ("heads=all", "heads.neck_depth=1", "heads.pooling=linear_softmax")
+FAMILIES = ("codec", "edit")
+
 
 def small_detector(*overrides):
     """Return a configuration and its detector, whose scores differ from frame to frame."""
     config = run_config(compose_config([*SMALL, *overrides]))
-    detector = build_detector(config).eval()
+    detector = build_detector(config, FAMILIES).eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in detector.parameters():

@@ -12,7 +12,7 @@ from fakesound.evaluation.scorer import Hearing, score_clips
 from fakesound.exporting import DifferenceError, WaveformScorer, largest_difference, onnx_bytes
 from fakesound.exporting.check import clips_of, open_session
 from fakesound.metrics.calibrator import IDENTITY, Calibrator
-from tests.exporting.conftest import CONV, OVERLAPPING, PATCH, RATE, small_detector
+from tests.exporting.conftest import ALL, CONV, OVERLAPPING, PATCH, RATE, small_detector
 
 METADATA = {"sample_rate": "16000", "frame_step": "0.02", "clip_threshold": "0.25"}
 # in samples: shorter than a frame and a window, one window, a little more, many
@@ -30,8 +30,8 @@ def scored(detector, clips, seconds):
 
 @pytest.fixture(
     scope="module",
-    params=[(CONV, ISOTONIC), (PATCH, LOGISTIC), (OVERLAPPING, IDENTITY)],
-    ids=["conv", "patch", "overlap"],
+    params=[(CONV, ISOTONIC), (PATCH, LOGISTIC), (OVERLAPPING, IDENTITY), (ALL, IDENTITY)],
+    ids=["conv", "patch", "overlap", "all"],
 )
 def exported(request):
     overrides, calibrator = request.param
@@ -47,7 +47,7 @@ def test_scores_of_any_length_are_those_of_a_test(exported, tmp_path):
     session = open_session(held)
     rng = np.random.default_rng(0)
     # once is enough for those that take long
-    lengths = LENGTHS + LONG * (config.features.kind == "logstft")
+    lengths = LENGTHS + LONG * (calibrator is ISOTONIC)
     clips = clips_of([rng.normal(0, 0.1, length) for length in lengths], RATE, tmp_path)
     expected = calibrator.applied(scored(detector, clips, config.data.crop.seconds))
     for clip, wanted in zip(clips, expected, strict=True):
@@ -63,8 +63,9 @@ def test_the_file_is_small_valid_and_says_what_it_is(exported):
     model = onnx.load_from_string(held)
     onnx.checker.check_model(model, full_check=True)
     operators = [node.op_type for node in model.graph.node]
-    assert operators.count("Scan") == config.backbone.depth
-    assert len(operators) < 150 + 120 * config.backbone.depth
+    blocks = config.backbone.depth + config.heads.neck_depth * (config.heads.neck == "mamba")
+    assert operators.count("Scan") == blocks
+    assert len(operators) < 150 + 120 * blocks
     assert not model.functions
     assert {p.key: p.value for p in model.metadata_props} == METADATA
     assert [v.name for v in model.graph.input] == ["waveform"]

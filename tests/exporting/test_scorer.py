@@ -11,7 +11,7 @@ from fakesound.exporting import WaveformScorer
 from fakesound.exporting.check import clips_of
 from fakesound.exporting.scorer import Calibration, PowerSpectrum
 from fakesound.metrics.calibrator import IDENTITY, Calibrator
-from tests.exporting.conftest import CONV, OVERLAPPING, PATCH, RATE, small_detector
+from tests.exporting.conftest import ALL, CONV, OVERLAPPING, PATCH, RATE, small_detector
 
 LOGISTIC = Calibrator("logistic", 0.3, -1.7)
 ISOTONIC = Calibrator("isotonic", knots=((-3.0, -4.0), (-1.0, -1.0), (-0.5, -1.0), (4.0, 2.5)))
@@ -27,7 +27,18 @@ def scored(detector, clips, seconds):
     return score_clips(detector, clips, Hearing(GRID, RATE, seconds), lambda _: None)[0]
 
 
-@pytest.mark.parametrize("overrides", [CONV, PATCH, OVERLAPPING, ("backbone.variant=v1",)])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        CONV,
+        PATCH,
+        OVERLAPPING,
+        ("backbone.variant=v1",),
+        ALL,
+        ("heads.pooling=max",),
+        (*PATCH, "heads.pooling=mean"),
+    ],
+)
 def test_scores_are_those_of_a_test(overrides, tmp_path):
     config, detector = small_detector(*overrides)
     seconds = config.data.crop.seconds
@@ -99,6 +110,14 @@ def test_the_detector_is_left_as_it_is():
     assert detector.features.spectrum is spectrum
     assert detector.training
     assert all(parameter.requires_grad for parameter in detector.parameters())
+
+
+def test_further_heads_are_not_exported_and_stay_with_the_detector():
+    config, detector = small_detector(*ALL)
+    scorer = WaveformScorer(detector, GRID, RATE, config.data.crop.seconds)
+    assert not [n for n, _ in scorer.named_parameters() if "boundary" in n or "attribution" in n]
+    assert detector.boundary_head is not None
+    assert detector.attribution_head is not None
 
 
 @pytest.mark.parametrize(("window", "hop"), [(512, 160), (320, 160), (1024, 80), (401, 40)])

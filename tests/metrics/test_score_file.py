@@ -1,11 +1,12 @@
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from fakesound.errors import InputError
 from fakesound.metrics import read_scores, write_scores
+from fakesound.metrics.scores import FamilyScores
 
 ROW = {
     "clip_id": "a",
@@ -46,6 +47,41 @@ def test_subsets_are_written_where_there_are_some(tmp_path, make_clip):
     assert "subsets" not in rows[1]
     again = read_scores(tmp_path / "scores.jsonl")
     assert [clip.subsets for clip in again] == [("easy", "hard"), ()]
+
+
+def test_what_further_heads_say_is_written_where_there_is_some(tmp_path, make_clip):
+    frames = np.linspace(0, 1, 50).round(6)
+    family = FamilyScores({"codec": 0.25, "edit": 0.75}, -1 / 3, unknown=True)
+    named = replace(family, unknown=False)
+    scores = [
+        make_clip("a", boundary_scores=frames.astype(np.float32), boundary_threshold=0.2),
+        make_clip("b", family=family),
+        make_clip("c", family=named),
+    ]
+    write_scores(tmp_path / "scores.jsonl", scores)
+    rows = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    assert rows[0]["boundary_scores"] == frames.tolist()
+    assert [row.get("attack_family") for row in rows] == [None, "unknown", "edit"]
+    assert rows[1]["family_scores"] == {"codec": 0.25, "edit": 0.75}
+    assert not {"boundary_scores", "boundary_threshold"} & rows[1].keys()
+    for ours, theirs in zip(scores, read_scores(tmp_path / "scores.jsonl"), strict=True):
+        assert_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"family_scores": [0.5]}, "family_scores: .* not numbers by family"),
+        ({"family_scores": {"a": 2.0}, "family_energy": 0.0}, r"family_scores: .* in \[0, 1\]"),
+        ({"family_scores": {}, "family_energy": 0.0}, r"family_scores: .* in \[0, 1\]"),
+        ({"family_scores": {"a": 1.0}}, "family_energy: missing"),
+        ({"boundary_scores": [0.5] * 3}, "boundary_scores: 3 frames of .* expected 25"),
+        ({"boundary_scores": [1.5] * 25}, r"boundary_scores: every one must be in \[0, 1\]"),
+    ],
+)
+def test_what_further_heads_say_is_checked(tmp_path, change, words):
+    with pytest.raises(InputError, match=f"row 1, {words}"):
+        read_scores(save(tmp_path / "scores.jsonl", ROW | change))
 
 
 def test_scores_are_rounded_and_logits_are_not(tmp_path, make_clip):

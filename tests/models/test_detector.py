@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from fakesound.features import Spectrogram
+from fakesound.losses import attribution_loss, edge_target
 from fakesound.models.detector import Detector, DetectorOutput
 from fakesound.models.stem import ConvStem, PatchStem
 from fakesound.models.vim import BackboneOutput, VisionMamba
@@ -20,15 +21,23 @@ STEMS = {
     "overlap": lambda: PatchStem(Spectrogram.channels, DIM, (8, 6), (8, 4)),
 }
 HEADS = {"clip": (True, False), "frame": (False, True), "both": (True, True)}
+FAMILIES = ("codec", "edit", "vocoder")
+ALL = {"boundary": True, "families": FAMILIES, "neck_depth": 1}
 
 
-def detector(stem="conv", heads="both", seed=0, **options):
+def detector(stem="conv", heads="both", seed=0, further=None, **options):
     torch.manual_seed(seed)
     options = {"position": False, "depth": 2, "kernel": "chunked"} | options
     features = Spectrogram("logstft", RATE, 128, HOP, BINS)
     backbone = VisionMamba(STEMS[stem](), bins=BINS, steps=20, dim=DIM, **options)
     clip, frame = HEADS[heads]
-    return Detector(features, backbone, FRAME // HOP, clip, frame).eval()
+    further = {"kernel": "chunked"} | (further or {})
+    return Detector(features, backbone, FRAME // HOP, clip, frame, **further).eval()
+
+
+def given(output):
+    """What the heads that are on say, by name."""
+    return {name: values for name, values in output._asdict().items() if values is not None}
 
 
 def sound(frames, batch=2):
@@ -46,7 +55,7 @@ def test_a_logit_for_every_frame_from_the_heads_that_are_on(stem, order, heads):
         output = model(sound(frames))
         shapes = [None if values is None else tuple(values.shape) for values in output]
         clip, frame = HEADS[heads]
-        assert shapes == [(2, frames) if on else None for on in (frame, clip, clip)]
+        assert shapes == [(2, frames) if on else None for on in (frame, clip, clip)] + [None] * 3
         logit = output.clip_logit(torch.ones(2, frames, dtype=torch.bool))
         assert (None if logit is None else tuple(logit.shape)) == ((2,) if clip else None)
 
@@ -57,15 +66,15 @@ def test_frames_need_not_fill_token_steps(frames):
     assert frames % (model.backbone.windows * HOP // FRAME)
     waveform = sound(frames)
     output = model(waveform)
-    assert all(values.shape == (2, frames) for values in output)
+    assert all(values.shape == (2, frames) for values in given(output).values())
     spectrogram = model.features(waveform)
     filled = torch.zeros(*spectrogram.shape[:3], -(-frames // 4) * 8)
     filled[..., : 2 * frames] = spectrogram
     model.features = nn.Identity()
     # the same as what is given whole steps, cut to the frames that there are
     whole = model(filled)
-    for values, expected in zip(output, whole, strict=True):
-        torch.testing.assert_close(values, expected[:, :frames])
+    for name, values in given(output).items():
+        torch.testing.assert_close(values, given(whole)[name][:, :frames])
 
 
 @pytest.mark.parametrize(("windows", "frame_windows"), [(3, 2), (1, 2), (5, 4)])
@@ -90,7 +99,12 @@ def test_the_clip_logit_is_the_weighted_mean_of_the_evidence():
 def test_masked_frames_do_not_matter_to_the_clip():
     output = detector()(sound(20))
     mask = torch.arange(20).expand(2, 20) < 13
-    changed = DetectorOutput(*(torch.where(mask, v, 1e3 * torch.randn_like(v)) for v in output))
+    changed = DetectorOutput(
+        **{
+            name: torch.where(mask, v, 1e3 * torch.randn_like(v))
+            for name, v in given(output).items()
+        }
+    )
     torch.testing.assert_close(output.clip_logit(mask), changed.clip_logit(mask))
 
 
@@ -99,7 +113,7 @@ def test_the_logit_of_a_long_clip_follows_from_windows_scored_apart(heads):
     model, clip = detector(heads=heads), sound(60, 1)
     with torch.no_grad():
         outputs = [model(clip[:, at * FRAME : (at + 20) * FRAME]) for at in (0, 20, 40)]
-    whole = [torch.cat(values, 1) for values in zip(*(o[1:] for o in outputs), strict=True)]
+    whole = [torch.cat(values, 1) for values in zip(*(o[1:3] for o in outputs), strict=True)]
     expected = DetectorOutput(None, *whole).clip_logit(torch.ones(1, 60, dtype=torch.bool))
     evidence, attention = (
         stitch([o[place][0].numpy() for o in outputs], [0, 20, 40], 60) for place in (1, 2)
@@ -117,28 +131,120 @@ def test_the_clip_agrees_with_its_frames():
 
 
 def test_clips_of_a_batch_do_not_mix():
-    model, clips = detector(), sound(20, 3)
-    alone = [model(clip[None]) for clip in clips]
-    for together, apart in zip(model(clips), zip(*alone, strict=True), strict=True):
-        torch.testing.assert_close(together, torch.cat(apart), rtol=0, atol=1e-4)
+    model, clips = detector(further=ALL), sound(20, 3)
+    alone = [given(model(clip[None])) for clip in clips]
+    for name, together in given(model(clips)).items():
+        apart = torch.cat([output[name] for output in alone])
+        torch.testing.assert_close(together, apart, rtol=0, atol=1e-4)
+
+
+def losses_of(model, clips):
+    """The loss of each head that is on, by name."""
+    output, target = model(clips), torch.tensor([1.0, 0, 1, 0])
+    frames = target[:, None].expand(4, 40)
+    mask, bce = frames > -1, binary_cross_entropy_with_logits
+    logits = {
+        "clip": (output.clip_logit(mask, model.pooling), target),
+        "frame": (output.frame_logits, frames),
+        "boundary": (output.boundary_logits, frames),
+    }
+    losses = {name: bce(*pair) for name, pair in logits.items() if pair[0] is not None}
+    families = output.clip_family_logits(mask)
+    if families is not None:
+        losses["attribution"] = cross_entropy(families, torch.tensor([0, 1, 2, 0]))
+    return losses
 
 
 @pytest.mark.parametrize("stem", ["conv", "patch"])
 @pytest.mark.parametrize("heads", HEADS)
 @pytest.mark.parametrize("class_token", [True, False])
-def test_training_reaches_every_parameter(stem, heads, class_token):
+@pytest.mark.parametrize("further", [None, ALL, {"pooling": "linear_softmax"}])
+def test_training_reaches_every_parameter(stem, heads, class_token, further):
     """Parameters that no gradient reaches make data-parallel training stop with an error."""
-    model = detector(stem, heads, class_token=class_token, position=True).train()
-    output, target = model(sound(40, 4)), torch.tensor([1.0, 0, 1, 0])
-    frames, losses = target[:, None].expand(4, 40), []
-    clip_logit = output.clip_logit(frames > -1)
-    for logits, truth in ((clip_logit, target), (output.frame_logits, frames)):
-        if logits is not None:
-            losses.append(binary_cross_entropy_with_logits(logits, truth))
-    torch.stack(losses).sum().backward()
+    model = detector(stem, heads, further=further, class_token=class_token, position=True).train()
+    torch.stack([*losses_of(model, sound(40, 4)).values()]).sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("task", ["clip", "frame", "boundary", "attribution"])
+def test_each_head_teaches_the_backbone(task):
+    model = detector(further=ALL).train()
+    losses_of(model, sound(40, 4))[task].backward()
+    assert model.backbone.layers[0].mixer.in_proj.weight.grad.abs().sum() > 0
+    own = {"clip": "clip_head", "frame": "frame_head"}.get(task, f"{task}_head")
+    assert all(p.grad is not None for p in getattr(model, own).parameters())
+
+
+def test_further_heads_do_not_move_the_first_weights_of_the_others():
+    plain, further = detector(), detector(further={"boundary": True, "families": FAMILIES})
+    others = dict(further.named_parameters())
+    for name, parameter in plain.named_parameters():
+        assert torch.equal(parameter, others[name]), name
+
+
+@pytest.mark.parametrize("frames", [40, 7])
+def test_further_heads_speak_of_every_frame(frames):
+    output = given(detector("patch", further=ALL)(sound(frames)))
+    assert output.pop("family_logits").shape == (2, frames, 3)
+    assert len(output) == 5
+    assert {values.shape for values in output.values()} == {(2, frames)}
+
+
+@pytest.mark.parametrize("pooling", ["linear_softmax", "max", "mean"])
+@pytest.mark.parametrize("heads", ["clip", "both"])
+def test_any_pooling_of_stitched_windows_is_that_of_the_whole(pooling, heads):
+    """Windows that agree where they overlap, as a backbone without context makes them."""
+    torch.manual_seed(0)
+    clip, frame = HEADS[heads]
+    model = Detector(nn.Identity(), Frames(), 2, clip, frame, pooling=pooling).eval()
+    spectrogram = torch.randn(1, 1, 1, 120)
+    with torch.no_grad():
+        whole = model(spectrogram)
+        outputs = [model(spectrogram[..., 2 * at : 2 * at + 40]) for at in (0, 10, 30, 40)]
+    expected = whole.clip_logit(torch.ones(1, 60, dtype=torch.bool), pooling)
+    evidence = stitch([o.evidence[0].numpy() for o in outputs], [0, 10, 30, 40], 60)
+    assert pool_frames(evidence, None, pooling) == pytest.approx(expected.item(), abs=1e-5)
+
+
+class Frames(nn.Module):
+    """A backbone whose token hears its own frame alone."""
+
+    dim, windows = DIM, 2
+
+    def forward_features(self, spectrogram):
+        level = spectrogram.mean((1, 2)).unflatten(1, (-1, 2)).mean(2)
+        tokens = torch.sin(level[..., None] * torch.arange(1, DIM + 1))
+        return BackboneOutput(tokens, tokens.mean(1))
+
+
+def test_it_learns_edges_and_families():
+    """Two families of tones; the edges are where they begin and end."""
+    torch.manual_seed(0)
+    clips, target = sound(20, 12), torch.zeros(12, 20)
+    family, time = torch.arange(12) % 3 - 1, torch.arange(8 * FRAME) * 2 * np.pi / RATE
+    for clip in range(12):
+        if family[clip] >= 0:
+            place = 2 + clip % 8
+            span = slice(place * FRAME, (place + 8) * FRAME)
+            clips[clip, span] += 0.5 * torch.sin(time * (700, 2000)[family[clip]])
+            target[clip, place : place + 8] = 1
+    model, mask = detector(further=ALL | {"families": ("low", "high")}).train(), target > -1
+    edges = edge_target(target, mask)
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(40):
+        output = model(clips)
+        loss = binary_cross_entropy_with_logits(output.frame_logits, target)
+        loss = loss + binary_cross_entropy_with_logits(output.boundary_logits, edges)
+        loss = loss + attribution_loss(output.clip_family_logits(mask), family)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    output = model(clips)
+    assert ((output.boundary_logits > 0) == (edges > 0)).float().mean() > 0.95
+    called = output.clip_family_logits(mask).argmax(1)
+    assert (called == family)[family >= 0].all()
 
 
 def test_it_learns_to_tell_and_to_find_a_tone():

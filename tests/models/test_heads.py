@@ -1,7 +1,15 @@
 import pytest
 import torch
 
-from fakesound.models.heads import ClipHead, FrameHead, pool
+from fakesound.models.heads import (
+    POOLINGS,
+    AttributionHead,
+    ClipHead,
+    FrameHead,
+    InstanceHead,
+    pool,
+    pool_families,
+)
 
 from .scan.conftest import one_thread  # noqa: F401  # of every test here too
 
@@ -104,3 +112,98 @@ def test_masked_frames_do_not_matter(junk):
         assert given.grad.isfinite().all()
         assert (given.grad[0, 9:] == 0).all()
         assert (given.grad[0, :9] != 0).all()
+
+
+def odds(probability):
+    return torch.log(probability / (1 - probability))
+
+
+def test_poolings_by_hand():
+    """Of frames with P(fake) 0.8 and 0.2: their mean 0.5, and (0.64 + 0.04) / 1 weighed."""
+    evidence, mask = odds(torch.tensor([[0.8, 0.2]])), torch.ones(1, 2, dtype=torch.bool)
+    for pooling, expected in (("mean", 0.5), ("linear_softmax", 0.68), ("max", 0.8)):
+        found = pool(evidence, None, mask, pooling).sigmoid()
+        torch.testing.assert_close(found, torch.tensor([expected]))
+
+
+@pytest.mark.parametrize("pooling", ["linear_softmax", "max", "mean"])
+def test_poolings_are_those_of_the_literature(pooling):
+    evidence, mask = 3 * torch.randn(8, 40, dtype=torch.float64), torch.rand(8, 40) < 0.7
+    found = pool(evidence, None, mask, pooling).sigmoid()
+    for row in range(8):
+        p = evidence[row, mask[row]].sigmoid()
+        expected = {
+            "linear_softmax": (p * p).sum() / p.sum(), "max": p.max(), "mean": p.mean()
+        }  # fmt: skip
+        torch.testing.assert_close(found[row], expected[pooling])
+
+
+def test_linear_softmax_lies_between_mean_and_max():
+    evidence, mask = 2 * torch.randn(8, 40), torch.ones(8, 40, dtype=torch.bool)
+    mean, linear, highest = (
+        pool(evidence, None, mask, pooling) for pooling in ("mean", "linear_softmax", "max")
+    )
+    assert (mean < linear).all()
+    assert (linear < highest).all()
+
+
+@pytest.mark.parametrize("pooling", ["linear_softmax", "max", "mean"])
+@pytest.mark.parametrize("sure", [-1e3, 1e3])
+def test_poolings_stand_any_logits(pooling, sure):
+    evidence = torch.full((1, 9), sure, requires_grad=True)
+    found = pool(evidence, None, torch.ones(1, 9, dtype=torch.bool), pooling)
+    found.sum().backward()
+    torch.testing.assert_close(found.detach(), torch.tensor([sure]))
+    assert evidence.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("pooling", ["linear_softmax", "max", "mean"])
+@pytest.mark.parametrize("junk", [1e4, float("inf"), float("nan")])
+def test_masked_frames_do_not_matter_to_any_pooling(pooling, junk):
+    evidence, mask = torch.randn(1, 12), torch.arange(12)[None] < 9
+    expected = pool(evidence[:, :9], None, mask[:, :9], pooling)
+    evidence[0, 9:] = junk
+    evidence.requires_grad_()
+    pooled = pool(evidence, None, mask, pooling)
+    pooled.sum().backward()
+    torch.testing.assert_close(pooled, expected)
+    assert evidence.grad.isfinite().all()
+    assert (evidence.grad[0, 9:] == 0).all()
+
+
+def test_an_unknown_pooling_is_told():
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    with pytest.raises(ValueError, match=f"'median': must be one of {', '.join(POOLINGS)}"):
+        pool(torch.zeros(1, 3), None, mask, "median")
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_instances_are_the_frames_or_of_a_head_of_their_own(frames):
+    tokens, logits = torch.randn(2, 5, DIM), torch.randn(2, 5 * frames)
+    evidence, attention = InstanceHead(DIM, frames, 0.0)(tokens, tokens[:, 0], logits)
+    assert evidence is logits
+    assert attention is None
+    alone = InstanceHead(DIM, frames, 0.0, frame_head=False)
+    assert alone(tokens, tokens[:, 0], None)[0].shape == (2, 5 * frames)
+    assert sum(p.numel() for p in InstanceHead(DIM, frames, 0.0).parameters()) == 0
+
+
+def test_families_are_looked_for_where_frames_are_fake():
+    head = AttributionHead(DIM, 2, 0.0, families=3)
+    tokens, logits = torch.randn(2, 5, DIM), torch.randn(2, 10, requires_grad=True)
+    families, attention = head(tokens, logits)
+    own = (tokens @ head.proj.weight.T + head.proj.bias).repeat_interleave(2, 1)
+    torch.testing.assert_close(families, own[..., :3])
+    torch.testing.assert_close(attention, own[..., 3] + head.sharpness * logits)
+    # a family is learned of fakes alone: it does not teach what is fake
+    attention.sum().backward()
+    assert logits.grad is None
+    torch.testing.assert_close(head(tokens, None)[1], own[..., 3])
+
+
+def test_family_logits_are_averaged_as_evidence_is():
+    logits, attention = torch.randn(4, 12, 3), torch.randn(4, 12)
+    mask = torch.rand(4, 12) < 0.7
+    found = pool_families(logits, attention, mask)
+    for family in range(3):
+        torch.testing.assert_close(found[:, family], pool(logits[..., family], attention, mask))

@@ -62,6 +62,27 @@ def test_the_page_tells_the_held_out_attack_and_the_figures(page, run):
     assert "calling everything fake" in page
 
 
+def test_families_are_shown_where_a_head_names_them(page, run, tmp_path):
+    block = {
+        "families": ["codec", "edit"], "seen_fakes": 8, "accuracy": 0.75, "macro_f1": 0.7,
+        "auc_new_family": None,
+        "by_attack": {"edit/splice": {"edit": 6, "unknown": 2}, "<b>/new": {"unknown": 3}},
+    }  # fmt: skip
+    told = replace(run, metrics=run.metrics | {"attribution": block})
+    write_report(told, tmp_path / "report.html", 0)
+    text = (tmp_path / "report.html").read_text()
+    assert Page(text).open == []
+    (section,) = re.findall(r'id="attribution".*?</table>', text, re.S)
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in section.split("<tr>")[2:]]
+    told_of = [[" ".join(unescape(cell).split()) for cell in row] for row in rows]
+    assert told_of == [
+        ["edit/splice", "8", "edit", "75 %", "25 %"],
+        ["<b>/new", "3", "unknown", "100 %", "100 %"],
+    ]
+    assert "new families" not in section
+    assert 'id="attribution"' not in page
+
+
 def test_nothing_undefined_is_shown(page):
     words = re.sub(r"<(script|style)[^>]*>.*?</\1>|data:[^\"')]*", "", page, flags=re.DOTALL)
     assert not re.search(r"\b(nan|None|undefined|inf)\b", words)

@@ -1,0 +1,157 @@
+"""Train the generators of the neural attacks on genuine training clips.
+
+python experiments/neural_attacks/train.py neural_istft --root SPEECH [--root SPEECH ...]
+"""
+
+import argparse
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+from material import Material
+from objectives import Discriminators, MelDistance, deceiving_loss, judging_loss, spectral_distance
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from fakesound.attacks.neural.codec import Codec
+from fakesound.attacks.neural.rendering import NETWORKS, weights_path
+
+# stages of training that are kept, by the share of the steps that they have had
+STAGES = {"early": 0.2, "middle": 0.6, "late": 1.0}
+# the discriminators begin after this share
+ADVERSARIAL = 0.6
+# the codec learns to pass its latents on before they are quantised
+UNQUANTISED = 0.04
+PEAK_RATE = 2e-3
+
+
+def main() -> None:
+    """Train one generator and write its stages, half precision, where the attacks find them."""
+    given = arguments(__doc__)
+    torch.set_num_threads(given.threads)
+    torch.manual_seed(given.seed)
+    rng = np.random.default_rng(given.seed)
+    material = Material(given.root, rng)
+    network = NETWORKS[given.name]()
+    keep = {round(STAGES[stage] * given.steps): stage for stage in given.keep}
+    train(given.name, network, material, given.steps, given.batch, keep, rng)
+
+
+def arguments(description: str | None, with_name: bool = True) -> argparse.Namespace:
+    """Return what the command line says."""
+    parser = argparse.ArgumentParser(description=description)
+    if with_name:
+        names = ("neural_istft", "neural_upsampling", "neural_rvq")
+        parser.add_argument("name", choices=names)
+    parser.add_argument("--root", type=Path, action="append", default=[], help="genuine audio")
+    parser.add_argument("--keep", nargs="+", choices=list(STAGES), default=list(STAGES))
+    parser.add_argument("--steps", type=int, default=1_500)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+def train(
+    name: str,
+    network: nn.Module,
+    material: Material,
+    steps: int,
+    batch: int,
+    keep: dict[int, str],
+    rng: np.random.Generator,
+) -> None:
+    """Train ``network`` and write its weights at the steps in ``keep``, by the stage's name."""
+    discriminators, mel_distance = Discriminators(), MelDistance()
+    optimiser = torch.optim.AdamW(network.parameters(), PEAK_RATE, (0.8, 0.99))
+    judge_optimiser = torch.optim.AdamW(discriminators.parameters(), 5e-4, (0.8, 0.99))
+    kept: dict[str, Tensor] = {}
+    began, seen = perf_counter(), []
+    for step in range(1, steps + 1):
+        for group in optimiser.param_groups:
+            group["lr"] = PEAK_RATE * min(
+                step / 100, 0.5 + 0.5 * np.cos(np.pi * step / steps) + 0.05
+            )
+        wanted = material.batch(batch)
+        made, loss = generate(network, wanted, step, round(UNQUANTISED * steps), rng)
+        mel = mel_distance(made, wanted)
+        loss = loss + spectral_distance(made, wanted) + 2 * mel
+        if step > ADVERSARIAL * steps:
+            judge_optimiser.zero_grad()
+            judging = judging_loss(discriminators(wanted), discriminators(made.detach()))
+            judging.backward()
+            judge_optimiser.step()
+            # the first steps only teach the discriminators
+            if step > (ADVERSARIAL + 0.02) * steps:
+                with torch.no_grad():
+                    real = discriminators(wanted)
+                loss = loss + 0.7 * deceiving_loss(real, discriminators(made))
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimiser.step()
+        seen.append((loss.item(), mel.item()))
+        if step % 50 == 0:
+            figures = " ".join(f"{value:.3f}" for value in np.mean(seen[-50:], axis=0))
+            print(
+                f"{name} step {step} loss, mel {figures} {perf_counter() - began:.0f} s", flush=True
+            )
+        if step in keep:
+            save_stage(name, keep[step], network, kept)
+
+
+def save_stage(name: str, stage: str, network: nn.Module, kept: dict[str, Tensor]) -> None:
+    """Add the weights of ``network`` to those ``kept`` and write them all, whole or not at all."""
+    kept |= {f"{stage}.{key}": value.half() for key, value in network.state_dict().items()}
+    path = weights_path(name)
+    temporary = path.with_suffix(".part")
+    save_file(kept, temporary)
+    temporary.chmod(0o644)
+    temporary.replace(path)
+
+
+def generate(
+    network: nn.Module, wanted: Tensor, step: int, unquantised: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return what the network makes of ``wanted``, and losses of its own."""
+    if not isinstance(network, Codec):
+        return network(network.mel(wanted)), wanted.new_zeros(())
+    latents = network.encode(wanted)
+    loss = wanted.new_zeros(())
+    if step > unquantised:
+        quantiser = network.quantiser
+        follow(quantiser.codebooks, latents, revive=step % 20 == 1 or step == unquantised + 1)
+        quantised, _ = quantiser(latents, int(rng.integers(1, quantiser.size + 1)))
+        loss = (latents - quantised).square().mean() / latents.var().detach()
+        # the decoder's gradient passes the rounding as if it were not there
+        latents = latents + (quantised - latents).detach()
+    made = network.decode(latents)
+    waveform = (made - wanted).abs().mean(dim=1) / wanted.abs().mean(dim=1)
+    return made, loss + 3 * waveform.mean()
+
+
+@torch.no_grad()
+def follow(codebooks: Tensor, latents: Tensor, revive: bool) -> None:
+    """Move each entry a tenth of the way to the mean of the frames that choose it.
+
+    With ``revive``, entries that no frame chooses take the value of a frame at random.
+    """
+    rest = latents.transpose(1, 2).flatten(0, 1)
+    for codebook in codebooks:
+        code = torch.cdist(rest, codebook).argmin(dim=1)
+        count = torch.bincount(code, minlength=len(codebook))
+        if revive:
+            drawn = rest[torch.randperm(len(rest))[: len(codebook)]]
+            codebook[count == 0] = drawn[count == 0]
+            code = torch.cdist(rest, codebook).argmin(dim=1)
+            count = torch.bincount(code, minlength=len(codebook))
+        total = torch.zeros_like(codebook).index_add_(0, code, rest)
+        chosen = count > 0
+        means = total[chosen] / count[chosen, None]
+        codebook[chosen] += 0.1 * (means - codebook[chosen])
+        rest = rest - codebook[code]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Print what detectors say of real generators: AUC within domains, segment F1, each generator.
+
+python experiments/real_generators/analyse.py MANIFEST FOLDER [FOLDER ...]
+
+MANIFEST is that of the bench, for the domains; each FOLDER was written by
+`python -m fakesound.evaluate --checkpoint RUN --manifest MANIFEST --out FOLDER`. Writes domains.csv
+and generators.csv beside this file.
+"""
+
+import csv
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+
+LEAST = 4  # clips of both labels that a domain must have, as the bench's README asks
+STEP = 0.02
+KINDS = ("partial", "whole")
+
+
+def main(manifest: Path, folders: list[Path]) -> None:
+    """Print one row for each of ``folders`` and write the tables."""
+    bench = {row["clip_id"]: row for row in read(manifest)}
+    domains, generators = [], []
+    print("| run | partial, AUC | whole clip, AUC | segment F1 | all fake | best threshold |")
+    print("|---|---|---|---|---|---|")
+    for folder in folders:
+        rows = read(folder / "scores.jsonl")
+        kinds = {row["clip_id"]: kind_of(row) for row in rows}
+        within = {kind: aucs_within(rows, bench, kinds, kind) for kind in KINDS}
+        figures = segment_figures([row for row in rows if kinds[row["clip_id"]] != "whole"])
+        shown = [f"{mean(within[kind].values()):.3f}" for kind in KINDS]
+        print(f"| {folder.name} |", " | ".join([*shown, *(f"{f:.3f}" for f in figures)]), "|")
+        for kind in KINDS:
+            for domain, auc in within[kind].items():
+                domains.append([folder.name, kind, domain, round(auc, 4)])
+        for attack, (auc, clips) in by_generator(rows, bench).items():
+            generators.append([folder.name, attack, clips, round(auc, 4)])
+    here = Path(__file__).parent
+    write(here / "domains.csv", ["run", "kind", "domain", "auc"], domains)
+    write(here / "generators.csv", ["run", "generator", "clips", "auc"], generators)
+
+
+def read(path: Path) -> list[dict]:
+    """Return the rows of a JSON Lines file."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def write(path: Path, header: list[str], rows: list[list]) -> None:
+    """Write a table."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([header, *rows])
+
+
+def kind_of(row: dict) -> str:
+    """Return whether a clip is genuine, fake in part or fake as a whole."""
+    if row["label"] == "genuine":
+        return "genuine"
+    onset, offset = row["regions"][0]
+    return "whole" if onset <= STEP and offset >= row["duration"] - 0.05 else "partial"
+
+
+def auc(genuine: list[float], fake: list[float]) -> float:
+    """Return the chance that a fake scores above a genuine clip."""
+    gap = np.subtract.outer(fake, genuine)
+    return float(np.mean((gap > 0) + 0.5 * (gap == 0)))
+
+
+def aucs_within(rows: list[dict], bench: dict, kinds: dict, kind: str) -> dict[str, float]:
+    """Return the AUC in each domain with enough genuine clips and fakes of ``kind``."""
+    scores: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        domain = bench[row["clip_id"]]["domain"]
+        scores[domain][kinds[row["clip_id"]]].append(row["score"])
+    return {
+        domain: auc(found["genuine"], found[kind])
+        for domain, found in sorted(scores.items())
+        if min(len(found["genuine"]), len(found[kind])) >= LEAST
+    }
+
+
+def by_generator(rows: list[dict], bench: dict) -> dict[str, tuple[float, int]]:
+    """Return for each generator its AUC against the genuine clips of its domains, and its clips."""
+    genuine: defaultdict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        if row["label"] == "genuine":
+            genuine[bench[row["clip_id"]]["domain"]].append(row["score"])
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        others = genuine[bench[row["clip_id"]]["domain"]]
+        if row["label"] == "fake" and len(others) >= LEAST:
+            found[row["attack"]].append(auc(others, [row["score"]]))
+    return {attack: (mean(aucs), len(aucs)) for attack, aucs in sorted(found.items())}
+
+
+def segment_figures(rows: list[dict]) -> tuple[float, float, float]:
+    """Return segment F1 (20 ms) at the frozen threshold, of all fake, and at the best threshold."""
+    truth, scores, called = [], [], []
+    for row in rows:
+        frames = np.asarray(row["frame_scores"])
+        start = np.arange(len(frames)) * STEP
+        fake = np.zeros(len(frames), dtype=bool)
+        for onset, offset in row["regions"]:
+            fake |= (start + STEP > onset + 1e-9) & (start < offset - 1e-9)
+        truth.append(fake)
+        scores.append(frames)
+        called.append(frames >= row.get("frame_threshold", 0.5))
+    fake, score, call = (np.concatenate(parts) for parts in (truth, scores, called))
+    hits = np.cumsum(fake[np.argsort(-score)])
+    best = (2 * hits / (np.arange(1, len(hits) + 1) + fake.sum())).max()
+    f1 = 2 * (fake & call).sum() / (fake.sum() + call.sum())
+    return float(f1), float(2 * fake.sum() / (fake.sum() + len(fake))), float(best)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])

@@ -1,0 +1,58 @@
+"""Networks at frame rate: a vocoder that gives a spectrum, and one that fills gaps."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fakesound.attacks.neural.mel import BANDS, BINS, HOP, SIZE, FrameBlock, LogMel, standardised
+
+
+class SpectrumVocoder(nn.Module):
+    """Log-mel to magnitude and phase at frame rate, then one inverse STFT.
+
+    Siuzdak, "Vocos: closing the gap between time-domain and Fourier-based neural vocoders", 2023.
+    The magnitude is learned as a correction of the mel spectrogram spread over the bins.
+    """
+
+    def __init__(self, width: int = 96, hidden: int = 192, blocks: int = 3) -> None:
+        super().__init__()
+        self.mel = LogMel()
+        self.enter = nn.Conv1d(BANDS, width, 3, padding=1)
+        self.blocks = nn.Sequential(*(FrameBlock(width, hidden) for _ in range(blocks)))
+        self.leave = nn.Linear(width, 2 * BINS)
+
+    def forward(self, mel: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch sample"]:
+        """Return ``HOP`` samples a frame but the last, from log-mel spectrograms."""
+        x = self.blocks(self.enter(standardised(mel))).transpose(1, 2)
+        correction, phase = self.leave(functional.layer_norm(x, x.shape[-1:])).chunk(2, dim=-1)
+        prior = mel.transpose(1, 2) @ self.mel.between
+        magnitude = (prior + correction).clamp(max=2.0).exp() * (self.mel.window.sum() / 2)
+        spectrum = torch.polar(magnitude, phase).transpose(1, 2)
+        return torch.istft(spectrum, SIZE, HOP, window=self.mel.window)
+
+
+class MelFiller(nn.Module):
+    """Fills gaps of a log-mel spectrogram from what is around them.
+
+    The gap is bridged by straight lines; dilated blocks correct them. Noise goes in beside, since
+    what is missing has more than one answer, as in Pathak et al., "Context encoders", CVPR 2016.
+    """
+
+    NOISE = 4
+
+    def __init__(self, width: int = 64, hidden: int = 96) -> None:
+        super().__init__()
+        self.enter = nn.Conv1d(BANDS + 1 + self.NOISE, width, 3, padding=1)
+        self.blocks = nn.Sequential(*(FrameBlock(width, hidden, d) for d in (1, 2, 4, 8, 4)))
+        self.leave = nn.Conv1d(width, BANDS, 1)
+
+    def forward(
+        self,
+        bridged: Float[Tensor, "batch band frame"],
+        missing: Float[Tensor, "batch 1 frame"],
+        noise: Float[Tensor, "batch channel frame"],
+    ) -> Float[Tensor, "batch band frame"]:
+        """Return ``bridged`` with the frames that are ``missing`` (1) corrected."""
+        x = torch.cat((standardised(bridged), missing, noise), dim=1)
+        return bridged + missing * self.leave(self.blocks(self.enter(x)))

@@ -1,0 +1,146 @@
+"""How well the edges of fake regions are found by scores of their own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.signal import find_peaks
+
+from fakesound.metrics.levels import levels, point_weights
+from fakesound.metrics.ranking import average_precision
+from fakesound.metrics.scores import REGION_TOLERANCE, ClipScore
+from fakesound.timeline import merge_regions, microseconds
+
+TOLERANCE = 40_000  # microseconds
+# of two peaks nearer than this, in frames, the lower one is no edge of its own
+APART = 3
+UNDECIDED = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Peaks of the boundary scores of several clips, held against true edges.
+
+    Attributes:
+        score: of each peak.
+        right: whether a true edge lies within 40 ms, which no higher peak has taken.
+        threshold: of the peak's clip.
+        true: number of true edges.
+    """
+
+    score: Float[np.ndarray, " peak"]
+    right: Bool[np.ndarray, " peak"]
+    threshold: Float[np.ndarray, " peak"]
+    true: int
+
+
+def boundary_block(scores: Sequence[ClipScore]) -> dict[str, int | float | None] | None:
+    """Return how well edges are found, over all clips; None for a system without boundary scores.
+
+    An edge is where a fake region begins or ends inside the clip; it is found by a peak of the
+    boundary scores, at the middle of its frame, within 40 ms. ``ap`` is the average precision of
+    all peaks, where edges without a peak are never recalled; ``precision``, ``recall`` and
+    ``f1_40ms`` are of the peaks above each clip's threshold. Undefined figures are None.
+    """
+    clips = [clip for clip in scores if clip.boundary_scores.size]
+    if not clips:
+        return None
+    edges = find_edges(clips)
+    called = edges.score > edges.threshold
+    right, found = int((edges.right & called).sum()), int(called.sum())
+    return {
+        "edges": edges.true,
+        "ap": _average_precision(edges),
+        "precision": right / found if found else None,
+        "recall": right / edges.true if edges.true else None,
+        "f1_40ms": 2 * right / (found + edges.true) if edges.true else None,
+    }
+
+
+def boundary_threshold(scores: Sequence[ClipScore]) -> float | None:
+    """Return the threshold midway between peaks that has the highest F1 on validation clips.
+
+    0.5 where nothing can be learned; None for a system without boundary scores.
+    """
+    clips = [clip for clip in scores if clip.boundary_scores.size]
+    if not clips:
+        return None
+    edges = find_edges(clips)
+    if not edges.right.any():
+        return UNDECIDED
+    right = point_weights(edges.right, None) * edges.right
+    at = levels(edges.score, right, 1 - right)
+    caught = np.cumsum(at.fake[0])
+    f1 = 2 * caught / (caught + np.cumsum(at.genuine[0]) + edges.true)
+    below = np.append(at.score[1:], 0.0)
+    return float((at.score + below)[np.argmax(f1)] / 2)
+
+
+def find_edges(clips: Sequence[ClipScore]) -> Edges:
+    """Return the peaks of the boundary scores of ``clips``, matched from the highest down."""
+    score: list[np.ndarray] = []
+    right: list[np.ndarray] = []
+    threshold: list[np.ndarray] = []
+    true = 0
+    for clip in clips:
+        places, heights = peaks(clip.boundary_scores)
+        edges = true_edges(clip)
+        step = microseconds(clip.frame_step)
+        right.append(_matched(places * step + step // 2, edges))
+        score.append(heights)
+        threshold.append(np.full(len(heights), clip.boundary_threshold))
+        true += len(edges)
+    return Edges(np.concatenate(score), np.concatenate(right), np.concatenate(threshold), true)
+
+
+def true_edges(clip: ClipScore) -> Int[np.ndarray, " edge"]:
+    """Return where fake regions begin or end inside the clip, in microseconds."""
+    end = microseconds(clip.duration - REGION_TOLERANCE)
+    times = {
+        microseconds(time)
+        for region in merge_regions(clip.regions)
+        for time in (region.onset, region.offset)
+    }
+    return np.array(sorted(time for time in times if 0 < time < end), dtype=np.int64)
+
+
+def peaks(
+    scores: Float[np.ndarray, " frame"],
+) -> tuple[Int[np.ndarray, " peak"], Float[np.ndarray, " peak"]]:
+    """Return the frames where ``scores`` peak and how high, from the highest down."""
+    # the first and the last frame may be peaks
+    padded = np.pad(scores.astype(np.float64), 1, constant_values=-1.0)
+    places, _ = find_peaks(padded, distance=APART)
+    heights = padded[places]
+    order = np.argsort(-heights, kind="stable")
+    return places[order] - 1, heights[order]
+
+
+def _matched(
+    found: Int[np.ndarray, " peak"], edges: Int[np.ndarray, " edge"]
+) -> Bool[np.ndarray, " peak"]:
+    """Return which peaks, the highest first, have the nearest edge not yet taken in reach."""
+    right = np.zeros(len(found), dtype=bool)
+    free = edges.copy()
+    for place, time in enumerate(found):
+        if not free.size:
+            break
+        nearest = int(np.argmin(np.abs(free - time)))
+        if abs(free[nearest] - time) <= TOLERANCE:
+            right[place] = True
+            free = np.delete(free, nearest)
+    return right
+
+
+def _average_precision(edges: Edges) -> float | None:
+    if not edges.true:
+        return None
+    if not edges.right.any():
+        return 0.0
+    if edges.right.all():
+        return int(edges.right.sum()) / edges.true
+    among = average_precision(edges.score, edges.right)
+    assert among is not None
+    # recall counts edges without a peak too
+    return among * int(edges.right.sum()) / edges.true

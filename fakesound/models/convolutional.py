@@ -1,0 +1,108 @@
+"""What convolutional backbones share: one column of features for each 20 ms frame, from end to end.
+
+Frequency is halved from stage to stage, time never is: where a network for pictures would go on
+with coarser steps, the last stages see farther in time by dilation, as in FCN and DeepLab (Long et
+al., CVPR 2015; Chen et al., 2017), and every frame keeps its own token.
+"""
+
+from collections.abc import Callable, Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fakesound.models.stem import folded
+from fakesound.models.tokens import BackboneOutput, drop_rates
+
+# steps in time between the taps of a filter, in the last stages; 1 before
+DILATIONS = (2, 4)
+
+# makes a block of: channels in and out, stride over frequency, dilation in time, drop_path
+MakeBlock = Callable[[int, int, int, int, float], nn.Module]
+
+
+class ConvolutionalNetwork(nn.Module):
+    """Stages of blocks, then all bands of a frame into one token. The tokens' mean is the summary.
+
+    Args:
+        block: makes a block.
+        channels: of the spectrogram.
+        bins: of the spectrogram, a multiple of ``2 ** (len(widths) + 1)``.
+        windows: windows of the spectrogram in a frame.
+        dim: width of a token.
+        widths: channels of the stages; each halves frequency, the first by the convolution before
+            it.
+        depth: blocks in a stage.
+        drop_path: rate of the last block; it rises linearly from 0.
+    """
+
+    def __init__(
+        self,
+        block: MakeBlock,
+        channels: int,
+        bins: int,
+        windows: int,
+        dim: int,
+        widths: Sequence[int],
+        depth: int,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.dim, self.windows = dim, windows
+        # neighbouring bins and the windows of a frame are folded into channels, as in `ConvStem`
+        self.stem = nn.Sequential(
+            convolution(channels * 2 * windows, widths[0], 3, 2), nn.ReLU(inplace=True)
+        )
+        dilations = [1] * max(0, len(widths) - len(DILATIONS)) + list(DILATIONS)
+        rates = iter(drop_rates(depth * len(widths), drop_path))
+        blocks: list[nn.Module] = []
+        width_in = widths[0]
+        for stage, width in enumerate(widths):
+            for place in range(depth):
+                stride = 2 if stage and not place else 1
+                blocks.append(block(width_in, width, stride, dilations[stage], next(rates)))
+                width_in = width
+        self.blocks = nn.Sequential(*blocks)
+        self.proj = nn.Linear(width_in * (bins // 2 ** (len(widths) + 1)), dim)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward_features(
+        self, spectrogram: Float[Tensor, "batch channel bin window"]
+    ) -> BackboneOutput:
+        """Return one token for each frame, and their mean."""
+        found = self.blocks(self.stem(folded(spectrogram, self.windows)))
+        tokens: Tensor = self.norm(self.proj(found.permute(0, 3, 1, 2).flatten(2)))
+        return BackboneOutput(tokens, tokens.mean(1))
+
+
+def convolution(
+    width_in: int,
+    width: int,
+    size: int,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+) -> nn.Module:
+    """Return a convolution that keeps the steps in time, and its normalisation.
+
+    Args:
+        width_in: channels before.
+        width: channels after.
+        size: bands and steps of the filter.
+        stride: over frequency.
+        dilation: in time.
+        groups: of channels.
+    """
+    near = size // 2
+    return nn.Sequential(
+        nn.Conv2d(
+            width_in,
+            width,
+            size,
+            stride=(stride, 1),
+            padding=(near, near * dilation),
+            dilation=(1, dilation),
+            groups=groups,
+            bias=False,
+        ),
+        nn.BatchNorm2d(width),
+    )

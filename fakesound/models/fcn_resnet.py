@@ -1,0 +1,45 @@
+"""A fully convolutional residual network over the spectrogram: the convolutional baseline."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fakesound.models.convolutional import convolution
+from fakesound.models.tokens import without_some
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions and a shortcut, ``relu(x + f(x))`` (He et al., CVPR 2016).
+
+    Args:
+        width_in, width: channels before and after.
+        stride: over frequency.
+        dilation: in time.
+        drop_path: rate of leaving ``f`` out for an example in training.
+    """
+
+    def __init__(
+        self, width_in: int, width: int, stride: int, dilation: int, drop_path: float
+    ) -> None:
+        super().__init__()
+        self.drop_path = drop_path
+        self.layers = nn.Sequential(
+            convolution(width_in, width, 3, stride, dilation),
+            nn.ReLU(inplace=True),
+            convolution(width, width, 3, 1, dilation),
+        )
+        # pooled, not strided: nothing of the finer grid is thrown away (ResNet-D, He et al., CVPR
+        # 2019), and a strided 1 x 1 filter of 8 channels crashes oneDNN on CPUs (torch 2.13)
+        shortcut: list[nn.Module] = [nn.AvgPool2d((stride, 1))] if stride > 1 else []
+        if width_in != width:
+            shortcut.append(convolution(width_in, width, 1))
+        self.shortcut = nn.Sequential(*shortcut)
+
+    def forward(
+        self, grid: Float[Tensor, "batch width_in band step"]
+    ) -> Float[Tensor, "batch width new_band step"]:
+        """Return ``grid`` after the block."""
+        change: Tensor = self.layers(grid)
+        if self.training and self.drop_path:
+            change = without_some(change, self.drop_path)
+        return functional.relu(self.shortcut(grid) + change)

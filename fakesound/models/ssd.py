@@ -1,0 +1,205 @@
+"""Bidirectional Mamba-2 on the tokens of a spectrogram, by state space duality.
+
+Where all states of a head decay alike, the selective scan is a product with a matrix whose entries
+fade with distance (Dao and Gu, "Transformers are SSMs", ICML 2024). Cut into chunks it is computed
+by matrix products of moderate size, on any device, with gradients from autograd.
+
+As in Vim, the directions share the projection of the input and the gate; each has a convolution,
+step sizes, decay rates and skip of its own.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fakesound.models.scan import bidirectional_conv
+from fakesound.models.tokens import Block, TokenEncoder, drop_rates, initialise_outputs
+
+CHUNK = 128
+_DT_RANGE = (1e-3, 1e-1)
+_DECAY_RANGE = (1.0, 16.0)
+
+
+class Ssd(TokenEncoder):
+    """Tokens of a spectrogram through bidirectional Mamba-2 blocks.
+
+    Args:
+        stem, bins, steps, dim, order, class_token, position: see `TokenEncoder`; the order is that
+            of the recurrence.
+        depth: number of blocks.
+        drop_path: rate of the last block; it rises linearly from 0.
+        state, head_dim, expand, kernel: see `BidirectionalSsd`.
+    """
+
+    def __init__(
+        self,
+        stem: nn.Module,
+        bins: int,
+        steps: int,
+        dim: int,
+        depth: int,
+        order: str = "time",
+        class_token: bool = True,
+        position: bool = True,
+        drop_path: float = 0.0,
+        state: int = 128,
+        head_dim: int = 64,
+        expand: int = 2,
+        kernel: str = "auto",
+    ) -> None:
+        layers = [
+            Block(
+                BidirectionalSsd(dim, state=state, head_dim=head_dim, expand=expand, kernel=kernel),
+                dim,
+                rate,
+            )
+            for rate in drop_rates(depth, drop_path)
+        ]
+        super().__init__(stem, layers, bins, steps, dim, order, class_token, position)
+        initialise_outputs(self.layers, depth)
+
+
+class BidirectionalSsd(nn.Module):
+    """Mix tokens over time in both directions.
+
+    Args:
+        dim: width of the tokens.
+        state: states of a channel.
+        head_dim: channels that share a step size and a decay rate.
+        expand: width inside the mixer, in multiples of ``dim``.
+        conv_width: taps of the depthwise convolution.
+        chunk: tokens in a chunk at most; decides the time it takes, not what comes out.
+        kernel: of the convolution; see ``fakesound.models.scan``.
+
+    Raises:
+        ValueError: if the width inside is not a whole number of heads.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        state: int = 128,
+        head_dim: int = 64,
+        expand: int = 2,
+        conv_width: int = 4,
+        chunk: int = CHUNK,
+        kernel: str = "auto",
+    ) -> None:
+        super().__init__()
+        channels = expand * dim
+        if channels % head_dim:
+            raise ValueError(f"{channels} channels are not a whole number of heads of {head_dim}")
+        heads = channels // head_dim
+        self.head_dim, self.chunk, self.kernel = head_dim, chunk, kernel
+        self.splits = [channels, channels + 2 * state, 2 * heads]
+        self.inner_splits = [channels, state, state]
+
+        self.in_proj = nn.Linear(dim, sum(self.splits), bias=False)
+        mixed = channels + 2 * state
+        self.conv1d = nn.Conv1d(mixed, mixed, conv_width, groups=mixed)
+        self.conv1d_b = nn.Conv1d(mixed, mixed, conv_width, groups=mixed)
+        self.dt_bias = nn.Parameter(_step_sizes(2, heads))
+        self.A_log = nn.Parameter(torch.empty(2, heads).uniform_(*_DECAY_RANGE).log())
+        self.D = nn.Parameter(torch.ones(2, heads))
+        self.norm = nn.RMSNorm(channels, eps=1e-5)
+        self.out_proj = nn.Linear(channels, dim, bias=False)
+        for parameter in (self.dt_bias, self.A_log, self.D):
+            parameter._no_weight_decay = True  # type: ignore[attr-defined]
+
+    def forward(self, tokens: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
+        """Return the mixed tokens."""
+        z, inner, dt = self.in_proj(tokens).split(self.splits, dim=-1)
+        convs = (self.conv1d, self.conv1d_b)
+        weight = torch.stack([conv.weight[:, 0] for conv in convs])
+        bias = torch.stack(tuple(conv.get_parameter("bias") for conv in convs))
+        inner = bidirectional_conv(inner, weight, bias, kernel=self.kernel)
+        x, B, C = inner.split(self.inner_splits, dim=-1)
+        x = x.unflatten(-1, (-1, self.head_dim))
+        dt = dt.unflatten(-1, (2, -1)).movedim(2, 0)
+        # exponents need the precision, whatever activations have
+        dt = dt.to(torch.promote_types(dt.dtype, torch.float32))
+        dt = functional.softplus(dt + self.dt_bias[:, None, None])
+        log_decay = -self.A_log.exp()[:, None, None] * dt
+        driving = x * dt[..., None].to(x.dtype)
+        # both directions at once, the second turned round
+        driving, log_decay, B, C = (
+            _turned(part).flatten(0, 1) for part in (driving, log_decay, B, C)
+        )
+        y = ssd(driving, log_decay, B, C, self.chunk)
+        y = _turned(y.unflatten(0, (2, -1))) + x * self.D[:, None, None, :, None]
+        y = y.mean(0).flatten(2)
+        mixed: Tensor = self.out_proj(self.norm(y * functional.silu(z)))
+        return mixed
+
+
+def ssd(
+    x: Float[Tensor, "batch token head channel"],
+    log_decay: Float[Tensor, "batch token head"],
+    B: Float[Tensor, "batch token state"],
+    C: Float[Tensor, "batch token state"],
+    chunk: int = CHUNK,
+) -> Float[Tensor, "batch token head channel"]:
+    """Return ``y_t = C_t · h_t`` where ``h_t = exp(log_decay_t) h_{t-1} + B_t x_t``, h from zero.
+
+    Args:
+        x: drives the states; B and C are shared by all heads.
+        log_decay: zero or less.
+        B: how x enters the states.
+        C: how the states are read.
+        chunk: tokens in a chunk at most.
+    """
+    tokens = x.shape[1]
+    # equal chunks: a few tokens are left to fill, of which nothing comes and which let states be
+    count = -(-tokens // chunk)
+    size = -(-tokens // count)
+    fill = count * size - tokens
+    x = functional.pad(x, (0, 0, 0, 0, 0, fill)).unflatten(1, (count, size)).transpose(2, 3)
+    log_decay = functional.pad(log_decay, (0, 0, 0, fill)).unflatten(1, (count, size))
+    B, C = (functional.pad(m, (0, 0, 0, fill)).unflatten(1, (count, size)) for m in (B, C))
+
+    # within a chunk, (batch, chunk, head, token, token before)
+    since = log_decay.transpose(2, 3).cumsum(-1)
+    past = torch.ones(size, size, dtype=torch.bool, device=x.device).tril()
+    # masked before the exponential, which would overflow
+    fading = (since[..., :, None] - since[..., None, :]).masked_fill(~past, -torch.inf).exp()
+    y = ((C @ B.mT)[:, :, None] * fading).to(x.dtype) @ x
+    if count > 1:
+        # what a chunk adds to the states at its end, (batch, chunk, head, state, channel)
+        left = (since[..., -1:] - since).exp()[..., None]
+        added = B.mT[:, :, None] @ (left.to(x.dtype) * x)
+        entering = _before(added, since[..., -1])
+        y = y + since.exp()[..., None] * (C[:, :, None] @ entering.to(C.dtype))
+    return y.transpose(2, 3).flatten(1, 2)[:, :tokens]
+
+
+def _before(
+    added: Float[Tensor, "batch chunk head state channel"],
+    log_decay: Float[Tensor, "batch chunk head"],
+) -> Float[Tensor, "batch chunk head state channel"]:
+    """Return the states before each chunk, from what each adds and how much it lets decay."""
+    count = added.shape[1]
+    # sums over the chunks between two, not differences of sums: exact however long the input is
+    between = log_decay.transpose(1, 2)[..., None].expand(-1, -1, -1, count)
+    later = torch.ones(count, count, dtype=torch.bool, device=added.device).tril(-1)
+    between = between.masked_fill(~later, 0).cumsum(-2)
+    fading = between.exp().tril()
+    after = fading.to(added.dtype) @ added.transpose(1, 2).flatten(3)
+    after = after.unflatten(-1, added.shape[3:]).transpose(1, 2)
+    return functional.pad(after[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
+
+
+def _turned(tensor: Float[Tensor, "2 batch token ..."]) -> Float[Tensor, "2 batch token ..."]:
+    """Return ``tensor`` with the second direction turned round in time."""
+    return torch.stack((tensor[0], tensor[1].flip(1)))
+
+
+def _step_sizes(*shape: int) -> Tensor:
+    """Return biases whose softplus is log-uniform over ``_DT_RANGE``."""
+    low, high = (math.log(end) for end in _DT_RANGE)
+    steps = torch.empty(shape).uniform_(low, high).exp()
+    # the inverse of softplus
+    return steps + torch.log(-torch.expm1(-steps))

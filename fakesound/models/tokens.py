@@ -1,0 +1,170 @@
+"""What backbones of tokens share: the stem, the order of tokens, class token and positions.
+
+Vision Mamba, the transformer and the state space duality differ in the blocks that mix the tokens.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class BackboneOutput(NamedTuple):
+    """What every backbone gives.
+
+    Attributes:
+        tokens: one for each step in time.
+        summary: of the whole input.
+    """
+
+    tokens: Float[Tensor, "batch step dim"]
+    summary: Float[Tensor, "batch dim"]
+
+
+class Stem(Protocol):
+    """What makes a grid of tokens of a spectrogram."""
+
+    windows: int
+
+    def bands(self, bins: int) -> int:
+        """Return the number of tokens over frequency."""
+        ...
+
+
+class Block(nn.Module):
+    """Normalise, mix, add: ``x + mixer(norm(x))``, dropped for whole examples while training."""
+
+    def __init__(self, mixer: nn.Module, dim: int, drop_path: float) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(dim, eps=1e-5)
+        self.mixer = mixer
+        self.drop_path = drop_path
+
+    def forward(self, tokens: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
+        """Return ``tokens`` after the block."""
+        change: Tensor = self.mixer(self.norm(tokens))
+        if self.training and self.drop_path:
+            change = without_some(change, self.drop_path)
+        return tokens + change
+
+
+class TokenEncoder(nn.Module):
+    """Tokens of a spectrogram through a sequence of layers.
+
+    Args:
+        stem: makes the grid of tokens.
+        layers: each of tokens to tokens, of any number of them.
+        bins: of the spectrogram.
+        steps: length of the token grid in training; position embeddings are stretched to others.
+        dim: width of a token.
+        order: "time"-major puts all bands of one instant first, then the next; "frequency"-major
+            puts one band over all time first, then the next, as Vim does on images.
+        class_token: one token in the middle of the sequence is the summary; else the mean is.
+        position: whether a learned embedding of the place is added.
+    """
+
+    def __init__(
+        self,
+        stem: nn.Module,
+        layers: Iterable[nn.Module],
+        bins: int,
+        steps: int,
+        dim: int,
+        order: str = "time",
+        class_token: bool = True,
+        position: bool = True,
+    ) -> None:
+        super().__init__()
+        self.dim, self.order = dim, order
+        self.stem = stem
+        self.grid = (stem.bands(bins), steps)  # type: ignore[operator]  # a Stem
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if class_token else None
+        places = self.grid[0] * steps + class_token
+        self.pos_embed = nn.Parameter(torch.zeros(1, places, dim)) if position else None
+        self.layers = nn.ModuleList(layers)
+        self.norm_f = nn.RMSNorm(dim, eps=1e-5)
+        for embedding in (self.cls_token, self.pos_embed):
+            if embedding is not None:
+                nn.init.trunc_normal_(embedding, std=0.02)
+
+    @property
+    def windows(self) -> int:
+        """Windows of the spectrogram in one step of the output."""
+        return int(self.stem.windows)  # type: ignore[arg-type]  # a Stem
+
+    def forward_features(
+        self, spectrogram: Float[Tensor, "batch channel bin window"]
+    ) -> BackboneOutput:
+        """Return tokens on a grid in time, bands averaged, and a summary."""
+        grid = self.stem(spectrogram)
+        bands, steps = grid.shape[2:]
+        by_time = self.order == "time"
+        tokens = (grid.transpose(2, 3) if by_time else grid).flatten(2).transpose(1, 2)
+        middle = tokens.shape[1] // 2
+        if self.cls_token is not None:
+            token = self.cls_token.expand(tokens.shape[0], -1, -1)
+            tokens = torch.cat((tokens[:, :middle], token, tokens[:, middle:]), dim=1)
+        if self.pos_embed is not None:
+            tokens = tokens + self._positions(steps)
+        for layer in self.layers:
+            tokens = layer(tokens)
+        tokens = self.norm_f(tokens)
+        summary = tokens.mean(1)
+        if self.cls_token is not None:
+            summary = tokens[:, middle]
+            tokens = torch.cat((tokens[:, :middle], tokens[:, middle + 1 :]), dim=1)
+        shape = (steps, bands) if by_time else (bands, steps)
+        return BackboneOutput(tokens.unflatten(1, shape).mean(2 if by_time else 1), summary)
+
+    def no_weight_decay(self) -> set[str]:
+        """Return the names of parameters that are not matrices of a linear map."""
+        return {"cls_token", "pos_embed"}
+
+    def _positions(self, steps: int) -> Float[Tensor, "1 token dim"]:
+        """Return embeddings for ``steps``, in token order, the class token's in the middle."""
+        assert self.pos_embed is not None
+        if steps == self.grid[1]:
+            return self.pos_embed
+        bands, trained = self.grid
+        middle = bands * trained // 2
+        held = 1 if self.cls_token is not None else 0
+        own = self.pos_embed[:, middle : middle + held]
+        places = torch.cat((self.pos_embed[:, :middle], self.pos_embed[:, middle + held :]), dim=1)
+        by_time = self.order == "time"
+        grid = places.unflatten(1, (trained, bands) if by_time else (bands, trained))
+        grid = grid.permute(0, 3, 2, 1) if by_time else grid.permute(0, 3, 1, 2)
+        grid = functional.interpolate(grid, (bands, steps), mode="bilinear", align_corners=False)
+        places = (grid.transpose(2, 3) if by_time else grid).flatten(2).transpose(1, 2)
+        middle = bands * steps // 2
+        return torch.cat((places[:, :middle], own, places[:, middle:]), dim=1)
+
+
+def without_some(
+    change: Float[Tensor, "batch ..."], drop_path: float
+) -> Float[Tensor, "batch ..."]:
+    """Return ``change`` with whole examples set to zero at this rate, the others made up for it.
+
+    Stochastic depth (Huang et al., ECCV 2016).
+    """
+    keep = 1 - drop_path
+    one_each = change.new_empty((change.shape[0], *(1,) * (change.ndim - 1)))
+    return change * one_each.bernoulli_(keep) / keep
+
+
+def drop_rates(depth: int, last: float) -> list[float]:
+    """Return the rate of dropping each of ``depth`` blocks, rising from 0 to ``last``."""
+    return [last * place / max(1, depth - 1) for place in range(depth)]
+
+
+def initialise_outputs(layers: nn.Module, branches: int) -> None:
+    """Draw the last matrix (``out_proj``) of every residual branch, smaller the more there are.
+
+    As GPT-2 and Mamba do, so that the sum of all ``branches`` starts no larger than one.
+    """
+    for name, parameter in layers.named_parameters():
+        if name.endswith("out_proj.weight"):
+            nn.init.kaiming_uniform_(parameter, a=5**0.5)
+            parameter.data /= branches**0.5

@@ -1,0 +1,47 @@
+"""ONNX files of every backbone say what their detectors say."""
+
+import onnx
+import pytest
+
+from fakesound.build import GRID
+from fakesound.exporting import WaveformScorer, largest_difference, onnx_bytes
+from tests.exporting.conftest import RATE, small_detector
+
+METADATA = {"sample_rate": "16000", "frame_step": "0.02"}
+# back to what these have instead of the states of the small Vision Mamba
+PLAIN = "backbone.state=16"
+BACKBONES = {
+    "transformer": (
+        PLAIN,
+        "backbone.kind=transformer",
+        "backbone.head_dim=8",
+        "backbone.position=true",
+    ),
+    "patches": (
+        PLAIN,
+        "backbone.kind=transformer",
+        "backbone.head_dim=8",
+        "backbone.stem.kind=patch",
+        "backbone.stem.patch=[16,8]",
+        "backbone.class_token=false",
+    ),
+    "ssd": ("backbone.kind=ssd", "backbone.head_dim=8"),
+    # more tokens than a chunk has
+    "long": (
+        "backbone.kind=ssd",
+        "backbone.head_dim=8",
+        "backbone.stem.kind=patch",
+        "backbone.stem.patch=[4,2]",
+    ),
+    "fcn_resnet": (PLAIN, "backbone.kind=fcn_resnet"),
+    "mobilenet": (PLAIN, "backbone.kind=mobilenet", "backbone.expand=3"),
+}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_files_say_what_detectors_say(name):
+    config, detector = small_detector(*BACKBONES[name])
+    seconds = config.data.crop.seconds
+    held = onnx_bytes(WaveformScorer(detector, GRID, RATE, seconds), METADATA)
+    onnx.checker.check_model(onnx.load_from_string(held), full_check=True)
+    assert largest_difference(held, detector, GRID, RATE, seconds) < 1e-5

@@ -1,0 +1,95 @@
+"""`python -m fakesound.compare` from the command line to the files it leaves."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fakesound.compare import _check, _parser
+from fakesound.errors import InputError
+from tests.conftest import command, fakesound
+from tests.reporting.conftest import build_run
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare") / "sweep"
+    for lr in (0.001, 0.003):
+        changes = {"optim.lr": lr, "logger": {"group": "sweep"}}
+        build_run(folder / f"lr={lr}", changes=changes, audio=False)
+    return folder
+
+
+def test_a_sweep_is_compared_where_it_lies(sweep):
+    done = fakesound(
+        "compare", str(sweep), "--reference", "optim.lr=0.001", "--draws=20", folder=sweep.parent
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((sweep / "comparison.json").read_text())["reference"] == "lr 0.001"
+    assert (sweep / "comparison.html").is_file()
+    assert "lr 0.003" in done.stderr
+
+
+def test_the_default_is_the_reference(sweep, tmp_path):
+    done = fakesound(
+        "compare", str(sweep), "--out", str(tmp_path / "all.html"), "--draws=0", folder=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "all.json").read_text())["reference"] == "lr 0.003"
+    assert {path.name for path in tmp_path.iterdir()} == {"all.html", "all.csv", "all.json"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], "nowhere: no such folder"),
+        ([".", "."], "--out: several folders"),
+        ([".", "--out", "page.txt"], "must end in .html"),
+        ([".", "--draws=-1"], "--draws=-1: must be at least 0"),
+        ([".", "--wandb", "project"], "--wandb=project: must be ENTITY/PROJECT"),
+    ],
+)
+def test_a_mistake_is_told(arguments, words):
+    with pytest.raises(InputError, match=words):
+        _check(_parser().parse_args(arguments))
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "words"),
+    [(None, 2, "no one is logged in"), ("a" * 40, 1, "W&B: ")],
+)
+def test_without_key_or_network_it_ends_in_one_line(sweep, tmp_path, key, code, words):
+    pytest.importorskip("wandb_workspaces")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
+    environment |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none"), "COLUMNS": "100"}
+    if key is not None:
+        # a port that no one listens on
+        environment |= {"WANDB_API_KEY": key, "WANDB_BASE_URL": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        command("compare", str(sweep), "--wandb", "team/project"),
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    lines = done.stderr.strip().splitlines()
+    assert (done.returncode, len(lines)) == (code, 1), done.stderr
+    assert words in lines[0]
+    assert done.stdout == ""
+
+
+def test_it_starts_without_torch(sweep):
+    code = (
+        "import sys; sys.argv = ['compare', sys.argv[1], '--draws=0']\n"
+        "from fakesound import compare\n"
+        "compare._main()\nassert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(sweep)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
