@@ -163,6 +163,18 @@ def test_training_steps_on_noise_alone_touch_no_corpus(run, tmp_path):
     assert not (tmp_path / "prepared").exists()
 
 
+def test_backbones(run):
+    named = "transformer_micro,fcn_resnet"
+    code, printed, told, found = run("backbones", "--backbones", named, "--batch", "1", *QUICK)
+    assert code == 0, told
+    check(found, named.split(","), "transformer_micro")
+    for record in found["records"]:
+        assert (record["what"], record["B"]) == ("backbone", 1)
+        assert record["parameters"] == pytest.approx(347_317, rel=0.1)
+        assert f"{record['parameters']:,}" in printed
+        assert record["flops"] > 1e8
+
+
 def test_what_computes_something_else_is_told_and_fails(run, monkeypatch):
     true_scan = reference.scan
     monkeypatch.setattr(
@@ -197,9 +209,13 @@ def test_what_computes_something_else_is_told_and_fails(run, monkeypatch):
         (["model", "--backbone", "vim_huge"], "backbone=vim_huge: no such choice"),
         (["train", "--experiment", "nosuch"], "experiment=nosuch: no such choice"),
         (["train", "backbone.dpeth=3"], "backbone.dpeth: no such key; did you mean depth?"),
+        (["model", "--backbone", "ssd_micro"], "backbone=ssd_micro: is no Vision Mamba"),
+        (["train", "backbone=fcn_resnet"], "backbone=fcn_resnet: is no Vision Mamba"),
+        (["backbones", "--backbones", "vim_huge"], "backbone=vim_huge: no such choice"),
+        (["backbones", "--batch", "0"], "--batch=0: must be"),
         (["train", "--tokens", "5"], "unrecognized arguments: --tokens"),
-        (["walk"], "argument scan|model|train: invalid choice"),
-        ([], "the following arguments are required: scan|model|train"),
+        (["walk"], "argument scan|model|train|backbones: invalid choice"),
+        ([], "the following arguments are required: scan|model|train|backbones"),
     ],
 )
 def test_mistakes_are_told_in_one_line(run, arguments, told):
@@ -221,11 +237,12 @@ def test_a_device_that_is_not_there_is_told(run):
 def test_help_explains_itself(run):
     code, printed, _, _ = run("--help")
     assert code == 0
-    assert all(what in printed for what in ("scan", "model", "train"))
+    assert all(what in printed for what in ("scan", "model", "train", "backbones"))
     for what, options in {
         "scan": ("--tokens", "--channels", "--directions", "c_loop", "mambapy"),
         "model": ("--backbone", "--tokens", "matmul", "transformer"),
         "train": ("--experiment", "--prepared", "--synthetic", "key=value"),
+        "backbones": ("--backbones", "--batch", "FLOPs", "fcn_resnet"),
     }.items():
         code, printed, _, _ = run(what, "--help")
         assert code == 0

@@ -10,7 +10,14 @@ import pytest
 import torch
 
 from fakesound.augmentation import CHANGES
-from fakesound.build import GRID, build_datamodule, build_initial, build_module, build_trainer
+from fakesound.build import (
+    GRID,
+    auto_precision,
+    build_datamodule,
+    build_initial,
+    build_module,
+    build_trainer,
+)
 from fakesound.checkpoints import read_checkpoint
 from fakesound.composition import compose_config, run_config
 from fakesound.data.dataset import collate
@@ -203,3 +210,18 @@ def test_an_argument_that_lightning_does_not_take_is_named(config, tmp_path):
     with pytest.raises(InputError, match="acelerator"):
         build_trainer(wrong, tmp_path, None)
     assert isinstance(build_trainer(config, tmp_path, None), lightning.Trainer)
+
+
+@pytest.mark.parametrize(
+    ("able", "expected"),
+    [
+        ({"avx512_bf16": True}, "bf16-mixed"),
+        ({"amx_bf16": True, "avx512_bf16": False}, "bf16-mixed"),
+        ({"avx512_bf16": False}, "32-true"),
+        ({}, "32-true"),
+    ],
+)
+def test_precision_follows_the_processor(monkeypatch, able, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert auto_precision() == expected

@@ -53,6 +53,8 @@ def bench_backbones(
                 for name, detector in detectors.items()
                 if _fits(name, detector, configs[name], batch, method)
             ]
+            if not fitting:
+                continue
             for turn, direction in enumerate(DIRECTIONS):
                 calls = {
                     name: call_of(
@@ -77,7 +79,7 @@ def _measured(
     for name in calls:
         detectors[name].train(direction != "forward")
     timings = interleave(calls, method.rounds, clock(method.device))
-    first = next(iter(timings.values()), None)
+    first = next(iter(timings.values()))
     return [
         Record(
             what="backbone",
@@ -92,7 +94,7 @@ def _measured(
             extra={
                 **known[name],
                 "seconds_min": min(timing.rounds),
-                "ratio": timing.seconds / first.seconds if first else None,
+                "ratio": timing.seconds / first.seconds,
             },
         )
         for name, timing in timings.items()
