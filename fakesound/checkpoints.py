@@ -59,7 +59,7 @@ class Checkpoint:
     calibrator: Calibrator = IDENTITY
     attacks: tuple[str, ...] | None = None
     selected_on: tuple[str, ...] = ()
-    heads: FurtherHeads = FurtherHeads()
+    heads: FurtherHeads = field(default_factory=FurtherHeads)
 
     def detector(self, kernel: str = "auto") -> Detector:
         """Return the detector, ready to score.

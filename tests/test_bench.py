@@ -164,7 +164,7 @@ def test_training_steps_on_noise_alone_touch_no_corpus(run, tmp_path):
 
 
 def test_backbones(run):
-    named = "transformer_micro,fcn_resnet"
+    named = "transformer_micro,ssd_micro"
     code, printed, told, found = run("backbones", "--backbones", named, "--batch", "1", *QUICK)
     assert code == 0, told
     check(found, named.split(","), "transformer_micro")

@@ -234,8 +234,55 @@ def test_a_sweep_does_again_only_what_is_missing(small, tmp_path):
     assert all(after[path] == moment for path, moment in before.items())
     compared = json.loads((tmp_path / "outputs/sweep/comparison.json").read_text())
     assert sorted(row["seed"] for row in compared["runs"]) == [0, 1, 2]
+    assert all(row["parameters"] > 0 for row in compared["runs"])
+    # one group at W&B, and in it each run by what it varies
+    configs = [
+        yaml.safe_load(path.read_text()) for path in tmp_path.glob("outputs/sweep/*/config.yaml")
+    ]
+    assert {config["logger"]["group"] for config in configs} == {"sweep"}
+    assert len({config["name"] for config in configs}) == 3
     for name in ("comparison.csv", "comparison.html"):
         assert (tmp_path / "outputs/sweep" / name).stat().st_size > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_runs_of_a_sweep_go_side_by_side(small, tmp_path):
+    """They forge one after the other, and each takes its share of the cores."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    arguments = ("-m", *small, "name=sweep", "logger=disabled", "hydra/launcher=joblib")
+    arguments = (*arguments, "hydra.launcher.n_jobs=2", "data.prepared=new")
+    varied = ("optim.lr=0.001,0.003", "seed=0,1")
+    done = fakesound("run", *arguments, *varied, folder=tmp_path, timeout=900)
+    assert done.returncode == 0, done.stderr
+    found = [metrics(path.parent) for path in tmp_path.glob("outputs/sweep/*/metrics.json")]
+    assert len(found) == 4
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert {each["provenance"]["threads"] for each in found} == {max(1, cores // 2)}
+    (journal,) = tmp_path.glob("new/*/journal.jsonl")
+    clips = [json.loads(line)["clip_id"] for line in journal.read_text().splitlines()]
+    assert len(clips) == len(set(clips)) > 0
+    alone = fakesound("run", *small, "seed=1", "optim.lr=0.003", "logger=disabled", folder=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    (folder,) = tmp_path.glob("outputs/smoke/*")
+    assert metrics(folder)["validation"] in [each["validation"] for each in found]
+
+
+@pytest.mark.slow
+def test_optuna_asks_for_runs_and_goes_on(small, tmp_path):
+    pytest.importorskip("optuna")
+    search = ("-m", *small, "sweep=optuna", "logger=disabled", "hydra.sweeper.trials=1")
+    first = fakesound("run", *search, folder=tmp_path, timeout=600)
+    assert first.returncode == 0, first.stderr
+    (path,) = tmp_path.glob("outputs/optuna/*/metrics.json")
+    import optuna
+
+    store = f"sqlite:///{tmp_path / 'outputs/optuna/trials.db'}"
+    (trial,) = optuna.load_study(study_name="sweep", storage=store).trials
+    assert trial.value == metrics(path.parent)["objective"]
+    again = fakesound("run", *search, folder=tmp_path, timeout=600)
+    assert again.returncode == 0, again.stderr
+    assert list(tmp_path.glob("outputs/optuna/*/metrics.json")) == [path]
 
 
 def test_a_sweep_with_a_mistake_says_so_before_it_starts(tmp_path):

@@ -137,20 +137,20 @@ def follow(codebooks: Tensor, latents: Tensor, revive: bool) -> None:
 
     With ``revive``, entries that no frame chooses take the value of a frame at random.
     """
-    rest = latents.transpose(1, 2).flatten(0, 1)
-    for codebook in codebooks:
-        code = torch.cdist(rest, codebook).argmin(dim=1)
-        count = torch.bincount(code, minlength=len(codebook))
-        if revive:
-            drawn = rest[torch.randperm(len(rest))[: len(codebook)]]
-            codebook[count == 0] = drawn[count == 0]
+    groups = codebooks.shape[1]
+    frames = latents.transpose(1, 2).flatten(0, 1).unflatten(1, (groups, -1))
+    for group, rest in enumerate(frames.unbind(1)):
+        for codebook in codebooks[:, group]:
             code = torch.cdist(rest, codebook).argmin(dim=1)
+            if revive:
+                dead = torch.bincount(code, minlength=len(codebook)) == 0
+                codebook[dead] = rest[torch.randperm(len(rest))[: len(codebook)]][dead]
+                code = torch.cdist(rest, codebook).argmin(dim=1)
             count = torch.bincount(code, minlength=len(codebook))
-        total = torch.zeros_like(codebook).index_add_(0, code, rest)
-        chosen = count > 0
-        means = total[chosen] / count[chosen, None]
-        codebook[chosen] += 0.1 * (means - codebook[chosen])
-        rest = rest - codebook[code]
+            total = torch.zeros_like(codebook).index_add_(0, code, rest)
+            chosen = count > 0
+            codebook[chosen] += 0.1 * (total[chosen] / count[chosen, None] - codebook[chosen])
+            rest = rest - codebook[code]
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ from fakesound.errors import InputError
 
 # in order: the first that fits counts
 ATTACK_WEIGHTS = {
-    "vocoder/neural*": 2.0,
-    "codec/neural*": 2.0,
+    "inpainting/neural": 1.0,
     "vocoder/quantised_phase": 0.1,
     "vocoder/sinusoidal": 0.1,
     "inpainting/nearest_patch": 0.3,
@@ -18,7 +17,7 @@ ATTACK_WEIGHTS = {
     "codec/opus": 0.1,
     "codec/adpcm": 0.1,
     "codec/mp3": 0.1,
-    "edit/splice": 0.15,
+    "edit/splice": 0.5,
     "edit/pitch_shift": 0.3,
     "edit/time_stretch": 0.3,
     "edit/*": 0.05,
@@ -44,9 +43,9 @@ class CropConfig:
     """Regions in a crop at most."""
     weights: dict[str, float] = field(default_factory=lambda: dict(ATTACK_WEIGHTS))
     """How often attacks are drawn, by name or glob, the first that fits; 1 for those not named.
-    More for neural ones, which are nearest to what deceives. Less for edits, which are genuine
-    material in the wrong place, for codecs that honest recordings go through as well, and for what
-    leaves hardly a trace: seen as often as the rest they teach that genuine sounds fake."""
+    Less for edits, which are genuine material in the wrong place, for codecs that honest recordings
+    go through as well, and for what leaves hardly a trace: seen as often as the rest they teach
+    that genuine sounds fake."""
 
     def __post_init__(self) -> None:
         at_least("data.crop.seconds", self.seconds, 0.2)

@@ -155,9 +155,11 @@ def _labels(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     """Write the label of each point beside it, or a line further up where another is in the way."""
     axes.autoscale_view()
     scale = 72 / axes.figure.dpi
-    taken: list[tuple[float, float, float]] = []
-    for across, up, label in sorted(points, key=lambda point: point[1]):
-        x, y = axes.transData.transform((across, up)) * scale
+    places = [axes.transData.transform(point[:2]) * scale for point in points]
+    # the dots; start, end and bottom of each
+    taken = [(x - 4, x + 4, y - 4) for x, y in places]
+    lowest_first = sorted(zip(points, places, strict=True), key=lambda one: one[0][1])
+    for (across, up, label), (x, y) in lowest_first:
         left, width, low = x + 6, LETTER * len(label), y + 3
         while any(
             abs(low - other) < LINE and left < end and start < left + width

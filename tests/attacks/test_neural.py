@@ -166,17 +166,31 @@ def test_a_flat_mel_spectrogram_is_spread_flat_over_the_bins():
     assert LogMel().between.sum(0) == pytest.approx(1, abs=1e-4)
 
 
-def test_each_codebook_codes_what_is_left_over():
-    quantiser = Quantiser(2, 2, 2)
-    quantiser.codebooks.data = torch.tensor([[[0.0, 0], [4, 4]], [[1, 0], [0, -1]]])
+def test_each_stage_codes_what_is_left_over():
+    quantiser = Quantiser(width=2, stages=2, groups=1, entries=2)
+    quantiser.codebooks.data[:, 0] = torch.tensor([[[0.0, 0], [4, 4]], [[1, 0], [0, -1]]])
     latents = torch.tensor([[4.8, 0.1], [4.1, -0.8]])[None]  # frames (4.8, 4.1) and (0.1, -0.8)
     made, codes = quantiser(latents, 2)
-    assert codes[:, 0].tolist() == [[1, 0], [0, 1]]
+    assert codes[:, 0, :, 0].tolist() == [[1, 0], [0, 1]]
     assert made[0].T.flatten().tolist() == pytest.approx([5, 4, 0, -1])
     assert quantiser(latents, 1)[0][0].T.flatten().tolist() == pytest.approx([4, 4, 0, 0])
 
 
-def test_more_codebooks_bring_the_codec_nearer(voices):
+def test_groups_of_channels_have_codebooks_of_their_own():
+    quantiser = Quantiser(width=2, stages=1, groups=2, entries=2)
+    quantiser.codebooks.data[0, :, :, 0] = torch.tensor([[0.0, 1], [10, 20]])
+    made, codes = quantiser(torch.tensor([[[0.9], [12.0]]]), 1)
+    assert made[0, :, 0].tolist() == pytest.approx([1, 10])
+    assert codes[0, 0, 0].tolist() == [1, 0]
+
+
+def test_the_transform_of_the_codec_begins_as_its_own_inverse():
+    codec = Codec()
+    audio = torch.randn(1, 1_600, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(codec.decode(codec.encode(audio)), audio, atol=1e-3)
+
+
+def test_more_stages_bring_the_codec_nearer(voices):
     network = build_network("neural_rvq", "late")
     assert isinstance(network, Codec)
     with torch.inference_mode():

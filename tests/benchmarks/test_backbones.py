@@ -12,6 +12,7 @@ from fakesound.models.transformer import Attention
 
 CPU = torch.device("cpu")
 KINDS = ["vim_micro", "transformer_micro", "ssd_micro", "fcn_resnet", "mobilenet"]
+SMALL = ("data.crop.seconds=0.2", "features.bins=64", "backbone.stem.channels=[8,8]")
 METHOD = Method(2, CPU, torch.float32)
 
 
@@ -56,7 +57,7 @@ def test_the_tokens_are_those_that_the_blocks_see(name):
 
 
 def test_every_backbone_is_measured_both_ways():
-    configs = {name: configuration(name, "data.crop.seconds=0.2") for name in KINDS}
+    configs = {name: configuration(name, *SMALL) for name in KINDS}
     records = bench_backbones(configs, [1, 2], METHOD)
     found = [(record.B, record.direction, record.backend) for record in records]
     assert found == [
@@ -69,7 +70,7 @@ def test_every_backbone_is_measured_both_ways():
         assert record.what == "backbone"
         assert record.seconds >= record.extra["seconds_min"] > 0
         assert record.peak_bytes > 0
-        assert record.extra["flops"] > 1e6
+        assert record.extra["flops"] > 1e5
         assert (record.extra["ratio"] == 1) == (record.backend == KINDS[0])
     assert {record.backend: record.N for record in records} == {
         "vim_micro": 16,

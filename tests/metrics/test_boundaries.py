@@ -106,7 +106,7 @@ def test_the_threshold_has_the_highest_f1():
         return boundary_block(remade)["f1_40ms"]
 
     # scores never coincide with what is tried
-    assert f1(threshold) == max(f1(at) for at in np.linspace(0, 1, 401) + 1e-5 if at < 1)
+    assert f1(threshold) == max(f1(at) for at in np.linspace(0, 1, 61) + 1e-5 if at < 1)
 
 
 def test_undefined_figures_are_none():

@@ -41,10 +41,10 @@ def neural_upsampling(audio: Audio, rate: int, rng: np.random.Generator) -> Audi
 
 
 def neural_rvq(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` through a neural codec at 3 to 31 kbit/s.
+    """Return ``audio`` through a neural codec at 11 to 62 kbit/s.
 
-    After Zeghidour et al., "SoundStream", TASLP 2021: 1 to 8 codebooks of 7 bits, 400 to 551
-    frames a second.
+    After Zeghidour et al., "SoundStream", TASLP 2021: 1 to 4 stages of 28 bits, 400 to 551 frames
+    a second.
     """
     return _remade("neural_rvq", audio, rate, rng)
 

@@ -7,35 +7,41 @@ from torch import Tensor, nn
 from fakesound.attacks.neural.mel import FrameBlock
 
 STRIDE = 40
+# coefficients above this are companded, so that quiet bands are not drowned by loud ones
+KNEE = 0.01
+LOUDEST = 7.0
 
 
 class Quantiser(nn.Module):
-    """Residual vector quantiser: each codebook codes what the ones before it left over.
+    """Residual vector quantiser: each stage codes what the ones before it left over.
 
-    Zeghidour et al., "SoundStream: an end-to-end neural audio codec", TASLP 2021.
+    Zeghidour et al., "SoundStream: an end-to-end neural audio codec", TASLP 2021, with a codebook
+    for each group of channels as in Yang et al., "HiFi-Codec", 2023.
     """
 
-    def __init__(self, width: int, codebooks: int, entries: int) -> None:
+    def __init__(self, width: int, stages: int, groups: int, entries: int) -> None:
         super().__init__()
-        self.codebooks = nn.Parameter(torch.zeros(codebooks, entries, width), requires_grad=False)
+        codebooks = torch.zeros(stages, groups, entries, width // groups)
+        self.codebooks = nn.Parameter(codebooks, requires_grad=False)
 
     @property
     def size(self) -> int:
-        """The number of codebooks."""
+        """The number of stages."""
         return len(self.codebooks)
 
     @torch.no_grad()
     def forward(
         self, latents: Float[Tensor, "batch width frame"], used: int
-    ) -> tuple[Float[Tensor, "batch width frame"], Int[Tensor, "stage batch frame"]]:
-        """Return ``latents`` as the first ``used`` codebooks have them, and the entries chosen."""
-        rest = latents.transpose(1, 2)
+    ) -> tuple[Float[Tensor, "batch width frame"], Int[Tensor, "stage batch frame group"]]:
+        """Return ``latents`` as the first ``used`` stages have them, and the entries chosen."""
+        groups = self.codebooks.shape[1]
+        rest = latents.transpose(1, 2).unflatten(2, (groups, -1))
         codes = []
         for codebook in self.codebooks[:used]:
-            away = codebook.square().sum(1) - 2 * rest @ codebook.T
-            codes.append(away.argmin(dim=-1))
-            rest = rest - codebook[codes[-1]]
-        return latents - rest.transpose(1, 2), torch.stack(codes)
+            alike = torch.einsum("btgw,gew->btge", rest, codebook)
+            codes.append((codebook.square().sum(2) - 2 * alike).argmin(dim=-1))
+            rest = rest - codebook[torch.arange(groups), codes[-1]]
+        return latents - rest.flatten(2).transpose(1, 2), torch.stack(codes)
 
 
 class Codec(nn.Module):
@@ -43,33 +49,38 @@ class Codec(nn.Module):
 
     Zeghidour et al., 2021, but with one strided and one transposed convolution, which start as the
     MDCT (Princen, Johnson and Bradley, ICASSP 1987) and its inverse: so little training suffices
-    to keep the waveform. 400 frames a second, 7 bits a codebook.
+    to keep the waveform. 400 frames a second, four codebooks of 7 bits a stage.
     """
 
-    def __init__(self, hidden: int = 120, codebooks: int = 8, entries: int = 128) -> None:
+    def __init__(self, hidden: int = 120, stages: int = 4, groups: int = 4) -> None:
         super().__init__()
         self.analysis = nn.Conv1d(1, STRIDE, 2 * STRIDE, STRIDE, padding=STRIDE, bias=False)
         self.before = nn.Sequential(*(FrameBlock(STRIDE, hidden) for _ in range(2)))
-        self.quantiser = Quantiser(STRIDE, codebooks, entries)
+        self.quantiser = Quantiser(STRIDE, stages, groups, entries=128)
         self.after = nn.Sequential(*(FrameBlock(STRIDE, hidden, d) for d in (1, 3, 1)))
         self.synthesis = nn.ConvTranspose1d(
             STRIDE, 1, 2 * STRIDE, STRIDE, padding=STRIDE, bias=False
         )
         for transform in (self.analysis, self.synthesis):
             transform.weight.data.copy_(lapped_cosines(STRIDE)[:, None])
+        for block in (*self.before, *self.after):
+            # blocks begin as nothing but their input
+            nn.init.zeros_(block.narrow.weight)
+            nn.init.zeros_(block.narrow.bias)
 
     def encode(self, audio: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch latent frame"]:
         """Return latents, a frame every `STRIDE` samples, both ends included."""
-        return self.before(self.analysis(audio.unsqueeze(1)))
+        return self.before(torch.asinh(self.analysis(audio.unsqueeze(1)) / KNEE))
 
     def decode(self, latents: Float[Tensor, "batch latent frame"]) -> Float[Tensor, "batch sample"]:
         """Return the audio of ``latents``."""
-        return self.synthesis(self.after(latents)).squeeze(1)
+        companded = self.after(latents).clamp(-LOUDEST, LOUDEST)
+        return self.synthesis(torch.sinh(companded) * KNEE).squeeze(1)
 
     def forward(
         self, audio: Float[Tensor, "batch sample"], used: int
     ) -> Float[Tensor, "batch sample"]:
-        """Return ``audio`` coded with the first ``used`` codebooks and decoded."""
+        """Return ``audio`` coded with the first ``used`` stages of the quantiser and decoded."""
         quantised, _ = self.quantiser(self.encode(audio), used)
         return self.decode(quantised)
 
