@@ -23,6 +23,7 @@ from fakesound.data.audio import SUFFIXES, read_audio
 from fakesound.errors import InputError
 from fakesound.forging import embedded_clips
 
+ORDER = ("early", "middle", "late")
 MOST = 100
 SECONDS = 5
 PEAK = 0.3
@@ -37,7 +38,7 @@ def main() -> None:
     audios = [*recordings(given.root)]
     rows = []
     for name in ("neural_istft", "neural_upsampling", "neural_rvq"):
-        for stage in read_stages(name):
+        for stage in sorted(read_stages(name), key=ORDER.index):
             network = build_network(name, stage)
             most = network.quantiser.size if isinstance(network, Codec) else 0
             rows += [
@@ -77,7 +78,7 @@ def recordings(root: Path | None) -> list[Tensor]:
 def row(
     name: str, stage: str, network: torch.nn.Module, used: int, audios: list[Tensor]
 ) -> dict[str, object]:
-    """Return the figures of one stage, the codec with ``used`` codebooks."""
+    """Return the figures of one stage, the codec with ``used`` stages of its quantiser."""
     mel_distance = MelDistance()
     figures, seconds = [], 0.0
     for audio in audios:
@@ -91,7 +92,7 @@ def row(
     return {
         "generator": name,
         "stage": stage,
-        "codebooks": used or "",
+        "quantiser stages": used or "",
         "log-spectral distance, dB": round(spectral, 2),
         "mel distance, nepers": round(mel, 3),
         "level, dB": round(level, 1),

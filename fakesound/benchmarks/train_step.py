@@ -42,6 +42,8 @@ class SyntheticCrops:
     def __init__(self, config: RunConfig) -> None:
         self.frames = GRID.count(config.data.crop.seconds)
         self.samples = self.frames * GRID.samples(config.data.sample_rate)
+        # of the fakes, in turn
+        self.families = ["even", "odd"]
 
     def __getitem__(self, number: int) -> Batch:
         """Return crop ``number``, the same whenever it is asked for."""
@@ -54,6 +56,7 @@ class SyntheticCrops:
             target,
             torch.ones(self.frames, dtype=torch.bool),
             torch.tensor(number),
+            torch.tensor(-1 if number % 2 else number // 2 % 2),
         )
 
 

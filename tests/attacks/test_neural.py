@@ -131,6 +131,13 @@ def test_a_filled_gap_sounds_like_its_surroundings(voices):
     assert power[: len(power) // 4].sum() > 0.8 * power.sum()
 
 
+def test_filled_gaps_have_the_offset_of_the_clip(make_sound):
+    for offset in (-0.05, 0.05):
+        sound, gap = make_sound(3) + np.float32(offset), slice(4_000, 12_000)
+        made = ATTACKS[FILLING].render(sound, RATE, np.random.default_rng(0), gaps=[gap])
+        assert made[gap].mean() == pytest.approx(offset, abs=0.01)
+
+
 def test_a_bridge_runs_from_edge_to_edge():
     mel = np.zeros((2, 6), np.float32)
     mel[:, 5] = 4, 8

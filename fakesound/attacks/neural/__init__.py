@@ -59,17 +59,17 @@ def neural_filling(
     from fakesound.attacks.neural.rendering import fill
 
     inner = _inner_rate(rng)
-    known = audio.copy()
+    outside = np.ones(len(audio), dtype=bool)
     for gap in gaps:
-        known[gap] = 0
+        outside[gap] = False
+    offset = audio[outside].mean() if outside.any() else np.float32(0)
+    known = np.where(outside, audio - offset, 0)
     there = _resampled(known, rate, inner)
     drive = _drive(there, rng)
     spans = [slice(gap.start * inner // rate, -(-gap.stop * inner // rate)) for gap in gaps]
     made = fill((there * drive).astype(np.float32), spans, rng) / drive
-    back = _resampled(made, inner, rate)
-    for gap in gaps:
-        known[gap] = back[gap]
-    return known
+    back = _resampled(made, inner, rate)[: len(audio)]
+    return np.where(outside, audio, back - back.mean() + offset).astype(np.float32)
 
 
 def _remade(name: str, audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
