@@ -13,6 +13,9 @@ from rich.table import Table
 
 from fakesound.composition import compose_config, configuration_folder, run_config
 
+# a longer mapping would fill the page
+MOST_ENTRIES = 4
+
 USAGE = """\
 [bold]python -m fakesound.run[/] experiment=NAME \\[key=value ...]     one run
 [bold]python -m fakesound.run[/] -m sweep=NAME \\[key=value ...]       many, compared
@@ -101,6 +104,8 @@ def _first_comment(path: Path) -> str:
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401  # a default of any type
+    if isinstance(value, dict) and len(value) > MOST_ENTRIES:
+        return f"{len(value)} entries"
     return (
         "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     )

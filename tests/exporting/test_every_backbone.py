@@ -16,18 +16,12 @@ BACKBONES = {
         "backbone.kind=transformer",
         "backbone.head_dim=8",
         "backbone.position=true",
-    ),
-    "patches": (
-        PLAIN,
-        "backbone.kind=transformer",
-        "backbone.head_dim=8",
         "backbone.stem.kind=patch",
         "backbone.stem.patch=[16,8]",
         "backbone.class_token=false",
     ),
-    "ssd": ("backbone.kind=ssd", "backbone.head_dim=8"),
     # more tokens than a chunk has
-    "long": (
+    "ssd": (
         "backbone.kind=ssd",
         "backbone.head_dim=8",
         "backbone.stem.kind=patch",
