@@ -8,7 +8,7 @@ VERBS = {
     "evaluate": "measure a detector, or any score file, on labelled clips",
     "compare": "put runs, or the settings of a sweep, beside each other",
     "prepare": "make a manifest of a published corpus, a folder or a table",
-    "bench": "time the kernels and the model on this machine, beside others",
+    "bench": "time the kernels, the model and the backbones on this machine",
     "export": "write a trained detector as one ONNX or safetensors file",
     "forge": "make labelled fakes of genuine recordings",
 }

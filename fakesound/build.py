@@ -200,7 +200,12 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
 
 
 def used_kernel(config: RunConfig, module: torch.nn.Module) -> str:
-    """Return which selective scan ``config.kernel`` stands for on the device of ``module``."""
+    """Return which selective scan ``config.kernel`` stands for on the device of ``module``.
+
+    "none" where nothing scans.
+    """
+    if config.backbone.kind not in ("vim", "ssd") and config.heads.neck == "none":
+        return "none"
     device = next(module.parameters()).device
     return resolve_kernel(config.kernel, device)
 

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fakesound.models.mamba import BidirectionalMamba
-from fakesound.models.vim import BackboneOutput, Block, VisionMamba
+from fakesound.models.tokens import BackboneOutput, Block
+from fakesound.models.vim import VisionMamba
 
 
 class MatrixProducts(nn.Module):

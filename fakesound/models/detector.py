@@ -16,7 +16,7 @@ from fakesound.models.heads import (
     pool_families,
 )
 from fakesound.models.neck import MambaNeck
-from fakesound.models.vim import BackboneOutput
+from fakesound.models.tokens import BackboneOutput
 
 
 class Backbone(Protocol):

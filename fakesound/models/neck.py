@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fakesound.models.mamba import BidirectionalMamba
-from fakesound.models.vim import Block
+from fakesound.models.tokens import Block
 
 NECKS = ("none", "mamba")
 

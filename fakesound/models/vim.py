@@ -4,14 +4,11 @@ from torch import nn
 
 from fakesound.models.mamba import BidirectionalMamba
 from fakesound.models.tokens import (
-    BackboneOutput,
     Block,
     TokenEncoder,
     drop_rates,
     initialise_outputs,
 )
-
-__all__ = ["BackboneOutput", "Block", "VisionMamba"]
 
 
 class VisionMamba(TokenEncoder):

@@ -8,7 +8,8 @@ from fakesound.features import Spectrogram
 from fakesound.losses import attribution_loss, edge_target
 from fakesound.models.detector import Detector, DetectorOutput
 from fakesound.models.stem import ConvStem, PatchStem
-from fakesound.models.vim import BackboneOutput, VisionMamba
+from fakesound.models.tokens import BackboneOutput
+from fakesound.models.vim import VisionMamba
 from fakesound.scoring import pool_frames, stitch
 
 from .scan.conftest import one_thread  # noqa: F401  # of every test here too

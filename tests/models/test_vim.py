@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from fakesound.models.stem import ConvStem, PatchStem
-from fakesound.models.vim import Block, VisionMamba
+from fakesound.models.tokens import Block
+from fakesound.models.vim import VisionMamba
 
 from .scan.conftest import one_thread  # noqa: F401  # of every test here too
 
