@@ -76,7 +76,7 @@ def matrices(settings: Sequence[Setting]) -> list[Matrix]:
             return []
         made = [_left_out(settings, key) for key in JUDGED]
     else:
-        known = _attacks(rows[0])
+        known = _tested_attacks(rows)
         made = [_tested(settings, key, known) for key in JUDGED]
     return [
         one for one in made if any(cell.value is not None for r in one.rows for cell in r.cells)
@@ -123,6 +123,16 @@ def _tested(
         found.append(MatrixRow(name, unseen, floor, [shade(value, floor) for value in values]))
     found.sort(key=lambda row: (not row.unseen, row.attack))
     return Matrix(key, [setting.label for setting in settings], found)
+
+
+def _tested_attacks(rows: Sequence[SweepRow]) -> dict[str, tuple[bool, float | None]]:
+    """Return what `_attacks` does of the first run that scored frames, or of any."""
+    found: dict[str, tuple[bool, float | None]] = {}
+    for row in rows:
+        found = _attacks(row) or found
+        if any(floor is not None for _, floor in found.values()):
+            break
+    return found
 
 
 def _attacks(row: SweepRow) -> dict[str, tuple[bool, float | None]]:

@@ -101,6 +101,21 @@ def test_otherwise_every_attack_of_the_test_has_a_row_the_unseen_first(balances)
     ]
 
 
+def test_floors_are_of_a_run_that_scored_frames(balances):
+    rows = rows_of(balances)
+    scores = rows[0].folder / "scores.jsonl"
+    clips_only = [json.loads(line) for line in scores.read_text().splitlines()]
+    for row in clips_only:
+        row.update(frame_scores=None, frame_step=None)
+    before = scores.read_text()
+    try:
+        scores.write_text("".join(json.dumps(row) + "\n" for row in clips_only))
+        _, f1 = matrices(settings_of(rows))
+    finally:
+        scores.write_text(before)
+    assert all(row.floor is not None for row in f1.rows)
+
+
 def test_a_cell_tells_better_from_worse_than_not_listening():
     assert shade(1.0, 0.5).colour == PALETTE.seen
     assert shade(0.0, 0.5).colour == PALETTE.unseen
