@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import requests
 import wandb
 
 from fakesound.errors import InputError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:  # an extra
 OBJECTIVE = "objective"
 TESTED = {"clip AUC": "test/{part}/clip/auc", "segment F1": "test/{part}/segment_f1_20ms"}
 COLUMNS, PANEL_HEIGHT = 24, 8
+REACH_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,31 @@ def publish(shown: Shown, entity: str, project: str) -> str:
     """
     made = report(shown, entity, project)
     os.environ.setdefault("WANDB_SILENT", "true")
+    settings = wandb.setup().settings
+    netrc = requests.utils.get_netrc_auth(settings.base_url)
+    if not (settings.api_key or settings.identity_token_file or netrc):
+        raise InputError("--wandb: no one is logged in; `wandb login`, or set WANDB_API_KEY")
+    _check_reach(settings.base_url)
     try:
-        # asks W&B whether the key is good, and so whether it is there
-        if not wandb.login(prompt=False):
-            raise InputError("--wandb: no one is logged in; `wandb login`, or set WANDB_API_KEY")
+        # asks W&B whether the key is good
+        wandb.login(prompt=False)
         return str(made.save().url)
-    except InputError:
-        raise
     except Exception as error:  # wandb-workspaces has no errors of its own
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise SystemExit(f"error: W&B: {lines[0]}") from error
+
+
+def _check_reach(address: str) -> None:
+    """Make sure that a server answers: wandb itself would try again for minutes.
+
+    Raises:
+        SystemExit: with one line, if none does.
+    """
+    try:
+        requests.head(address, timeout=REACH_SECONDS)  # any answer will do
+    except requests.RequestException as error:
+        reason = type(error).__name__
+        raise SystemExit(f"error: W&B: {address} cannot be reached ({reason})") from error
 
 
 def report(shown: Shown, entity: str, project: str) -> "v2.Report":
