@@ -7,8 +7,8 @@ from fakesound.config import BackboneConfig
 from fakesound.errors import InputError
 from fakesound.features import Spectrogram
 from fakesound.models.convolutional import ConvolutionalNetwork, MakeBlock
-from fakesound.models.fcn_resnet import ResidualBlock
 from fakesound.models.mobilenet import InvertedResidual
+from fakesound.models.residual import ResidualBlock
 from fakesound.models.ssd import Ssd
 from fakesound.models.stem import ConvStem, PatchStem
 from fakesound.models.transformer import Transformer
@@ -81,7 +81,7 @@ def _build_stem(
     stem, bins = config.stem, features.bins
     if stem.kind == "conv":
         _check_halvings(config, bins)
-        return ConvStem(features.channels, config.dim, bins, windows, stem.channels)
+        return ConvStem(features.channels, config.dim, bins, windows, stem.channels, stem.blocks)
     stride = stem.stride or stem.patch
     if bins % stride[0] or stride[1] % windows:
         raise InputError(

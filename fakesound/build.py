@@ -13,7 +13,8 @@ from lightning.pytorch.loggers import Logger
 from fakesound.backbones import build_backbone
 from fakesound.callbacks import Bars, EpochLog
 from fakesound.config import FeaturesConfig, RunConfig
-from fakesound.data.dataset import CropDataset, collate
+from fakesound.data.crops import CropDataset
+from fakesound.data.dataset import collate
 from fakesound.datamodule import ClipDataModule
 from fakesound.errors import InputError
 from fakesound.features import Spectrogram
@@ -77,6 +78,7 @@ def build_detector(config: RunConfig, families: Sequence[str] = ()) -> Detector:
         pooling=heads.pooling,
         neck_depth=heads.neck_depth if heads.neck == "mamba" else 0,
         kernel=config.kernel,
+        mask=config.features.mask,
     )
 
 

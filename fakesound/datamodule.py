@@ -6,16 +6,10 @@ from functools import partial
 import lightning
 from torch.utils.data import DataLoader
 
-from fakesound.augmentation import augment
+from fakesound.augmentation import augment, vary
 from fakesound.config import DataConfig, SplitConfig
-from fakesound.data.dataset import (
-    Batch,
-    CropDataset,
-    CropSettings,
-    EpochSampler,
-    WindowDataset,
-    collate,
-)
+from fakesound.data.crops import CropDataset, CropSettings
+from fakesound.data.dataset import Batch, EpochSampler, WindowDataset, collate
 from fakesound.data.manifest import Clip
 from fakesound.data.splits import Split, split_clips
 from fakesound.forging import Corpus, forge
@@ -81,8 +75,16 @@ class ClipDataModule(lightning.LightningDataModule):
             self.split.train,
             self.grid,
             self.data.sample_rate,
-            CropSettings(crop.seconds, crop.whole, crop.shortest, crop.most, dict(crop.weights)),
-            partial(augment, shares=dict(vars(self.data.augment))),
+            CropSettings(
+                crop.seconds,
+                crop.whole,
+                crop.shortest,
+                crop.most,
+                crop.foreign,
+                dict(crop.weights),
+            ),
+            partial(augment, shares=self.data.augment.shares()),
+            partial(vary, shares=dict(vars(self.data.variation))),
             self.seed,
         )
         self.validation_windows = self._windows(self.split.validation)
@@ -112,7 +114,7 @@ class ClipDataModule(lightning.LightningDataModule):
         return self._loader(self.test_windows)
 
     def _windows(self, clips: Sequence[Clip]) -> WindowDataset:
-        return WindowDataset(clips, self.grid, self.data.sample_rate, self.data.crop.seconds)
+        return WindowDataset(clips, self.grid, self.data.sample_rate, self.data.window_seconds)
 
     def _loader(self, windows: WindowDataset) -> DataLoader[Batch]:
         return DataLoader(

@@ -76,7 +76,7 @@ def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
     )
     from fakesound.reporting.files import write_whole
 
-    rate, seconds = checkpoint.config.data.sample_rate, checkpoint.config.data.crop.seconds
+    rate, seconds = checkpoint.config.data.sample_rate, checkpoint.config.data.window_seconds
     detector = checkpoint.detector()
     with progress_bar("exporting") as progress:
         progress(0, 2)

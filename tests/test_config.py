@@ -21,6 +21,7 @@ from fakesound.config import (
     RunConfig,
     SplitConfig,
     StemConfig,
+    VariationConfig,
 )
 from fakesound.errors import InputError
 from fakesound.help import keys_of
@@ -66,6 +67,15 @@ BOUNDS = [
     (CropConfig, "data.crop.whole", [0, 1], [-0.01, 1.01, NAN]),
     (CropConfig, "data.crop.shortest", [0.02], [0.019, NAN]),
     (CropConfig, "data.crop.most", [1], [0]),
+    (CropConfig, "data.crop.foreign", [0, 1], [-0.01, 1.01, NAN]),
+    *(
+        (VariationConfig, f"data.variation.{key}", [0, 1], [-0.1, 1.1, NAN])
+        for key in ("band", "dilution", "smooth", "clean", "colour")
+    ),
+    (AugmentConfig, "data.augment.scale", [0, 3], [-0.1, NAN]),
+    (DataConfig, "data.window_seconds", [0.2, 10], [0.19, NAN]),
+    (FeaturesConfig, "features.mask", [0, 1], [-0.1, 1.1, NAN]),
+    (StemConfig, "backbone.stem.blocks", [0, 2], [-1]),
     *(
         (AugmentConfig, f"data.augment.{key}", [0, 1], [-0.1, 1.1, NAN])
         for key in ("gain", "invert", "noise", "tilt")

@@ -116,7 +116,7 @@ def test_scores_come_in_the_order_of_the_clips(config, data, tmp_path):
 
 
 def test_a_clip_of_one_window_scores_as_the_detector_says(small, tmp_path):
-    config = run_config(compose_config([*small, "logger=disabled", "data.crop.seconds=2.0"]))
+    config = run_config(compose_config([*small, "logger=disabled", "data.window_seconds=2.0"]))
     data = build_datamodule(config, resolve_corpus(config.data, config.split))
     data.setup()
     module = build_module(config, data.train_crops)
@@ -174,7 +174,7 @@ def test_scores_hold_what_every_head_says(everything):
     checkpoint = read_checkpoint(folder / "checkpoints" / "best.ckpt")
     assert checkpoint.heads.families == ("codec", "edit", "inpainting")
     assert set(checkpoint.heads.thresholds) == {"boundary", "energy"}
-    hearing = Hearing(GRID, data.data.sample_rate, data.data.crop.seconds)
+    hearing = Hearing(GRID, data.data.sample_rate, data.data.window_seconds)
     clips = data.test_windows.clips[:3]
     again, _ = score_clips(checkpoint.detector(), clips, hearing, lambda _: None)
     for one, other in zip(again, module.scores, strict=False):

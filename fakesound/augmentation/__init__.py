@@ -12,6 +12,9 @@ from jaxtyping import Float32
 
 from fakesound.augmentation import channel, coding
 from fakesound.augmentation.channel import Audio
+from fakesound.augmentation.variation import vary
+
+__all__ = ["CHANGES", "augment", "vary"]
 
 Change = Callable[[Audio, int, np.random.Generator], Audio]
 

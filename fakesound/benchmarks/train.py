@@ -12,7 +12,7 @@ from fakesound.benchmarks.timing import in_turn
 from fakesound.benchmarks.train_step import PARTS, STEP, Crops, SyntheticCrops, Trainee, loader
 from fakesound.build import build_datamodule, build_module
 from fakesound.config import RunConfig
-from fakesound.data.dataset import CropDataset
+from fakesound.data.crops import CropDataset
 from fakesound.forging import Corpus
 from fakesound.models.vim import VisionMamba
 from fakesound.progress import progress_bar

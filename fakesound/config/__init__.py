@@ -4,7 +4,13 @@ Groups under ``conf/`` fill these in. A wrong key or type is rejected while the 
 composed, a wrong value by ``__post_init__`` below; nothing heavy is imported before that.
 """
 
-from fakesound.config.data import AugmentConfig, CropConfig, DataConfig, SplitConfig
+from fakesound.config.data import (
+    AugmentConfig,
+    CropConfig,
+    DataConfig,
+    SplitConfig,
+    VariationConfig,
+)
 from fakesound.config.heads import HeadsConfig
 from fakesound.config.loss import LossConfig
 from fakesound.config.model import BackboneConfig, FeaturesConfig, StemConfig
@@ -24,4 +30,5 @@ __all__ = [
     "RunConfig",
     "SplitConfig",
     "StemConfig",
+    "VariationConfig",
 ]

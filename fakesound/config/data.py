@@ -33,14 +33,16 @@ SPLIT_NAMES = ("official", "leave_one_attack_out", "leave_one_family_out", "sour
 class CropConfig:
     """Training crops."""
 
-    seconds: float = 2.0
-    """Length of a crop; also of the windows in which whole clips are scored."""
+    seconds: float = 1.0
+    """Length of a crop. Short ones make more of the same time: artefacts are local."""
     whole: float = 0.25
     """Share of fake crops that are fake throughout."""
     shortest: float = 0.06
     """Seconds of the shortest region cut in on the fly."""
     most: int = 2
     """Regions in a crop at most."""
+    foreign: float = 0.2
+    """Share of fakes that are cut into another recording than their own."""
     weights: dict[str, float] = field(default_factory=lambda: dict(ATTACK_WEIGHTS))
     """How often attacks are drawn, by name or glob, the first that fits; 1 for those not named.
     Less for edits, which are genuine material in the wrong place, for codecs that honest recordings
@@ -52,14 +54,37 @@ class CropConfig:
         share("data.crop.whole", self.whole)
         at_least("data.crop.shortest", self.shortest, 0.02)
         at_least("data.crop.most", self.most, 1)
+        share("data.crop.foreign", self.foreign)
         for pattern, weight in self.weights.items():
             at_least(f"data.crop.weights.{pattern}", weight, 0)
+
+
+@dataclass
+class VariationConfig:
+    """Share of fakes that are varied in each way before a part of them is cut into a crop."""
+
+    band: float = 0.2
+    """Only some frequencies are fake, the others genuine."""
+    dilution: float = 0.2
+    """Mixed with the recording they were made of."""
+    smooth: float = 0.1
+    """Magnitudes brought near the mean of those around."""
+    clean: float = 0.1
+    """Without much of its noise floor."""
+    colour: float = 0.3
+    """A band limit, an equaliser or noise that the recording around them did not go through."""
+
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            share(f"data.variation.{key}", value)
 
 
 @dataclass
 class AugmentConfig:
     """Share of training crops that each change is applied to, alike for genuine and fake."""
 
+    scale: float = 1.0
+    """Factor of all shares; 0 turns augmentation off."""
     gain: float = 0.8
     """Level by -12 to 6 dB."""
     invert: float = 0.5
@@ -80,8 +105,15 @@ class AugmentConfig:
     """MP3, Vorbis, Opus, ADPCM, u-law or GSM."""
 
     def __post_init__(self) -> None:
+        at_least("data.augment.scale", self.scale, 0)
         for key, value in vars(self).items():
-            share(f"data.augment.{key}", value)
+            if key != "scale":
+                share(f"data.augment.{key}", value)
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of each change by its name, scaled, at most 1."""
+        named = {key: value for key, value in vars(self).items() if key != "scale"}
+        return {key: min(1.0, self.scale * value) for key, value in named.items()}
 
 
 @dataclass
@@ -121,6 +153,10 @@ class DataConfig:
     evaluation_attacks: int = 2
     """Fakes of each validation and test clip, besides those of held-out attacks."""
     crop: CropConfig = field(default_factory=CropConfig)
+    window_seconds: float = 3.0
+    """Length of the windows in which whole clips are scored; more than a crop is more to compare
+    with."""
+    variation: VariationConfig = field(default_factory=VariationConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     batch_size: int = 32
     """Crops a step; half of them fake, each next to its genuine twin."""
@@ -135,6 +171,7 @@ class DataConfig:
         one_of("data.shared_sources", self.shared_sources, ("error", "drop"))
         at_least("data.sample_rate", self.sample_rate, 8_000)
         at_least("data.clip_seconds", self.clip_seconds, 1)
+        at_least("data.window_seconds", self.window_seconds, 0.2)
         at_least("data.train_attacks", self.train_attacks, 1)
         at_least("data.evaluation_attacks", self.evaluation_attacks, 1)
         at_least("data.workers", self.workers, 0)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 
-from fakesound.config.checks import at_least, one_of
+from fakesound.config.checks import at_least, one_of, share
 from fakesound.errors import InputError
 
 KINDS_OF_TOKENS = ("vim", "transformer", "ssd")
@@ -31,12 +31,15 @@ class FeaturesConfig:
     """Milliseconds between windows; a frame of 20 ms is a whole number of them."""
     bins: int = 256
     """Frequency bins, mel bands or cepstra."""
+    mask: float = 0.0
+    """Share of training pairs in which two bands of frequencies are hidden."""
 
     def __post_init__(self) -> None:
         one_of("features.kind", self.kind, ("logstft", "logmel", "lfcc"))
         one_of("features.hop_ms", str(self.hop_ms), ("1", "2", "4", "5", "10", "20"))
         at_least("features.bins", self.bins, 8)
         at_least("features.window", self.window, 64)
+        share("features.mask", self.mask)
         if self.kind == "logstft" and self.bins > self.window // 2:
             raise InputError(
                 f"features.bins={self.bins}: a window of {self.window} samples gives at most "
@@ -53,6 +56,8 @@ class StemConfig:
     channels: list[int] = field(default_factory=lambda: [16, 24, 32, 48, 64])
     """Channels of the convolutions, each but the first halves frequency; of fcn_resnet and
     mobilenet: of their stages, each halves it."""
+    blocks: int = 0
+    """conv: residual blocks after each convolution but the first two."""
     patch: list[int] = field(default_factory=lambda: [16, 16])
     """Height (bins) and width (windows) of a patch."""
     stride: list[int] | None = None
@@ -62,6 +67,7 @@ class StemConfig:
         one_of("backbone.stem.kind", self.kind, ("conv", "patch"))
         if not self.channels or min(self.channels) < 1:
             raise InputError(f"backbone.stem.channels={self.channels}: name one width or more")
+        at_least("backbone.stem.blocks", self.blocks, 0)
         for key in ("patch", "stride"):
             value = getattr(self, key)
             if value is not None and (len(value) != 2 or min(value) < 1):

@@ -100,7 +100,7 @@ class RunConfig:
     """Of clip scores, fitted on validation and kept in the checkpoint: logistic, isotonic, none."""
     epochs: int = 3
     """Of `steps` training steps each; validated and saved after each."""
-    steps: int = 200
+    steps: int = 400
     """Training steps in an epoch."""
     data: DataConfig = field(default_factory=DataConfig)
     split: SplitConfig = field(default_factory=SplitConfig)

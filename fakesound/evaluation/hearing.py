@@ -31,7 +31,7 @@ def of_checkpoint(request: Request) -> Material:
     clips = _untrained(clips, checkpoint, request.drop_training_sources, notes)
     detector = checkpoint.detector(request.kernel)
     data = checkpoint.config.data
-    hearing = Hearing(GRID, data.sample_rate, data.crop.seconds, device)
+    hearing = Hearing(GRID, data.sample_rate, data.window_seconds, device)
 
     def fold(clip: Clip) -> str | None:
         if clip.attack is None or checkpoint.attacks is None:

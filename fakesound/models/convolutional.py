@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fakesound.models.residual import convolution
 from fakesound.models.stem import folded
 from fakesound.models.tokens import BackboneOutput, drop_rates
 
@@ -72,37 +73,3 @@ class ConvolutionalNetwork(nn.Module):
         found = self.blocks(self.stem(folded(spectrogram, self.windows)))
         tokens: Tensor = self.norm(self.proj(found.permute(0, 3, 1, 2).flatten(2)))
         return BackboneOutput(tokens, tokens.mean(1))
-
-
-def convolution(
-    width_in: int,
-    width: int,
-    size: int,
-    stride: int = 1,
-    dilation: int = 1,
-    groups: int = 1,
-) -> nn.Module:
-    """Return a convolution that keeps the steps in time, and its normalisation.
-
-    Args:
-        width_in: channels before.
-        width: channels after.
-        size: bands and steps of the filter.
-        stride: over frequency.
-        dilation: in time.
-        groups: of channels.
-    """
-    near = size // 2
-    return nn.Sequential(
-        nn.Conv2d(
-            width_in,
-            width,
-            size,
-            stride=(stride, 1),
-            padding=(near, near * dilation),
-            dilation=(1, dilation),
-            groups=groups,
-            bias=False,
-        ),
-        nn.BatchNorm2d(width),
-    )

@@ -15,6 +15,7 @@ from fakesound.models.heads import (
     pool,
     pool_families,
 )
+from fakesound.models.masking import BandMask
 from fakesound.models.neck import MambaNeck
 from fakesound.models.tokens import BackboneOutput
 
@@ -83,6 +84,7 @@ class Detector(nn.Module):
         pooling: of the clip's frames, see `fakesound.models.heads.pool`.
         neck_depth: Mamba blocks before the frame and boundary heads; 0: no neck.
         kernel: of the neck's scan.
+        mask: share of training pairs in which bands are hidden.
 
     Raises:
         ValueError: if a step of the backbone is not a whole number of frames.
@@ -102,9 +104,11 @@ class Detector(nn.Module):
         pooling: str = "attention",
         neck_depth: int = 0,
         kernel: str = "auto",
+        mask: float = 0.0,
     ) -> None:
         super().__init__()
         self.features, self.backbone = features, backbone
+        self.mask = BandMask(mask)
         self.frame_windows, self.pooling = frame_windows, pooling
         self.families = tuple(families)
         dim, windows = int(backbone.dim), int(backbone.windows)  # type: ignore[arg-type]
@@ -127,7 +131,7 @@ class Detector(nn.Module):
 
     def forward(self, waveform: Float[Tensor, "batch sample"]) -> DetectorOutput:
         """Return what the heads say of ``waveform``, a whole number of frames long."""
-        spectrogram = self.features(waveform)
+        spectrogram = self.mask(self.features(waveform))
         windows = spectrogram.shape[-1]
         # up to whole token steps, with zeros: the mean in every channel
         spectrogram = pad(spectrogram, (0, -windows % self.backbone.windows))

@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fakesound.models.convolutional import convolution
+from fakesound.models.residual import convolution
 from fakesound.models.tokens import without_some
 
 

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fakesound.models.residual import ResidualBlock
+
 
 class PatchStem(nn.Module):
     """Linear patches, as in the published Vim and AuM; overlapping where the stride is smaller.
@@ -60,10 +62,18 @@ class ConvStem(nn.Module):
         bins: of the spectrogram, a multiple of ``2 ** len(widths)``.
         windows: windows of the spectrogram in one step of the token grid.
         widths: channels of the convolutions.
+        blocks: residual blocks after each convolution but the first two, whose grids are the
+            finest and the dearest.
     """
 
     def __init__(
-        self, channels: int, dim: int, bins: int, windows: int, widths: Sequence[int]
+        self,
+        channels: int,
+        dim: int,
+        bins: int,
+        windows: int,
+        widths: Sequence[int],
+        blocks: int = 0,
     ) -> None:
         super().__init__()
         self.windows = windows
@@ -76,6 +86,8 @@ class ConvStem(nn.Module):
                 nn.BatchNorm2d(width),
                 nn.ReLU(inplace=True),
             ]
+            if place > 1:
+                layers += [ResidualBlock(width, width, 1, 1, 0.0) for _ in range(blocks)]
             width_in = width
         self.layers = nn.Sequential(*layers)
         self.proj = nn.Linear(width_in * (bins // 2 ** len(widths)), dim)

@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 from scipy import signal
@@ -32,7 +30,14 @@ def ratio(made, audio):
 
 
 def test_the_configuration_names_every_change():
-    assert {field.name for field in dataclasses.fields(AugmentConfig)} == set(CHANGES)
+    assert set(AugmentConfig().shares()) == set(CHANGES)
+
+
+def test_all_shares_are_scaled_at_once():
+    shares = AugmentConfig().shares()
+    assert set(AugmentConfig(scale=0).shares().values()) == {0}
+    twice = AugmentConfig(scale=2).shares()
+    assert all(twice[name] == min(1, 2 * share) for name, share in shares.items())
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -51,7 +51,7 @@ def test_no_choice_leaves_a_key_to_be_given():
 def test_a_run_gets_what_a_choice_says(choice):
     group, _, name = choice.partition("=")
     whole = OmegaConf.create(OmegaConf.to_container(OmegaConf.structured(made(choice))))
-    within = whole if group in ("experiment", "sweep") else whole[group]
+    within = whole if group in ("experiment", "ingredient", "sweep") else whole[group]
     said = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
     for key, value in said.items():
         if key not in ("defaults", "hydra"):

@@ -14,6 +14,7 @@ SMALL = (
     "backbone.state=4",
     "backbone.stem.channels=[4,4]",
     "data.crop.seconds=0.48",
+    "data.window_seconds=0.48",
 )
 CONV = ("backbone.depth=2",)
 PATCH = (

@@ -35,7 +35,7 @@ BACKBONES = {
 @pytest.mark.parametrize("name", BACKBONES)
 def test_files_say_what_detectors_say(name):
     config, detector = small_detector(*BACKBONES[name])
-    seconds = config.data.crop.seconds
+    seconds = config.data.window_seconds
     held = onnx_bytes(WaveformScorer(detector, GRID, RATE, seconds), METADATA)
     onnx.checker.check_model(onnx.load_from_string(held), full_check=True)
     assert largest_difference(held, detector, GRID, RATE, seconds) < 1e-5

@@ -36,7 +36,7 @@ def scored(detector, clips, seconds):
 def exported(request):
     overrides, calibrator = request.param
     config, detector = small_detector(*overrides)
-    scorer = WaveformScorer(detector, GRID, RATE, config.data.crop.seconds, calibrator)
+    scorer = WaveformScorer(detector, GRID, RATE, config.data.window_seconds, calibrator)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return config, detector, calibrator, onnx_bytes(scorer, METADATA)
@@ -49,7 +49,7 @@ def test_scores_of_any_length_are_those_of_a_test(exported, tmp_path):
     # once is enough for those that take long
     lengths = LENGTHS + LONG * (calibrator is ISOTONIC)
     clips = clips_of([rng.normal(0, 0.1, length) for length in lengths], RATE, tmp_path)
-    expected = calibrator.applied(scored(detector, clips, config.data.crop.seconds))
+    expected = calibrator.applied(scored(detector, clips, config.data.window_seconds))
     for clip, wanted in zip(clips, expected, strict=True):
         score, logit, frames = session.run(None, {"waveform": read_audio(clip.path, RATE)})
         assert float(score) == pytest.approx(wanted.score, abs=1e-5)
@@ -77,7 +77,7 @@ def test_the_file_is_small_valid_and_says_what_it_is(exported):
 
 def test_a_difference_is_found(exported):
     config, detector, calibrator, held = exported
-    seconds = config.data.crop.seconds
+    seconds = config.data.window_seconds
     assert largest_difference(held, detector, GRID, RATE, seconds, calibrator) < 1e-5
     stranger = small_detector("seed=1", *(CONV if detector.clip_head else OVERLAPPING))[1]
     others = [(stranger, calibrator)]

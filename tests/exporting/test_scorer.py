@@ -41,7 +41,7 @@ def scored(detector, clips, seconds):
 )
 def test_scores_are_those_of_a_test(overrides, tmp_path):
     config, detector = small_detector(*overrides)
-    seconds = config.data.crop.seconds
+    seconds = config.data.window_seconds
     assert GRID.count(seconds) * 320 == WINDOW
     rng = np.random.default_rng(0)
     sounds = [rng.normal(0, 0.1, length) for length in LENGTHS]
@@ -63,7 +63,7 @@ def test_logits_are_bounded_as_in_a_test(tmp_path):
     config, detector = small_detector()
     with torch.no_grad():
         detector.frame_head.proj.bias += 1e4
-    scorer = WaveformScorer(detector, GRID, RATE, config.data.crop.seconds)
+    scorer = WaveformScorer(detector, GRID, RATE, config.data.window_seconds)
     found = scorer(torch.zeros(5000))
     assert float(found.logit) == 30
     assert float(found.frame_scores.max()) == pytest.approx(1 / (1 + np.exp(-30.0)))
@@ -72,7 +72,7 @@ def test_logits_are_bounded_as_in_a_test(tmp_path):
 @pytest.mark.parametrize("calibrator", [LOGISTIC, ISOTONIC], ids=lambda one: one.method)
 def test_scores_of_the_clip_are_calibrated_and_no_others(calibrator, tmp_path):
     config, detector = small_detector(*CONV)
-    seconds = config.data.crop.seconds
+    seconds = config.data.window_seconds
     rng = np.random.default_rng(0)
     clips = clips_of([rng.normal(0, 0.1, length) for length in (1600, 11_521)], RATE, tmp_path)
     raw = scored(detector, clips, seconds)
@@ -106,7 +106,7 @@ def test_the_detector_is_left_as_it_is():
     config, detector = small_detector()
     spectrum = detector.features.spectrum
     detector.train()
-    WaveformScorer(detector, GRID, RATE, config.data.crop.seconds)
+    WaveformScorer(detector, GRID, RATE, config.data.window_seconds)
     assert detector.features.spectrum is spectrum
     assert detector.training
     assert all(parameter.requires_grad for parameter in detector.parameters())
@@ -114,7 +114,7 @@ def test_the_detector_is_left_as_it_is():
 
 def test_further_heads_are_not_exported_and_stay_with_the_detector():
     config, detector = small_detector(*ALL)
-    scorer = WaveformScorer(detector, GRID, RATE, config.data.crop.seconds)
+    scorer = WaveformScorer(detector, GRID, RATE, config.data.window_seconds)
     assert not [n for n, _ in scorer.named_parameters() if "boundary" in n or "attribution" in n]
     assert detector.boundary_head is not None
     assert detector.attribution_head is not None

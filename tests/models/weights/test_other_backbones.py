@@ -6,7 +6,7 @@ import torch
 from fakesound.errors import InputError
 from fakesound.models.convolutional import ConvolutionalNetwork
 from fakesound.models.detector import Detector
-from fakesound.models.fcn_resnet import ResidualBlock
+from fakesound.models.residual import ResidualBlock
 from fakesound.models.ssd import Ssd
 from fakesound.models.stem import PatchStem
 from fakesound.models.transformer import Transformer

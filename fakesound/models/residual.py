@@ -1,10 +1,9 @@
-"""A fully convolutional residual network over the spectrogram: the convolutional baseline."""
+"""Convolutions that keep the steps in time, and residual blocks of them."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fakesound.models.convolutional import convolution
 from fakesound.models.tokens import without_some
 
 
@@ -43,3 +42,37 @@ class ResidualBlock(nn.Module):
         if self.training and self.drop_path:
             change = without_some(change, self.drop_path)
         return functional.relu(self.shortcut(grid) + change)
+
+
+def convolution(
+    width_in: int,
+    width: int,
+    size: int,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+) -> nn.Module:
+    """Return a convolution that keeps the steps in time, and its normalisation.
+
+    Args:
+        width_in: channels before.
+        width: channels after.
+        size: bands and steps of the filter.
+        stride: over frequency.
+        dilation: in time.
+        groups: of channels.
+    """
+    near = size // 2
+    return nn.Sequential(
+        nn.Conv2d(
+            width_in,
+            width,
+            size,
+            stride=(stride, 1),
+            padding=(near, near * dilation),
+            dilation=(1, dilation),
+            groups=groups,
+            bias=False,
+        ),
+        nn.BatchNorm2d(width),
+    )

@@ -1,0 +1,126 @@
+"""Variations of what is cut into a crop: subtler fakes, and fakes with a past of their own.
+
+An attack leaves its strongest trace everywhere at once, and a detector needs to find no more than
+that. Blending a fake with the recording it was made of leaves fewer and weaker traces, as
+self-blended images do for faces (Shiohara and Yamasaki, CVPR 2022). And what a generator makes
+comes at a bandwidth, colour and noise floor of its own, which the recording around it has not.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from jaxtyping import Float32
+from scipy import fft, ndimage
+
+from fakesound.attacks.spectral import Stft
+from fakesound.augmentation import channel
+from fakesound.augmentation.channel import Audio
+
+STFT = Stft(512, 128)
+
+Variation = Callable[[Audio, Audio, int, np.random.Generator], Audio]
+
+
+def in_band(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -> Audio:
+    """Return ``fake`` in some frequencies and ``genuine`` in the others.
+
+    Below or above an edge of 600 Hz to 0.8 of the band, or between two edges an octave apart or
+    more; each edge is 100 to 400 Hz wide.
+    """
+    frequencies = fft.rfftfreq(len(fake), 1 / rate)
+    low, high = np.log(600), np.log(0.4 * rate)
+    kind = int(rng.integers(3))
+    edge = float(np.exp(rng.uniform(low, high)))
+    if kind == 0:
+        share = _rise(frequencies, edge, rng)
+    elif kind == 1:
+        share = 1 - _rise(frequencies, edge, rng)
+    else:
+        top = min(edge * 2 ** rng.uniform(1, 2.5), 0.5 * rate)
+        share = _rise(frequencies, edge / 2, rng) * (1 - _rise(frequencies, top, rng))
+    spectrum = fft.rfft(genuine)
+    spectrum += share * (fft.rfft(fake) - spectrum)
+    return fft.irfft(spectrum, len(fake)).astype(np.float32)
+
+
+def diluted(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -> Audio:
+    """Return ``fake`` with 0.2 to 0.7 of ``genuine`` in it."""
+    share = np.float32(rng.uniform(0.2, 0.7))
+    return share * genuine + (1 - share) * fake
+
+
+def coloured(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -> Audio:
+    """Return ``fake`` through a band limit, an equaliser or noise that ``genuine`` did not have."""
+    changes = (channel.limit_band, channel.equalise, channel.add_noise)
+    return changes[int(rng.integers(len(changes)))](fake, rate, rng)
+
+
+def smoothed(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -> Audio:
+    """Return ``fake`` with magnitudes brought near the mean of those around, phases as they are.
+
+    Over 3 to 11 bins of 31 Hz, 3 to 7 frames of 8 ms, or both: what a model trained to be right on
+    average makes of texture.
+    """
+    spectrum = STFT.forward(fake)
+    magnitude = np.abs(spectrum)
+    frames, bins = int(rng.integers(1, 4)), int(rng.integers(1, 6))
+    if rng.random() < 0.5:
+        frames, bins = (0, bins) if rng.random() < 0.5 else (frames, 0)
+    around = ndimage.uniform_filter(magnitude, (2 * frames + 1, 2 * bins + 1))
+    gain = (around / np.maximum(magnitude, 1e-6)) ** rng.uniform(0.4, 1)
+    return STFT.inverse((spectrum * gain).astype(np.complex64), len(fake))
+
+
+def cleaned(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -> Audio:
+    """Return ``fake`` with less of the noise floor that every recording has.
+
+    Bins near their own floor, the tenth percentile over time, are turned down by 6 to 30 dB:
+    generators learn of clean material, and what they make is cleaner than what a room gives.
+    """
+    spectrum = STFT.forward(fake)
+    magnitude = np.abs(spectrum)
+    floor = np.quantile(magnitude, 0.1, axis=0) * rng.uniform(1.5, 4)
+    least = 10 ** (-rng.uniform(6, 30) / 20)
+    gain = np.clip(1 - (floor / np.maximum(magnitude, 1e-6)) ** 2, least, 1)
+    return STFT.inverse((spectrum * gain).astype(np.complex64), len(fake))
+
+
+# names are those of `fakesound.config.VariationConfig`
+VARIATIONS: dict[str, Variation] = {
+    "band": in_band,
+    "dilution": diluted,
+    "smooth": smoothed,
+    "clean": cleaned,
+    "colour": coloured,
+}
+
+
+def vary(
+    genuine: Audio,
+    fake: Audio,
+    rate: int,
+    rng: np.random.Generator,
+    shares: Mapping[str, float],
+) -> Audio:
+    """Return ``fake`` as it is cut into ``genuine``, of the same length and aligned with it.
+
+    Args:
+        genuine: the recording.
+        fake: all of it remade by an attack.
+        rate: samples a second.
+        rng: draws which variations are made, and how.
+        shares: of fakes that each variation is made to, by name.
+    """
+    for name, variation in VARIATIONS.items():
+        # drawn even if never used, so that one share does not move the draws of the others
+        if rng.random() < shares[name]:
+            fake = variation(genuine, fake, rate, rng)
+    return fake
+
+
+def _rise(
+    frequencies: Float32[np.ndarray, " bin"], edge: float, rng: np.random.Generator
+) -> Float32[np.ndarray, " bin"]:
+    """Return 0 below ``edge`` to 1 above it."""
+    width = rng.uniform(100, 400)
+    return np.clip((frequencies - edge) / width + 0.5, 0, 1)

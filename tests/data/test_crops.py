@@ -1,0 +1,180 @@
+import numpy as np
+import pytest
+import torch
+
+from .made_clips import FRAME, GAPS, GRID, RATE, crops, differs, found_in, loud, only, quiet, same
+
+
+@pytest.mark.parametrize("augment", [quiet, loud])
+def test_an_item_is_the_same_whenever_it_is_read(clips, augment):
+    one = [crops(clips, augment)[number] for number in range(24)]
+    dataset = crops(clips, augment)
+    for number in reversed(range(24)):
+        assert same(dataset[number], one[number])
+    assert len({item.waveform.numpy().tobytes() for item in one}) == 24
+    other = crops(clips, augment, seed=1)
+    assert not any(torch.equal(other[n].waveform, one[n].waveform) for n in range(24))
+
+
+def test_an_item_has_the_length_and_types_of_a_crop(clips):
+    item = crops(clips, loud)[4]
+    assert item.waveform.shape == (RATE // 2,)
+    assert item.frame_target.shape == item.frame_mask.shape == (25,)
+    assert item.waveform.dtype == item.frame_target.dtype == torch.float32
+    assert (item.frame_mask.dtype, item.clip_target.shape) == (torch.bool, ())
+    assert item.number == 4
+
+
+def test_odd_numbers_are_genuine(clips):
+    dataset = crops(clips, loud)
+    for number in range(1, 60, 2):
+        assert dataset[number].clip_target == 0
+        assert not dataset[number].frame_target.any()
+
+
+@pytest.mark.parametrize("attack", ["a/whole", "b/gaps"])
+def test_the_partner_is_the_genuine_twin_of_the_same_window(clips, attack):
+    genuine = [clip for clip in clips if clip.attack is None]
+    dataset = crops(only(clips, attack))
+    for number in range(0, 60, 2):
+        fake, partner = dataset[number], dataset[number + 1]
+        assert any(found_in(clip, partner.waveform) is not None for clip in genuine)
+        changed = differs(fake.waveform.numpy(), partner.waveform.numpy())
+        target = fake.frame_target.numpy() > 0
+        # a frame that a region only grazes, or where it fades in, may come out the same
+        inner = target & np.roll(target, 1) & np.roll(target, -1)
+        inner[[0, -1]] = False
+        assert not (changed & ~target).any()
+        assert not (inner & ~changed).any()
+        assert fake.clip_target == target.any()
+
+
+def test_regions_of_gap_attacks_stay_where_they_were_filled(clips):
+    dataset = crops(only(clips, "b/gaps"), seconds=1.0)
+    gaps = GRID.targets(GAPS, 200)
+    chosen = set()
+    for number in range(0, 80, 2):
+        partner = dataset[number + 1].waveform
+        ((clip, start),) = [
+            (clip, place)
+            for clip in dataset.clips
+            if clip.attack is None and (place := found_in(clip, partner)) is not None
+        ]
+        fake = dataset[number].waveform.numpy()
+        samples = np.flatnonzero(fake != partner.numpy()) + start
+        assert gaps[samples // FRAME].all()
+        chosen.add(
+            tuple(bool(np.isin(np.arange(r, r + 400), samples).any()) for r in (2_000, 8_600))
+        )
+        assert clip.clip_id.startswith("genuine")
+    assert len(chosen) > 2  # now one gap, now the other, now both
+
+
+def test_some_crops_are_fake_throughout(clips):
+    every = crops(only(clips, "a/whole"), whole=1.0)
+    assert all(every[number].frame_target.all() for number in range(0, 20, 2))
+    none = crops(only(clips, "a/whole"), whole=0.0)
+    assert not any(none[number].frame_target.all() for number in range(0, 20, 2))
+
+
+def test_a_fake_without_twin_is_cropped_as_it_is(clips):
+    dataset = crops(only(clips, "c/alone"))
+    (alone,) = [clip for clip in clips if clip.attack == "c/alone"]
+    genuine = [clip for clip in clips if clip.attack is None]
+    for number in range(0, 20, 2):
+        start = found_in(alone, dataset[number].waveform)
+        truth = np.zeros(RATE, dtype=bool)
+        truth[3_200:8_000] = True
+        expected = truth[start : start + 8_000].reshape(-1, FRAME).any(1)
+        assert np.array_equal(dataset[number].frame_target.numpy() > 0, expected)
+        partner = dataset[number + 1].waveform
+        assert any(found_in(clip, partner) is not None for clip in genuine)
+
+
+@pytest.mark.parametrize("augment", [quiet, loud])
+def test_clips_shorter_than_a_crop_are_padded(clips, augment):
+    dataset = crops(clips, augment, seconds=2.0, weights={"c/*": 0})
+    for number in range(30):
+        item = dataset[number]
+        held = int(item.frame_mask.sum())
+        assert held in (65, 75, 86)
+        assert item.frame_mask[:held].all()
+        assert not item.waveform[held * FRAME :].any()
+        assert item.waveform[: (held - 1) * FRAME].any()
+        assert not item.frame_target[held:].any()
+
+
+def test_fake_and_partner_are_augmented_alike(clips):
+    dataset = crops(only(clips, "a/whole"), loud, whole=0)
+    for number in range(0, 30, 2):
+        fake, partner = dataset[number], dataset[number + 1]
+        far = fake.frame_target.numpy() > 0
+        far = ~(far | np.roll(far, 1) | np.roll(far, -1))
+        far[[0, -1]] = False
+        gap = np.abs(fake.waveform.numpy() - partner.waveform.numpy()).reshape(-1, FRAME)[far]
+        assert gap.max(initial=0) < 1e-6
+
+
+def test_weights_say_which_attacks_are_drawn(clips):
+    (alone,) = [clip for clip in clips if clip.attack == "c/alone"]
+    dataset = crops(clips, weights={"a/*": 0, "b/gaps": 0})
+    assert all(found_in(alone, dataset[number].waveform) is not None for number in range(0, 20, 2))
+    dataset = crops(clips, weights={"c/*": 0})
+    assert all(found_in(alone, dataset[number].waveform) is None for number in range(0, 20, 2))
+
+
+def louder_noise(genuine, fake, rate, rng):
+    return fake + rng.normal(0, 0.01, len(fake)).astype(np.float32)
+
+
+def test_what_is_cut_in_is_varied_and_nothing_else(clips):
+    plain = crops(only(clips, "a/whole"))
+    varied = crops(only(clips, "a/whole"), vary=louder_noise)
+    for number in range(0, 40, 2):
+        one, other = plain[number], varied[number]
+        assert torch.equal(one.frame_target, other.frame_target)
+        assert torch.equal(plain[number + 1].waveform, varied[number + 1].waveform)
+        changed = differs(one.waveform.numpy(), other.waveform.numpy())
+        assert changed.any()
+        assert not changed[one.frame_target.numpy() == 0].any()
+
+
+def test_gaps_are_not_varied(clips):
+    plain = crops(only(clips, "b/gaps"))
+    varied = crops(only(clips, "b/gaps"), vary=louder_noise)
+    assert all(same(plain[number], varied[number]) for number in range(40))
+
+
+def test_a_foreign_fake_is_cut_into_another_recording(clips):
+    genuine = [clip for clip in clips if clip.attack is None]
+    dataset = crops(only(clips, "a/whole"), foreign=1.0, whole=1.0)
+    hosts = set()
+    for number in range(0, 60, 2):
+        fake, partner = dataset[number], dataset[number + 1]
+        (host,) = [clip for clip in genuine if found_in(clip, partner.waveform) is not None]
+        hosts.add(host.clip_id)
+        # never throughout: a whole clip has no recording around it to be foreign to
+        assert 0 < fake.frame_target.sum() < len(fake.frame_target)
+        changed = differs(fake.waveform.numpy(), partner.waveform.numpy())
+        assert not (changed & (fake.frame_target.numpy() == 0)).any()
+    assert len(hosts) == 3
+
+
+def test_foreign_fakes_come_from_other_sources_too(clips):
+    # one fake only: whatever it is cut into, what is cut in is of its own recording
+    own = next(clip for clip in clips if clip.attack == "a/whole")
+    some = [clip for clip in clips if clip.attack is None] + [own]
+    dataset = crops(some, foreign=1.0)
+    hosts = {
+        clip.clip_id
+        for number in range(1, 40, 2)
+        for clip in some
+        if clip.attack is None and found_in(clip, dataset[number].waveform) is not None
+    }
+    assert len(hosts) == 3
+    assert {
+        clip.clip_id
+        for number in range(1, 40, 2)
+        for clip in some
+        if clip.attack is None and found_in(clip, crops(some)[number].waveform) is not None
+    } == {own.twin_id}
