@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fakesound.attacks import ATTACKS, match_attacks
+from fakesound.attacks import ATTACKS, choose_attacks
 from fakesound.cli import guarded
 from fakesound.data.manifest import Clip, write_manifest
 from fakesound.errors import InputError
@@ -34,7 +34,7 @@ def _main() -> None:
     if options.out is None:
         _parser().error("OUT is missing: the folder to write to")
     _check(options)
-    attacks = match_attacks(options.attacks, ATTACKS, "--attacks")
+    attacks = choose_attacks(options.attacks, "--attacks")
     problems: list[str] = []
     if options.folder == "embedded":
         genuine = embedded_clips()
@@ -147,7 +147,8 @@ def _list_attacks() -> None:
     table = Table("attack", "what it does", box=None)
     for attack in ATTACKS.values():
         first = (attack.function.__doc__ or "").strip().splitlines()[0]
-        table.add_row(attack.name, first.replace("``", "").removeprefix("Return ").rstrip("."))
+        told = first.replace("``", "").removeprefix("Return ").rstrip(".")
+        table.add_row(attack.name, f"{told} (optional: name it)" if attack.optional else told)
     Console().print(table)
 
 

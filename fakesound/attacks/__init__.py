@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from fakesound.attacks import codec, edit, inpainting, neural, separation, vocoder
+from fakesound.attacks import codec, edit, inpainting, lpcnet, neural, separation, vocoder
 from fakesound.attacks.spectral import Audio
 from fakesound.errors import InputError
 
@@ -27,6 +27,7 @@ class Attack:
         needs_donor: whether another source's audio goes in.
         edges_only: whether what it makes is genuine material, so that only the edges of a region
             tell: such an attack makes no fixed fake of a whole clip.
+        check: of an optional attack, raises `InputError` where what it needs is not installed.
     """
 
     name: str
@@ -34,6 +35,12 @@ class Attack:
     longest_gap: float | None = None
     needs_donor: bool = False
     edges_only: bool = False
+    check: Callable[[], object] | None = None
+
+    @property
+    def optional(self) -> bool:
+        """Whether it is used only where its very name is given, and needs more than the package."""
+        return self.check is not None
 
     @property
     def family(self) -> str:
@@ -92,10 +99,31 @@ ATTACKS: dict[str, Attack] = {
         Attack("codec/adpcm", codec.adpcm),
         Attack("codec/codec2", codec.codec2),
         Attack("codec/neural_rvq", neural.neural_rvq),
+        Attack("codec/lpcnet", lpcnet.lpcnet, check=lpcnet.library),
         Attack("separation/harmonic_percussive", separation.harmonic_percussive),
         Attack("separation/spectral_gate", separation.spectral_gate),
     )
 }
+
+
+# those that need nothing more than the package
+BUILT_IN = tuple(name for name, attack in ATTACKS.items() if not attack.optional)
+
+
+def choose_attacks(patterns: Sequence[str], key: str) -> list[str]:
+    """Return the attacks of the forge that a name or glob in ``patterns`` matches, in their order.
+
+    Optional ones are matched by their very names alone.
+
+    Raises:
+        InputError: if a pattern matches nothing, or an optional attack lacks what it needs.
+    """
+    names = [*BUILT_IN, *(name for name in ATTACKS.keys() - set(BUILT_IN) if name in patterns)]
+    chosen = match_attacks(patterns, names, key)
+    for name in chosen:
+        if (check := ATTACKS[name].check) is not None:
+            check()
+    return chosen
 
 
 def match_attacks(patterns: Iterable[str], names: Iterable[str], key: str) -> list[str]:

@@ -56,7 +56,7 @@ def codec2(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     away.
     """
     mode = int(rng.choice(list(CODEC2_DELAY)))
-    scale = _drive(audio, rng)
+    scale = drive(audio, rng)
     low = signal.resample_poly(audio * scale, 8000, rate)
     # room for the delay at the end
     padded = np.pad(low, (0, -len(low) % CODEC2_FRAME + CODEC2_FRAME))
@@ -69,7 +69,7 @@ def codec2(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
         check=True,
     )
     decoded = np.frombuffer(done.stdout, dtype=np.int16).astype(np.float32) / 32_768
-    placed = _shifted(decoded, CODEC2_DELAY[mode], len(low))
+    placed = shifted(decoded, CODEC2_DELAY[mode], len(low))
     coded = signal.resample_poly(placed / scale, rate, 8000)[: len(audio)]
     split = signal.firwin(129, 3600, fs=rate)
     below = signal.fftconvolve(coded, split, mode="same")
@@ -104,7 +104,7 @@ def round_trip(
     there = signal.resample_poly(audio, coding, rate).astype(np.float32)
     coded = _decoded(there, coding, rng, container, subtype, options)
     back = signal.resample_poly(coded, rate, coding).astype(np.float32)
-    return _shifted(back, 0, len(audio))
+    return shifted(back, 0, len(audio))
 
 
 def _decoded(
@@ -116,7 +116,7 @@ def _decoded(
     options: Mapping[str, object],
 ) -> Audio:
     """Return ``audio`` written to and read from memory, delay removed."""
-    scale = _drive(audio, rng)
+    scale = drive(audio, rng)
     file = io.BytesIO()
     soundfile.write(file, audio * scale, rate, format=container, subtype=subtype, **options)
     file.seek(0)
@@ -124,7 +124,7 @@ def _decoded(
     return _align(audio, decoded / scale)
 
 
-def _drive(audio: Audio, rng: np.random.Generator) -> np.float32:
+def drive(audio: Audio, rng: np.random.Generator) -> np.float32:
     """Return a factor of -6 to 0 dB at random, lower where ``audio`` would come near clipping."""
     peak = float(np.max(np.abs(audio), initial=0))
     return np.float32(min(rng.uniform(0.5, 1.0), 0.9 / max(peak, 1e-9)))
@@ -144,10 +144,10 @@ def _align(original: Audio, decoded: Decoded, reach: int = 4096) -> Audio:
     alike = 0.3 * float(np.linalg.norm(original) * np.linalg.norm(decoded))
     if correlation[lag] <= max(alike, correlation[0] / 0.98):
         lag = 0
-    return _shifted(decoded, lag, len(original))
+    return shifted(decoded, lag, len(original))
 
 
-def _shifted(decoded: Decoded, lag: int, length: int) -> Float32[np.ndarray, " length"]:
+def shifted(decoded: Decoded, lag: int, length: int) -> Float32[np.ndarray, " length"]:
     """Return ``length`` samples of ``decoded`` from ``lag`` on, zero where there are none."""
     kept = decoded[lag:] if lag >= 0 else np.pad(decoded, (-lag, 0))
     return np.pad(kept[:length], (0, max(0, length - len(kept))))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fakesound.attacks import ATTACKS, match_attacks
+from fakesound.attacks import choose_attacks, match_attacks
 from fakesound.config import DataConfig, SplitConfig
 from fakesound.data.folds import deal_folds, part_of_fold
 from fakesound.data.manifest import Clip
@@ -56,7 +56,7 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
         held_out, inner = held_out_attacks(split, names)
         folder = Path(data.prepared)
         return Corpus(tuple(clips), (), folder, held_out, inner, tuple(left_out), tuple(notes))
-    attacks = match_attacks(data.attacks, ATTACKS, "data.attacks")
+    attacks = choose_attacks(data.attacks, "data.attacks")
     held_out, inner = held_out_attacks(split, attacks)
     if data.root is None:
         genuine, left_out, name = embedded_clips(), [], "embedded"

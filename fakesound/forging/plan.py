@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fakesound.attacks import ATTACKS
+from fakesound.attacks import ATTACKS, BUILT_IN
 from fakesound.data.manifest import Clip
 
 # part of every clip id: raise it when an attack or the laundering changes
@@ -62,7 +62,7 @@ class Job:
 def plan_jobs(
     genuine: Sequence[Clip],
     settings: ForgeSettings,
-    attacks: Sequence[str] = tuple(ATTACKS),
+    attacks: Sequence[str] = BUILT_IN,
     complete: Mapping[str, Collection[str]] | None = None,
 ) -> list[Job]:
     """Return the jobs for ``genuine`` clips that all have a split; twins first.

@@ -1,6 +1,6 @@
 import pytest
 
-from fakesound.attacks import ATTACKS, match_attacks
+from fakesound.attacks import ATTACKS, BUILT_IN, choose_attacks, lpcnet, match_attacks
 from fakesound.errors import InputError
 
 NAMES = ["vocoder/world", "edit/splice", "edit/copy_move", "codec/mp3"]
@@ -38,3 +38,27 @@ def test_the_registry_can_be_asked():
     assert match_attacks(["inpainting/*"], ATTACKS, "data.attacks") == sorted(
         name for name, attack in ATTACKS.items() if attack.family == "inpainting"
     )
+
+
+def test_optional_attacks_are_used_only_by_their_names(monkeypatch):
+    optional = [name for name, attack in ATTACKS.items() if attack.optional]
+    assert optional == ["codec/lpcnet"]
+    assert choose_attacks(["*"], "data.attacks") == sorted(BUILT_IN)
+    assert not set(BUILT_IN) & set(optional)
+    monkeypatch.setattr(
+        lpcnet.ctypes, "CDLL", lambda name: type("L", (), {"lpcnet_freedv_create": 1})
+    )
+    lpcnet.library.cache_clear()
+    assert choose_attacks(["*", *optional], "data.attacks") == sorted([*BUILT_IN, *optional])
+    lpcnet.library.cache_clear()
+
+
+def test_a_missing_library_is_said_with_the_mend(monkeypatch):
+    def none(name):
+        raise OSError(name)
+
+    monkeypatch.setattr(lpcnet.ctypes, "CDLL", none)
+    lpcnet.library.cache_clear()
+    with pytest.raises(InputError, match=r"codec/lpcnet: .*apt install libcodec2-1.0"):
+        choose_attacks(["codec/lpcnet"], "data.attacks")
+    lpcnet.library.cache_clear()

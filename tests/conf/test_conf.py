@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 from omegaconf import OmegaConf
 
-from fakesound.attacks import ATTACKS, match_attacks
+from fakesound.attacks import ATTACKS, BUILT_IN, match_attacks
 from fakesound.composition import compose_config, configuration_folder, run_config
 from fakesound.forging.corpus import held_out_attacks
 
@@ -69,7 +69,7 @@ def test_what_is_chosen_by_name_is_named_so(choice):
 @pytest.mark.parametrize("choice", choices("experiment", "split", "sweep"))
 def test_attacks_held_out_exist_and_leave_some_to_train_on(choice):
     run = made(choice)
-    attacks = match_attacks(run.data.attacks, ATTACKS, "data.attacks")
+    attacks = match_attacks(run.data.attacks, BUILT_IN, "data.attacks")
     held_out, inner = held_out_attacks(run.split, attacks)
     assert not set(held_out) & set(inner)
     assert set(attacks) - {*held_out, *inner}
@@ -108,7 +108,7 @@ def test_patches_of_the_sweep_over_token_orders_have_one_area():
 
 def test_the_sweep_over_attacks_leaves_out_each_of_them():
     (held_out,) = sweep_of("sweep=leave_one_attack_out").values()
-    assert sorted(held_out) == sorted(ATTACKS)
+    assert sorted(held_out) == sorted(BUILT_IN)
 
 
 def test_the_sweep_over_families_leaves_out_each_of_them():
