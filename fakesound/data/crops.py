@@ -111,7 +111,9 @@ class CropDataset(Dataset[Batch]):
             host_start, host_length = self._window(rng, self.clips[host])
             length = host_length if partner else length
         else:
-            foreign = remade and rng.random() < self.settings.foreign
+            # no draw where none is wanted: it would move all others
+            foreign = remade and self.settings.foreign > 0
+            foreign = foreign and rng.random() < self.settings.foreign
             if foreign:
                 host = int(rng.choice(self.genuine))
                 host_start, host_length = self._window(rng, self.clips[host])
