@@ -26,7 +26,7 @@ def main(path: Path) -> None:
     print("| setting | seed |", " | ".join(FIGURES.values()), "| minutes |")
     print("|---|---|" + "---|" * (len(FIGURES) + 1))
     for run in sorted(runs, key=lambda run: (str([run[key] for key in keys]), run["seed"])):
-        setting = ", ".join(f"{key.split('.')[-1]} {run[key]}" for key in keys) or run["run"]
+        setting = ", ".join(said(key, run[key]) for key in keys) or run["run"]
         cells = [cell(run, key) for key in FIGURES]
         minutes = f"{run['seconds'] / 60:.1f}"
         print(f"| {setting} | {run['seed']} |", " | ".join([*cells, minutes]), "|")
@@ -40,6 +40,12 @@ def main(path: Path) -> None:
             agreeing = f"{pair['agreeing'][key]} of {pair['pairs']}"
             print(f"| {pair['setting']} | {pair['other']} | {name} | {difference} |", end="")
             print(f" {one['p']:.3f} | {agreeing} |")
+
+
+def said(key: str, value: object) -> str:
+    """Return a key and its value in words."""
+    last = key.split(".")[-1]
+    return str(value) if last == "name" else f"{last} {value}"
 
 
 def cell(run: dict, key: str) -> str:
