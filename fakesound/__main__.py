@@ -5,6 +5,8 @@ import sys
 
 VERBS = {
     "run": "train with attacks held out, test on them, report",
+    "detect": "tell whether recordings are fake, and which parts of them",
+    "explain": "show where in time and frequency the evidence lies",
     "evaluate": "measure a detector, or any score file, on labelled clips",
     "compare": "put runs, or the settings of a sweep, beside each other",
     "prepare": "make a manifest of a published corpus, a folder or a table",

@@ -31,6 +31,9 @@ from fakesound.scoring import FurtherHeads
 FORMAT = "fakesound"
 FORMAT_VERSION = 1
 BEST = Path("checkpoints", "best.ckpt")
+# what stands for the detector that comes with the package, and where that lies in it
+DEFAULT = "default"
+PRETRAINED = Path(__file__).with_name("pretrained") / "detector.safetensors"
 # beside the keys that lightning knows in a checkpoint, and leaves alone
 KEY = "fakesound"
 _PREFIX = "detector."
@@ -136,10 +139,12 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 def checkpoint_path(path: str | Path) -> Path:
     """Return the file that ``path`` means: the best checkpoint of the folder of a run.
 
+    "default" is the detector that comes with the package.
+
     Raises:
         InputError: if there is none.
     """
-    path = Path(path)
+    path = PRETRAINED if str(path) == DEFAULT else Path(path)
     if path.is_dir():
         if not (path / BEST).is_file():
             raise InputError(

@@ -15,6 +15,8 @@ from fakesound.errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
 FULL_SCALE = 32_768
+# samples a second that recorders and converters have; a header that says other is damaged
+RATES = (1_000, 400_000)
 # a file may be this many seconds off the duration its manifest gives
 DURATION_TOLERANCE = 0.025
 # how libsndfile says that a header (WAV, AIFF, AU) declares more bytes than there are
@@ -56,9 +58,11 @@ def audio_info(path: Path) -> AudioInfo:
     try:
         info = soundfile.info(path)
     except soundfile.LibsndfileError as error:
+        raise InputError(f"{path}: cannot be read as audio ({reason(error)}); replace it") from None
+    if not RATES[0] <= info.samplerate <= RATES[1]:
         raise InputError(
-            f"{path}: cannot be read as audio ({_reason(error)}); replace it"
-        ) from None
+            f"{path}: its header says {info.samplerate} Hz, which nothing records at; replace it"
+        )
     samples = info.frames
     if cut := CUT_SHORT.search(info.extra_info):
         declared, found = int(cut[1]), int(cut[2])
@@ -91,7 +95,7 @@ def read_audio(
     try:
         audio, _ = soundfile.read(path, count, first, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: cannot be decoded ({_reason(error)}); replace it") from None
+        raise InputError(f"{path}: cannot be decoded ({reason(error)}); replace it") from None
     expected = max(0, info.samples - first)
     if len(audio) < (expected if count < 0 else min(count, expected)):
         found = (first + len(audio)) / info.sample_rate
@@ -123,7 +127,7 @@ def read_pcm(path: Path, start: int, samples: int) -> Int16[np.ndarray, " sample
                 file.seek(start)
                 pcm = file.read(samples, dtype="int16")
     except (soundfile.LibsndfileError, OSError) as error:
-        raise InputError(f"{path}: cannot be decoded ({_reason(error)}); replace it") from None
+        raise InputError(f"{path}: cannot be decoded ({reason(error)}); replace it") from None
     if not as_stored:
         pcm = to_pcm(read_audio(path, rate, start, None if samples < 0 else samples))
     missing = max(0, samples - len(pcm))
@@ -150,6 +154,7 @@ def write_wav(path: Path, pcm: Int16[np.ndarray, " sample"], rate: int) -> None:
     temporary.replace(path)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return what libsndfile says is wrong, in a few words."""
     text = str(getattr(error, "error_string", error)).strip().rstrip(".")
     return text or type(error).__name__

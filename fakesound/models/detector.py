@@ -131,10 +131,17 @@ class Detector(nn.Module):
 
     def forward(self, waveform: Float[Tensor, "batch sample"]) -> DetectorOutput:
         """Return what the heads say of ``waveform``, a whole number of frames long."""
-        spectrogram = self.mask(self.features(waveform))
+        return self.of_spectrogram(self.features(waveform))
+
+    def of_spectrogram(
+        self, spectrogram: Float[Tensor, "batch channel bin window"]
+    ) -> DetectorOutput:
+        """Return what the heads say of what the features made of a waveform."""
+        spectrogram = self.mask(spectrogram)
         windows = spectrogram.shape[-1]
         # up to whole token steps, with zeros: the mean in every channel
-        spectrogram = pad(spectrogram, (0, -windows % self.backbone.windows))
+        step = int(self.backbone.windows)  # type: ignore[arg-type]  # of a Backbone
+        spectrogram = pad(spectrogram, (0, -windows % step))
         tokens, summary = self.backbone.forward_features(spectrogram)  # type: ignore[operator]
         grid = tokens if self.neck is None else self.neck(tokens)
         frame_logits = self.frame_head(grid) if self.frame_head else None

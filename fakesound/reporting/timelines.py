@@ -99,7 +99,7 @@ def timeline(clip: ClipScore, sound: Sound | None) -> Figure:
             if name == "truth":
                 _truth(axes, clip)
             elif sound is not None and name == "spectrum":
-                _spectrum(axes, sound)
+                spectrum_panel(axes, sound)
             else:
                 _scores(axes, clip)
             top -= height + GAP
@@ -135,7 +135,8 @@ def _truth(axes: Axes, clip: ClipScore) -> None:
     axes.set_ylabel("fake", rotation=0, ha="right", va="center", labelpad=6)
 
 
-def _spectrum(axes: Axes, sound: Sound) -> None:
+def spectrum_panel(axes: Axes, sound: Sound) -> None:
+    """Draw the spectrogram of ``sound`` over its seconds."""
     loudness, hop = _loudness(sound)
     half = hop / sound.rate / 2
     axes.imshow(

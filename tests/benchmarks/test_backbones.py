@@ -1,12 +1,12 @@
 import pytest
 import torch
+from fakesound.models.fcn_resnet import ResidualBlock
 
 from fakesound.benchmarks import backbones
 from fakesound.benchmarks.backbones import bench_backbones, crops, flops, tokens_of
 from fakesound.benchmarks.measure import Method
 from fakesound.build import build_detector
 from fakesound.composition import compose_config, run_config
-from fakesound.models.fcn_resnet import ResidualBlock
 from fakesound.models.mamba import BidirectionalMamba
 from fakesound.models.transformer import Attention
 

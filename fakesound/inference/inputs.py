@@ -1,0 +1,53 @@
+"""Which files are meant by what the user named."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fakesound.data.audio import SUFFIXES
+from fakesound.errors import InputError
+
+STANDARD_INPUT = "-"
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """Return the audio files under ``folder`` by their suffixes, sorted; hidden ones are not."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            Path(place, name)
+            for name in sorted(names)
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]
+    return found
+
+
+@contextmanager
+def named_files(named: Sequence[str]) -> Iterator[list[tuple[str, Path]]]:
+    """Yield what to call each file and where it lies, in the order given, each once.
+
+    A folder stands for the audio in it, "-" for what comes on standard input, which is kept in a
+    temporary file for as long.
+
+    Raises:
+        InputError: for a folder without audio.
+    """
+    with tempfile.TemporaryDirectory(prefix="fakesound-") as place:
+        files: dict[str, Path] = {}
+        for name in named:
+            if name == STANDARD_INPUT:
+                kept = Path(place, "standard_input")
+                kept.write_bytes(sys.stdin.buffer.read())
+                files[name] = kept
+            elif Path(name).is_dir():
+                found = audio_files(Path(name))
+                if not found:
+                    raise InputError(f"{name}: holds no audio ({', '.join(SUFFIXES)})")
+                files |= {str(path): path for path in found}
+            else:
+                files[name] = Path(name)
+        yield list(files.items())

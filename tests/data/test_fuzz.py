@@ -1,0 +1,110 @@
+"""Files that are not what they say: whatever is wrong with them is said, and nothing crashes."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+FORMATS = (("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"),
+           ("MP3", "MPEG_LAYER_III"), ("AIFF", "PCM_24"))  # fmt: skip
+# in a process of its own: a decoder that crashes takes it down
+READ = """
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from fakesound.data.audio import read_audio
+from fakesound.data.manifest import read_manifest
+from fakesound.data.stream import stream_audio
+from fakesound.errors import InputError
+
+folder, good, refused = Path(sys.argv[1]), 0, 0
+for path in sorted(folder.iterdir()):
+    try:
+        if path.suffix == ".jsonl":
+            read_manifest(path)
+        else:
+            audio = read_audio(path, 16_000)
+            assert np.isfinite(audio).all() and audio.ndim == 1
+            assert np.isfinite(np.concatenate(list(stream_audio(path, 16_000)))).all()
+        good += 1
+    except InputError as error:
+        message = str(error)
+        assert str(path) in message and len(message.splitlines()) == 1, message
+        refused += 1
+print(good, refused)
+"""
+
+
+def mutated(data, rng):
+    """Return ``data`` with some bytes changed, cut out, repeated or cut off."""
+    made = bytearray(data)
+    for _ in range(int(rng.integers(1, 6))):
+        place = int(rng.integers(0, len(made)))
+        kind = int(rng.integers(0, 5))
+        if kind == 0:
+            made[place] = int(rng.integers(0, 256))
+        elif kind == 1:
+            # in the header, where it hurts
+            made[place % min(len(made), 64)] = int(rng.integers(0, 256))
+        elif kind == 2:
+            del made[place : place + int(rng.integers(1, 40))]
+        elif kind == 3:
+            made[place:place] = made[place : place + int(rng.integers(1, 40))]
+        else:
+            del made[max(1, place) :]
+        made = made or bytearray(b"\0")
+    return bytes(made)
+
+
+def originals():
+    rng = np.random.default_rng(0)
+    for container, subtype in FORMATS:
+        file = io.BytesIO()
+        soundfile.write(file, rng.normal(0, 0.1, 3_000), 16_000, subtype, format=container)
+        yield f".{container.lower()}", file.getvalue()
+
+
+def read_all(folder):
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3_000:]
+    return [int(number) for number in done.stdout.split()]
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_mutated_audio_is_read_or_refused(tmp_path, count):
+    rng = np.random.default_rng(1)
+    kinds = list(originals())
+    for number in range(count):
+        suffix, data = kinds[number % len(kinds)]
+        (tmp_path / f"{number:05}{suffix}").write_bytes(mutated(data, rng))
+    good, refused = read_all(tmp_path)
+    assert good + refused == count
+    assert refused > count / 10
+    assert good > count / 20
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_mutated_manifests_are_read_or_refused(tmp_path, count):
+    row = {
+        "clip_id": "a", "path": "a.wav", "source_id": "s", "label": "fake", "attack": "x/y",
+        "regions": [[0.5, 1.25]], "duration": 2.0, "sample_rate": 16_000, "corpus": "c",
+        "split": None,
+    }  # fmt: skip
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    other = row | {"clip_id": "b", "label": "genuine", "attack": None, "regions": []}
+    text = "".join(json.dumps(one) + "\n" for one in (row, other)).encode()
+    rng = np.random.default_rng(2)
+    for number in range(count):
+        (folder / f"{number:05}.jsonl").write_bytes(mutated(text, rng))
+    good, refused = read_all(folder)
+    assert good + refused == count
+    assert refused > count / 2

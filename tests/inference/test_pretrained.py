@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import soundfile
+
+import fakesound
+from fakesound.attacks import ATTACKS
+from fakesound.checkpoints import PRETRAINED, read_checkpoint
+from fakesound.data.audio import from_pcm, read_audio, to_pcm
+from fakesound.data.compose import Cut, cut_in
+from fakesound.forging import embedded_clips
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return fakesound.Detector.from_pretrained()
+
+
+def test_it_is_small_and_knows_what_it_was_trained_on():
+    assert PRETRAINED.stat().st_size < 5e6
+    checkpoint = read_checkpoint("default")
+    assert len(checkpoint.attacks) == 28
+    assert set(checkpoint.thresholds) == {"clip", "frame"}
+    assert checkpoint.calibrator.method == "logistic"
+    # no place of the machine of the training
+    assert "/" not in str(checkpoint.config.data.extra)
+
+
+def test_a_part_put_into_a_recording_is_found(detector, tmp_path):
+    speech = [c for c in embedded_clips() if c.split == "test" and "asterisk" in c.source_id]
+    long = [clip for clip in speech if 3 < clip.duration < 6][:4]
+    assert len(long) == 4
+    found = 0
+    for number, clip in enumerate(long):
+        audio = read_audio(clip.path, RATE)
+        rng = np.random.default_rng(number)
+        fake = ATTACKS["vocoder/mel_griffin_lim"].render(audio, RATE, rng)
+        cut = Cut(int(1.0 * RATE), int(2.0 * RATE), 100)
+        made = from_pcm(cut_in(to_pcm(audio), to_pcm(fake), [cut]))
+        path = tmp_path / f"{number}.flac"
+        soundfile.write(path, made, RATE)
+        told = detector.detect(path)
+        # the fake scores higher than what it was made of, and where it is
+        assert told.score > detector.detect(audio).score
+        if told.regions:
+            best = max(told.regions, key=lambda region: region.offset - region.onset)
+            found += best.onset < 1.3 and best.offset > 1.7
+    assert found >= 3

@@ -1,0 +1,147 @@
+import csv
+import io
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from .inference.conftest import RATE, checkpoint, sound  # noqa: F401
+
+
+def detect(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "fakesound.detect", *map(str, arguments)],
+        capture_output=True,
+        check=False,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """Return a folder with five recordings and two files that are none."""
+    folder = tmp_path_factory.mktemp("recordings")
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("a.wav", "b.flac", "c.ogg", "d.mp3", "e f.wav")):
+        soundfile.write(folder / name, rng.normal(0, 0.02 * (number + 1), RATE), RATE)
+    (folder / "x.wav").write_bytes(b"RIFF, or so it says")
+    (folder / "y.flac").write_bytes(b"")
+    (folder / "notes.txt").write_text("no audio, and not asked about")
+    return folder
+
+
+def test_a_folder_with_bad_files_in_it(recordings, checkpoint, tmp_path):  # noqa: F811
+    out = {kind: tmp_path / f"out.{kind}" for kind in ("json", "csv", "rttm", "html")}
+    done = detect(
+        recordings,
+        *("--checkpoint", checkpoint),
+        *(f"--{kind}={path}" for kind, path in out.items()),
+        f"--audacity={tmp_path / 'labels'}",
+    )
+    said = done.stderr.decode()
+    assert done.returncode == 1, said
+    assert said.count("left out: ") == 2
+    assert "Traceback" not in said
+    found = json.loads(out["json"].read_text())
+    assert [row["path"].rsplit("/", 1)[1] for row in found] == [
+        *("a.wav", "b.flac", "c.ogg", "d.mp3", "e f.wav", "x.wav", "y.flac")
+    ]
+    good = [row for row in found if row["error"] is None]
+    assert len(good) == 5
+    for row in good:
+        assert set(row) == {
+            *("path", "error", "verdict", "score", "regions", "duration", "attack_family")
+        }
+        assert row["duration"] == pytest.approx(1, abs=0.1)
+    rows = list(csv.DictReader(io.StringIO(out["csv"].read_text())))
+    assert [row["verdict"] for row in rows[:5]] == [row["verdict"] for row in good]
+    assert all(row["error"] for row in rows[5:])
+    regions = [(row, r) for row in good for r in row["regions"]]
+    lines = out["rttm"].read_text().splitlines()
+    assert len(lines) == len(regions)
+    for line, (_, region) in zip(lines, regions, strict=True):
+        fields = line.split()
+        assert (fields[0], len(fields)) == ("SPEAKER", 10)
+        assert float(fields[3]) == pytest.approx(region["onset"], abs=1e-3)
+    labels = {path.stem: path.read_text() for path in (tmp_path / "labels").iterdir()}
+    assert set(labels) == {"a", "b", "c", "d", "e f"}
+    assert sum(text.count("\n") for text in labels.values()) == len(regions)
+    page = out["html"].read_text()
+    assert page.count('class="example"') == 5
+    assert page.count("data:audio/flac") == 5
+    assert "x.wav" in page
+
+
+def test_standard_input_and_output(recordings, checkpoint):  # noqa: F811
+    audio = (recordings / "b.flac").read_bytes()
+    done = detect("-", "--checkpoint", checkpoint, "--json", "-", "--frames", input=audio)
+    assert done.returncode == 0, done.stderr.decode()
+    (row,) = json.loads(done.stdout)
+    assert row["path"] == "-"
+    assert len(row["frame_scores"]) == 50
+    named = detect(recordings / "b.flac", "--checkpoint", checkpoint, "--json", "-", "--frames")
+    assert json.loads(named.stdout)[0]["frame_scores"] == row["frame_scores"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--confidence", "0.4"], "--confidence=0.4"),
+        (["--checkpoint", "nowhere"], "nowhere: no such file or folder"),
+        (["--json", "-", "--csv", "-"], "only one of them"),
+        (["--watch"], "--watch"),
+        (["--html", "."], "--html=.: is a folder"),
+    ],
+)
+def test_wrong_arguments_are_said_in_a_line(recordings, arguments, said):
+    done = detect(recordings / "a.wav", *arguments)
+    assert done.returncode == 2
+    message = done.stderr.decode().strip()
+    assert said in message
+    assert len(message.splitlines()) == 1
+
+
+def test_an_exit_code_for_scripts(recordings, checkpoint):  # noqa: F811
+    done = detect(
+        recordings / "a.wav", "--checkpoint", checkpoint, "--json", "-", "--exit-code",
+        "--confidence", "0.5",
+    )  # fmt: skip
+    fake = json.loads(done.stdout)[0]["verdict"] == "fake"
+    assert done.returncode == (3 if fake else 0)
+
+
+def test_a_watched_folder_is_gone_on_with(recordings, checkpoint, tmp_path):  # noqa: F811
+    inbox, table = tmp_path / "inbox", tmp_path / "found.csv"
+    inbox.mkdir()
+    (inbox / "first.wav").write_bytes((recordings / "a.wav").read_bytes())
+    command = [sys.executable, "-m", "fakesound.detect", inbox, "--watch", f"--csv={table}"]
+    with subprocess.Popen([*command, "--checkpoint", checkpoint], stderr=subprocess.PIPE) as going:
+        until = time.monotonic() + 90
+        while not table.is_file() and time.monotonic() < until:
+            time.sleep(0.2)
+        (inbox / "second.flac").write_bytes((recordings / "b.flac").read_bytes())
+        while len(table.read_text().splitlines()) < 3 and time.monotonic() < until:
+            time.sleep(0.2)
+        going.terminate()
+        going.communicate()
+    rows = csv.DictReader(io.StringIO(table.read_text()))
+    assert [row["path"].rsplit("/", 1)[1] for row in rows] == ["first.wav", "second.flac"]
+
+
+@pytest.mark.slow
+def test_two_hundred_files_of_which_ten_are_broken(checkpoint, tmp_path):  # noqa: F811
+    rng = np.random.default_rng(0)
+    for number in range(200):
+        path = tmp_path / f"{number:03}.wav"
+        soundfile.write(path, rng.normal(0, 0.1, 4_000), RATE)
+        if number % 20 == 7:
+            path.write_bytes(path.read_bytes()[: 20 * (number // 20)])
+    done = detect(tmp_path, "--checkpoint", checkpoint, "--json", "-")
+    found = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert sum(row["error"] is None for row in found) == 190
+    assert done.stderr.decode().count("left out: ") == 10
