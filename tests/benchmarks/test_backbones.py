@@ -1,6 +1,5 @@
 import pytest
 import torch
-from fakesound.models.fcn_resnet import ResidualBlock
 
 from fakesound.benchmarks import backbones
 from fakesound.benchmarks.backbones import bench_backbones, crops, flops, tokens_of
@@ -8,6 +7,7 @@ from fakesound.benchmarks.measure import Method
 from fakesound.build import build_detector
 from fakesound.composition import compose_config, run_config
 from fakesound.models.mamba import BidirectionalMamba
+from fakesound.models.residual import ResidualBlock
 from fakesound.models.transformer import Attention
 
 CPU = torch.device("cpu")
