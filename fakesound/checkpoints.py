@@ -137,9 +137,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def checkpoint_path(path: str | Path) -> Path:
-    """Return the file that ``path`` means: the best checkpoint of the folder of a run.
-
-    "default" is the detector that comes with the package.
+    """Return the file that ``path`` means: the best checkpoint of a run, or "default", ours.
 
     Raises:
         InputError: if there is none.
