@@ -145,3 +145,39 @@ def test_two_hundred_files_of_which_ten_are_broken(checkpoint, tmp_path):  # noq
     assert done.returncode == 1
     assert sum(row["error"] is None for row in found) == 190
     assert done.stderr.decode().count("left out: ") == 10
+
+
+def write_noise(path, seconds):
+    rng = np.random.default_rng(0)
+    with soundfile.SoundFile(path, "w", RATE, 1, "PCM_16") as file:
+        for _ in range(seconds):
+            file.write(rng.normal(0, 0.1, RATE))
+    return path
+
+
+def peak_bytes(*arguments):
+    """Return what came of ``detect`` and the most memory that its process held."""
+    said = (
+        "import resource, subprocess, sys\n"
+        "done = subprocess.run([sys.executable, '-m', 'fakesound.detect', *sys.argv[1:]])\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)\n"
+        "sys.exit(done.returncode)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", said, *map(str, arguments)],
+        capture_output=True,
+        check=True,
+    )
+    return int(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory as Linux tells it")
+def test_three_hours_take_no_more_memory_than_three_minutes(tmp_path):
+    short, long = (write_noise(tmp_path / f"{s}.flac", s) for s in (180, 3 * 3600))
+    out = tmp_path / "out.json"
+    short_peak, long_peak = (peak_bytes(path, "--json", out) for path in (short, long))
+    (found,) = json.loads(out.read_text())
+    assert found["duration"] == pytest.approx(3 * 3600)
+    assert long_peak < 1.1 * short_peak + 50e6
+    assert long_peak < 1.05e9

@@ -64,6 +64,9 @@ def forge(
                 journal.write("\n")
             for stage in (twins, fakes):
                 ready = [job for job in stage if not _twin_left_out(job, known)]
+                if len(ready) < len(stage):
+                    done += len(stage) - len(ready)
+                    progress(done, total)
                 for job, result in _work(pool, ready, folder, rate):
                     if isinstance(result, InputError) and on_bad_audio == "error":
                         pool.shutdown(cancel_futures=True)

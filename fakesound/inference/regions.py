@@ -6,8 +6,8 @@ from jaxtyping import Float32
 from fakesound.inference.detection import FakeRegion
 from fakesound.timeline import FrameGrid
 
-# how far, in log odds, a region goes on below the score that it needs to begin
-SLACK = 0.7
+# in log odds: how far above the threshold a region begins, and how far below it goes on
+RISE, FALL = 0.5, 0.2
 SHORTEST = 0.06  # seconds
 # regions nearer than this are one
 GAP = 0.1
@@ -18,10 +18,11 @@ def find_regions(
 ) -> tuple[FakeRegion, ...]:
     """Return the regions of a recording by hysteresis.
 
-    A region holds a frame at ``threshold`` or above, and goes on for as long as scores stay within
-    `SLACK` of it; regions less than `GAP` apart are joined, those under `SHORTEST` dropped.
+    A region holds a frame that is `RISE` above ``threshold``, and goes on for as long as scores do
+    not fall more than `FALL` below it; regions less than `GAP` apart are joined, those under
+    `SHORTEST` dropped. On validation this finds as much as the threshold alone, and less amiss.
     """
-    high, low = scores >= threshold, scores >= _lower(threshold)
+    high, low = scores >= _moved(threshold, RISE), scores >= _moved(threshold, -FALL)
     found: list[tuple[float, float]] = []
     for region in grid.regions(low, duration):
         first, after = grid.span(region)
@@ -39,6 +40,7 @@ def find_regions(
     return tuple(made)
 
 
-def _lower(threshold: float) -> float:
-    odds = np.log(threshold / (1 - threshold)) - SLACK
+def _moved(threshold: float, by: float) -> float:
+    """Return ``threshold`` with ``by`` added to its log odds."""
+    odds = np.log(threshold / (1 - threshold)) + by
     return float(1 / (1 + np.exp(-odds)))

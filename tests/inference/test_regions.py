@@ -19,9 +19,11 @@ def spans(scores, threshold=0.5, duration=None):
 
 
 def test_a_region_begins_high_and_goes_on_a_little_lower():
-    assert spans([0.1] * 10 + [0.4, 0.4, 0.9, 0.4, 0.4] + [0.1] * 10) == [(0.2, 0.3)]
+    assert spans([0.1] * 10 + [0.46, 0.46, 0.9, 0.46, 0.46] + [0.1] * 10) == [(0.2, 0.3)]
+    assert spans([0.1] * 10 + [0.44, 0.46, 0.9, 0.9, 0.44] + [0.1] * 10) == [(0.22, 0.28)]
     # never high: none
-    assert spans([0.1] * 10 + [0.45] * 10 + [0.1] * 10) == []
+    assert spans([0.1] * 10 + [0.6] * 10 + [0.1] * 10) == []
+    assert spans([0.1] * 10 + [0.6] * 9 + [0.63] + [0.1] * 10) == [(0.2, 0.4)]
 
 
 def test_neighbours_are_joined_and_flickers_dropped():
