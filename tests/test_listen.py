@@ -1,11 +1,14 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
 
 import pytest
+
+from fakesound import listen
 
 from .conftest import command, fakesound
 from .listeners.conftest import corpus  # noqa: F401
@@ -125,29 +128,35 @@ def test_scores_are_made_again_from_the_answers(corpus, tmp_path):  # noqa: F811
         (["CORPUS", "--listener", "x" * 50], "listener: give a name of 1 to 40"),
     ],
 )
-def test_wrong_arguments_are_said_in_one_line(corpus, tmp_path, arguments, said):  # noqa: F811
+def test_wrong_arguments_are_said_in_one_line(
+    corpus,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    capsys,
+    arguments,
+    said,
+):
+    monkeypatch.chdir(tmp_path)
     given = [str(corpus) if word == "CORPUS" else word for word in arguments]
-    done = fakesound("listen", *given, "--out", "here", "--no-browser", folder=tmp_path)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.setattr(sys, "argv", ["listen", *given, "--out", "here", "--no-browser"])
+    with pytest.raises(SystemExit) as stopped:
+        listen.main()
+    assert stopped.value.code == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
     assert not (tmp_path / "here" / "listening_test.json").exists()
 
 
-def test_a_port_that_is_taken_is_said(corpus, tmp_path):  # noqa: F811
-    process, address = started(tmp_path, corpus, "--clips", "2")
-    try:
-        port = address.split(":")[2].split("/")[0]
-        done = fakesound(
-            *("listen", str(corpus), "--out", "there", "--clips", "2", "--no-browser"),
-            *("--port", port),
-            folder=tmp_path,
-        )
-        assert done.returncode == 2
-        assert f"--port={port}: cannot be opened" in done.stderr
-    finally:
-        process.kill()
-        process.communicate()
+def test_a_port_that_is_taken_is_said(corpus, tmp_path, monkeypatch, capsys):  # noqa: F811
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        given = [str(corpus), "--out", str(tmp_path), "--clips", "2", "--port", str(port)]
+        monkeypatch.setattr(sys, "argv", ["listen", *given])
+        with pytest.raises(SystemExit) as stopped:
+            listen.main()
+    assert stopped.value.code == 2
+    assert f"--port={port}: cannot be opened" in capsys.readouterr().err
 
 
 def test_help_comes_without_heavy_libraries():

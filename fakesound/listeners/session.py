@@ -42,8 +42,8 @@ class Session:
         with self._lock:
             given = self.log.of(name)
             finished = listener_key(name) in self.log.finished
-        # as first typed
-        name = next(iter(given.values())).listener if given else name
+            # as first typed
+            name = next(iter(given.values())).listener if given else name
         clips = []
         for key in self.test.order(name):
             answer = given.get(self.test.clips[key].clip_id)

@@ -1,5 +1,5 @@
 // The listening test: a name, the clips one by one, the end.
-import { ask, button, part, result, say, show, span, tone } from "./screens.js";
+import { ask, button, keep, kept, part, result, say, show, span, tone } from "./screens.js";
 import { Waveform } from "./waveform.js";
 
 const nonce = document.querySelector("style[nonce]").nonce;
@@ -12,12 +12,11 @@ let wave = null;
 async function join(name) {
   const told = await ask("join", { listener: name });
   ({ listener, clips, reveal, finished } = told);
-  sessionStorage.setItem("listener", listener);
+  keep("listener", listener);
   part("who").textContent = listener;
   const open = clips.findIndex((clip) => !clip.answer);
   if (open < 0) return end();
-  const kept = draft();
-  const drafted = kept ? clips.findIndex((clip) => clip.clip === kept.clip) : -1;
+  const drafted = clips.findIndex((clip) => clip.clip === kept("draft")?.clip);
   return go(drafted < 0 ? open : drafted);
 }
 
@@ -27,9 +26,9 @@ async function go(index) {
   show("trial");
   wave ??= new Waveform(part("wave"), nonce, told);
   const { clip, answer } = clips[at];
-  const kept = draft()?.clip === clip ? draft() : null;
-  const { verdict, sureness, regions } = kept ?? answer ?? { verdict: null, sureness: null, regions: [] };
-  heard = Boolean(kept ?? answer);
+  const draft = kept("draft")?.clip === clip ? kept("draft") : null;
+  const { verdict, sureness, regions } = draft ?? answer ?? { verdict: null, sureness: null, regions: [] };
+  heard = Boolean(draft ?? answer);
   for (const input of document.querySelectorAll("#trial input")) {
     input.checked = input.value === String(input.name === "verdict" ? verdict : sureness);
   }
@@ -65,7 +64,7 @@ async function next() {
     busy = false;
     return say(error.message, true);
   }
-  sessionStorage.removeItem("draft");
+  keep("draft", null);
   // the next one without an answer, from here on and then from the start
   const order = clips.map((_, step) => (at + 1 + step) % clips.length);
   const open = order.find((index) => !clips[index].answer);
@@ -75,7 +74,7 @@ async function next() {
 function end() {
   busy = true;
   wave?.pause();
-  sessionStorage.removeItem("draft");
+  keep("draft", null);
   document.title = "Done, listening test";
   part("thanks").textContent = `, ${listener}`;
   part("reveal").hidden = part("closing").hidden = !reveal || finished;
@@ -93,27 +92,35 @@ async function open() {
     finished = true;
     part("result").replaceChildren(...result(told.clips));
     part("result").hidden = false;
-    part("after").hidden = part("closing").hidden = true;
+    part("again").hidden = part("reveal").hidden = part("closing").hidden = true;
   } catch (error) {
     say(error.message, true);
   }
 }
 
-// What is half done survives a reload
-
-function draft() {
-  try {
-    return JSON.parse(sessionStorage.getItem("draft"));
-  } catch {
-    return null;
-  }
+function leave() {
+  busy = true;
+  wave?.pause();
+  keep("listener", null);
+  keep("draft", null);
+  part("result").hidden = true;
+  welcome("");
 }
+
+function welcome(trouble) {
+  document.title = "Listening test";
+  show("welcome");
+  say(trouble, true);
+  part("name").focus();
+}
+
+// What is half done survives a reload
 
 function changed() {
   if (busy) return;
   const [verdict, sureness] = [chosen("verdict"), chosen("sureness")];
   const regions = wave.marks();
-  if (heard) sessionStorage.setItem("draft", JSON.stringify({ clip: clips[at].clip, verdict, sureness, regions }));
+  if (heard) keep("draft", { clip: clips[at].clip, verdict, sureness, regions });
   const off = verdict === "genuine" && regions.length > 0;
   part("wave").classList.toggle("off", off);
   part("marks-note").textContent = off ? "Marks do not count while the clip is genuine."
@@ -213,16 +220,12 @@ part("in").addEventListener("click", () => { if (!busy) markIn(); });
 part("out").addEventListener("click", () => { if (!busy) markOut(); });
 part("next").addEventListener("click", next);
 part("back").addEventListener("click", () => { if (!busy && at > 0) go(at - 1); });
+for (const name of ["leave", "other"]) {
+  part(name).addEventListener("click", () => { part("name").value = ""; leave(); });
+}
 part("again").addEventListener("click", () => go(clips.length - 1));
 part("reveal").addEventListener("click", open);
 part("trial").addEventListener("change", changed);
 
-const known = sessionStorage.getItem("listener");
-try {
-  if (!known) throw new Error("");
-  await join(known);
-} catch (error) {
-  show("welcome");
-  say(error.message, true);
-  part("name").focus();
-}
+if (kept("listener")) await join(kept("listener")).catch((error) => welcome(error.message));
+else welcome("");

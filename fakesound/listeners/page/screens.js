@@ -11,6 +11,15 @@ export function say(text, wrong = false) {
   part("said").classList.toggle("wrong", wrong);
 }
 
+// What stays in this tab while this server runs, so that a reload goes on where it was.
+export function keep(name, value) {
+  sessionStorage.setItem(`${location.pathname} ${name}`, JSON.stringify(value));
+}
+
+export function kept(name) {
+  return JSON.parse(sessionStorage.getItem(`${location.pathname} ${name}`));
+}
+
 // Returns what the server answers; the error says what went wrong, in its words or ours.
 export async function ask(what, sent) {
   let reply, told;

@@ -15,11 +15,11 @@ export class Waveform {
     this.chosen = null;
     // where it was sent while it stands still: of many seeks at once a browser may lose the last
     this.target = null;
+    this.ruler = null;
     this.regions = RegionsPlugin.create();
-    const ruler = TimelinePlugin.create({ height: 18, style: { color: "var(--muted)", fontSize: "11px" }, secondaryLabelOpacity: 1, formatTimeCallback: String });
     this.player = WaveSurfer.create({
       container, cspNonce: nonce, height: innerWidth <= 600 ? 128 : 168, cursorWidth: 2, normalize: true,
-      barWidth: 2, barGap: 1, barRadius: 1, sampleRate: 16000, dragToSeek: false, plugins: [this.regions, ruler], ...this.colours(),
+      barWidth: 2, barGap: 1, barRadius: 1, sampleRate: 16000, dragToSeek: false, plugins: [this.regions], ...this.colours(),
     });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.player.setOptions(this.colours()));
     for (const name of ["play", "pause", "ready"]) this.player.on(name, () => told(name));
@@ -46,14 +46,25 @@ export class Waveform {
     this.clear();
     this.target = null;
     await this.player.load(url);
+    this.rule();
     for (const [start, end] of marks) this.add(start, end);
     this.chosen = this.found().at(-1) ?? null;
     this.shown();
   }
 
+  // seconds below the waveform, as many as there is room for
+  rule() {
+    this.ruler?.destroy();
+    const room = this.container.clientWidth / 40;
+    const step = [0.5, 1, 2, 5, 10, 30, 60].find((each) => this.seconds / each <= room) ?? 120;
+    this.ruler = this.player.registerPlugin(TimelinePlugin.create({
+      height: 18, timeInterval: step / 2, primaryLabelInterval: step, formatTimeCallback: String,
+      style: { color: "var(--muted)", fontSize: "11px" },
+    }));
+  }
+
   created(region) {
     if (region.id === "begin") return;
-    // a mark that was dragged, however it was dragged, lies inside the clip
     this.style(region, "mark");
     this.choose(region);
   }
