@@ -66,8 +66,10 @@ def _main() -> None:
         raise InputError(
             f"--out={options.out}: a listening test is running there; stop it, or choose another"
         ) from None
-    with lock:
+    try:
         _run(options)
+    finally:
+        lock.release()
 
 
 def _parser() -> argparse.ArgumentParser:
