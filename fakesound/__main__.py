@@ -8,6 +8,7 @@ VERBS = {
     "detect": "tell whether recordings are fake, and which parts of them",
     "explain": "show where in time and frequency the evidence lies",
     "evaluate": "measure a detector, or any score file, on labelled clips",
+    "listen": "let people judge clips in the browser, and score them as a detector",
     "compare": "put runs, or the settings of a sweep, beside each other",
     "prepare": "make a manifest of a published corpus, a folder or a table",
     "bench": "time the kernels, the model and the backbones on this machine",

@@ -1,0 +1,215 @@
+"""Let people judge clips that are genuine or fake, in the browser, and score them as a detector.
+
+python -m fakesound.listen MANIFEST [MANIFEST ...] --out DIR
+"""
+
+import argparse
+import os
+import signal
+import sys
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from fakesound.cli import guarded
+from fakesound.errors import InputError
+
+if TYPE_CHECKING:
+    from fakesound.listeners import AnswerLog, ListeningTest
+
+DESCRIPTION = """\
+A blind listening test: people hear clips one by one, say whether each is genuine or fake and how
+sure they are, and mark the parts that sound fake. It runs in the browser on this machine; nothing
+is sent anywhere. Half of the clips are genuine; attacks come in turn; no source is heard twice; all
+are WAV of one rate, under names that tell nothing. The set is fixed in --out, so that all
+listeners hear the same clips, each in an order of their own. Answers are kept one by one: stop at
+any time, start again with the same --out, type the same name, and go on.
+"""
+EXAMPLES = """\
+examples:
+  a test of 24 clips; the address is printed, and opened in the browser
+    python -m fakesound.listen prepared/mine/manifest.jsonl --out listening
+  go on with it, or let the next listener in
+    python -m fakesound.listen --out listening
+  people beside a detector, on the same clips, with a paired test
+    python -m fakesound.evaluate --checkpoint default --manifest listening/clips.jsonl --out model
+    python -m fakesound.evaluate --scores model/scores.jsonl listening/scores/listeners.jsonl \\
+      --out compared                 # with --allow-missing while some clips have no answer
+  on another machine: there the first line, here the second, and the address in the browser
+    python -m fakesound.listen --out listening --port 8765 --no-browser
+    ssh -L 8765:127.0.0.1:8765 MACHINE
+
+in DIR: listening_test.json, clips.jsonl (a manifest, with the truth) and audio/, fixed at the first
+start; answers.jsonl, to which lines are only added (the last answer to a clip holds); and score
+files made of it: scores/NAME.jsonl of each listener, scores/listeners.jsonl of all, the mean of
+their probabilities. From a guess to certain, a fake scores .55 .65 .75 .85 .95 and a genuine clip
+.45 .35 .25 .15 .05; of a fake with marks, frames outside of them score one minus that.
+"""
+FIXED = ("clips", "seed", "split", "max_seconds", "sample_rate")  # at the first start
+
+
+def main() -> None:
+    """Run from the command line."""
+    guarded(_main)
+
+
+def _main() -> None:
+    options = _parser().parse_args()
+    _check(options)
+    from filelock import FileLock, Timeout
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(options.out / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(
+            f"--out={options.out}: a listening test is running there; stop it, or choose another"
+        ) from None
+    try:
+        _run(options)
+    finally:
+        lock.release()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=sys.argv[0] if sys.argv[0].startswith("fakesound") else "python -m fakesound.listen",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "manifest",
+        type=Path,
+        nargs="*",
+        metavar="MANIFEST",
+        help="labelled clips to draw from; not needed to go on with a test",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the test")
+    which = parser.add_argument_group("which clips (fixed at the first start)")
+    which.add_argument("--clips", type=int, metavar="N", help="how many, half of them genuine (24)")
+    which.add_argument("--seed", type=int, help="of the draw and the orders (0)")
+    which.add_argument(
+        "--split",
+        choices=("train", "validation", "test", "all"),
+        help="rows of the manifests (test where a manifest has test rows, else all)",
+    )
+    which.add_argument(
+        "--max-seconds", type=float, metavar="S", help="longer clips are not drawn (30)"
+    )
+    which.add_argument("--sample-rate", type=int, metavar="HZ", help="of all that is heard (16000)")
+    how = parser.add_argument_group("how")
+    how.add_argument("--listener", default="", metavar="NAME", help="a name to suggest")
+    how.add_argument(
+        "--reveal",
+        action="store_true",
+        help="after the last clip listeners may see their own result, which closes their answers",
+    )
+    how.add_argument("--port", type=int, default=0, help="on 127.0.0.1 (0: any that is free)")
+    how.add_argument("--no-browser", action="store_true", help="only print the address")
+    how.add_argument(
+        "--collect",
+        action="store_true",
+        help="write scores/ from answers.jsonl, say who answered what, and stop",
+    )
+    return parser
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Find what is wrong before anything is read.
+
+    Raises:
+        InputError: naming the option and the mend.
+    """
+    least = {"seed": 0, "max_seconds": 1, "sample_rate": 8_000}
+    for name, bound in least.items():
+        value = getattr(options, name)
+        if value is not None and not value >= bound:
+            raise InputError(f"--{name.replace('_', '-')}={value}: must be at least {bound}")
+    if options.sample_rate is not None and options.sample_rate > 96_000:
+        raise InputError(f"--sample-rate={options.sample_rate}: must be at most 96000")
+    if options.clips is not None and (options.clips < 2 or options.clips % 2):
+        raise InputError(f"--clips={options.clips}: must be even, as half are genuine; at least 2")
+    if not 0 <= options.port <= 65_535:
+        raise InputError(f"--port={options.port}: must be from 0 to 65535")
+    for path in options.manifest:
+        if not path.is_file():
+            raise InputError(f"{path}: no such manifest; give the path of a manifest.jsonl")
+    if options.out.exists() and not options.out.is_dir():
+        raise InputError(f"--out={options.out}: is a file; name a folder to write to")
+    if not options.manifest and not (options.out / "listening_test.json").is_file():
+        raise InputError(f"--out={options.out}: holds no test yet; name a MANIFEST to draw from")
+
+
+def _run(options: argparse.Namespace) -> None:
+    # after the checks, since it takes seconds
+    from fakesound.listeners import AnswerLog, Settings, make_test, open_test, write_listener_scores
+    from fakesound.listeners.listening_test import listener_name
+    from fakesound.progress import console
+
+    if options.listener:
+        options.listener = listener_name(options.listener)
+    asked = {name: getattr(options, name) for name in FIXED}
+    test = open_test(options.out, asked, options.manifest)
+    if test is None:
+        given = {name: value for name, value in asked.items() if value is not None}
+        test = make_test(options.manifest, options.out, Settings(**given))
+    log = AnswerLog(options.out / "answers.jsonl", list(test.clips.values()))
+    for number in log.cut:
+        console.print(f"note: {log.path} row {number} was cut short and does not count")
+    write_listener_scores(test, log)
+    if not options.collect:
+        _serve(options, test, log)
+        write_listener_scores(test, log)
+    _summarise(test, log)
+
+
+def _serve(options: argparse.Namespace, test: "ListeningTest", log: "AnswerLog") -> None:
+    """Serve the test until it is stopped, with Ctrl-C or a signal to end."""
+    from fakesound.listeners.server import ListeningServer
+    from fakesound.listeners.session import Session
+    from fakesound.progress import console
+
+    server = ListeningServer(Session(test, log, options.reveal), options.port, options.listener)
+
+    def stop(*_: Any) -> NoReturn:  # noqa: ANN401
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    with server:
+        print(server.address, flush=True)
+        console.print(f"{len(test.clips)} clips; Ctrl-C ends the test, answers are kept")
+        try:
+            if not options.no_browser and _has_screen():
+                webbrowser.open(server.address)
+            server.serve_forever()
+        except KeyboardInterrupt:
+            console.print()
+
+
+def _has_screen() -> bool:
+    """Return whether a browser would open a window; a text browser in this terminal is no use."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _summarise(test: "ListeningTest", log: "AnswerLog") -> None:
+    from rich.table import Table
+
+    from fakesound.progress import console
+
+    if not log.answers:
+        console.print("no answers yet")
+        return
+    table = Table("listener", "clips answered", box=None)
+    for answers in log.answers.values():
+        name = next(iter(answers.values())).listener
+        table.add_row(name, f"{len(answers)} of {len(test.clips)}")
+    console.print(table)
+    console.print(f"scores: {test.folder / 'scores' / 'listeners.jsonl'}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

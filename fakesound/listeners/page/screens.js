@@ -1,0 +1,96 @@
+// What the page says and shows, and how it asks the server.
+
+export const part = (name) => document.getElementById(name);
+
+export function show(name) {
+  for (const section of document.querySelectorAll("main > section")) section.hidden = section.id !== name;
+}
+
+export function say(text, wrong = false) {
+  part("said").textContent = text;
+  part("said").classList.toggle("wrong", wrong);
+}
+
+// What stays in this tab while this server runs, so that a reload goes on where it was.
+export function keep(name, value) {
+  sessionStorage.setItem(`${location.pathname} ${name}`, JSON.stringify(value));
+}
+
+export function kept(name) {
+  return JSON.parse(sessionStorage.getItem(`${location.pathname} ${name}`));
+}
+
+// Returns what the server answers; the error says what went wrong, in its words or ours.
+export async function ask(what, sent) {
+  let reply, told;
+  try {
+    const body = JSON.stringify(sent);
+    reply = await fetch(what, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+    told = await reply.json();
+  } catch {
+    throw new Error("The test does not answer. Is it still running? What you said before is kept; start it again to go on.");
+  }
+  if (!reply.ok) throw new Error(told.error);
+  return told;
+}
+
+export const span = ([start, end]) => `${start.toFixed(2)}–${end.toFixed(2)} s`;
+
+export function button(text, label, work) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = text;
+  made.setAttribute("aria-label", label);
+  made.addEventListener("click", work);
+  return made;
+}
+
+function row(kind, texts) {
+  const made = document.createElement("tr");
+  for (const text of texts) made.append(Object.assign(document.createElement(kind), { textContent: text }));
+  return made;
+}
+
+// A listener's own result: a sentence, and every clip in the order in which it was heard.
+export function result(clips) {
+  const right = (clip) => clip.answer.verdict === clip.truth;
+  const count = (label) => {
+    const those = clips.filter((clip) => clip.truth === label);
+    return `${those.filter(right).length} of the ${those.length} ${label} ones`;
+  };
+  const sentence = document.createElement("p");
+  sentence.className = "lede";
+  sentence.textContent = `You were right about ${clips.filter(right).length} of ${clips.length} clips: ${count("genuine")} and ${count("fake")}. Guessing gives ${clips.length / 2} on average.`;
+  const table = document.createElement("table");
+  const head = document.createElement("thead");
+  head.append(row("th", ["clip", "it was", "fake parts", "you said", "you marked"]));
+  const body = document.createElement("tbody");
+  clips.forEach((clip, index) => {
+    const said = `${clip.answer.verdict}, ${clip.answer.sureness} of 5`;
+    const spans = (regions) => regions.map(span).join(", ");
+    const made = row("td", [index + 1, clip.attack ?? "genuine", spans(clip.regions), said, spans(clip.answer.regions)]);
+    made.children[3].classList.toggle("wrong", !right(clip));
+    if (!right(clip)) made.children[3].append(" (wrong)");
+    body.append(made);
+  });
+  table.append(head, body);
+  const scroll = document.createElement("div");
+  scroll.className = "scroll";
+  scroll.append(table);
+  return [sentence, scroll];
+}
+
+// A short tone, about as loud as speech, to set the volume by.
+export function tone() {
+  const context = new AudioContext();
+  const [source, level] = [context.createOscillator(), context.createGain()];
+  source.frequency.value = 440;
+  level.gain.setValueAtTime(0, context.currentTime);
+  level.gain.linearRampToValueAtTime(0.1, context.currentTime + 0.05);
+  level.gain.setValueAtTime(0.1, context.currentTime + 0.75);
+  level.gain.linearRampToValueAtTime(0, context.currentTime + 0.8);
+  source.connect(level).connect(context.destination);
+  source.start();
+  source.stop(context.currentTime + 0.8);
+  source.onended = () => context.close();
+}

@@ -1,0 +1,156 @@
+"""A headless Chromium driven through the DevTools protocol, as a listener would use it."""
+
+import base64
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+from urllib.request import urlopen
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
+CODES = {
+    "Enter": ("Enter", 13, "\r"),
+    " ": ("Space", 32, " "),
+    "Tab": ("Tab", 9, ""),
+    "Home": ("Home", 36, ""),
+    "Delete": ("Delete", 46, ""),
+    "ArrowRight": ("ArrowRight", 39, ""),
+}
+
+
+class Browser:
+    """One tab.
+
+    Attributes:
+        problems: what the console said of errors and of refused styles or scripts.
+        requested: every address that was asked for.
+    """
+
+    def __init__(self, socket):
+        self.socket = socket
+        self.numbers = itertools.count(1)
+        self.problems, self.requested = [], []
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method, **parameters):
+        number = next(self.numbers)
+        self.socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while True:
+            told = json.loads(self.socket.recv())
+            if told.get("id") == number:
+                assert "error" not in told, told
+                return told["result"]
+            self._note(told)
+
+    def _note(self, event):
+        what, about = event["method"], event["params"]
+        if what == "Network.requestWillBeSent":
+            self.requested.append(about["request"]["url"])
+        elif what == "Runtime.exceptionThrown":
+            self.problems.append(about["exceptionDetails"])
+        elif what == "Log.entryAdded" and about["entry"]["level"] in ("warning", "error"):
+            self.problems.append(about["entry"])
+
+    def open(self, address):
+        self.call("Page.navigate", url=address)
+        self.wait("document.readyState === 'complete'")
+
+    def value(self, expression):
+        told = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in told, told
+        return told["result"].get("value")
+
+    def wait(self, expression, seconds=30):
+        end = time.monotonic() + seconds
+        while not self.value(expression):
+            assert time.monotonic() < end, (expression, self.value("document.body.innerText"))
+            time.sleep(0.05)
+
+    def text(self, name):
+        return self.value(f"document.getElementById({name!r}).textContent")
+
+    def press(self, *keys, shift=False):
+        for key in keys:
+            code, number, text = CODES.get(key, (f"Key{key.upper()}", ord(key[0].upper()), key))
+            shared = {
+                "key": key,
+                "code": code,
+                "windowsVirtualKeyCode": number,
+                "modifiers": 8 * shift,
+            }
+            kind = {"type": "keyDown", "text": text} if text else {"type": "rawKeyDown"}
+            self.call("Input.dispatchKeyEvent", **kind, **shared)
+            self.call("Input.dispatchKeyEvent", type="keyUp", **shared)
+
+    def type(self, text):
+        self.call("Input.insertText", text=text)
+
+    def drag(self, element, start, end):
+        """Drag over an element from one share of its width to another."""
+        box = self.value(f"document.getElementById({element!r}).getBoundingClientRect().toJSON()")
+        steps = [start + (end - start) * part / 8 for part in range(9)]
+        y = box["y"] + box["height"] / 2
+        for number, share in enumerate([*steps, end]):
+            kind = {0: "mousePressed", len(steps): "mouseReleased"}.get(number, "mouseMoved")
+            button = {"button": "left", "buttons": 1, "clickCount": int(kind != "mouseMoved")}
+            x = box["x"] + share * box["width"]
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **button)
+
+    def size(self, width, height, mobile=False, scale=1):
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=mobile,
+        )
+
+    def dark(self, dark):
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+
+    def screenshot(self, path):
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+
+
+@contextmanager
+def browser(profile):
+    """Yield a tab of a new Chromium whose profile is in the folder ``profile``."""
+    from websocket import create_connection
+
+    quiet = ("--headless=new", "--no-first-run", "--disable-gpu", "--mute-audio")
+    offline = ("--disable-background-networking", "--disable-component-update", "--disable-sync")
+    root = ("--no-sandbox",) if os.name == "posix" and os.geteuid() == 0 else ()
+    process = subprocess.Popen(
+        [
+            *(CHROMIUM, *quiet, *offline, *root, "--disable-dev-shm-usage"),
+            *("--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        told = profile / "DevToolsActivePort"
+        end = time.monotonic() + 60
+        while not (told.is_file() and told.read_text().count("\n")):
+            assert process.poll() is None
+            assert time.monotonic() < end, "Chromium did not start"
+            time.sleep(0.1)
+        port = told.read_text().split("\n")[0]
+        with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as reply:
+            tab = next(tab for tab in json.load(reply) if tab["type"] == "page")
+        socket = create_connection(tab["webSocketDebuggerUrl"], suppress_origin=True, timeout=60)
+        try:
+            yield Browser(socket)
+        finally:
+            socket.close()
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -1,0 +1,167 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from fakesound import listen
+
+from .conftest import command, fakesound
+from .listeners.conftest import corpus  # noqa: F401
+
+
+def started(folder, *arguments):
+    """Return a server of a test in ``folder`` and its address."""
+    process = subprocess.Popen(
+        command("listen", *map(str, arguments), "--out", "here", "--no-browser"),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    address = process.stdout.readline().strip()
+    assert address.startswith("http://127.0.0.1:"), process.communicate()
+    return process, address
+
+
+def post(address, what, **sent):
+    request = urllib.request.Request(
+        address + what, json.dumps(sent).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        return json.load(reply)
+
+
+def clips_of(address, listener):
+    return post(address, "join", listener=listener)["clips"]
+
+
+def test_killed_it_goes_on_and_people_and_a_model_share_a_table(corpus, tmp_path):  # noqa: F811
+    process, address = started(tmp_path, corpus, "--clips", "8", "--seed", "3")
+    order = clips_of(address, "Ann")
+    for clip in order[:5]:
+        post(address, "answer", listener="Ann", clip=clip["clip"], verdict="fake", sureness=4)
+    # a second one is refused while it runs
+    second = fakesound("listen", "--out", "here", folder=tmp_path)
+    assert second.returncode == 2
+    assert second.stderr == (
+        "error: --out=here: a listening test is running there; stop it, or choose another\n"
+    )
+    process.kill()
+    process.communicate()
+    with (tmp_path / "here" / "answers.jsonl").open("a") as file:
+        file.write('{"listener": "Ann", "clip_')
+    process, address = started(tmp_path)
+    again = clips_of(address, "ann")
+    assert [clip["clip"] for clip in again] == [clip["clip"] for clip in order]
+    assert [clip["answer"] is not None for clip in again] == [True] * 5 + [False] * 3
+    for clip in again[5:]:
+        post(address, "answer", listener="Ann", clip=clip["clip"], verdict="genuine", sureness=1)
+    post(address, "answer", listener="Bob", clip=again[0]["clip"], verdict="fake", sureness=5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "row 6 was cut short" in said
+    assert "8 of 8" in said
+    assert "1 of 8" in said
+    assert "Traceback" not in said
+    _compare(tmp_path)
+
+
+def _compare(folder):
+    scores = folder / "here" / "scores" / "listeners.jsonl"
+    rows = [json.loads(line) for line in scores.read_text().splitlines()]
+    assert len(rows) == 8
+    # a detector that knows them all, on the clips that people heard
+    manifest = [
+        json.loads(row) for row in (folder / "here" / "clips.jsonl").read_text().splitlines()
+    ]
+    model = folder / "model.jsonl"
+    told = [{"clip_id": row["clip_id"], "score": int(row["label"] == "fake")} for row in manifest]
+    model.write_text("".join(json.dumps(row) + "\n" for row in told))
+    done = fakesound(
+        *("evaluate", "--manifest", "here/clips.jsonl", "--draws", "50", "--examples", "0"),
+        *("--scores", "model.jsonl", "here/scores/listeners.jsonl", "--out", "compared"),
+        folder=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    paired = json.loads((folder / "compared" / "metrics.json").read_text())["paired"]
+    assert paired["names"] == ["model", "listeners"]
+    assert paired["parts"]["all"]["clip/auc"]["a"] == 1
+    by_label = {
+        label: [r["score"] for r in rows if r["label"] == label] for label in ("fake", "genuine")
+    }
+    pairs = [(f > g) + (f == g) / 2 for f in by_label["fake"] for g in by_label["genuine"]]
+    auc = paired["parts"]["all"]["clip/auc"]["b"]
+    assert auc == pytest.approx(sum(pairs) / len(pairs))
+
+
+def test_scores_are_made_again_from_the_answers(corpus, tmp_path):  # noqa: F811
+    process, address = started(tmp_path, corpus, "--clips", "4")
+    for clip in clips_of(address, "Ann"):
+        post(address, "answer", listener="Ann", clip=clip["clip"], verdict="fake", sureness=2)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    scores = tmp_path / "here" / "scores" / "listeners.jsonl"
+    before = scores.read_bytes()
+    scores.unlink()
+    done = fakesound("listen", "--out", "here", "--collect", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert scores.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.jsonl"], "nowhere.jsonl: no such manifest"),
+        ([], "--out=here: holds no test yet; name a MANIFEST to draw from"),
+        (["CORPUS", "--clips", "7"], "--clips=7: must be even"),
+        (["CORPUS", "--clips", "400"], "--clips=400: only 20 can be drawn"),
+        (["CORPUS", "--port", "70000"], "--port=70000: must be from 0 to 65535"),
+        (["CORPUS", "--max-seconds", "nan"], "--max-seconds=nan: must be at least 1"),
+        (["CORPUS", "--split", "train"], "has no rows of split train"),
+        (["CORPUS", "--listener", "x" * 50], "listener: give a name of 1 to 40"),
+    ],
+)
+def test_wrong_arguments_are_said_in_one_line(
+    corpus,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    capsys,
+    arguments,
+    said,
+):
+    monkeypatch.chdir(tmp_path)
+    given = [str(corpus) if word == "CORPUS" else word for word in arguments]
+    monkeypatch.setattr(sys, "argv", ["listen", *given, "--out", "here", "--no-browser"])
+    with pytest.raises(SystemExit) as stopped:
+        listen.main()
+    assert stopped.value.code == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "here" / "listening_test.json").exists()
+
+
+def test_a_port_that_is_taken_is_said(corpus, tmp_path, monkeypatch, capsys):  # noqa: F811
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        given = [str(corpus), "--out", str(tmp_path), "--clips", "2", "--port", str(port)]
+        monkeypatch.setattr(sys, "argv", ["listen", *given])
+        with pytest.raises(SystemExit) as stopped:
+            listen.main()
+    assert stopped.value.code == 2
+    assert f"--port={port}: cannot be opened" in capsys.readouterr().err
+
+
+def test_help_comes_without_heavy_libraries():
+    code = "import sys, fakesound.listen; print(*{'torch', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert done.stdout.strip() == ""
