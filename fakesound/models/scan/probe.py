@@ -22,8 +22,16 @@ def check(what: str, forward: Forward, backward: Backward, device: str) -> None:
         pairs = _scan_twice(forward, backward, device)
     except Exception as error:  # whatever a build for other hardware raises
         raise ImportError(f"{what} does not work: {error}") from error
-    if not all(torch.allclose(one, other, rtol=1e-3, atol=1e-4) for one, other in pairs):
+    if not all(_near(one, other) for one, other in pairs):
         raise ImportError(f"{what} computes another scan")
+
+
+def _near(one: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors differ little beside their largest value.
+
+    Gradients of a scan reach from thousands down to nearly nothing, all in single precision.
+    """
+    return bool((one - other).abs().max() <= 1e-4 * other.abs().max())
 
 
 def _scan_twice(forward: Forward, backward: Backward, device: str) -> list[tuple[Tensor, Tensor]]:
