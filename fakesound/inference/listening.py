@@ -9,6 +9,7 @@ from fakesound.inference.detection import Detection, FrameScores
 from fakesound.scoring import stitch
 from fakesound.timeline import FrameGrid
 
+BLOCK = 1024  # windows
 Samples = Float32[np.ndarray, " sample"]
 # windows to what is said of their frames, by name
 Hear = Callable[
@@ -16,6 +17,29 @@ Hear = Callable[
 ]
 # what was said of all frames, by name, the duration, and whether there was sound
 Conclude = Callable[[Mapping[str, np.ndarray], float], Detection]
+
+
+class _Rows:
+    """What was said of window after window, in a few large blocks.
+
+    Kept one by one, such small arrays lie between the large ones that come and go, and memory grows
+    by what cannot be used again around them: some 150 MB an hour of sound.
+    """
+
+    def __init__(self) -> None:
+        self.blocks: list[np.ndarray] = []
+        self.count = 0
+
+    def add(self, rows: np.ndarray) -> None:
+        for row in rows:
+            if self.count % BLOCK == 0:
+                self.blocks.append(np.empty((BLOCK, *row.shape), row.dtype))
+            self.blocks[-1][self.count % BLOCK] = row
+            self.count += 1
+
+    def since(self, first: int) -> list[np.ndarray]:
+        """Return the rows from ``first`` on."""
+        return [self.blocks[i // BLOCK][i % BLOCK] for i in range(first, self.count)]
 
 
 class Listening:
@@ -52,7 +76,7 @@ class Listening:
         self.samples = 0
         self.waiting: list[tuple[int, Samples]] = []
         self.starts: list[int] = []
-        self.found: dict[str, list[np.ndarray]] = {}
+        self.found: dict[str, _Rows] = {}
         self.final = 0  # frames already given out
 
     def push(self, part: Samples) -> FrameScores | None:
@@ -97,15 +121,18 @@ class Listening:
         if not self.waiting:
             return
         for name, values in self.hear(np.stack([audio for _, audio in self.waiting])).items():
-            self.found.setdefault(name, []).extend(values)
+            self.found.setdefault(name, _Rows()).add(values)
         self.starts += [first for first, _ in self.waiting]
         self.waiting = []
 
     def _cut(self, total: int) -> list[tuple[str, list[np.ndarray]]]:
         """Return the outputs of windows without frames after the end."""
         return [
-            (name, [v[: total - first] for v, first in zip(values, self.starts, strict=True)])
-            for name, values in self.found.items()
+            (
+                name,
+                [v[: total - first] for v, first in zip(rows.since(0), self.starts, strict=True)],
+            )
+            for name, rows in self.found.items()
         ]
 
     def _fresh(self) -> FrameScores | None:
@@ -121,7 +148,7 @@ class Listening:
         first = next(i for i, s in enumerate(self.starts) if s + self.frames > self.final)
         base = self.starts[first]
         starts = [s - base for s in self.starts[first:]]
-        logits = stitch(self.found["frame_logits"][first:], starts, starts[-1] + self.frames)
+        logits = stitch(self.found["frame_logits"].since(first), starts, starts[-1] + self.frames)
         part = logits[self.final - base : until - base]
         given = FrameScores(self.final * self.grid.step, self.grid.step, probabilities(part))
         self.final = until
