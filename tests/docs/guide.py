@@ -97,7 +97,7 @@ def shell(folder: Path, script: str) -> str:
 
 
 def follow(guide: Path, folder: Path, passed_over: tuple[str, ...] = ()) -> None:
-    """Do what ``guide`` says in ``folder``, but for command lines with one of ``passed_over``.
+    """Do what ``guide`` says in ``folder``, but for blocks of commands with one of ``passed_over``.
 
     What a block of text after a command shows, its output holds.
     """
@@ -112,10 +112,8 @@ def follow(guide: Path, folder: Path, passed_over: tuple[str, ...] = ()) -> None
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_text(block.text, "utf-8")
         elif block.language == "sh":
-            lines = block.text.splitlines()
-            left = [line for line in lines if not any(word in line for word in passed_over)]
-            ran = shell(folder, "\n".join(left))
-            printed = ran if left == lines else None
+            left_out = any(word in block.text for word in passed_over)
+            printed = None if left_out else shell(folder, block.text)
         elif block.language == "python":
             (folder / "block.py").write_text(block.text, "utf-8")
             printed = shell(folder, "python block.py")
