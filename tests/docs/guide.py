@@ -90,7 +90,7 @@ def shell(folder: Path, script: str) -> str:
     }
     done = subprocess.run(
         ["bash", "-e", "-c", script],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=500, check=False,
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=1000, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr

@@ -17,6 +17,7 @@ def test_what_a_guide_shows_works(guide, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @each
 def test_runs_of_a_guide_work_too(guide, tmp_path):
     if not any(word in block.text for block in blocks(guide) for word in LONG):
