@@ -1,9 +1,12 @@
 """From the typed configuration to a backbone."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+
+from torch import nn
 
 from fakesound.config import BackboneConfig
+from fakesound.config.model import KINDS
 from fakesound.errors import InputError
 from fakesound.features import Spectrogram
 from fakesound.models.convolutional import ConvolutionalNetwork, MakeBlock
@@ -15,14 +18,19 @@ from fakesound.models.transformer import Transformer
 from fakesound.models.vim import VisionMamba
 from fakesound.timeline import FrameGrid
 
-CONVOLUTIONAL = ("fcn_resnet", "mobilenet")
-Backbone = VisionMamba | Transformer | Ssd | ConvolutionalNetwork
+# of what all backbones of tokens take and of the keys that are the kind's own
+TOKENS: dict[str, Callable[..., nn.Module]] = {
+    "vim": VisionMamba,
+    "transformer": Transformer,
+    "ssd": Ssd,
+}
+BLOCKS: dict[str, MakeBlock] = {"fcn_resnet": ResidualBlock, "mobilenet": InvertedResidual}
 
 
 def build_backbone(
     config: BackboneConfig, features: Spectrogram, seconds: float, kernel: str
-) -> Backbone:
-    """Return the backbone for inputs of ``seconds``.
+) -> nn.Module:
+    """Return the backbone for inputs of ``seconds``, a `fakesound.models.detector.Backbone`.
 
     Args:
         config: of the backbone.
@@ -34,13 +42,11 @@ def build_backbone(
         InputError: if stem or stages do not fit the features.
     """
     windows = features.windows(FrameGrid())
-    if config.kind in CONVOLUTIONAL:
+    own = {key: getattr(config, key) for key in KINDS[config.kind]}
+    if not config.has_tokens:
         _check_halvings(config, features.bins)
-        block: MakeBlock = ResidualBlock
-        if config.kind == "mobilenet":
-            block = partial(InvertedResidual, expand=config.expand)
         return ConvolutionalNetwork(
-            block,
+            partial(BLOCKS[config.kind], **own),
             features.channels,
             features.bins,
             windows,
@@ -50,28 +56,17 @@ def build_backbone(
             config.drop_path,
         )
     stem = _build_stem(config, features, windows)
-    common: dict[str, Any] = {
-        "stem": stem,
-        "bins": features.bins,
-        "steps": -(-FrameGrid().count(seconds) * windows // stem.windows),
-        "dim": config.dim,
-        "depth": config.depth,
-        "order": config.order,
-        "class_token": config.class_token,
-        "position": config.position,
-        "drop_path": config.drop_path,
-        "expand": config.expand,
-    }
-    if config.kind == "transformer":
-        return Transformer(**common, head_dim=config.head_dim)
-    if config.kind == "ssd":
-        return Ssd(**common, state=config.state, head_dim=config.head_dim, kernel=kernel)
-    return VisionMamba(
-        **common,
-        state=config.state,
-        variant=config.variant,
-        tied_decay=config.tied_decay,
-        kernel=kernel,
+    if config.has_states:
+        own["kernel"] = kernel
+    return TOKENS[config.kind](
+        stem=stem,
+        bins=features.bins,
+        steps=-(-FrameGrid().count(seconds) * windows // stem.windows),
+        dim=config.dim,
+        depth=config.depth,
+        class_token=config.class_token,
+        drop_path=config.drop_path,
+        **own,
     )
 
 
@@ -95,7 +90,7 @@ def _check_halvings(config: BackboneConfig, bins: int) -> None:
     """Check that frequency can be halved as often as the convolutions do."""
     count = len(config.stem.channels)
     what, halvings = f"a stem of {count} convolutions", count
-    if config.kind in CONVOLUTIONAL:
+    if not config.has_tokens:
         what, halvings = f"a network of {count} stages", count + 1
     if bins % 2**halvings:
         raise InputError(

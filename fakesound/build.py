@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 
 from fakesound.backbones import build_backbone
 from fakesound.callbacks import Bars, EpochLog
-from fakesound.config import FeaturesConfig, RunConfig
+from fakesound.config import TASKS, FeaturesConfig, RunConfig
 from fakesound.data.crops import CropDataset
 from fakesound.data.dataset import collate
 from fakesound.datamodule import ClipDataModule
@@ -128,12 +128,7 @@ def build_module(
     edges = edge_target(sample.frame_target, sample.frame_mask)
     edge = float(edges.sum() / sample.frame_mask.sum())
     loss, optim = config.loss, config.optim
-    tasks = {
-        "clip": loss.clip * heads.clip,
-        "frame": loss.frame * heads.frame,
-        "boundary": loss.boundary * heads.boundary,
-        "attribution": loss.attribution * heads.attribution,
-    }
+    tasks = {task: getattr(loss, task) * getattr(heads, task) for task in TASKS}
     learning = Learning(
         frame_loss=loss.frame_loss,
         focal_gamma=loss.focal_gamma,
@@ -206,7 +201,7 @@ def used_kernel(config: RunConfig, module: torch.nn.Module) -> str:
 
     "none" where nothing scans.
     """
-    if config.backbone.kind not in ("vim", "ssd") and config.heads.neck == "none":
+    if not config.backbone.has_states and config.heads.neck == "none":
         return "none"
     device = next(module.parameters()).device
     return resolve_kernel(config.kernel, device)

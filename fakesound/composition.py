@@ -36,6 +36,7 @@ def configuration_folder() -> Path:
 def register_schema() -> None:
     """Make the schema known to Hydra, so that every key and type is checked while composing."""
     OmegaConf.register_new_resolver("slug", _slug, replace=True)
+    OmegaConf.register_new_resolver("attacks", _attacks, replace=True)
     ConfigStore.instance().store(name="schema", node=RunConfig)
 
 
@@ -148,6 +149,14 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             else {f"{prefix}{key}": value}
         )
     return flat
+
+
+def _attacks(part: str) -> str:
+    """Return the "names" or the "families" of the attacks of the forge, as a sweep over them."""
+    # with scipy behind it, too slow to import for what needs no list of attacks
+    from fakesound.attacks import ATTACKS, BUILT_IN
+
+    return ",".join(sorted({n if part == "names" else ATTACKS[n].family for n in BUILT_IN}))
 
 
 def _slug(text: str) -> str:

@@ -181,9 +181,9 @@ def _conv_flops(
 def _widths(config: RunConfig) -> dict[str, int]:
     """Return E and N of a record: channels inside a block, and states of each, if it has any."""
     backbone = config.backbone
-    if backbone.kind in ("fcn_resnet", "mobilenet"):
+    if not backbone.has_tokens:
         return {"E": max(backbone.stem.channels), "N": 0}
-    states = 0 if backbone.kind == "transformer" else backbone.state
+    states = backbone.state if backbone.has_states else 0
     return {"E": backbone.expand * backbone.dim, "N": states}
 
 

@@ -11,12 +11,13 @@ from fakesound.config.data import (
     SplitConfig,
     VariationConfig,
 )
-from fakesound.config.heads import HeadsConfig
+from fakesound.config.heads import TASKS, HeadsConfig
 from fakesound.config.loss import LossConfig
 from fakesound.config.model import BackboneConfig, FeaturesConfig, StemConfig
 from fakesound.config.run import LoggerConfig, OptimConfig, ReportConfig, RunConfig
 
 __all__ = [
+    "TASKS",
     "AugmentConfig",
     "BackboneConfig",
     "CropConfig",

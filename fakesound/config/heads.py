@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from fakesound.config.checks import at_least, one_of, share
 from fakesound.errors import InputError
 
+# what a detector can learn: each has a key here, and a weight of the same name among the losses
+TASKS = ("clip", "frame", "boundary", "attribution")
+
 
 @dataclass
 class HeadsConfig:

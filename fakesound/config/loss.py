@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fakesound.config.checks import at_least, one_of
+from fakesound.config.heads import TASKS
 from fakesound.errors import InputError
 
 
@@ -32,7 +33,7 @@ class LossConfig:
     def __post_init__(self) -> None:
         one_of("loss.weighting", self.weighting, ("fixed", "uncertainty", "dwa"))
         one_of("loss.frame_loss", self.frame_loss, ("bce", "focal", "dice"))
-        for key in ("clip", "frame", "boundary", "attribution", "twin", "focal_gamma"):
+        for key in (*TASKS, "twin", "focal_gamma"):
             at_least(f"loss.{key}", getattr(self, key), 0)
         if self.temperature <= 0:
             raise InputError(f"loss.temperature={self.temperature}: must be positive")

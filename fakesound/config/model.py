@@ -5,18 +5,15 @@ from dataclasses import dataclass, field, fields
 from fakesound.config.checks import at_least, one_of, share
 from fakesound.errors import InputError
 
-KINDS_OF_TOKENS = ("vim", "transformer", "ssd")
-KINDS = (*KINDS_OF_TOKENS, "fcn_resnet", "mobilenet")
-# keys that not every kind of backbone has, and the kinds that have them
-OWN_KEYS = {
-    "state": ("vim", "ssd"),
-    "tied_decay": ("vim",),
-    "variant": ("vim",),
-    "expand": (*KINDS_OF_TOKENS, "mobilenet"),
-    "head_dim": ("transformer", "ssd"),
-    "order": KINDS_OF_TOKENS,
-    "position": KINDS_OF_TOKENS,
+# kinds of backbones, and which of the keys that not every kind has are theirs
+KINDS = {
+    "vim": ("state", "tied_decay", "variant", "expand", "order", "position"),
+    "transformer": ("expand", "head_dim", "order", "position"),
+    "ssd": ("state", "expand", "head_dim", "order", "position"),
+    "fcn_resnet": (),
+    "mobilenet": ("expand",),
 }
+OWN_KEYS = tuple(dict.fromkeys(key for keys in KINDS.values() for key in keys))
 
 
 @dataclass
@@ -110,7 +107,7 @@ class BackboneConfig:
     stem: StemConfig = field(default_factory=StemConfig)
 
     def __post_init__(self) -> None:
-        one_of("backbone.kind", self.kind, KINDS)
+        one_of("backbone.kind", self.kind, tuple(KINDS))
         at_least("backbone.dim", self.dim, 8)
         at_least("backbone.depth", self.depth, 1)
         at_least("backbone.state", self.state, 1)
@@ -122,17 +119,27 @@ class BackboneConfig:
             raise InputError(f"backbone.drop_path={self.drop_path}: must be 0 or more, below 1")
         self._check_kind()
 
+    @property
+    def has_tokens(self) -> bool:
+        """Whether the backbone mixes a sequence of tokens, and is not convolutional throughout."""
+        return "order" in KINDS[self.kind]
+
+    @property
+    def has_states(self) -> bool:
+        """Whether the backbone scans, with a state to carry from token to token."""
+        return "state" in KINDS[self.kind]
+
     def _check_kind(self) -> None:
         """Refuse keys that the kind does not have, unless they are as they come."""
         defaults = {key.name: key.default for key in fields(self)}
-        for key, having in OWN_KEYS.items():
+        for key in OWN_KEYS:
             value = getattr(self, key)
-            if self.kind not in having and value != defaults[key]:
+            if key not in KINDS[self.kind] and value != defaults[key]:
                 raise InputError(
                     f"backbone.{key}={str(value).lower()}: backbone.kind={self.kind} has no such "
                     f"thing; leave it at {str(defaults[key]).lower()}"
                 )
-        if self.kind not in KINDS_OF_TOKENS:
+        if not self.has_tokens:
             self.class_token = False
             if self.stem.kind != "conv":
                 raise InputError(
@@ -140,7 +147,7 @@ class BackboneConfig:
                     f"backbone.kind={self.kind}"
                 )
         width = self.dim * (self.expand if self.kind == "ssd" else 1)
-        if self.kind in OWN_KEYS["head_dim"] and width % self.head_dim:
+        if "head_dim" in KINDS[self.kind] and width % self.head_dim:
             raise InputError(
                 f"backbone.head_dim={self.head_dim}: must divide the {width} channels of a block"
             )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from fakesound.config import TASKS
 from fakesound.errors import InputError
 from fakesound.reporting.parts import Value
 from fakesound.reporting.sweep import SweepRow
@@ -13,8 +14,6 @@ from fakesound.reporting.sweep import SweepRow
 JUDGED = ("clip/auc", "segment_f1_20ms")
 # values of keys that need no name before them
 PLAIN = ("name", "kind", "weighting")
-# keys by these names are of heads and of losses
-TASKS = ("clip", "frame", "boundary", "attribution")
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def made(choice):
 
 def sweep_of(choice):
     """What each key of a sweep goes through; of an interval, its ends."""
-    params = OmegaConf.to_container(composed(choice).hydra.sweeper.params)
+    params = OmegaConf.to_container(composed(choice).hydra.sweeper.params, resolve=True)
     texts = [f"{key}={values}" for key, values in params.items()]
     found = {}
     for override in OverridesParser.create().parse_overrides(texts):

@@ -1,0 +1,32 @@
+"""Guides work: what stands in them is done, in a copy of the checkout."""
+
+import pytest
+
+from tests.docs.guide import ROOT, blocks, checkout, follow, patched
+
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+# half a minute and more each
+LONG = ("fakesound.run", "fakesound.evaluate")
+
+each = pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+
+
+@each
+def test_what_a_guide_shows_works(guide, tmp_path):
+    follow(guide, checkout(tmp_path), passed_over=LONG)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@each
+def test_runs_of_a_guide_work_too(guide, tmp_path):
+    if not any(word in block.text for block in blocks(guide) for word in LONG):
+        pytest.skip("has none")
+    follow(guide, checkout(tmp_path))
+
+
+def test_a_change_must_fit_one_place():
+    assert patched("a\nb\nc\n", "@@\n a\n-b\n+B\n") == "a\nB\nc\n"
+    for wrong in ("@@\n-d\n+e\n", "@@\n-\n"):
+        with pytest.raises(AssertionError, match="fits"):
+            patched("a\n\n\n", wrong)

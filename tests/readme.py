@@ -1,0 +1,58 @@
+"""The pages of the repository: the commands, blocks and links that stand in them."""
+
+import re
+import shlex
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+# whose commands are followed, in tests/docs
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+OTHERS = sorted(
+    path
+    for path in (*ROOT.glob("docker/*.md"), *ROOT.glob("experiments/**/*.md"))
+    if path.is_file()
+)
+PRETRAINED = ROOT / "fakesound" / "pretrained" / "README.md"
+PAGES = [README, *GUIDES, *OTHERS, PRETRAINED]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`([^`]+)`")
+# what pages call commands
+COMMAND = re.compile(r"(python|make|pip|wandb|apt|fakesound)\s")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def fences(page: Path) -> list[tuple[str, str]]:
+    """Return language and text of the fenced blocks of ``page``."""
+    return FENCE.findall(page.read_text(encoding="utf-8"))
+
+
+def commands(page: Path, with_fences: bool = True) -> list[str]:
+    """Return the command lines of ``page``, in blocks and in running text, remarks taken off."""
+    text = page.read_text(encoding="utf-8")
+    lines: list[str] = []
+    for language, block in FENCE.findall(text):
+        if with_fences and language in ("", "sh"):
+            lines += block.replace("\\\n", " ").splitlines()
+    inline = INLINE.findall(FENCE.sub("", text))
+    lines += [" ".join(code.split()) for code in inline if COMMAND.match(code)]
+    # an ellipsis leaves open what else there is
+    return [line for line in lines if line.strip() and "..." not in line]
+
+
+def words(command: str) -> list[str]:
+    """Return ``command`` in words, as a shell takes it."""
+    return shlex.split(command, comments=True)
+
+
+def links(page: Path) -> list[str]:
+    """Return where links and pictures of ``page`` lead within the repository."""
+    text = INLINE.sub("", FENCE.sub("", page.read_text(encoding="utf-8")))
+    return [link for link in LINK.findall(text) if not re.match(r"\w+:", link)]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the names that GitHub gives to the headings of ``page``."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
