@@ -3,17 +3,29 @@
 Keys: ``clip_id, path`` (relative to the manifest), ``source_id, label, attack, regions, duration,
 sample_rate, corpus, split`` and, where known, ``donor_ids, domain, license, twin_id, subsets``.
 Further keys are kept in ``extra``. Nothing is ever parsed out of a file name.
+
+``path`` may name a member of a tar, ``00012.tar::00024001.flac@1536+40212`` (see
+`fakesound.data.places`), or a URL, and the manifest itself may be at a URL. A manifest may have
+millions of rows: they are read one by one, and rows that are plainly right by a shorter way, a few
+microseconds each; whatever is not goes the long way, which knows what is wrong and how to mend it.
 """
 
+import gc
 import hashlib
+import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from fakesound.data.folder import Folder, relative
+from fakesound.data.places import IN_TAR, AudioPath, Place, open_audio, place
 from fakesound.errors import InputError
 from fakesound.timeline import Region
 
@@ -23,13 +35,13 @@ SPLITS = ("train", "validation", "test")
 TOLERANCE = 1e-3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One audio file and what is known of it.
 
     Attributes:
         clip_id: unique in its manifest.
-        path: absolute path of the audio.
+        path: absolute path of the audio, or its place in a tar or at a URL.
         source_id: the original recording; a fake and its genuine twin share it.
         label: "genuine" or "fake".
         attack: ``family/generator``; None for genuine clips.
@@ -47,7 +59,7 @@ class Clip:
     """
 
     clip_id: str
-    path: Path
+    path: AudioPath
     source_id: str
     label: str
     attack: str | None
@@ -74,7 +86,24 @@ class Clip:
         return (self.source_id, *self.donor_ids)
 
 
-def read_manifest(path: Path, check_files: bool = True) -> list[Clip]:
+# a million `Path` objects would take 400 MB: clips keep text, and make them when asked
+_path = Clip.__dict__["path"]
+type.__setattr__(
+    Clip,
+    "path",
+    property(
+        lambda clip: _as_path(_path.__get__(clip)),
+        lambda clip, path: _path.__set__(clip, str(path)),
+        doc=_path.__doc__,
+    ),
+)
+
+
+def _as_path(text: str) -> AudioPath:
+    return place(text) if IN_TAR in text or "://" in text else Path(text)
+
+
+def read_manifest(path: AudioPath, check_files: bool = True) -> list[Clip]:
     """Return the clips of the manifest at ``path``.
 
     Raises:
@@ -82,30 +111,33 @@ def read_manifest(path: Path, check_files: bool = True) -> list[Clip]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such manifest; give the path of a manifest.jsonl")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
-    # not splitlines: a title may hold any other separator of lines that Unicode knows
-    lines = enumerate(text.split("\n"), start=1)
-    rows = {number: _row(line, f"{path} row {number}") for number, line in lines if line.strip()}
-    if not rows:
-        raise InputError(f"{path}: has no rows; a manifest holds one JSON object a line")
-    clips = [_clip(row, f"{path} row {number}", path.parent) for number, row in rows.items()]
-    first: dict[str, int] = {}
-    for number, clip in zip(rows, clips, strict=True):
-        where = f"{path} row {number}"
-        if clip.clip_id in first:
-            raise InputError(
-                f"{where}, clip_id: {clip.clip_id!r} is row {first[clip.clip_id]} too; "
-                "make it unique"
-            )
-        if check_files and not clip.path.is_file():
-            raise InputError(
-                f"{where}, path: {clip.path} does not exist; restore it or drop the row"
-            )
-        first[clip.clip_id] = number
-    _check_twins(dict(zip(rows, clips, strict=True)), path)
+    clips: list[Clip] = []
+    numbers: dict[str, int] = {}
+    folder = Folder(str(path).rpartition("/")[0] if isinstance(path, Place) else str(path.parent))
+    with _no_collection(), open_audio(path) as file:
+        # not splitlines: a title may hold any other separator of lines that Unicode knows
+        lines = io.TextIOWrapper(file, encoding="utf-8")
+        for number, line in enumerate(_decoded(lines, path), start=1):
+            if not line.strip():
+                continue
+            clip = _plain_clip(line, folder)
+            if clip is None:
+                where = f"{path} row {number}"
+                clip = _clip(_row(line, where), where, folder)
+            if numbers.setdefault(clip.clip_id, number) != number:
+                raise InputError(
+                    f"{path} row {number}, clip_id: {clip.clip_id!r} is row "
+                    f"{numbers[clip.clip_id]} too; make it unique"
+                )
+            if check_files and not folder.holds(_path.__get__(clip)):
+                raise InputError(
+                    f"{path} row {number}, path: {clip.path} does not exist; restore it or drop "
+                    "the row"
+                )
+            clips.append(clip)
+        if not clips:
+            raise InputError(f"{path}: has no rows; a manifest holds one JSON object a line")
+        _check_twins(clips, numbers, path)
     return clips
 
 
@@ -115,23 +147,33 @@ def read_rows(rows: Iterable[dict[str, Any]], folder: Path, name: str) -> list[C
     Raises:
         InputError: naming ``name``, the clip, the field and the mend.
     """
-    return [_clip(row, f"{name} clip {row.get('clip_id')}", folder) for row in rows]
+    places = Folder(str(folder))
+    return [_clip(row, f"{name} clip {row.get('clip_id')}", places) for row in rows]
 
 
 def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
     """Write ``clips`` to ``path`` at once: the file is whole or not there."""
-    rows = [json.dumps(clip_row(clip, path.parent), ensure_ascii=False) for clip in clips]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            for clip in clips:
+                row = clip_row(clip, path.parent)
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def clip_row(clip: Clip, folder: Path) -> dict[str, Any]:
     """Return the manifest row of ``clip`` in a manifest that lies in ``folder``."""
+    return _row_of(clip, relative(_path.__get__(clip), str(folder)))
+
+
+def _row_of(clip: Clip, path: str) -> dict[str, Any]:
     row: dict[str, Any] = {
         "clip_id": clip.clip_id,
-        "path": Path(os.path.relpath(clip.path, folder)).as_posix(),
+        "path": path,
         "source_id": clip.source_id,
         "label": clip.label,
         "attack": clip.attack,
@@ -154,8 +196,94 @@ def clip_row(clip: Clip, folder: Path) -> dict[str, Any]:
 
 def manifest_hash(clips: Sequence[Clip]) -> str:
     """Return a digest of what the clips are, whatever their order and folder."""
-    rows = sorted(json.dumps(clip_row(clip, clip.path.parent), sort_keys=True) for clip in clips)
+    rows = sorted(json.dumps(_row_of(clip, clip.path.name), sort_keys=True) for clip in clips)
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python from looking for garbage among millions of new objects, of which none is any."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _decoded(lines: Iterable[str], path: AudioPath) -> Iterator[str]:
+    try:
+        yield from lines
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+
+
+_loads = msgspec.json.Decoder().decode
+_NUMBERS = (int, float)
+_EMPTY: dict[str, Any] = {}
+
+
+def _plain_clip(line: str, folder: "Folder") -> Clip | None:
+    """Return the clip of a row in which all is as it should be, else None: see `_clip`."""
+    try:
+        row = _loads(line)
+        take = row.pop
+        clip_id, path, source = take("clip_id"), take("path"), take("source_id")
+        label, attack, spans = take("label"), take("attack"), take("regions")
+        duration, rate, corpus = take("duration"), take("sample_rate"), take("corpus")
+    except (msgspec.MsgspecError, AttributeError, KeyError, TypeError):
+        return None
+    split, donors = take("split", None), take("donor_ids", None)
+    domain, license_ = take("domain", None), take("license", None)
+    twin, subsets = take("twin_id", None), take("subsets", None)
+    if not (
+        type(clip_id) is type(path) is type(source) is type(corpus) is type(label) is str
+        and type(duration) in _NUMBERS
+        and 0 < duration < float("inf")
+        and type(rate) is int
+        and rate > 0
+        and type(spans) is list
+        and (split is None or split in SPLITS)
+        and (domain is None or type(domain) is str)
+        and (license_ is None or type(license_) is str)
+        and (twin is None or type(twin) is str)
+    ):
+        return None
+    if label == "genuine":
+        if attack is not None or spans:
+            return None
+        regions: tuple[Region, ...] = ()
+    elif label == "fake" and type(attack) is str and attack and spans:
+        try:
+            regions = _regions(spans, duration, "")
+        except InputError:
+            return None
+    else:
+        return None
+    for names in (donors, subsets):
+        if names and not (type(names) is list and all(type(name) is str for name in names)):
+            return None
+    # strings that many rows share are kept once
+    same = folder.same.setdefault
+    return Clip(
+        clip_id,
+        folder.locate(path),  # type: ignore[arg-type]  # kept as text in any case
+        same(source, source),
+        LABELS[label == "fake"],
+        attack and same(attack, attack),
+        regions,
+        float(duration),
+        rate,
+        same(corpus, corpus),
+        split and same(split, split),
+        tuple(donors) if donors else (),
+        same(domain, domain) if domain else same(corpus, corpus),
+        license_ and same(license_, license_),
+        twin and same(twin, twin),
+        tuple(subsets) if subsets else (),
+        row or _EMPTY,
+    )
 
 
 def _row(line: str, where: str) -> dict[str, Any]:
@@ -168,7 +296,7 @@ def _row(line: str, where: str) -> dict[str, Any]:
     return row
 
 
-def _clip(row: dict[str, Any], where: str, folder: Path) -> Clip:
+def _clip(row: dict[str, Any], where: str, folder: Folder) -> Clip:
     def take(key: str, kind: type | tuple[type, ...], default: Any = ...) -> Any:  # noqa: ANN401
         if key not in row and default is not ...:
             return default
@@ -210,7 +338,7 @@ def _clip(row: dict[str, Any], where: str, folder: Path) -> Clip:
         raise InputError(f"{where}, subsets: {subsets}; must be names")
     clip = Clip(
         clip_id=take("clip_id", str),
-        path=(folder / take("path", str)).resolve(),
+        path=_located(take("path", str), folder, where),
         source_id=take("source_id", str),
         label=label,
         attack=attack,
@@ -229,30 +357,34 @@ def _clip(row: dict[str, Any], where: str, folder: Path) -> Clip:
     return clip
 
 
+def _located(path: str, folder: Folder, where: str) -> AudioPath:
+    try:
+        return _as_path(folder.locate(path))
+    except InputError as error:
+        raise InputError(f"{where}, path: {error}") from None
+
+
 def _regions(spans: list[Any], duration: float, where: str) -> tuple[Region, ...]:
     regions = []
     for span in spans:
         edges = span if isinstance(span, list) else []
-        if [type(edge) in (int, float) for edge in edges] != [True, True]:
+        if len(edges) != 2 or type(edges[0]) not in _NUMBERS or type(edges[1]) not in _NUMBERS:
             raise InputError(f"{where}, regions: {span!r} is not [onset, offset]")
-        onset, offset = map(float, edges)
+        onset, offset = float(edges[0]), float(edges[1])
         if offset > duration + TOLERANCE:
             raise InputError(f"{where}, regions: {span} ends after the clip's {duration} s")
         try:
             regions.append(Region(onset, min(offset, duration)))
         except InputError as error:
             raise InputError(f"{where}, regions: {error}") from None
-    return tuple(sorted(regions))
+    return tuple(sorted(regions) if len(regions) > 1 else regions)
 
 
-def _check_twins(clips: Mapping[int, Clip], path: Path) -> None:
-    by_id = {clip.clip_id: clip for clip in clips.values()}
-    for number, clip in clips.items():
-        if clip.twin_id is None:
-            continue
-        twin = by_id.get(clip.twin_id)
-        if twin is None or twin.is_fake or twin.source_id != clip.source_id:
+def _check_twins(clips: Sequence[Clip], numbers: Mapping[str, int], path: AudioPath) -> None:
+    genuine = {clip.clip_id: clip.source_id for clip in clips if clip.label == "genuine"}
+    for clip in clips:
+        if clip.twin_id is not None and genuine.get(clip.twin_id) != clip.source_id:
             raise InputError(
-                f"{path} row {number}, twin_id: {clip.twin_id!r} is no genuine clip of the "
-                "same source; add its row or drop the key"
+                f"{path} row {numbers[clip.clip_id]}, twin_id: {clip.twin_id!r} is no genuine "
+                "clip of the same source; add its row or drop the key"
             )
