@@ -167,10 +167,11 @@ def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
 
 def clip_row(clip: Clip, folder: Path) -> dict[str, Any]:
     """Return the manifest row of ``clip`` in a manifest that lies in ``folder``."""
-    return _row_of(clip, relative(_path.__get__(clip), str(folder)))
+    return row_of(clip, relative(_path.__get__(clip), str(folder)))
 
 
-def _row_of(clip: Clip, path: str) -> dict[str, Any]:
+def row_of(clip: Clip, path: str) -> dict[str, Any]:
+    """Return the manifest row of ``clip``, whose audio is called ``path`` there."""
     row: dict[str, Any] = {
         "clip_id": clip.clip_id,
         "path": path,
@@ -196,7 +197,7 @@ def _row_of(clip: Clip, path: str) -> dict[str, Any]:
 
 def manifest_hash(clips: Sequence[Clip]) -> str:
     """Return a digest of what the clips are, whatever their order and folder."""
-    rows = sorted(json.dumps(_row_of(clip, clip.path.name), sort_keys=True) for clip in clips)
+    rows = sorted(json.dumps(row_of(clip, clip.path.name), sort_keys=True) for clip in clips)
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
@@ -250,16 +251,14 @@ def _plain_clip(line: str, folder: "Folder") -> Clip | None:
         and (twin is None or type(twin) is str)
     ):
         return None
-    if label == "genuine":
-        if attack is not None or spans:
-            return None
-        regions: tuple[Region, ...] = ()
-    elif label == "fake" and type(attack) is str and attack and spans:
-        try:
-            regions = _regions(spans, duration, "")
-        except InputError:
-            return None
-    else:
+    if not (
+        (label == "genuine" and attack is None and not spans)
+        or (label == "fake" and type(attack) is str and attack and spans)
+    ):
+        return None
+    try:
+        regions, location = _regions(spans, duration, ""), folder.locate(path)
+    except InputError:
         return None
     for names in (donors, subsets):
         if names and not (type(names) is list and all(type(name) is str for name in names)):
@@ -268,7 +267,7 @@ def _plain_clip(line: str, folder: "Folder") -> Clip | None:
     same = folder.same.setdefault
     return Clip(
         clip_id,
-        folder.locate(path),  # type: ignore[arg-type]  # kept as text in any case
+        location,  # type: ignore[arg-type]  # kept as text in any case
         same(source, source),
         LABELS[label == "fake"],
         attack and same(attack, attack),

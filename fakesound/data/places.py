@@ -26,8 +26,10 @@ IN_TAR = ".tar::"
 _SPAN = re.compile(r"(?P<name>.+)@(?P<offset>\d+)\+(?P<size>\d+)", re.DOTALL)
 # a member up to this size is fetched whole, of a longer one what is asked for
 WHOLE = 2**20
-# read at least at a time of a longer one: here, and from a URL, where each request takes long
-BUFFER, FAR_BUFFER = 2**16, 2**20
+# of which so much is read at a time: here, and from a URL, where each request takes long
+BLOCK, FAR_BLOCK = 2**16, 2**18
+# and kept, so that going back to the header costs nothing
+BLOCKS_KEPT = 4
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -138,8 +140,7 @@ def open_audio(path: AudioPath) -> Iterator[BinaryIO]:
         yield io.BytesIO(read_bytes(path))
     else:
         _check_header(path, read_range(path.file, path.offset - HEADER, path.offset))
-        buffer = FAR_BUFFER if is_url(path.file) else BUFFER
-        with io.BufferedReader(_Member(path), buffer) as member:
+        with io.BufferedReader(_Member(path)) as member:
             yield member
 
 
@@ -148,7 +149,7 @@ def read_range(file: str, start: int = 0, stop: int | None = None) -> bytes:
     if is_url(file):
         with _told(file):
             system, name = _system(file)
-            return bytes(system.cat_file(name, start, stop))
+            return bytes(system.cat_file(name, start=start, end=stop))
     try:
         with open(file, "rb", buffering=0) as opened_file:
             opened_file.seek(start)
@@ -162,6 +163,8 @@ class _Member(io.RawIOBase):
 
     def __init__(self, path: Place) -> None:
         self.path, self.at = path, 0
+        self.block = FAR_BLOCK if is_url(path.file) else BLOCK
+        self.kept: dict[int, bytes] = {}
 
     def readable(self) -> bool:
         return True
@@ -175,12 +178,21 @@ class _Member(io.RawIOBase):
         return self.at
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # whatever has a buffer
-        first = self.path.offset + self.at
-        last = min(first + len(buffer), self.path.offset + self.path.size)
-        part = read_range(self.path.file, first, last) if first < last else b""
+        number, skipped = divmod(self.at, self.block)
+        part = self._block(number)[skipped : skipped + len(buffer)]
         buffer[: len(part)] = part
         self.at += len(part)
         return len(part)
+
+    def _block(self, number: int) -> bytes:
+        if number not in self.kept:
+            first = min(number * self.block, self.path.size)
+            last = min(first + self.block, self.path.size)
+            if len(self.kept) == BLOCKS_KEPT:
+                del self.kept[next(reversed(self.kept))]
+            start = self.path.offset
+            self.kept[number] = read_range(self.path.file, start + first, start + last)
+        return self.kept[number]
 
 
 def _check_header(path: Place, data: bytes) -> None:
