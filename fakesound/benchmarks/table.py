@@ -101,7 +101,7 @@ def data_table(records: Sequence[Record]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("what")
     table.add_column("from")
-    for title in ("workers", "rows or crops", "seconds", "a second", "x files", "MiB"):
+    for title in ("workers", "rows or crops", "seconds", "of CPU", "a second", "x files", "MiB"):
         table.add_column(title, justify="right")
     for record in records:
         workers = record.extra["workers"]
@@ -111,6 +111,7 @@ def data_table(records: Sequence[Record]) -> Table:
             "" if workers is None else str(workers),
             f"{record.B:,}",
             number(record.seconds),
+            number(record.extra.get("processor_seconds")),
             f"{record.B / record.seconds:,.0f}",
             number(record.extra["ratio"]),
             _mebibytes(record),

@@ -27,7 +27,8 @@ class Folder:
         self.same: dict[str, str] = {}
         self._folders: dict[str, str] = {}
         self._tars: dict[str, str] = {}
-        self._sizes: dict[str, int | None] = {}
+        self._sizes: dict[str, int] = {}
+        self._last: tuple[str, str, int] | None = None
 
     def locate(self, path: str) -> str:
         """Return as text where ``path`` is, links followed.
@@ -41,17 +42,29 @@ class Folder:
         if tar not in self._tars:
             self._tars[tar] = self._file(f"{tar}.tar")
         text = f"{self._tars[tar]}::{member}"
-        return text if _SPAN.fullmatch(member) else str(place(text))
+        span = _SPAN.fullmatch(member)
+        if span is None:
+            return str(place(text))
+        # what was just located is asked for next
+        self._last = (text, self._tars[tar], int(span[1]) + int(span[2]))
+        return text
 
     def holds(self, text: str) -> bool:
         """Return whether what `locate` found is there; of a member, whether its tar is so long."""
+        if self._last is not None and self._last[0] is text:
+            _, file, end = self._last
+            return end <= self._size(file)
         file, in_tar, member = text.partition(IN_TAR)
         if not in_tar:
             return place(text).is_file() if is_url(text) else os.path.isfile(text)
+        span = _SPAN.fullmatch(member)
+        return span is not None and int(span[1]) + int(span[2]) <= self._size(f"{file}.tar")
+
+    def _size(self, file: str) -> int:
         if file not in self._sizes:
-            self._sizes[file] = file_size(f"{file}.tar")
-        size, span = self._sizes[file], _SPAN.fullmatch(member)
-        return size is not None and span is not None and int(span[1]) + int(span[2]) <= size
+            size = file_size(file)
+            self._sizes[file] = -1 if size is None else size
+        return self._sizes[file]
 
     def _file(self, path: str) -> str:
         if is_url(path):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from fakesound.config import DataConfig, SplitConfig
 from fakesound.data.audio import audio_info, read_audio, read_pcm
 from fakesound.data.dataset import WindowDataset
 from fakesound.data.manifest import read_manifest, write_manifest
@@ -22,6 +23,7 @@ from fakesound.data.places import Place, place
 from fakesound.data.pooling import pool_corpora
 from fakesound.data.shards import write_shards
 from fakesound.errors import InputError
+from fakesound.forging.labelled import labelled_clips
 
 from .made_clips import GRID, RATE, crops, make_clip, same
 
@@ -270,6 +272,17 @@ def test_manifests_and_shards_at_a_url(remote, mixed, tmp_path):
         read_manifest(place("memory://bucket/corpus/alone.jsonl"))
     with pytest.raises(InputError, match="no such manifest"):
         read_manifest(place("memory://bucket/lost.jsonl"))
+
+
+def test_a_run_takes_a_manifest_at_a_url_and_does_not_decode_it_again(remote, monkeypatch):
+    url, _ = remote
+    monkeypatch.setattr("fakesound.forging.labelled.read_audio", None)
+    clips, left_out, notes = labelled_clips(DataConfig(manifest=url), SplitConfig())
+    assert len(clips) == len(read_manifest(place(url)))
+    assert {clip.split for clip in clips} == {"train", "validation"}
+    assert left_out == []
+    with pytest.raises(InputError, match="data.manifest=memory://lost.jsonl: no such manifest"):
+        labelled_clips(DataConfig(manifest="memory://lost.jsonl"), SplitConfig())
 
 
 def test_one_read_of_one_range_for_a_crop(remote, mixed, monkeypatch):
