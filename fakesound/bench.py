@@ -1,6 +1,6 @@
-"""Time kernels, models, training steps and backbones on this machine, beside others.
+"""Time kernels, models, training steps, backbones and data on this machine, beside others.
 
-python -m fakesound.bench scan|model|train|backbones [options]
+python -m fakesound.bench scan|model|train|backbones|data [options]
 """
 
 import argparse
@@ -29,6 +29,7 @@ def _main() -> None:
     options = parser().parse_args()
     check(options)
     measure = {"scan": _scan, "model": _model, "train": _train, "backbones": _backbones}
+    measure["data"] = _data
     measure[options.what](options)
 
 
@@ -96,6 +97,14 @@ def _backbones(options: argparse.Namespace) -> None:
     _report(options, method, bench_backbones(configs, options.batch, method), {})
 
 
+def _data(options: argparse.Namespace) -> None:
+    method = _method(options)
+    from fakesound.benchmarks.data import DataSizes, bench_data
+
+    sizes = DataSizes(options.rows, options.clips, options.seconds, tuple(options.workers))
+    _report(options, method, bench_data(sizes, options.rounds, options.folder), {})
+
+
 def _only_vim(config: "RunConfig") -> None:
     if config.backbone.kind != "vim":
         raise InputError(
@@ -132,11 +141,17 @@ def _report(
     from rich.console import Console
 
     from fakesound.benchmarks.records import machine, write_records
-    from fakesound.benchmarks.table import backbones_table, caption, side_by_side, training_table
+    from fakesound.benchmarks.table import (
+        backbones_table,
+        caption,
+        data_table,
+        side_by_side,
+        training_table,
+    )
 
     output = Console() if sys.stdout.isatty() else Console(width=100)
     if records:
-        tables = {"train": training_table, "backbones": backbones_table}
+        tables = {"train": training_table, "backbones": backbones_table, "data": data_table}
         output.print(tables.get(options.what, side_by_side)(records))
         output.print(caption(records, machine(method.device)), highlight=False)
     if options.json is not None:

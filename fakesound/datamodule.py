@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import lightning
 from torch.utils.data import DataLoader
@@ -9,7 +10,7 @@ from torch.utils.data import DataLoader
 from fakesound.augmentation import augment, vary
 from fakesound.config import DataConfig, SplitConfig
 from fakesound.data.crops import CropDataset, CropSettings
-from fakesound.data.dataset import Batch, EpochSampler, WindowDataset, collate
+from fakesound.data.dataset import Batch, CropLoader, EpochSampler, WindowDataset, collate
 from fakesound.data.manifest import Clip
 from fakesound.data.splits import Split, split_clips
 from fakesound.forging import Corpus, forge
@@ -94,16 +95,24 @@ class ClipDataModule(lightning.LightningDataModule):
         """Return the loader of an epoch's crops; their numbers go on from epoch to epoch."""
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return DataLoader(
+        return CropLoader(
             self.train_crops,
+            EpochSampler(self.crops, rank, world),
+            self._progress,
             batch_size=self.data.batch_size,
-            sampler=EpochSampler(self.crops, rank, world),
             collate_fn=collate,
             num_workers=self.data.workers,
             persistent_workers=self.data.workers > 0,
             pin_memory=trainer is not None
             and trainer.accelerator.__class__.__name__ == "CUDAAccelerator",
         )
+
+    def _progress(self) -> tuple[int, int]:
+        """Return the epoch, and how many of its steps are done."""
+        if self.trainer is None:
+            return 0, 0
+        steps: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
+        return self.trainer.current_epoch, steps.processed
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Return the loader of validation windows."""

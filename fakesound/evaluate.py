@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from fakesound.cli import guarded
+from fakesound.data.places import place
 from fakesound.errors import InputError
 
 FORMATS = ("jsonl", "asvspoof", "partialspoof", "csv")
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "--checkpoint", type=Path, metavar="RUN", help="folder of a run, checkpoint or safetensors"
     )
     what.add_argument(
-        "--manifest", type=Path, nargs="+", default=[], metavar="M", help="labelled clips"
+        "--manifest", type=place, nargs="+", default=[], metavar="M", help="labelled clips"
     )
     what.add_argument(
         "--scores",

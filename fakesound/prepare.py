@@ -1,6 +1,7 @@
 """Read a data set in its published layout and write a manifest of it.
 
-python -m fakesound.prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true]
+python -m fakesound.prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true] [shards=true]
+python -m fakesound.prepare manifest=FILE out=DIR
 """
 
 import difflib
@@ -8,22 +9,33 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fakesound.cli import guarded
 from fakesound.corpora import CORPORA, Corpus
 from fakesound.errors import InputError
 
+if TYPE_CHECKING:
+    from fakesound.data.manifest import Clip
+
 USAGE = """\
-python -m fakesound.prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true]
+python -m fakesound.prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true] [shards=true]
+python -m fakesound.prepare manifest=FILE out=DIR [shard_size=MIB] [allow_missing=true]
 
 Reads a data set as it comes, opens every audio file, compares it with what the
-data set says of it, and writes OUT/manifest.jsonl. No audio is copied or changed.
+data set says of it, and writes OUT/manifest.jsonl. No audio is copied or changed,
+unless it goes into shards: few large tars in OUT/shards, in the layout of WebDataset,
+from which any clip is read at once. A folder of them can be moved or copied as a
+whole, to s3://... too. Stopped and started again, it writes only what is missing.
 
   corpus=NAME          the data set; corpus=list shows all
   root=DIR             where it was unpacked
   out=DIR              where to write (prepared/NAME; for your own: prepared/ROOT)
   allow_missing=true   leave out what is missing or contradicts itself; otherwise
                        that is an error, and OUT/problems.txt lists it all
+  shards=true          decode all audio and copy it into shards
+  manifest=FILE        put the clips of a manifest into shards; instead of a data set
+  shard_size=MIB       audio in a shard (256)
 
 Examples:
   python -m fakesound.prepare corpus=fakesound root=~/data/FakeSound allow_missing=true
@@ -31,6 +43,8 @@ Examples:
   python -m fakesound.prepare corpus=folder root=recordings
   python -m fakesound.prepare corpus=csv root=clips.csv out=prepared/mine
   python -m fakesound.run experiment=mt_vim data.manifest=prepared/mine/manifest.jsonl
+  python -m fakesound.prepare manifest=prepared/mine/manifest.jsonl out=sharded
+  python -m fakesound.run experiment=mt_vim data.manifest=s3://bucket/sharded/manifest.jsonl
 
 Your own audio, by folder: genuine/ (or real, bonafide) and fake/FAMILY/GENERATOR/
 (or spoof). The label comes from the folder alone. Files of equal name, say
@@ -46,7 +60,8 @@ domain, donor_ids ("a;b"), license. Paths are relative to the table.
 
 Exit codes: 0 done; 2 wrong input, said in one line; 1 anything else.
 """
-KEYS = ("corpus", "root", "out", "allow_missing")
+KEYS = ("corpus", "root", "out", "allow_missing", "shards", "manifest", "shard_size")
+SHARD_SIZE = 256
 
 
 @dataclass(frozen=True)
@@ -58,12 +73,14 @@ class Options:
         root: where it is.
         out: folder for the manifest.
         allow_missing: whether rows that cannot be used are left out.
+        shard_size: MiB of audio in a shard; None: none are written.
     """
 
     corpus: Corpus
     root: Path
     out: Path
     allow_missing: bool
+    shard_size: int | None
 
 
 def main() -> None:
@@ -80,7 +97,44 @@ def _main() -> None:
     if values.get("corpus") == "list":
         _list_corpora()
         return
-    _prepare(_options(values))
+    if "manifest" in values:
+        _pack(values)
+    else:
+        _prepare(_options(values))
+
+
+def _pack(values: dict[str, str]) -> None:
+    """Put the clips of a manifest into shards."""
+    for key in ("corpus", "root"):
+        if key in values:
+            raise InputError(f"{key}={values[key]}: give it or manifest, not both")
+    if "out" not in values:
+        raise InputError("out: missing; where to write the shards and their manifest, out=DIR")
+    if not _flag(values, "shards", "true"):
+        raise InputError("shards=false: what manifest= is for; leave it out")
+    out, size, allow_missing = _out(values), _shard_size(values), _flag(values, "allow_missing")
+    from fakesound.data.manifest import read_manifest
+    from fakesound.data.places import place
+
+    path = place(values["manifest"])
+    path = path.expanduser() if isinstance(path, Path) else path
+    if path == out / "manifest.jsonl":
+        raise InputError(f"out={out}: holds the manifest itself; name another folder")
+    _shards(read_manifest(path), out, size, allow_missing, [])
+    print(out / "manifest.jsonl")
+
+
+def _shards(
+    clips: Sequence["Clip"], out: Path, size: int, allow_missing: bool, problems: Sequence[str]
+) -> None:
+    from fakesound.data.shards import write_shards
+    from fakesound.progress import console, progress_bar
+
+    with progress_bar("shards") as progress:
+        wrong = write_shards(clips, out, size * 2**20, allow_missing, progress)
+    if wrong:
+        _write(out / "problems.txt", [*problems, *wrong])
+        console.print(f"left out: {len(wrong)} clips, listed in {out / 'problems.txt'}")
 
 
 def _prepare(options: Options) -> None:
@@ -120,8 +174,11 @@ def _prepare(options: Options) -> None:
         )
     if problems:
         console.print(f"left out: {len(problems)} rows, listed in {list_of_problems}")
-    # paths are relative to the folder itself, not to a link to it
-    write_manifest(out.resolve() / "manifest.jsonl", checked.clips)
+    if options.shard_size is not None:
+        _shards(checked.clips, out, options.shard_size, options.allow_missing, problems)
+    else:
+        # paths are relative to the folder itself, not to a link to it
+        write_manifest(out.resolve() / "manifest.jsonl", checked.clips)
     print(out / "manifest.jsonl")
 
 
@@ -158,13 +215,35 @@ def _options(values: dict[str, str]) -> Options:
         raise InputError(f"root={root}: no such {kind}; give the one that holds {name}")
     own = root.resolve().stem if root.is_file() else root.resolve().name
     default = Path("prepared") / (own if CORPORA[name].per_folder else name)
+    out = _out(values, default)
+    allow_missing, sharded = _flag(values, "allow_missing"), _flag(values, "shards")
+    if "shard_size" in values and not sharded:
+        raise InputError(f"shard_size={values['shard_size']}: is of shards; add shards=true")
+    size = _shard_size(values) if sharded else None
+    return Options(CORPORA[name], root, out, allow_missing, size)
+
+
+def _out(values: dict[str, str], default: Path = Path()) -> Path:
     out = Path(values["out"]).expanduser() if "out" in values else default
+    if "://" in values.get("out", ""):
+        raise InputError(f"out={values['out']}: must be on this machine; copy the folder there")
     if out.exists() and not out.is_dir():
         raise InputError(f"out={out}: is a file; name a folder to write to")
-    allowed = values.get("allow_missing", "false")
-    if allowed not in ("true", "false"):
-        raise InputError(f"allow_missing={allowed}: must be true or false")
-    return Options(CORPORA[name], root, out, allowed == "true")
+    return out
+
+
+def _flag(values: dict[str, str], key: str, default: str = "false") -> bool:
+    value = values.get(key, default)
+    if value not in ("true", "false"):
+        raise InputError(f"{key}={value}: must be true or false")
+    return value == "true"
+
+
+def _shard_size(values: dict[str, str]) -> int:
+    text = values.get("shard_size", str(SHARD_SIZE))
+    if not (text.isdecimal() and int(text) > 0):
+        raise InputError(f"shard_size={text}: must be a whole number of MiB above 0")
+    return int(text)
 
 
 def _list_corpora() -> None:

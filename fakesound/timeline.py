@@ -21,7 +21,7 @@ def microseconds(seconds: float) -> int:
     return round(seconds * MICROSECONDS)
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Region:
     """A fake span ``[onset, offset)`` in seconds.
 

@@ -175,6 +175,31 @@ def test_backbones(run):
         assert record["flops"] > 1e8
 
 
+def test_data(run, tmp_path):
+    (tmp_path / "disk").mkdir()
+    options = ["--rows", "2100", "--clips", "9", "--seconds", "2", "--workers", "0,1"]
+    code, printed, told, found = run(
+        "data", *options, "--folder", tmp_path / "disk", "--rounds", "2"
+    )
+    assert code == 0, told
+    assert list((tmp_path / "disk").iterdir()) == []
+    manifest, *crops = found["records"]
+    assert (manifest["what"], manifest["B"]) == ("data manifest", 2_100)
+    # a Python with numpy takes as much
+    assert 10 * 2**20 < manifest["peak_bytes"] < 500 * 2**20
+    assert [(r["backend"], r["workers"]) for r in crops] == [
+        (backend, workers) for workers in (0, 1) for backend in ("files", "shards")
+    ]
+    for record in crops:
+        (files,) = (
+            r for r in crops if (r["backend"], r["workers"]) == ("files", record["workers"])
+        )
+        assert record["ratio"] == pytest.approx(record["seconds"] / files["seconds"])
+        assert (record["B"], record["L"]) == (9, 32_000)
+        assert record["seconds"] >= record["seconds_min"] > 0
+    assert "shards" in printed
+
+
 def test_what_computes_something_else_is_told_and_fails(run, monkeypatch):
     true_scan = reference.scan
     monkeypatch.setattr(
@@ -213,9 +238,12 @@ def test_what_computes_something_else_is_told_and_fails(run, monkeypatch):
         (["train", "backbone=fcn_resnet"], "backbone=fcn_resnet: is no Vision Mamba"),
         (["backbones", "--backbones", "vim_huge"], "backbone=vim_huge: no such choice"),
         (["backbones", "--batch", "0"], "--batch=0: must be"),
+        (["data", "--workers", "0,-1"], "--workers=0,-1: must be whole numbers from 0"),
+        (["data", "--rows", "0"], "--rows=0: must be at least 1"),
+        (["data", "--folder", "nosuch"], "--folder=nosuch: no such folder"),
         (["train", "--tokens", "5"], "unrecognized arguments: --tokens"),
-        (["walk"], "argument scan|model|train|backbones: invalid choice"),
-        ([], "the following arguments are required: scan|model|train|backbones"),
+        (["walk"], "argument scan|model|train|backbones|data: invalid choice"),
+        ([], "the following arguments are required: scan|model|train|backbones|data"),
     ],
 )
 def test_mistakes_are_told_in_one_line(run, arguments, told):
@@ -237,7 +265,7 @@ def test_a_device_that_is_not_there_is_told(run):
 def test_help_explains_itself(run):
     code, printed, _, _ = run("--help")
     assert code == 0
-    assert all(what in printed for what in ("scan", "model", "train", "backbones"))
+    assert all(what in printed for what in ("scan", "model", "train", "backbones", "data"))
     for what, options in {
         "scan": ("--tokens", "--channels", "--directions", "c_loop", "mambapy"),
         "model": ("--backbone", "--tokens", "matmul", "transformer"),

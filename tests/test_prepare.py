@@ -175,3 +175,59 @@ def test_the_list_and_the_help_name_everything(run):
     assert code == 0
     for word in (*prepare.KEYS, "twins", "donor_ids", "genuine/", "fake/FAMILY/GENERATOR"):
         assert word in printed
+
+
+def test_a_corpus_goes_into_shards(recordings, run, tmp_path):
+    code, printed, told = run("corpus=folder", f"root={recordings}", "shards=true", "out=plain")
+    assert (code, printed) == (0, "plain/manifest.jsonl\n"), told
+    clips = read_manifest(tmp_path / "here/plain/manifest.jsonl")
+    assert [clip.path.member for clip in clips] == [f"{number:08}.wav" for number in range(6)]
+    row = json.loads((tmp_path / "here/plain/manifest.jsonl").read_text().splitlines()[1])
+    assert row["path"].startswith("shards/00000.tar::00000001.wav@")
+    assert (tmp_path / "here/plain/shards/00000.tar").is_file()
+
+
+def test_a_manifest_goes_into_shards(recordings, run, tmp_path):
+    run("corpus=folder", f"root={recordings}", "out=plain")
+    place = tmp_path / "here"
+    manifest = "manifest=plain/manifest.jsonl"
+    assert run(manifest, "out=packed")[:2] == (0, "packed/manifest.jsonl\n")
+    own, packed = (read_manifest(place / name / "manifest.jsonl") for name in ("plain", "packed"))
+    assert [clip.clip_id for clip in packed] == [clip.clip_id for clip in own]
+    # a manifest in shards can be packed again, in other sizes
+    code, _, told = run("manifest=packed/manifest.jsonl", "out=again", "shard_size=1")
+    assert code == 0, told
+    again = (place / "again/shards/00000.tar").read_bytes()
+    assert again == (place / "packed/shards/00000.tar").read_bytes()
+
+    bad = recordings / "genuine/b.wav"
+    bad.write_bytes(bad.read_bytes()[:3_000])
+    code, printed, told = run(manifest, "out=bad")
+    assert (code, printed) == (2, "")
+    assert told.count("error:") == 1
+    assert "b.wav: is truncated" in told
+    code, _, told = run(manifest, "out=bad", "allow_missing=true")
+    assert code == 0
+    assert "left out: 1 clips, listed in bad/problems.txt" in told
+    assert len(read_manifest(place / "bad/manifest.jsonl")) == len(own) - 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["manifest=m.jsonl"], "out: missing"),
+        (["manifest=m.jsonl", "out=o"], "m.jsonl: no such manifest"),
+        (["manifest=m.jsonl", "out=s3://bucket/o"], "out=s3://bucket/o: must be on this machine"),
+        (["manifest=o/manifest.jsonl", "out=o"], "out=o: holds the manifest itself"),
+        (["manifest=m.jsonl", "out=o", "shards=false"], "shards=false: what manifest= is for"),
+        (["manifest=m.jsonl", "out=o", "corpus=csv"], "corpus=csv: give it or manifest"),
+        (["manifest=m.jsonl", "out=o", "shard_size=0"], "shard_size=0: must be a whole number"),
+        (["corpus=folder", "root=.", "shards=1"], "shards=1: must be true or false"),
+        (["corpus=folder", "root=.", "shard_size=9"], "shard_size=9: is of shards; add shards"),
+    ],
+)
+def test_wrong_shards_are_told(run, arguments, told):
+    code, printed, line = run(*arguments)
+    assert (code, printed) == (2, "")
+    assert line.startswith(f"error: {told}")
+    assert line.count("\n") == 1

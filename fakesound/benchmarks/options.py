@@ -38,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
         ),
     )
     # not required by argparse, whose own message names no choice
-    verbs = made.add_subparsers(dest="what", metavar="scan|model|train|backbones", required=True)
+    verbs = made.add_subparsers(
+        dest="what", metavar="scan|model|train|backbones|data", required=True
+    )
     scan = verbs.add_parser(
         "scan",
         help="the selective scan alone",
@@ -106,7 +108,28 @@ def parser() -> argparse.ArgumentParser:
     )
     backbones.add_argument("--batch", default="8", metavar="B,B", help="crops at once (8)")
     _add_method(backbones, None, 5)
+    _add_data(verbs.add_parser("data", help="manifests, and crops out of files and shards"))
     return made
+
+
+def _add_data(data: argparse.ArgumentParser) -> None:
+    data.description = (
+        "Opening a manifest of so many rows, each time in a process of its own, whose peak memory "
+        "is that of all it holds; and crops a second out of one file a clip, and out of shards of "
+        "the same clips, on the disk of --folder. Clips are made for it and removed."
+    )
+    for name, default, metavar, told in (
+        ("rows", 1_000_000, "N", "of the manifest"),
+        ("clips", 400, "N", "to read crops of"),
+        ("seconds", 6, "S", "of a clip"),
+    ):
+        told = f"{told} ({default})"
+        data.add_argument(f"--{name}", type=int, default=default, metavar=metavar, help=told)
+    data.add_argument("--workers", default="0,2", metavar="W,W", help="processes that read (0,2)")
+    data.add_argument("--folder", type=Path, metavar="DIR", help="on the disk to measure (/tmp)")
+    data.add_argument("--rounds", type=int, default=5, metavar="N", help="of each (5)")
+    data.add_argument("--json", type=Path, metavar="FILE", help="write the records there too")
+    data.set_defaults(threads=None, device="cpu", dtype="float32")
 
 
 def _add_sizes(parser: argparse.ArgumentParser, tokens: str) -> None:
@@ -143,7 +166,7 @@ def _add_method(parser: argparse.ArgumentParser, what: str | None, rounds: int) 
 
 def check(options: argparse.Namespace) -> None:
     """Read lists and check numbers, before anything heavy is imported."""
-    for name in ("rounds", "threads", "channels", "state"):
+    for name in ("rounds", "threads", "channels", "state", "rows", "clips", "seconds"):
         value = getattr(options, name, None)
         if value is not None and value < 1:
             raise InputError(f"--{name}={value}: must be at least 1")
@@ -152,6 +175,10 @@ def check(options: argparse.Namespace) -> None:
     for name in ("tokens", "batch"):
         if hasattr(options, name):
             setattr(options, name, _numbers(f"--{name}", getattr(options, name)))
+    if hasattr(options, "workers"):
+        options.workers = _numbers("--workers", options.workers, least=0)
+    if getattr(options, "folder", None) is not None and not options.folder.is_dir():
+        raise InputError(f"--folder={options.folder}: no such folder")
     if getattr(options, "backends", None) is not None:
         known = BACKENDS[options.what]
         named = list(dict.fromkeys(options.backends.split(",")))
@@ -165,8 +192,9 @@ def check(options: argparse.Namespace) -> None:
         raise InputError(f"--json={options.json}: is a folder; name a file")
 
 
-def _numbers(option: str, text: str) -> list[int]:
+def _numbers(option: str, text: str, least: int = 1) -> list[int]:
     parts = text.split(",")
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise InputError(f"{option}={text}: must be whole numbers above 0, with commas between")
+    if not all(part.isdecimal() and int(part) >= least for part in parts):
+        above = "above 0" if least else "from 0"
+        raise InputError(f"{option}={text}: must be whole numbers {above}, with commas between")
     return list(dict.fromkeys(int(part) for part in parts))

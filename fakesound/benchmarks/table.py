@@ -96,10 +96,33 @@ def backbones_table(records: Sequence[Record]) -> Table:
     return table
 
 
+def data_table(records: Sequence[Record]) -> Table:
+    """Return the table of ``bench data``: opening a manifest, then crops by where from."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("what")
+    table.add_column("from")
+    for title in ("workers", "rows or crops", "seconds", "of CPU", "a second", "x files", "MiB"):
+        table.add_column(title, justify="right")
+    for record in records:
+        workers = record.extra["workers"]
+        table.add_row(
+            record.what.removeprefix("data "),
+            record.backend,
+            "" if workers is None else str(workers),
+            f"{record.B:,}",
+            number(record.seconds),
+            number(record.extra.get("processor_seconds")),
+            f"{record.B / record.seconds:,.0f}",
+            number(record.extra["ratio"]),
+            _mebibytes(record),
+        )
+    return table
+
+
 def caption(records: Sequence[Record], machine: dict[str, object]) -> str:
     """Return in one line what all ``records`` have in common."""
     first = records[0]
-    sizes = "" if first.what == "backbone" else f"E={first.E}, N={first.N}, "
+    sizes = "" if first.what.split()[0] in ("backbone", "data") else f"E={first.E}, N={first.N}, "
     where = machine["gpu"] or f"{machine['processor']}, {machine['threads']} threads"
     return (
         f"{first.what.split()[0]}, {sizes}{first.extra['dtype']}, "

@@ -2,15 +2,19 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
 from jaxtyping import Float32, Int16
 from scipy import signal
 
+from fakesound.data.places import AudioPath, open_audio
 from fakesound.errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
@@ -45,18 +49,24 @@ class AudioInfo:
         return self.samples / self.sample_rate
 
 
-def audio_info(path: Path) -> AudioInfo:
+def audio_info(path: AudioPath) -> AudioInfo:
     """Return what the header of the audio file at ``path`` says.
 
     Raises:
         InputError: if the file is missing, empty or not audio.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: is empty (0 bytes); replace or remove it")
+    with _source(path) as source:
+        return _info(path, source)
+
+
+def _info(path: AudioPath, source: Path | BinaryIO) -> AudioInfo:
+    if isinstance(path, Path):
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+        if path.stat().st_size == 0:
+            raise InputError(f"{path}: is empty (0 bytes); replace or remove it")
     try:
-        info = soundfile.info(path)
+        info = soundfile.info(source)
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: cannot be read as audio ({reason(error)}); replace it") from None
     if not RATES[0] <= info.samplerate <= RATES[1]:
@@ -72,8 +82,18 @@ def audio_info(path: Path) -> AudioInfo:
     return AudioInfo(samples, info.samplerate, info.channels)
 
 
+@contextmanager
+def _source(path: AudioPath) -> Iterator[Path | BinaryIO]:
+    """Yield what libsndfile reads: a path, or the bytes of what is no file of its own."""
+    if isinstance(path, Path):
+        yield path
+    else:
+        with open_audio(path) as file:
+            yield file
+
+
 def read_audio(
-    path: Path, rate: int, start: int = 0, samples: int | None = None
+    path: AudioPath, rate: int, start: int = 0, samples: int | None = None
 ) -> Float32[np.ndarray, " sample"]:
     """Return ``samples`` samples from ``start`` on, mono at ``rate``; the rest of the file if None.
 
@@ -84,7 +104,14 @@ def read_audio(
         InputError: if the file is missing, not audio, holds no samples, NaN or Inf, or is shorter
             than its header says.
     """
-    info = audio_info(path)
+    with _source(path) as source:
+        return _read_audio(path, source, rate, start, samples)
+
+
+def _read_audio(
+    path: AudioPath, source: Path | BinaryIO, rate: int, start: int, samples: int | None
+) -> Float32[np.ndarray, " sample"]:
+    info = _info(path, source)
     if info.samples == 0:
         raise InputError(f"{path}: holds no samples; replace or remove it")
     if rate == info.sample_rate:
@@ -92,8 +119,9 @@ def read_audio(
     else:
         first = start * info.sample_rate // rate
         count = -1 if samples is None else -(-samples * info.sample_rate // rate)
+    _rewind(source)
     try:
-        audio, _ = soundfile.read(path, count, first, dtype="float32", always_2d=True)
+        audio, _ = soundfile.read(source, count, first, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: cannot be decoded ({reason(error)}); replace it") from None
     expected = max(0, info.samples - first)
@@ -111,7 +139,7 @@ def read_audio(
     return np.ascontiguousarray(mono[:samples], dtype=np.float32)
 
 
-def read_pcm(path: Path, start: int, samples: int) -> Int16[np.ndarray, " sample"]:
+def read_pcm(path: AudioPath, start: int, samples: int) -> Int16[np.ndarray, " sample"]:
     """Return ``samples`` 16-bit samples from ``start`` on; the rest of the file if -1.
 
     Those of a mono file of 16-bit PCM are exactly as stored, those of another are converted. What
@@ -120,20 +148,28 @@ def read_pcm(path: Path, start: int, samples: int) -> Int16[np.ndarray, " sample
     Raises:
         InputError: if the file cannot be read or is shorter.
     """
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate = file.samplerate
-            if as_stored := (file.channels, file.subtype) == (1, "PCM_16"):
-                file.seek(start)
-                pcm = file.read(samples, dtype="int16")
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise InputError(f"{path}: cannot be decoded ({reason(error)}); replace it") from None
-    if not as_stored:
-        pcm = to_pcm(read_audio(path, rate, start, None if samples < 0 else samples))
+    with _source(path) as source:
+        try:
+            with soundfile.SoundFile(source) as file:
+                rate = file.samplerate
+                if as_stored := (file.channels, file.subtype) == (1, "PCM_16"):
+                    file.seek(start)
+                    pcm = file.read(samples, dtype="int16")
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise InputError(f"{path}: cannot be decoded ({reason(error)}); replace it") from None
+        if not as_stored:
+            _rewind(source)
+            count = None if samples < 0 else samples
+            pcm = to_pcm(_read_audio(path, source, rate, start, count))
     missing = max(0, samples - len(pcm))
     if missing > round(DURATION_TOLERANCE * rate):
         raise InputError(f"{path}: is shorter than expected; replace it or prepare the data again")
     return np.pad(pcm, (0, missing)) if missing else pcm
+
+
+def _rewind(source: Path | BinaryIO) -> None:
+    if not isinstance(source, Path):
+        source.seek(0)
 
 
 def to_pcm(audio: Float32[np.ndarray, " sample"]) -> Int16[np.ndarray, " sample"]:

@@ -80,17 +80,19 @@ class CropDataset(Dataset[Batch]):
         self.augment, self.vary, self.seed = augment, vary, seed
         self.frames = grid.count(settings.seconds)
         self.samples = self.frames * grid.samples(rate)
-        self.genuine = [i for i, clip in enumerate(self.clips) if not clip.is_fake]
+        # arrays: a draw from a list would copy all of it
+        self.genuine = np.array([i for i, c in enumerate(self.clips) if not c.is_fake], dtype=int)
         groups: defaultdict[str, list[int]] = defaultdict(list)
         for index, clip in enumerate(self.clips):
             if clip.attack is not None:
                 groups[clip.attack].append(index)
-        self.attacks = [groups[name] for name in sorted(groups)]
+        self.attacks = [np.array(groups[name]) for name in sorted(groups)]
         self.families = sorted({name.partition("/")[0] for name in groups})
         weights = np.array([_weight(name, settings.weights) for name in sorted(groups)])
         self.chance = weights / weights.sum()
         by_id = {clip.clip_id: index for index, clip in enumerate(self.clips)}
-        self.twin = [by_id.get(clip.twin_id or "") for clip in self.clips]
+        # -1 where there is none
+        self.twin = np.array([by_id.get(clip.twin_id or "", -1) for clip in self.clips])
         self._last = (-1, 0, 0), np.zeros(0, np.int16)
 
     def __getitem__(self, number: int) -> Batch:
@@ -104,9 +106,9 @@ class CropDataset(Dataset[Batch]):
         spans = self._spans(self.clips[index], start, length)
         partner = number % 2 == 1
         cuts: Sequence[Cut] = spans
-        host, host_start = self.twin[index], start
+        host, host_start = int(self.twin[index]), start
         remade = [(span.start, span.stop) for span in spans] == [(0, length)]
-        if host is None:
+        if host < 0:
             host = int(rng.choice(self.genuine))
             host_start, host_length = self._window(rng, self.clips[host])
             length = host_length if partner else length
@@ -126,7 +128,7 @@ class CropDataset(Dataset[Batch]):
             pcm = self._read(host, host_start, length)
         else:
             pcm = self._read(index, start, length)
-            if self.twin[index] is not None:
+            if self.twin[index] >= 0:
                 genuine = self._read(host, host_start, length)
                 if remade:
                     pcm = self._varied(genuine, pcm, number)

@@ -1,13 +1,13 @@
 """What a model is given at a time, and the windows in which whole clips are scored."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fakesound.data.audio import from_pcm, read_audio, read_pcm, to_pcm
 from fakesound.data.compose import Pcm
@@ -44,18 +44,15 @@ class WindowDataset(Dataset[Batch]):
         self.grid, self.rate = grid, rate
         self.frames = grid.count(seconds)
         self.step = max(1, self.frames // 2)
-        self.windows = [
-            (index, first)
-            for index, clip in enumerate(self.clips)
-            for first in window_starts(grid.count(clip.duration), self.frames, self.step)
-        ]
+        # clip and first frame of each; an array, for there may be millions
+        self.windows = _windows([grid.count(c.duration) for c in clips], self.frames, self.step)
 
     def __len__(self) -> int:
         return len(self.windows)
 
     def __getitem__(self, number: int) -> Batch:
         """Return window ``number``, a batch of one without the leading axis."""
-        index, first = self.windows[number]
+        index, first = map(int, self.windows[number])
         clip, size = self.clips[index], self.grid.samples(self.rate)
         start = first * size
         length = min(self.frames * size, round(clip.duration * self.rate) - start)
@@ -76,16 +73,31 @@ def window_starts(frames: int, window: int, step: int) -> list[int]:
     return [*starts, frames - window]
 
 
+def _windows(counts: Sequence[int], window: int, step: int) -> Int[np.ndarray, "window 2"]:
+    """Return clip and first frame of all `window_starts` of clips of so many frames."""
+    last = np.maximum(np.array(counts, dtype=int) - window, 0)
+    each = -(-last // step) + 1
+    clip = np.repeat(np.arange(len(last)), each)
+    place = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
+    return np.stack((clip, np.minimum(place * step, last[clip])), axis=1)
+
+
 class EpochSampler(Sampler[int]):
     """Numbers of training crops, new in every epoch, divided among processes.
 
     The number holds the epoch, so the crops of an epoch are the same after a resume and whatever
-    the number of workers. Lightning calls ``set_epoch``.
+    the number of workers, and an epoch can be taken up in its middle. Lightning calls
+    ``set_epoch``.
     """
 
     def __init__(self, crops: int, rank: int = 0, world_size: int = 1) -> None:
         self.pairs, self.rank, self.world_size = crops // 2, rank, world_size
         self.epoch = 0
+        self.taken = (0, 0)
+
+    def start_at(self, epoch: int, crops: int) -> None:
+        """Leave out the first ``crops`` of ``epoch``, which this process had before it stopped."""
+        self.taken = (epoch, crops if crops < len(self) else 0)
 
     def set_epoch(self, epoch: int) -> None:
         """Draw the crops of ``epoch`` from now on."""
@@ -96,10 +108,51 @@ class EpochSampler(Sampler[int]):
         return 2 * (self.pairs // self.world_size)
 
     def __iter__(self) -> Iterator[int]:
-        for place in range(self.pairs // self.world_size):
+        first = self.taken[1] // 2 if self.taken[0] == self.epoch else 0
+        for place in range(first, self.pairs // self.world_size):
             pair = self.epoch * self.pairs + place * self.world_size + self.rank
             # a fake and its twin stay together
             yield from (2 * pair, 2 * pair + 1)
+
+
+class CropLoader(DataLoader[Batch]):
+    """A loader of training crops that goes on in the middle of an epoch, nothing read twice.
+
+    Lightning keeps its state in checkpoints, and gives it back before the first batch of a run that
+    is resumed. What counts is not what was fetched ahead, but the steps that the trainer has done.
+
+    Args:
+        crops: to load.
+        sampler: of their numbers.
+        progress: returns the epoch and how many of its steps are done.
+        options: of the `DataLoader`.
+    """
+
+    def __init__(
+        self,
+        crops: Dataset[Batch],
+        sampler: EpochSampler,
+        progress: Callable[[], tuple[int, int]] = lambda: (0, 0),
+        **options: Any,  # noqa: ANN401  # as torch has them
+    ) -> None:
+        super().__init__(crops, sampler=sampler, **options)
+        self.progress = progress
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        # Lightning asks for the iterator of a resumed run before it says which epoch it is; workers
+        # must not fetch before it did
+        yield from super().__iter__()
+
+    def state_dict(self) -> dict[str, int]:
+        """Return where training is: ``epoch``, and ``steps`` done in it."""
+        epoch, steps = self.progress()
+        return {"epoch": epoch, "steps": steps}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on after the steps that ``state`` has done."""
+        assert isinstance(self.sampler, EpochSampler)
+        assert self.batch_size is not None
+        self.sampler.start_at(state["epoch"], state["steps"] * self.batch_size)
 
 
 def collate(items: Sequence[Batch]) -> Batch:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from fakesound.data.folds import carve_validation, linked
 from fakesound.data.manifest import Clip
+from fakesound.data.places import AudioPath, Place, is_url, open_audio
 from fakesound.errors import InputError
 
 
@@ -116,18 +117,18 @@ class _Row(NamedTuple):
 
 def _rows(corpora: Sequence[Sequence[Clip]]) -> list[_Row]:
     genuine = {clip.path for clips in corpora for clip in clips if not clip.is_fake}
-    # scores can be judged without the audio, which is then told apart by its place
-    sizes = Counter(path.stat().st_size for path in genuine if path.is_file())
+    size_of = {path: size for path in genuine if (size := _size(path)) is not None}
+    sizes = Counter(size_of.values())
     rows: list[_Row] = []
     known: dict[tuple[str, ...], int] = {}
     for number, clips in enumerate(corpora):
         for clip in clips:
-            first, content = len(rows), str(clip.path)
+            path = clip.path
+            first, content = len(rows), str(path)
             if not clip.is_fake:
-                if clip.path.is_file():
-                    stat = clip.path.stat()
-                    if sizes[stat.st_size] > 1:
-                        content = _digest(clip.path, stat.st_size, stat.st_mtime_ns)
+                if path in size_of and sizes[size_of[path]] > 1:
+                    file = Path(path.file) if isinstance(path, Place) else path
+                    content = _digest(path, size_of[path], file.stat().st_mtime_ns)
                 keys = ((content,), (clip.clip_id, clip.source_id))
                 first = next((known[key] for key in keys if key in known), first)
                 for key in keys:
@@ -136,10 +137,20 @@ def _rows(corpora: Sequence[Sequence[Clip]]) -> list[_Row]:
     return rows
 
 
+def _size(path: AudioPath) -> int | None:
+    """Return the bytes of audio that can be compared, else None: it is told apart by its place.
+
+    Scores can be judged without the audio, and what is far away is not fetched for this.
+    """
+    if isinstance(path, Path):
+        return path.stat().st_size if path.is_file() else None
+    return path.size if path.member and not is_url(path.file) and path.is_file() else None
+
+
 @cache
-def _digest(path: Path, size: int, changed: int) -> str:  # the rest are keys of the cache
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digest(path: AudioPath, size: int, changed: int) -> str:  # the rest are keys of the cache
+    with open_audio(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _same_sources(rows: Sequence[_Row]) -> list[_Row]:

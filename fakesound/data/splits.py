@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 from fakesound.data.manifest import Clip
@@ -30,7 +31,12 @@ class Split:
         """Return "seen" or "unseen" for a fake by its attack; None for genuine and inner ones."""
         if clip.attack is None or clip.attack in self.inner_held_out:
             return None
-        return "seen" if clip.attack in {other.attack for other in self.train} else "unseen"
+        return "seen" if clip.attack in self.trained_on else "unseen"
+
+    @cached_property
+    def trained_on(self) -> frozenset[str | None]:
+        """Attacks of the training clips, and None if any is genuine."""
+        return frozenset(clip.attack for clip in self.train)
 
 
 def split_clips(

@@ -7,6 +7,7 @@ from typing import Any
 
 from fakesound.conditions import Condition
 from fakesound.data.manifest import Clip, read_manifest
+from fakesound.data.places import AudioPath
 from fakesound.data.pooling import pool_corpora
 from fakesound.errors import InputError
 from fakesound.evaluation.comparison import in_common
@@ -21,7 +22,7 @@ class Request:
     """What is asked for, option by option of ``python -m fakesound.evaluate``."""
 
     checkpoint: Path | None
-    manifest: Sequence[Path]
+    manifest: Sequence[AudioPath]
     scores: Sequence[Path]
     validation_scores: Sequence[Path]
     out: Path

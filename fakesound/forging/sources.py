@@ -77,7 +77,7 @@ def extra_clips(
     for clip in clips:
         digest = hashlib.sha256(f"fakesound-extra|{clip.source_id}".encode()).digest()
         split = "validation" if int.from_bytes(digest) % 10 == 0 else "train"
-        first, *rest = clip.path.relative_to(root).parts
+        first, *rest = Path(str(clip.path)).relative_to(root).parts
         domain = f"{corpus}/{first}" if rest else corpus
         made.append(replace(clip, split=split, corpus=corpus, domain=domain))
     return made, problems
