@@ -9,10 +9,12 @@ ARG MAMBA=0
 # What the code needs, in an environment of its own: built again only when a version changes.
 FROM ${PYTHON_IMAGE} AS packages
 ARG TORCH=2.13.0
+ARG TORCH_INDEX=https://pypi.org/simple
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PATH=/opt/fakesound/bin:$PATH
 RUN python -m venv /opt/fakesound
 # CUDA comes with it; of the machine only the driver is used
-RUN --mount=type=cache,target=/root/.cache/pip pip install "torch==${TORCH}"
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --index-url "${TORCH_INDEX}" "torch==${TORCH}"
 COPY docker/requirements.txt /tmp/requirements.txt
 # the list is complete; nothing else may slip in
 RUN --mount=type=cache,target=/root/.cache/pip \
@@ -24,6 +26,7 @@ RUN mkdir /wheels
 
 FROM ${CUDA_IMAGE} AS mamba-1
 ARG TORCH=2.13.0
+ARG TORCH_INDEX=https://pypi.org/simple
 ARG MAMBA_SSM=2.3.2.post1
 ARG CAUSAL_CONV1D=1.7.0
 # Ampere, Ada and Hopper: A100, A10G, L4, L40S, H100
@@ -36,7 +39,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 ENV PATH=/opt/build/bin:$PATH MAMBA_FORCE_BUILD=TRUE CAUSAL_CONV1D_FORCE_BUILD=TRUE
 RUN --mount=type=cache,target=/root/.cache/pip python3 -m venv /opt/build \
-    && pip install "torch==${TORCH}" "setuptools==80.9.0" "wheel==0.45.1" "packaging==25.0" \
+    && pip install --index-url "${TORCH_INDEX}" "torch==${TORCH}" \
+    && pip install "setuptools==80.9.0" "wheel==0.45.1" "packaging==25.0" \
     && mkdir /wheels
 # an image without them works as well
 RUN --mount=type=cache,target=/root/.cache/pip \

@@ -34,12 +34,17 @@ fetch      download its finished runs, for fakesound.compare and all other verbs
 """
 EXAMPLES = """\
 examples:
-  python -m fakesound.launch sagemaker experiment=mt_vim launch.role=ARN launch.image=IMAGE launch.bucket=BUCKET
-  python -m fakesound.launch sagemaker experiment=mt_vim_large data.root=s3://BUCKET/recordings launch.spot=false
-  python -m fakesound.launch sagemaker -m sweep=leave_one_attack_out --config aws.yaml --dry-run
-  python -m fakesound.launch sagemaker --tune sweep=optuna hydra.sweeper.trials=40 hydra.sweeper.at_once=4
-  python -m fakesound.launch status leave_one_attack_out
-  python -m fakesound.launch fetch leave_one_attack_out && python -m fakesound.compare outputs/leave_one_attack_out
+  a run whose data is in S3
+    python -m fakesound.launch sagemaker experiment=mt_vim data.root=s3://BUCKET/recordings \\
+      launch.role=ARN launch.image=IMAGE launch.bucket=BUCKET
+  what would be asked for a sweep
+    python -m fakesound.launch sagemaker -m sweep=backbone --config aws.yaml --dry-run
+  a search, four trials side by side
+    python -m fakesound.launch sagemaker --tune sweep=optuna hydra.sweeper.trials=40 \\
+      hydra.sweeper.at_once=4 --config aws.yaml
+  what became of a sweep, and its comparison
+    python -m fakesound.launch status backbone
+    python -m fakesound.launch fetch backbone && python -m fakesound.compare outputs/backbone
 
 The image is built as docker/README.md says. Exit codes: 0 done; 2 wrong input or configuration, or
 refused by AWS, said in one line (--debug for more); 1 anything else.

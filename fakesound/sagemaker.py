@@ -18,6 +18,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -42,6 +43,7 @@ LONGEST_REASON = 1024
 KEPT_LINES = 40
 # between looks at the log of epochs
 SECONDS = 2.0
+SECONDS_TO_READ = 10.0
 # checkpoints are kept as checkpoints
 NOT_RESULTS = shutil.ignore_patterns("checkpoints")
 
@@ -60,7 +62,8 @@ def _main() -> None:
     try:
         code = _train(read_container(root, os.environ), os.environ)
     except Exception as error:
-        _tell_failure(root / "output" / "failure", f"{type(error).__name__}: {error}")
+        kind = "error" if isinstance(error, InputError) else type(error).__name__
+        _tell_failure(root / "output" / "failure", f"{kind}: {error}")
         raise
     sys.exit(code)
 
@@ -79,11 +82,13 @@ def _train(container: Container, environment: Mapping[str, str]) -> int:
         raise InputError(
             "sweep: a job does one run; python -m fakesound.launch sagemaker -m makes a job of each"
         )
-    folder = container.checkpoints / identity(run_config(composed))
+    config = run_config(composed)
+    folder = container.checkpoints / identity(config)
     for place in (container.checkpoints, container.results, container.model):
         _check_writable(place)
     words += [f"hydra.run.dir='{folder}'", "resume=auto"]
-    command = [sys.executable, *launcher(container), "-m", "fakesound.run", *words]
+    start = launcher(container, config.trainer.get("devices"))
+    command = [sys.executable, *start, "-m", "fakesound.run", *words]
     print(f"{'going on' if folder.is_dir() else 'beginning'}: {' '.join(command[1:])}", flush=True)
     code, stopped, last = _watched(command, folder)
     if code == 0 and container.leads:
@@ -112,21 +117,20 @@ def _watched(command: Sequence[str], folder: Path) -> tuple[int, bool, list[str]
     before = signal.signal(signal.SIGTERM, stop)
     last: deque[str] = deque(maxlen=KEPT_LINES)
     assert process.stderr is not None
-    reader = threading.Thread(target=_pass_on, args=(process.stderr, last))
+    reader = threading.Thread(target=_pass_on, args=(process.stderr, last), daemon=True)
     reader.start()
     seen = len(_epochs(folder))
     while True:
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
         epochs = _epochs(folder)
         for row in epochs[seen:]:
             print(epoch_line(row), flush=True)
         seen = max(seen, len(epochs))
         if process.returncode is not None:
             break
-    reader.join()
+    # workers of a killed run may hold the stream open a little longer, or for good
+    reader.join(SECONDS_TO_READ)
     signal.signal(signal.SIGTERM, before)
     code = process.returncode
     # as a shell says that a signal ended it
@@ -134,11 +138,12 @@ def _watched(command: Sequence[str], folder: Path) -> tuple[int, bool, list[str]
 
 
 def _pass_on(stream: IO[bytes], last: deque[str]) -> None:
-    for line in stream:
-        sys.stderr.buffer.write(line)
-        sys.stderr.buffer.flush()
-        if text := line.decode(errors="replace").strip():
-            last.append(text)
+    with stream:
+        for line in stream:
+            sys.stderr.buffer.write(line)
+            sys.stderr.buffer.flush()
+            if text := line.decode(errors="replace").strip():
+                last.append(text)
 
 
 def _epochs(folder: Path) -> list[dict[str, float]]:

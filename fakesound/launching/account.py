@@ -10,6 +10,7 @@ from typing import Any
 
 from fakesound.errors import InputError
 
+
 @dataclass(frozen=True)
 class Kind:
     """How SageMaker's operations and answers speak of a kind of job."""
@@ -21,7 +22,9 @@ class Kind:
 
 KINDS = {
     "training": Kind("training_job", "TrainingJob", "TrainingEndTime"),
-    "tuning": Kind("hyper_parameter_tuning_job", "HyperParameterTuningJob", "HyperParameterTuningEndTime"),
+    "tuning": Kind(
+        "hyper_parameter_tuning_job", "HyperParameterTuningJob", "HyperParameterTuningEndTime"
+    ),
 }
 UNDER_WAY = ("InProgress", "Stopping")
 DONE = "metrics.json"
@@ -134,7 +137,7 @@ def described(sagemaker: Any, job: str) -> dict[str, Any]:  # noqa: ANN401
 
 
 def why_not(sagemaker: Any, kind: str, stem: str, image: str | None) -> str | None:  # noqa: ANN401
-    """Return why a run is not submitted again; None where it is to be, for the first time or to go on.
+    """Return why a run is not to be submitted; None where it is, newly or to go on.
 
     Raises:
         InputError: if it would go on with what another image, other code, has begun.
@@ -145,7 +148,7 @@ def why_not(sagemaker: Any, kind: str, stem: str, image: str | None) -> str | No
             return f"{state.name} is under way, not submitted again"
     for state in before:
         if state.status == "Completed":
-            return f"{state.name} has finished, not submitted again"
+            return f"{state.name} has finished, not submitted again; fetch it, or name=NEW"
     if kind == "training" and before:
         begun_by = described(sagemaker, before[0].name)["AlgorithmSpecification"]["TrainingImage"]
         if begun_by != image:

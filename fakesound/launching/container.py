@@ -13,11 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from fakesound.errors import InputError
+from fakesound.launching.grammar import plain, quoted
 
 ROOT = Path("/opt/ml")
 # of SageMaker's own among the hyperparameters
 INTERNAL = ("sagemaker_", "_tuning_")
 PORT = 29_500
+# by the name of a channel, numbers at its end aside: what it is, and which file of it
+CHANNELS = {
+    "root": ("data.root", None),
+    "extra": ("data.extra", None),
+    "manifest": ("data.manifest", "*.jsonl"),
+    "train": ("data.train", "*.jsonl"),
+    "validation": ("data.validation", "*.jsonl"),
+    "test": ("data.test", "*.jsonl"),
+    "init": ("init.from", "*"),
+}
+LISTS = ("data.extra", "data.train", "data.validation", "data.test")
 
 
 @dataclass(frozen=True)
@@ -53,11 +65,6 @@ class Container:
         """Whether this is the machine that writes."""
         return self.host == self.hosts[0]
 
-    @property
-    def processes(self) -> int:
-        """How many processes train on each machine."""
-        return max(1, self.gpus)
-
 
 def read_container(root: Path, environment: Mapping[str, str]) -> Container:
     """Return what is told by the files under ``root`` and the variables of ``environment``.
@@ -81,7 +88,7 @@ def read_container(root: Path, environment: Mapping[str, str]) -> Container:
     gpus = environment.get("SM_NUM_GPUS")
     return Container(
         hyperparameters={
-            key: _as_text(value) for key, value in told.items() if not key.startswith(INTERNAL)
+            key: _as_text(key, value) for key, value in told.items() if not key.startswith(INTERNAL)
         },
         hosts=tuple(hosts),
         host=host or hosts[0],
@@ -101,33 +108,36 @@ def overrides_of(container: Container) -> list[str]:
     Raises:
         InputError: if a channel does not hold what its name says.
     """
-    given = {key.lstrip("+"): value for key, value in container.hyperparameters.items()}
+    given = [key.lstrip("+") for key in container.hyperparameters]
     words = [
         # a deletion has no value
         key if key.startswith("~") and not value else f"{key}={value}"
         for key, value in container.hyperparameters.items()
     ]
-    return [*words, *(word for key, word in _of_channels(container) if key not in given)]
+    return [*words, *_of_channels(container, set(given))]
 
 
 def distributed_overrides(container: Container, given: Sequence[str]) -> list[str]:
     """Return the overrides that make a run use all machines and GPUs, as far as not given."""
-    if len(container.hosts) * container.processes == 1:
+    wanted = {"trainer.devices": max(1, container.gpus), "trainer.num_nodes": len(container.hosts)}
+    if set(wanted.values()) == {1}:
         return []
     keys = {word.partition("=")[0].lstrip("+") for word in given}
-    wanted = {
-        "trainer.devices": container.processes,
-        "trainer.num_nodes": len(container.hosts),
-    }
     return [f"++{key}={value}" for key, value in wanted.items() if key not in keys]
 
 
-def launcher(container: Container) -> list[str]:
-    """Return the arguments of Python that start a run: torchrun's where there are several processes.
+def launcher(container: Container, devices: object) -> list[str]:
+    """Return what Python starts a run with: torchrun where there are several processes, else none.
 
     The first machine is rank 0, the one that writes.
+
+    Args:
+        container: of one of the machines.
+        devices: what ``trainer.devices`` is: a number, or a word for all GPUs.
     """
-    if len(container.hosts) * container.processes == 1:
+    given = isinstance(devices, int) and devices > 0
+    processes = devices if given else max(1, container.gpus)
+    if len(container.hosts) == processes == 1:
         return []
     address = container.hosts[0] if len(container.hosts) > 1 else "127.0.0.1"
     return [
@@ -135,7 +145,7 @@ def launcher(container: Container) -> list[str]:
         "torch.distributed.run",
         f"--nnodes={len(container.hosts)}",
         f"--node-rank={container.hosts.index(container.host)}",
-        f"--nproc-per-node={container.processes}",
+        f"--nproc-per-node={processes}",
         f"--master-addr={address}",
         f"--master-port={PORT}",
     ]
@@ -158,23 +168,19 @@ def count_gpus() -> int:
     return sum(line.startswith("GPU ") for line in done.stdout.splitlines())
 
 
-def _of_channels(container: Container) -> list[tuple[str, str]]:
-    """Return, by key, the overrides that channels mean by their names."""
-    lists: dict[str, list[str]] = {}
-    found: list[tuple[str, str]] = []
+def _of_channels(container: Container, given: set[str]) -> list[str]:
+    """Return the overrides that channels mean by their names, but for keys that are given."""
+    found: dict[str, list[str]] = {}
     for name, folder in sorted(container.channels.items()):
         kind = name.lower().rstrip("0123456789").rstrip("_")
-        if kind == "root":
-            found.append(("data.root", f"data.root={_quoted(folder)}"))
-        elif kind == "manifest":
-            found.append(("data.manifest", f"data.manifest={_quoted(_only(folder, '*.jsonl'))}"))
-        elif kind == "init":
-            found.append(("init.from", f"init.from={_quoted(_only(folder, '*'))}"))
-        elif kind == "extra":
-            lists.setdefault("data.extra", []).append(_quoted(folder))
-        elif kind in ("train", "validation", "test"):
-            lists.setdefault(f"data.{kind}", []).append(_quoted(_only(folder, "*.jsonl")))
-    return found + [(key, f"{key}=[{','.join(places)}]") for key, places in lists.items()]
+        key, pattern = CHANNELS.get(kind, (None, None))
+        if key is not None and key not in given:
+            place = folder if pattern is None else _only(folder, pattern)
+            found.setdefault(key, []).append(quoted(str(place)))
+    return [
+        f"{key}=[{','.join(places)}]" if key in LISTS else f"{key}={places[-1]}"
+        for key, places in found.items()
+    ]
 
 
 def _only(folder: Path, pattern: str) -> Path:
@@ -186,11 +192,6 @@ def _only(folder: Path, pattern: str) -> Path:
         f"channel {folder.name}: holds {len(files)} files {pattern}; one is needed, or say which "
         f"by a hyperparameter, as data.manifest={folder}/NAME.jsonl"
     )
-
-
-def _quoted(path: Path) -> str:
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def _read(root: Path, name: str) -> dict[str, Any]:
@@ -208,7 +209,7 @@ def _read(root: Path, name: str) -> dict[str, Any]:
     return found
 
 
-def _as_text(value: object) -> str:
+def _as_text(key: str, value: object) -> str:
     """Return a hyperparameter as Hydra reads it.
 
     SageMaker hands over text; its SDK makes JSON of values before, so that text has quotes in it.
@@ -219,4 +220,4 @@ def _as_text(value: object) -> str:
         inner = json.loads(value)
     except ValueError:
         return value
-    return inner if isinstance(inner, str) else value
+    return plain(key, inner) if isinstance(inner, str) else value

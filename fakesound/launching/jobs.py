@@ -15,6 +15,7 @@ from fakesound.composition import compose_config, identity, readable_errors, run
 from fakesound.config import RunConfig
 from fakesound.errors import InputError
 from fakesound.launching.channels import take_channels
+from fakesound.launching.grammar import quoted
 from fakesound.launching.ranges import Ranges, ranges_of
 
 # what the container decides
@@ -83,7 +84,7 @@ def tuning(words: Sequence[str]) -> Job:
     run_config(compose_config([*fixed, *ranges.sample()]))
     what = json.dumps([job.identity, ranges.request()], sort_keys=True)
     digest = hashlib.sha256(what.encode()).hexdigest()[:16]
-    hyperparameters = job.hyperparameters | ONE_RUN | {"logger.group": _quoted(job.name)}
+    hyperparameters = {**job.hyperparameters, **ONE_RUN, "logger.group": quoted(job.name)}
     return Job(job.name, digest, hyperparameters, job.channels, ranges)
 
 
@@ -126,21 +127,15 @@ def _job(texts: Sequence[str], more: Mapping[str, str]) -> Job:
 
 def _place_in_sweep(varied: Sequence[str]) -> dict[str, str]:
     """Return what makes a run of a sweep one run, named by what it varies, for W&B."""
-    return ONE_RUN | {"name": _quoted(",".join(varied))} if varied else dict(ONE_RUN)
+    return ONE_RUN | {"name": quoted(",".join(varied))} if varied else dict(ONE_RUN)
 
 
 def _named(more: Mapping[str, str], config: RunConfig) -> dict[str, str]:
     group = config.logger.group or config.name
-    return {**more, "logger.group": _quoted(group)} if more else {}
+    return {**more, "logger.group": quoted(group)} if more else {}
 
 
 def _text(override: Override) -> str:
     if override.is_delete() and override.value() is None:
         return override.get_key_element()
     return f"{override.get_key_element()}={override.get_value_element_as_str()}"
-
-
-def _quoted(text: str) -> str:
-    """Return ``text`` as one value of Hydra's grammar, whatever signs are in it."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

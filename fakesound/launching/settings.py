@@ -41,7 +41,7 @@ def read_settings(words: Sequence[str], file: Path | None = None) -> SageMakerCo
             if override.is_sweep_override():
                 raise InputError(f"{override.key_or_group}: takes one value for all runs")
             OmegaConf.update(root, str(override.key_or_group), override.value())
-        found = OmegaConf.to_object(root)[KEY]
+        found = OmegaConf.to_object(root[KEY])
     assert isinstance(found, SageMakerConfig)
     return found
 
