@@ -91,6 +91,9 @@ def _train(container: Container, environment: Mapping[str, str]) -> int:
     command = [sys.executable, *start, "-m", "fakesound.run", *words]
     print(f"{'going on' if folder.is_dir() else 'beginning'}: {' '.join(command[1:])}", flush=True)
     code, stopped, last = _watched(command, folder)
+    if code == 0 and stopped and not (folder / "metrics.json").is_file():
+        # it ended in order, but not done
+        return 128 + signal.SIGTERM
     if code == 0 and container.leads:
         print(result_line(folder), flush=True)
         code, last = _keep(container, folder)
@@ -182,7 +185,8 @@ def _reason(code: int, last: Sequence[str]) -> str:
     said = [line for line in last if line.startswith("error: ")]
     if code == WRONG_INPUT and said:
         return said[-1]
-    return f"exit code {code}: " + "\n".join(last)[-LONGEST_REASON // 2 :]
+    start = f"exit code {code}: "
+    return start + "\n".join(last)[len(start) - LONGEST_REASON :]
 
 
 def _tell_failure(path: Path, reason: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from fakesound import launch
 from fakesound.launching import account
-from tests.conftest import command
+from tests.conftest import command, fakesound
+from tests.reporting.conftest import build_run
 
 pytest.importorskip("boto3")
 moto = pytest.importorskip("moto")
@@ -158,3 +159,29 @@ def test_the_help_explains_itself(typed):
     assert code == 0
     for word in ("sagemaker", "status", "fetch", "--tune", "--dry-run", "launch.spot=true"):
         assert word in out
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_fetched_sweep_is_compared_as_one_made_here(typed, file, tmp_path):
+    import boto3
+
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="a-bucket")
+    for number, (lr, finished) in enumerate([(0.001, True), (0.003, True), (0.01, False)]):
+        run = tmp_path / "there" / str(number)
+        changes = {"optim.lr": lr, "logger": {"group": "sweep"}}
+        build_run(run, finished=finished, changes=changes, audio=False)
+        for path in run.rglob("*"):
+            if path.is_file():
+                inside = path.relative_to(run)
+                key = f"fakesound/sweep/{number:016x}/checkpoints/id{number}/{inside}"
+                s3.upload_file(str(path), "a-bucket", key)
+    out = tmp_path / "outputs"
+    code, text, err = typed("fetch", "sweep", "--config", str(file), "--out", str(out))
+    assert code == 0, err
+    assert text.splitlines()[-1] == f"next: python -m fakesound.compare {out / 'sweep'}"
+    assert sorted(path.name for path in (out / "sweep").iterdir()) == ["id0", "id1"]
+    done = fakesound("compare", str(out / "sweep"), "--draws=0", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "lr 0.001" in done.stderr
+    assert (out / "sweep" / "comparison.html").is_file()

@@ -28,6 +28,8 @@ KINDS = {
 }
 UNDER_WAY = ("InProgress", "Stopping")
 DONE = "metrics.json"
+# what another run of the same folder left
+SUPERSEDED = ".superseded"
 # checkpoints that serve only to go on with a run stay where they are
 CHECKPOINTS, WANTED = "checkpoints", "best.ckpt"
 
@@ -172,7 +174,7 @@ def finished_runs(s3: Any, bucket: str, folder: str) -> dict[str, dict[str, int]
     return {
         run: {key: size for key, size in sizes.items() if key.startswith(f"{run}/") and _kept(key)}
         for run in runs
-        if "/." not in run
+        if SUPERSEDED not in PurePosixPath(run).parts
     }
 
 
@@ -195,6 +197,6 @@ def fetch_run(s3: Any, bucket: str, run: str, sizes: Mapping[str, int], out: Pat
 
 def _kept(key: str) -> bool:
     path = PurePosixPath(key)
-    if key.endswith("/") or ".." in path.parts or ".superseded" in path.parts:
+    if key.endswith("/") or ".." in path.parts or SUPERSEDED in path.parts:
         return False
     return path.parent.name != CHECKPOINTS or path.name == WANTED
