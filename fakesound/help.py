@@ -47,7 +47,7 @@ def run_help() -> None:
         console.print(_options(group, console.width))
     groups = Table("group", "choices", title="Groups", title_justify="left", box=None)
     for folder in sorted(path for path in configuration_folder().iterdir() if path.is_dir()):
-        if folder.name not in ("experiment", "sweep", "hydra"):
+        if folder.name not in ("experiment", "sweep", "hydra", "launch"):
             groups.add_row(
                 folder.name, ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
             )

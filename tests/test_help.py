@@ -46,6 +46,8 @@ def test_examples_are_ones_that_can_be_typed(wide):
 
 def test_every_choice_of_every_group_is_named(wide):
     for path in configuration_folder().glob("*/*.yaml"):
+        if path.parent.name == "launch":  # of another verb
+            continue
         assert re.search(rf"\b{path.stem}\b", wide), path
         assert path.parent.name in wide
 

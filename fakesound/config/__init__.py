@@ -12,6 +12,7 @@ from fakesound.config.data import (
     VariationConfig,
 )
 from fakesound.config.heads import TASKS, HeadsConfig
+from fakesound.config.launch import SageMakerConfig
 from fakesound.config.loss import LossConfig
 from fakesound.config.model import BackboneConfig, FeaturesConfig, StemConfig
 from fakesound.config.run import LoggerConfig, OptimConfig, ReportConfig, RunConfig
@@ -29,6 +30,7 @@ __all__ = [
     "OptimConfig",
     "ReportConfig",
     "RunConfig",
+    "SageMakerConfig",
     "SplitConfig",
     "StemConfig",
     "VariationConfig",

@@ -12,7 +12,12 @@ from fakesound.composition import compose_config, configuration_folder, run_conf
 from fakesound.forging.corpus import held_out_attacks
 
 CONF = configuration_folder()
-FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
+# conf/launch is no part of a run; tests/launching reads it
+FILES = sorted(
+    path.relative_to(CONF).with_suffix("")
+    for path in CONF.glob("*/*.yaml")
+    if path.parent.name != "launch"
+)
 CHOICES = [f"{path.parent.name}={path.name}" for path in FILES]
 
 

@@ -1,0 +1,187 @@
+"""`python -m fakesound.launch` as it is typed."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fakesound import launch
+from fakesound.launching import account
+from tests.conftest import command, fakesound
+from tests.reporting.conftest import build_run
+
+pytest.importorskip("boto3")
+moto = pytest.importorskip("moto")
+SETTINGS = """\
+role: arn:aws:iam::123456789012:role/train
+image: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/fakesound:1
+bucket: a-bucket
+region: us-east-1
+"""
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    path = tmp_path / "aws.yaml"
+    path.write_text(SETTINGS)
+    for key in ("ROLE", "IMAGE", "BUCKET"):
+        monkeypatch.delenv(f"FAKESOUND_{key}", raising=False)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    return path
+
+
+@pytest.fixture
+def typed(file, monkeypatch, capsys):
+    """Return a function of words that gives exit code, output and errors."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["launch", *words])
+        with pytest.raises(SystemExit) as caught:
+            launch.main()
+        return caught.value.code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def aws(monkeypatch):
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(key, "testing")
+    with moto.mock_aws():
+        yield
+
+
+def test_a_dry_run_needs_no_account_and_no_boto3(file, tmp_path):
+    """Where boto3 cannot be imported, nor a host be reached."""
+    (tmp_path / "boto3.py").write_text("raise RuntimeError('imported')")
+    words = ["sagemaker", "-m", "experiment=smoke", "seed=0,1", "--config", str(file), "--dry-run"]
+    done = subprocess.run(
+        command("launch", *words),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    )
+    assert done.returncode == 0, done.stderr
+    requests = json.loads(done.stdout)
+    assert [request["HyperParameters"]["seed"] for request in requests] == ["0", "1"]
+
+
+def test_what_is_missing_is_said_in_one_line_before_anything_is_sent(typed):
+    code, out, err = typed("sagemaker", "experiment=smoke")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: launch.role, launch.image, launch.bucket: missing; ")
+    assert err.count("\n") == 1
+
+
+def test_options_may_stand_anywhere(typed, file):
+    words = ("--dry-run", "launch.bucket=other", "seed=1", "-m", "steps=1,2")
+    code, out, _ = typed("sagemaker", "experiment=smoke", "--config", str(file), *words)
+    assert code == 0
+    requests = json.loads(out)
+    assert len(requests) == 2
+    assert all("s3://other/" in request["CheckpointConfig"]["S3Uri"] for request in requests)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("sagemaker", "--config", "none.yaml"), "--config=none.yaml: no such file"),
+        (("sagemaker", "-m", "--tune", "seed=0,1"), "-m and --tune: give one"),
+        (("status", "a", "-m"), "--multirun: belongs to `launch sagemaker`"),
+        (("fetch", "a", "--dry-run"), "--dry-run: belongs to"),
+        (("fetch",), "fetch: takes the name of one run"),
+        (("status", "a", "b"), "status: takes the name of one run"),
+        (("status", "seed=1"), "status: takes the name of one run"),
+        (("fetch", "a"), "launch.bucket: missing"),
+        (("sagemaker", "experiment=smoke", "launch.spt=true"), "did you mean spot?"),
+        (("sagemaker", "backbone.dpeth=3"), "did you mean depth?"),
+    ],
+)
+def test_mistakes_are_one_line(typed, words, said):
+    code, out, err = typed(*words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_without_boto3_nothing_is_sent(typed, file, monkeypatch):
+    monkeypatch.setattr(account, "find_spec", lambda _: None)
+    for words in (("sagemaker", "experiment=smoke"), ("status", "smoke"), ("fetch", "smoke")):
+        code, _, err = typed(*words, "--config", str(file))
+        assert code == 2
+        assert err == "error: boto3: is not installed; pip install 'fakesound[aws]'\n"
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_sweep_is_submitted_once(typed, file):
+    words = ("sagemaker", "-m", "experiment=smoke", "seed=0,1", "--config", str(file))
+    code, out, _ = typed(*words)
+    assert code == 0
+    assert out.count("submitted smoke-") == 2
+    code, out, _ = typed(*words[:-3], "seed=0,1,2", *words[-2:])
+    assert code == 0
+    assert out.count("not submitted again") == 2
+    assert out.count("submitted smoke-") == 1
+    code, out, _ = typed("status", "smoke", "--config", str(file))
+    assert code == 0
+    assert out.count("smoke-") == 3
+    assert "Completed" in out
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_search_is_submitted(typed, file):
+    words = ("sagemaker", "--tune", "sweep=optuna", "--config", str(file))
+    code, out, _ = typed(*words)
+    assert code == 0
+    assert out.startswith("submitted optuna-")
+    code, out, _ = typed("status", "optuna", "--config", str(file))
+    assert (code, out.count("optuna-")) == (0, 1)
+
+
+@pytest.mark.usefixtures("aws")
+def test_nothing_there_is_said(typed, file):
+    import boto3
+
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="a-bucket")
+    code, _, err = typed("status", "smoke", "--config", str(file))
+    assert code == 2
+    assert err.startswith("error: smoke: no job of this name")
+    code, _, err = typed("fetch", "smoke", "--config", str(file))
+    assert code == 2
+    assert err.startswith("error: smoke: no finished run under s3://a-bucket/fakesound/smoke")
+
+
+def test_the_help_explains_itself(typed):
+    code, out, _ = typed("--help")
+    assert code == 0
+    for word in ("sagemaker", "status", "fetch", "--tune", "--dry-run", "launch.spot=true"):
+        assert word in out
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_fetched_sweep_is_compared_as_one_made_here(typed, file, tmp_path):
+    import boto3
+
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="a-bucket")
+    for number, (lr, finished) in enumerate([(0.001, True), (0.003, True), (0.01, False)]):
+        run = tmp_path / "there" / str(number)
+        changes = {"optim.lr": lr, "logger": {"group": "sweep"}}
+        build_run(run, finished=finished, changes=changes, audio=False)
+        for path in run.rglob("*"):
+            if path.is_file():
+                inside = path.relative_to(run)
+                key = f"fakesound/sweep/{number:016x}/checkpoints/id{number}/{inside}"
+                s3.upload_file(str(path), "a-bucket", key)
+    out = tmp_path / "outputs"
+    code, text, err = typed("fetch", "sweep", "--config", str(file), "--out", str(out))
+    assert code == 0, err
+    assert text.splitlines()[-1] == f"next: python -m fakesound.compare {out / 'sweep'}"
+    assert sorted(path.name for path in (out / "sweep").iterdir()) == ["id0", "id1"]
+    done = fakesound("compare", str(out / "sweep"), "--draws=0", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "lr 0.001" in done.stderr
+    assert (out / "sweep" / "comparison.html").is_file()
