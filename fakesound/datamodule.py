@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import lightning
+import torch
 from torch.utils.data import DataLoader
 
 from fakesound.augmentation import augment, vary
@@ -91,13 +93,19 @@ class ClipDataModule(lightning.LightningDataModule):
         self.test_windows = self._windows(self.split.test)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the loader of an epoch's crops; their numbers go on from epoch to epoch."""
+        """Return the loader of an epoch's crops; their numbers go on from epoch to epoch.
+
+        A run that is resumed begins where it stood.
+        """
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        epoch, done = _progress(trainer) if trainer else (0, 0)
         return DataLoader(
             self.train_crops,
             batch_size=self.data.batch_size,
-            sampler=EpochSampler(self.crops, rank, world),
+            sampler=EpochSampler(self.crops, rank, world, epoch, done * self.data.batch_size),
+            # of its own: a loader draws from it, and not from what the model draws from
+            generator=torch.Generator(),
             collate_fn=collate,
             num_workers=self.data.workers,
             persistent_workers=self.data.workers > 0,
@@ -138,3 +146,10 @@ class ClipDataModule(lightning.LightningDataModule):
             )
         self.left_out = [*self.corpus.left_out, *forged.left_out.values()]
         return forged.clips
+
+
+def _progress(trainer: lightning.Trainer) -> tuple[int, int]:
+    """Return the epoch that ``trainer`` is in, and the batches of it that it has had."""
+    epochs: Any = trainer.fit_loop.epoch_progress.current
+    had = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+    return epochs.processed, had if epochs.started > epochs.processed else 0

@@ -81,11 +81,21 @@ class EpochSampler(Sampler[int]):
 
     The number holds the epoch, so the crops of an epoch are the same after a resume and whatever
     the number of workers. Lightning calls ``set_epoch``.
+
+    Args:
+        crops: of an epoch, of all processes together.
+        rank: of this process.
+        world_size: number of processes.
+        epoch: to begin with.
+        done: crops of that epoch that this process has had already.
     """
 
-    def __init__(self, crops: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self, crops: int, rank: int = 0, world_size: int = 1, epoch: int = 0, done: int = 0
+    ) -> None:
         self.pairs, self.rank, self.world_size = crops // 2, rank, world_size
-        self.epoch = 0
+        self.epoch = self.first_epoch = epoch
+        self.done = done
 
     def set_epoch(self, epoch: int) -> None:
         """Draw the crops of ``epoch`` from now on."""
@@ -96,10 +106,12 @@ class EpochSampler(Sampler[int]):
         return 2 * (self.pairs // self.world_size)
 
     def __iter__(self) -> Iterator[int]:
-        for place in range(self.pairs // self.world_size):
-            pair = self.epoch * self.pairs + place * self.world_size + self.rank
+        done = self.done if self.epoch == self.first_epoch else 0
+        for number in range(done, len(self)):
             # a fake and its twin stay together
-            yield from (2 * pair, 2 * pair + 1)
+            place, twin = divmod(number, 2)
+            pair = self.epoch * self.pairs + place * self.world_size + self.rank
+            yield 2 * pair + twin
 
 
 def collate(items: Sequence[Batch]) -> Batch:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fakesound.errors import InputError
+from fakesound.files import write_whole
 from fakesound.timeline import Region
 
 LABELS = ("genuine", "fake")
@@ -121,10 +122,7 @@ def read_rows(rows: Iterable[dict[str, Any]], folder: Path, name: str) -> list[C
 def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
     """Write ``clips`` to ``path`` at once: the file is whole or not there."""
     rows = [json.dumps(clip_row(clip, path.parent), ensure_ascii=False) for clip in clips]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, "\n".join(rows) + "\n")
 
 
 def clip_row(clip: Clip, folder: Path) -> dict[str, Any]:
