@@ -24,7 +24,7 @@ from fakesound.models.detector import Detector
 from fakesound.models.scan import resolve_kernel
 from fakesound.models.weights import InitialWeights, fit_weights, read_weights
 from fakesound.module import Learning, MultiTaskModule
-from fakesound.resuming import LAST, BestCheckpoint, StepCheckpoint, WholeCheckpoints
+from fakesound.resuming import LAST, BestCheckpoint, LastCheckpoint, WholeCheckpoints
 from fakesound.timeline import FrameGrid
 
 GRID = FrameGrid()
@@ -164,16 +164,15 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
     Raises:
         InputError: if lightning does not take an argument under ``trainer``.
     """
-    checkpoint = BestCheckpoint(
+    best = BestCheckpoint(
         folder / "checkpoints",
         filename="best",
         monitor="validation/selection",
         mode="max",
-        save_last=True,
         enable_version_counter=False,
     )
-    within = StepCheckpoint(folder / "checkpoints" / LAST, config.checkpoint_steps)
-    callbacks: list[Callback] = [checkpoint, within, EpochLog(folder / "epochs.jsonl"), Bars()]
+    last = LastCheckpoint(folder / "checkpoints" / LAST, config.checkpoint_steps)
+    callbacks: list[Callback] = [best, last, EpochLog(folder / "epochs.jsonl"), Bars()]
     if config.optim.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
     arguments: dict[str, Any] = {

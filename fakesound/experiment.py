@@ -5,6 +5,7 @@ import logging
 import os
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
@@ -213,11 +214,14 @@ def hashed(clips: Sequence[Clip], folder: Path, resumed: bool) -> dict[Path, str
         hashes = audio_hashes(clips, progress)
     listed = hash_list(hashes, folder)
     path = folder / HASHES
-    if resumed and path.is_file() and path.read_text(encoding="utf-8") != listed:
-        before, now = read_list(path.read_text(encoding="utf-8")), read_list(listed)
-        places = sorted({place for place, _ in before.items() ^ now.items()})
+    before = read_list(path.read_text(encoding="utf-8")) if resumed and path.is_file() else {}
+    # whatever the places: the run may have been moved
+    if before and Counter(before.values()) != Counter(hashes.values()):
+        common = set(before.values()) & set(hashes.values())
+        both = [*before.items(), *read_list(listed).items()]
+        places = sorted({place for place, digest in both if digest not in common})
         raise InputError(
-            f"{folder}: was begun with other audio, {len(places)} files differ, first {places[0]}; "
+            f"{folder}: was begun with other audio ({', '.join(places[:3]) or 'other copies'}); "
             "start anew with resume=never"
         )
     write_whole(path, listed)

@@ -84,8 +84,10 @@ class BestCheckpoint(ModelCheckpoint):
         super().load_state_dict(state_dict | places | moved)
 
 
-class StepCheckpoint(Checkpoint):
-    """Saves ``last.ckpt`` within epochs, so that the rest of one is repeated bit for bit.
+class LastCheckpoint(Checkpoint):
+    """Saves ``last.ckpt`` after every epoch, better or not, and within epochs.
+
+    The rest of an epoch is then repeated bit for bit.
 
     Beside what lightning keeps, that takes the states of the random generators and the sums behind
     the epoch's means, of each process. What follows in the data is the sampler's part.
@@ -125,6 +127,12 @@ class StepCheckpoint(Checkpoint):
             trainer.save_checkpoint(self.path)
         finally:
             self.within = False
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Save the epoch; the best one was saved before, and this one knows of it."""
+        trainer.save_checkpoint(self.path)
 
     def on_save_checkpoint(
         self,

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from fakesound.composition import compose_config, run_config
 from fakesound.experiment import run_experiment
 from fakesound.forging import resolve_corpus
-from fakesound.resuming import BEST, LAST, PREVIOUS, StepCheckpoint, is_sound, start_from
+from fakesound.resuming import BEST, LAST, PREVIOUS, LastCheckpoint, is_sound, start_from
 
 STEPS, EPOCHS, EACH = 4, 2, 3
 # everything that is random in training, and everything that has a state
@@ -198,7 +198,7 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_others_as_they_are(copy, nam
 
 def test_a_full_disk_stops_a_run_that_then_goes_on(run, whole, tmp_path, monkeypatch):
     saved = []
-    write = StepCheckpoint.on_train_batch_end
+    write = LastCheckpoint.on_train_batch_end
 
     def full(self, trainer, *rest):
         if trainer.global_step == STEPS + 2:
@@ -207,7 +207,7 @@ def test_a_full_disk_stops_a_run_that_then_goes_on(run, whole, tmp_path, monkeyp
         write(self, trainer, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(StepCheckpoint, "on_train_batch_end", full)
+        patch.setattr(LastCheckpoint, "on_train_batch_end", full)
         with pytest.raises(OSError, match="No space left"):
             run(tmp_path)
     assert saved

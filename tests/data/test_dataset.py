@@ -96,3 +96,15 @@ def test_clips_of_any_format_are_read(tmp_path, name, rate, channels, options):
         assert item.waveform.numpy()[span] == pytest.approx(expected[span], abs=6e-3)
         heard += int(item.frame_target.sum())
     assert heard >= 20
+
+
+@pytest.mark.parametrize(("world", "done"), [(1, 0), (1, 4), (1, 5), (2, 4)])
+def test_an_epoch_that_was_begun_goes_on_where_it_stood(world, done):
+    for rank in range(world):
+        whole, rest = EpochSampler(24, rank, world), EpochSampler(24, rank, world, 3, done)
+        whole.set_epoch(3)
+        assert list(rest) == list(whole)[done:]
+        assert len(rest) == len(whole)
+        rest.set_epoch(4)
+        whole.set_epoch(4)
+        assert list(rest) == list(whole)
