@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from fakesound.errors import InputError
 from fakesound.reproduction import compare, differences
+from fakesound.run import _reproduce
 from tests.conftest import fakesound
 
 
@@ -66,7 +68,7 @@ def test_what_differs_is_said_first_and_the_verdict_is_no(recorded, tmp_path):
         assert text.index(words) < text.index("training")
 
 
-def test_a_record_that_is_not_whole_is_told_in_one_line(recorded, tmp_path):
+def test_a_record_that_is_not_whole_is_told_in_one_line(recorded, tmp_path, monkeypatch):
     broken = {}
     for name in ("metrics.json", "config.yaml", "manifest.jsonl", "scores.jsonl"):
         broken[name] = shutil.copytree(recorded, tmp_path / f"without {name}")
@@ -79,12 +81,16 @@ def test_a_record_that_is_not_whole_is_told_in_one_line(recorded, tmp_path):
     (other / "config.yaml").write_text(config.replace("seed: 0", "seed: 1", 1))
     broken["is not the configuration"] = other
     broken["no such folder"] = tmp_path / "nowhere"
+    monkeypatch.chdir(tmp_path)
     for words, folder in broken.items():
-        done = fakesound("run", "--reproduce", str(folder), folder=tmp_path)
-        assert done.returncode == 2, done.stderr
-        assert len(done.stderr.strip().splitlines()) == 1
-        assert words in done.stderr or words == "cut"
+        with pytest.raises(InputError) as told:
+            _reproduce(["--reproduce", str(folder)])
+        assert words in str(told.value) or words == "cut"
+        assert "\n" not in str(told.value)
     assert not (tmp_path / "outputs").exists()
+    done = fakesound("run", "--reproduce", str(tmp_path / "nowhere"), folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def record(value=0.8, ends=(0.7, 0.9), device="cpu"):

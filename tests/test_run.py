@@ -4,7 +4,6 @@ import json
 import math
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -16,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from fakesound.composition import compose_config, identity, run_config
 from fakesound.errors import OutsideError
 from fakesound.experiment import deaths_told
+from fakesound.files import claim
 from fakesound.run import _to_resume
 from tests.conftest import command, fakesound
 
@@ -138,22 +138,14 @@ def test_a_killed_run_goes_on_and_ends_like_an_undisturbed_one(small, tmp_path):
     assert "finished before" in once_more.stderr
 
 
-def test_a_folder_takes_one_run_at_a_time(small, finished, tmp_path):
-    """The second is refused before it changes anything; what a killed one leaves stops no one."""
-    folder = tmp_path / "out"
-    shutil.copytree(finished[0], folder)
-    long = (*small, "logger=disabled", "hydra.run.dir=out", "epochs=500")
-    with subprocess.Popen(command("run", *long), cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and not (folder / ".owner").exists():
-            time.sleep(0.02)
-        second = fakesound("run", *small, "hydra.run.dir=out", folder=tmp_path)
-        assert second.returncode == 2, second.stderr
-        assert second.stderr.count("\n") == 1
-        assert f"process {run.pid} on" in second.stderr
-        run.kill()
-    again = fakesound("run", *small, "resume=auto", "hydra.run.dir=out", folder=tmp_path)
-    assert again.returncode == 0, again.stderr
+def test_a_folder_takes_one_run_at_a_time(small, tmp_path):
+    """The second is refused before it writes anything there."""
+    claim(tmp_path / "out", "hydra.run.dir")
+    done = fakesound("run", *small, "hydra.run.dir=out", folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert f"process {os.getpid()} on" in done.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".lock", ".owner"}
 
 
 @pytest.mark.parametrize("counts", [(1, 3), (3, 1)])
