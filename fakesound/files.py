@@ -38,7 +38,10 @@ def write_whole(path: Path, data: bytes | str, durable: bool = True) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:  # that of a write does not name the file
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # that of a write does not name the file
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         with suppress(OSError):
