@@ -5,12 +5,16 @@ TORCH ?= torch>=2.11,<2.14
 # CPU builds of torch for machines without an NVIDIA GPU: a tenth of the download
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
+# LOCK=requirements.lock installs exactly the versions the tests ran with
+LOCK ?=
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install -q $(if $(LOCK),-c $(LOCK))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run smoke sweep test test-all lint clean
+.PHONY: help install lock run smoke sweep test test-all lint clean
 
 help: ## Show this list
 	@echo "make TARGET [ARGS='key=value ...']"
@@ -24,20 +28,32 @@ $(VENV)/torch:
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing torch ..."
 	@command -v nvidia-smi >/dev/null 2>&1 \
-		|| $(PIP) install -q --retries 0 --timeout 10 --index-url $(TORCH_INDEX) '$(TORCH)' 2>/dev/null \
+		|| $(INSTALL) --retries 0 --timeout 10 --index-url $(TORCH_INDEX) '$(TORCH)' 2>/dev/null \
 		|| echo "no CPU index in reach; taking torch from the default one"
-	@$(PIP) install -q '$(TORCH)'
+	@$(INSTALL) '$(TORCH)'
 	@touch $@
 
 $(VENV)/installed: pyproject.toml | $(VENV)/torch
 	@echo "installing fakesound ..."
-	@$(PIP) install -q -e .
+	@$(INSTALL) -e .
 	@touch $@
 
 $(VENV)/tested: pyproject.toml | $(VENV)/installed
 	@echo "installing the test tools ..."
-	@$(PIP) install -q -e '.[dev,sweep,export,bench]'
+	@$(INSTALL) -e '.[dev,sweep,export,bench]'
 	@touch $@
+
+lock: $(VENV)/tested ## Write requirements.lock: the versions in .venv, for Python 3.11 to 3.13
+	@$(PIP) install -q 'uv>=0.5'
+	@mkdir -p build
+	@# torch brings its own triton and CUDA
+	@$(PIP) freeze --exclude-editable | sed 's/+[a-z0-9]*$$//' \
+		| grep -vE '^(triton|nvidia|uv=)|@' >build/tested.txt
+	@{ echo '# Made by `make lock`; `make install LOCK=requirements.lock` takes these versions.'; \
+		$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate \
+			--extra dev --extra sweep --extra export --extra bench --extra hub \
+			-c build/tested.txt pyproject.toml; } >build/requirements.lock
+	@mv build/requirements.lock requirements.lock
 
 run: $(VENV)/installed ## Train, test and report the main experiment (ARGS adds overrides)
 	@$(BIN)/python -m fakesound.run experiment=mt_vim $(ARGS)

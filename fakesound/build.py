@@ -7,7 +7,7 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import Logger
 
 from fakesound.backbones import build_backbone
@@ -24,6 +24,7 @@ from fakesound.models.detector import Detector
 from fakesound.models.scan import resolve_kernel
 from fakesound.models.weights import InitialWeights, fit_weights, read_weights
 from fakesound.module import Learning, MultiTaskModule
+from fakesound.resuming import LAST, BestCheckpoint, LastCheckpoint, WholeCheckpoints
 from fakesound.timeline import FrameGrid
 
 GRID = FrameGrid()
@@ -158,15 +159,15 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
     Raises:
         InputError: if lightning does not take an argument under ``trainer``.
     """
-    checkpoint = ModelCheckpoint(
+    best = BestCheckpoint(
         folder / "checkpoints",
         filename="best",
         monitor="validation/selection",
         mode="max",
-        save_last=True,
         enable_version_counter=False,
     )
-    callbacks: list[Callback] = [checkpoint, EpochLog(folder / "epochs.jsonl"), Bars()]
+    last = LastCheckpoint(folder / "checkpoints" / LAST, config.checkpoint_steps)
+    callbacks: list[Callback] = [best, last, EpochLog(folder / "epochs.jsonl"), Bars()]
     if config.optim.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
     arguments: dict[str, Any] = {
@@ -184,6 +185,7 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
             max_epochs=config.epochs,
             logger=logger or False,
             callbacks=callbacks,
+            plugins=[*arguments.pop("plugins", []), WholeCheckpoints()],
             num_sanity_val_steps=0,
             log_every_n_steps=1,
             use_distributed_sampler=False,

@@ -16,8 +16,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from fakesound.files import write_whole
 from fakesound.progress import console
 
+# of a checkpoint: what was logged last
+FIGURES_KEY = "fakesound_figures"
 # what the training bar tells
 SHOWN = {
     "train/loss": "loss",
@@ -31,6 +34,25 @@ class EpochLog(Callback):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.before: dict[str, float] = {}
+
+    def on_save_checkpoint(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Keep what was logged last: some of it, as weights of tasks, is of the epoch to come."""
+        checkpoint[FIGURES_KEY] = _figures(trainer)
+
+    def on_load_checkpoint(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Take up what was logged last."""
+        self.before = checkpoint.get(FIGURES_KEY, {})
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -39,11 +61,13 @@ class EpochLog(Callback):
         if not trainer.is_global_zero:
             return
         rows = [row for row in read_epochs(self.path) if row["epoch"] < trainer.current_epoch]
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        figures, self.before = self.before | _figures(trainer), {}
         rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step} | figures)
-        temporary = self.path.with_suffix(".part")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        temporary.replace(self.path)
+        write_whole(self.path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _figures(trainer: lightning.Trainer) -> dict[str, float]:
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
 def read_epochs(path: Path) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ Nothing that a file holds is run: checkpoints are read as plain values and tenso
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,10 +21,11 @@ from fakesound.build import GRID, build_detector
 from fakesound.composition import run_config
 from fakesound.config import RunConfig
 from fakesound.errors import InputError
+from fakesound.files import write_whole
 from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from fakesound.models.detector import Detector
 from fakesound.module import HEADS_KEY
-from fakesound.reporting.files import write_whole
+from fakesound.resuming import checkpoint_bytes
 from fakesound.scoring import FurtherHeads
 
 FORMAT = "fakesound"
@@ -189,12 +189,7 @@ def annotate_checkpoint(
         "attacks": list(attacks),
         "selected_on": list(selected_on),
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(held, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, checkpoint_bytes(held))
 
 
 def _held(path: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from fakesound.config import RunConfig
 from fakesound.errors import InputError
 
 # keys that change where a run goes and how it is watched, not what comes out of it
-IDENTITY_FREE = ("name", "resume", "tags", "logger")
+IDENTITY_FREE = ("name", "resume", "tags", "logger", "checkpoint_steps")
 IDENTITY_FREE_DATA = ("workers", "forge_workers", "prepared")
 LONGEST_NAME = 120
 

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import lightning
+import torch
 from torch.utils.data import DataLoader
 
 from fakesound.augmentation import augment, vary
@@ -92,7 +93,10 @@ class ClipDataModule(lightning.LightningDataModule):
         self.test_windows = self._windows(self.split.test)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the loader of an epoch's crops; their numbers go on from epoch to epoch."""
+        """Return the loader of an epoch's crops; their numbers go on from epoch to epoch.
+
+        A run that is resumed begins where it stood.
+        """
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         return CropLoader(
@@ -100,6 +104,8 @@ class ClipDataModule(lightning.LightningDataModule):
             EpochSampler(self.crops, rank, world),
             self._progress,
             batch_size=self.data.batch_size,
+            # of its own: a loader draws from it, and not from what the model draws from
+            generator=torch.Generator(),
             collate_fn=collate,
             num_workers=self.data.workers,
             persistent_workers=self.data.workers > 0,

@@ -90,8 +90,8 @@ def _detect(detector: "Detector", files: Sequence[tuple[str, Path]]) -> list["Re
 
 
 def _write(options: argparse.Namespace, results: Sequence["Result"], detector: "Detector") -> None:
+    from fakesound.files import write_whole
     from fakesound.inference import writing
-    from fakesound.reporting.files import write_whole
 
     texts = {
         options.json: lambda: writing.to_json(results, options.frames),

@@ -5,7 +5,8 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -29,30 +30,48 @@ from fakesound.build import (
 from fakesound.checkpoints import annotate_checkpoint
 from fakesound.composition import identity
 from fakesound.config import RunConfig
-from fakesound.data.manifest import manifest_hash, write_manifest
+from fakesound.data.manifest import Clip, manifest_hash, write_manifest
+from fakesound.data.places import AudioPath
 from fakesound.data.splits import Split
 from fakesound.datamodule import ClipDataModule
+from fakesound.errors import InputError, OutsideError
 from fakesound.evaluation.results import Judged, audit, figures, judge
+from fakesound.files import clear_remains, write_whole
 from fakesound.forging import Corpus
+from fakesound.hashes import HASHES, audio_hashes, hash_list, hash_of, read_list
 from fakesound.metrics import ClipScore, Prior, subsets, write_scores
 from fakesound.module import MultiTaskModule
 from fakesound.progress import console, progress_bar
 from fakesound.reporting import choose_clips, read_run, write_report, write_timelines
+from fakesound.resuming import start_from
 from fakesound.scoring import FAKE_SHARE
 
 
-def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str, Any]:
+def run_experiment(
+    config: RunConfig,
+    corpus: Corpus,
+    folder: Path,
+    look: Callable[[Sequence[Clip], Mapping[AudioPath, str]], None] = lambda clips, hashes: None,
+) -> dict[str, Any]:
     """Return what ``metrics.json`` holds of the run in ``folder``, made or completed.
 
-    With ``resume="auto"`` training goes on from the folder's last checkpoint.
+    With ``resume="auto"`` training goes on from the folder's last checkpoint that is whole.
+
+    Args:
+        config: of the run.
+        corpus: what it works on.
+        folder: where its files go; no other process works there.
+        look: is shown the clips and the hashes of their audio before the training.
 
     Raises:
         InputError: if the configuration or the data is wrong.
+        OutsideError: if a process that loads or forges was killed.
     """
+    clear_remains(folder)
     seconds: dict[str, float] = {}
     plain = asdict(config)
-    write_text(folder / "config.yaml", yaml.safe_dump(plain, sort_keys=False))
-    write_text(folder / "identity", identity(config) + "\n")
+    write_whole(folder / "config.yaml", yaml.safe_dump(plain, sort_keys=False))
+    write_whole(folder / "identity", identity(config) + "\n")
     quieten()
 
     # before anything that takes long, since it may not fit
@@ -62,7 +81,12 @@ def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str,
         with forging_alone(corpus):
             datamodule.prepare_data()
         datamodule.setup()
-    with timed(seconds, "train"):
+        split = datamodule.split
+        clips = [*split.train, *split.validation, *split.test]
+        start = start_from(folder / "checkpoints") if config.resume == "auto" else None
+        hashes = hashed(clips, folder, resumed=start is not None)
+        look(clips, hashes)
+    with timed(seconds, "train"), deaths_told():
         module = build_module(config, datamodule.train_crops, initial)
         logger = tracking.make_logger(config, plain, folder)
         trainer = build_trainer(config, folder, logger)
@@ -70,10 +94,8 @@ def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str,
         started_from, initial = initial.report if initial else None, None
         if started_from is not None and trainer.is_global_zero:
             console.print(started_from.table())
-        last = folder / "checkpoints" / "last.ckpt"
-        resumed = config.resume == "auto" and last.is_file()
-        trainer.fit(module, datamodule=datamodule, ckpt_path=str(last) if resumed else None)
-    with timed(seconds, "evaluate"):
+        trainer.fit(module, datamodule=datamodule, ckpt_path=start and str(start))
+    with timed(seconds, "evaluate"), deaths_told():
         best = str(folder / "checkpoints" / "best.ckpt")
         validation, test = score(trainer, module, datamodule, best)
         judged = judge(test, validation, config.calibration)
@@ -84,14 +106,15 @@ def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str,
         unseen = {clip.clip_id for clip in subsets(judged.test).unseen}
         results["audit"] = audit(datamodule.split.test, unseen)
     results["provenance"] = origin(config, datamodule, module) | {
-        "resumed": resumed,
+        "audio_hash": hash_of(hashes),
+        "precision": str(trainer.precision),
+        "resumed": start is not None,
         "init": started_from and started_from.summary(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
     }
     if trainer.is_global_zero:
-        split = datamodule.split
         carry(judged, split, Path(best))
-        write_manifest(folder / "manifest.jsonl", [*split.train, *split.validation, *split.test])
+        write_manifest(folder / "manifest.jsonl", clips)
         write_scores(folder / "validation_scores.jsonl", judged.validation)
         write_scores(folder / "scores.jsonl", judged.test)
         publish(config, folder, results, logger)
@@ -131,13 +154,22 @@ def origin(
         "git": provenance.git_state(),
         "versions": provenance.versions(),
         "machine": provenance.machine(),
+        **provenance.process(),
         "threads": torch.get_num_threads(),
         "device": str(module.device),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "matmul_precision": torch.get_float32_matmul_precision(),
         "kernel": used_kernel(config, module),
         "parameters": sum(p.numel() for p in module.detector.parameters()),
         "seed": config.seed,
         "config_hash": identity(config),
         "manifest_hash": manifest_hash([*split.train, *split.validation, *split.test]),
+        "clips": {
+            "train": len(split.train),
+            "validation": len(split.validation),
+            "test": len(split.test),
+        },
         "held_out": list(split.held_out),
         "inner_held_out": list(split.inner_held_out),
         "left_out": datamodule.left_out,
@@ -153,7 +185,7 @@ def publish(
     ``metrics.json`` comes last: a folder that holds it is finished.
     """
     pending = folder / "metrics.json.part"
-    write_text(pending, json.dumps(results, indent=1, allow_nan=False) + "\n")
+    write_whole(pending, json.dumps(results, indent=1, allow_nan=False) + "\n")
     run = read_run(folder, metrics=pending)
     write_report(run, folder / "report.html", config.report.examples)
     if logger is not None:
@@ -173,20 +205,51 @@ def forging_alone(corpus: Corpus) -> AbstractContextManager[object]:
     return FileLock(folder / ".lock")
 
 
+def hashed(clips: Sequence[Clip], folder: Path, resumed: bool) -> dict[AudioPath, str]:
+    """Return the hashes of the audio of ``clips``, and list them in ``folder``.
+
+    Raises:
+        InputError: if a run that is resumed began with other audio.
+    """
+    with progress_bar("hashing audio") as progress:
+        hashes = audio_hashes(clips, progress)
+    listed = hash_list(hashes, folder)
+    path = folder / HASHES
+    before = read_list(path.read_text(encoding="utf-8")) if resumed and path.is_file() else {}
+    # whatever the places: the run may have been moved
+    if before and Counter(before.values()) != Counter(hashes.values()):
+        common = set(before.values()) & set(hashes.values())
+        both = [*before.items(), *read_list(listed).items()]
+        places = sorted({place for place, digest in both if digest not in common})
+        raise InputError(
+            f"{folder}: was begun with other audio ({', '.join(places[:3]) or 'other copies'}); "
+            "start anew with resume=never"
+        )
+    write_whole(path, listed)
+    return hashes
+
+
+@contextmanager
+def deaths_told() -> Iterator[None]:
+    """Turn the end of a process that loads data into an `OutsideError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        # torch has no error of its own for it
+        if "DataLoader worker" not in str(error):
+            raise
+        raise OutsideError(
+            f"a process that loads data ended ({str(error).splitlines()[0].strip().rstrip('.')}); "
+            "if memory ran out, take fewer data.workers; resume=auto goes on"
+        ) from error
+
+
 @contextmanager
 def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     """Add the time spent inside to ``seconds``."""
     start = time.perf_counter()
     yield
     seconds[name] = time.perf_counter() - start
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` at once: the file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def quieten() -> None:
@@ -199,5 +262,7 @@ def quieten() -> None:
         ".*LeafSpec.*",
         ".*calling `WeightAveraging`.*",
         ".*callbacks used to create the checkpoint need to be provided.*",
+        # the sampler begins where the run stood
+        ".*resuming from a checkpoint that ended before the epoch ended.*",
     ):
         warnings.filterwarnings("ignore", message)

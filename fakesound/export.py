@@ -74,7 +74,7 @@ def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
         largest_difference,
         onnx_bytes,
     )
-    from fakesound.reporting.files import write_whole
+    from fakesound.files import write_whole
 
     rate, seconds = checkpoint.config.data.sample_rate, checkpoint.config.data.window_seconds
     detector = checkpoint.detector()

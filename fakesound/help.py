@@ -32,6 +32,7 @@ tested on the attack it never saw.
   experiment=mt_vim init.from=FILE                 start from weights of others or a run
   experiment=mt_vim resume=auto                    go on with a stopped run
   experiment=smoke                                 everything once, quickly
+  --reproduce RUN_DIR                              repeat a run, and tell whether it agrees
 
 Results go to outputs/NAME/TIME/: report.html, metrics.json, scores.jsonl,
 checkpoints. Exit codes: 0 done; 2 wrong input or configuration, said in one

@@ -153,9 +153,9 @@ class LossWeighting(nn.Module):
         self.running = []
 
     def get_extra_state(self) -> dict[str, list[list[float]]]:
-        """Return the losses of the last epochs, for the checkpoint."""
-        return {"history": self.history}
+        """Return the losses of the last epochs, and of the steps since, for the checkpoint."""
+        return {"history": self.history, "running": self.running}
 
     def set_extra_state(self, state: dict[str, list[list[float]]]) -> None:
         """Take up the losses of the last epochs from a checkpoint."""
-        self.history = state["history"]
+        self.history, self.running = state["history"], state.get("running", [])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from fakesound.cli import guarded
 from fakesound.corpora import CORPORA, Corpus
 from fakesound.errors import InputError
+from fakesound.files import write_whole
 
 if TYPE_CHECKING:
     from fakesound.data.manifest import Clip
@@ -133,7 +134,7 @@ def _shards(
     with progress_bar("shards") as progress:
         wrong = write_shards(clips, out, size * 2**20, allow_missing, progress)
     if wrong:
-        _write(out / "problems.txt", [*problems, *wrong])
+        write_whole(out / "problems.txt", "\n".join([*problems, *wrong]) + "\n")
         console.print(f"left out: {len(wrong)} clips, listed in {out / 'problems.txt'}")
 
 
@@ -159,7 +160,7 @@ def _prepare(options: Options) -> None:
     problems = [*checked.missing, *wrong]
     list_of_problems = out / "problems.txt"
     if problems:
-        _write(list_of_problems, problems)
+        write_whole(list_of_problems, "\n".join(problems) + "\n")
     else:
         list_of_problems.unlink(missing_ok=True)
     if not checked.clips:
@@ -260,13 +261,6 @@ def _list_corpora() -> None:
 def _counts(missing: Sequence[str], wrong: Sequence[str]) -> str:
     counts = (len(missing), "files are missing"), (len(wrong), "rows cannot be used")
     return ", ".join(f"{number} {what}" for number, what in counts if number)
-
-
-def _write(path: Path, lines: Sequence[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,45 @@
-"""Where a result comes from."""
+"""Where a result comes from: code, versions, machine and settings."""
 
+import hashlib
+import os
 import platform
+import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-PACKAGES = ("fakesound", "torch", "lightning", "numpy", "numba", "torchaudio", "torchmetrics")
+PACKAGES = (
+    "fakesound",
+    "torch",
+    "torchaudio",
+    "torchmetrics",
+    "lightning",
+    "numpy",
+    "scipy",
+    "numba",
+    "soundfile",
+    "safetensors",
+    "hydra-core",
+    "omegaconf",
+    "pyworld-prebuilt",
+    "pycodec2",
+    "triton",
+    "mamba-ssm",
+    "causal-conv1d",
+    "wandb",
+)
+# of the environment: how many threads compute, and how exactly
+SETTINGS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "NVIDIA_TF32_OVERRIDE",
+)
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
@@ -20,14 +53,23 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     return found
 
 
-def git_state() -> dict[str, str | bool] | None:
-    """Return the commit of this package's checkout and whether it was changed; None without one."""
+def git_state() -> dict[str, str | bool | None] | None:
+    """Return the commit of this package's checkout and what was changed; None without one.
+
+    Returns:
+        ``commit``; ``changed``, whether files that git knows differ from it; ``diff``, a digest of
+        how, None where none does.
+    """
     folder = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str | None:
         try:
             done = subprocess.run(
-                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10
+                ["git", "-C", str(folder), *arguments],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=10,
             )
         except (OSError, subprocess.TimeoutExpired):
             return None
@@ -37,7 +79,20 @@ def git_state() -> dict[str, str | bool] | None:
     if git("ls-files", "--error-unmatch", "__init__.py") is None:
         return None
     commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "-uno")
-    return None if commit is None else {"commit": commit, "changed": bool(changes)}
+    if commit is None:
+        return None
+    diff = git("diff", "HEAD", "--binary") if changes else None
+    return {"commit": commit, "changed": bool(changes), "diff": diff and _digest(diff.encode())}
+
+
+def code_hash() -> str:
+    """Return a digest of the package's Python files, wherever it is installed."""
+    folder = Path(__file__).resolve().parent
+    rows = [
+        f"{path.relative_to(folder).as_posix()} {_digest(path.read_bytes())}"
+        for path in sorted(folder.rglob("*.py"))
+    ]
+    return _digest("\n".join(rows).encode())
 
 
 def machine() -> str:
@@ -49,3 +104,22 @@ def machine() -> str:
     except (OSError, StopIteration):
         pass
     return f"{name}, {platform.system()}"
+
+
+def process() -> dict[str, Any]:
+    """Return how this process was started, and on what."""
+    given = sys.argv[1:]
+    main = getattr(sys.modules.get("__main__"), "__spec__", None)
+    start = ["python", "-m", main.name] if main is not None else [Path(sys.argv[0]).name]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "command": shlex.join([*start, *given]),
+        "code": code_hash(),
+        "platform": platform.platform(),
+        "cores": cores,
+        "environment": {name: os.environ[name] for name in SETTINGS if name in os.environ},
+    }
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -2,10 +2,12 @@
 
     python -m fakesound.run experiment=mt_vim [key=value ...]
     python -m fakesound.run -m sweep=leave_one_attack_out [key=value ...]
+    python -m fakesound.run --reproduce RUN_DIR
 
 This module stays light: a mistake in the configuration is told before anything heavy is imported.
 """
 
+import argparse
 import json
 import multiprocessing
 import os
@@ -27,7 +29,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from fakesound.cli import guarded
+from fakesound.cli import FAILED, guarded
 from fakesound.composition import (
     compose_config,
     configuration_folder,
@@ -39,10 +41,11 @@ from fakesound.composition import (
 )
 from fakesound.config import RunConfig
 from fakesound.errors import InputError
+from fakesound.files import LOCK, OWNER, claim
 
 SUPERSEDED = ".superseded"
 # Hydra's own, left where they are when a folder is used again
-KEPT = (".hydra", SUPERSEDED, "run.log")
+KEPT = (".hydra", SUPERSEDED, "run.log", LOCK, OWNER)
 # what plugins of Hydra, by their module, cannot do without
 PLUGIN_NEEDS = {"fakesound_optuna": "optuna", "hydra_joblib_launcher": "joblib"}
 
@@ -53,6 +56,9 @@ def main() -> None:
 
 
 def _main() -> None:
+    if "--reproduce" in sys.argv:
+        _reproduce(sys.argv[1:])
+        return
     arguments: Namespace = get_args_parser().parse_args()
     if arguments.help:
         from fakesound.help import run_help
@@ -73,6 +79,27 @@ def _main() -> None:
             _compare(sweep)
 
 
+def _reproduce(arguments: Sequence[str]) -> None:
+    """Repeat a run from its record; exit with 1 if the figures do not agree."""
+    parser = argparse.ArgumentParser(prog="python -m fakesound.run", add_help=False)
+    parser.add_argument("--reproduce", type=Path, metavar="RUN_DIR", required=True)
+    options, further = parser.parse_known_args(arguments)
+    if further:
+        raise InputError(
+            f"{further[0]}: --reproduce takes everything from the record; leave it out"
+        )
+    if not options.reproduce.is_dir():
+        raise InputError(f"--reproduce {options.reproduce}: no such folder; give that of a run")
+    from fakesound.reporting import read_run
+
+    # a mistake is told before what is heavy is imported
+    read_run(options.reproduce)
+    from fakesound.reproduction import reproduce
+
+    if not reproduce(options.reproduce):
+        sys.exit(FAILED)
+
+
 def _check(arguments: Namespace) -> Path | None:
     """Find mistakes before Hydra makes a folder; return the folder of a sweep, None for one run.
 
@@ -87,6 +114,7 @@ def _check(arguments: Namespace) -> Path | None:
         )
     if arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN:
         _check_plugins(composed.hydra)
+        claim(Path(composed.hydra.sweep.dir), "hydra.sweep.dir")
         return Path(composed.hydra.sweep.dir)
     # after the configuration is known to be right, since this imports more
     from fakesound.forging.corpus import resolve_corpus
@@ -97,11 +125,21 @@ def _check(arguments: Namespace) -> Path | None:
 
         build_initial(config)
     given = any(override.startswith("hydra.run.dir=") for override in arguments.overrides)
+    folder = Path(composed.hydra.run.dir) if given else None
     if config.resume == "auto" and not given:
         folder = _to_resume(Path(composed.hydra.run.dir).parent, config)
         if folder is not None:
             sys.argv.append(f"hydra.run.dir='{folder}'")
+    # before Hydra writes there
+    if folder is not None and _is_first_process():
+        claim(folder, "hydra.run.dir")
     return None
+
+
+def _is_first_process() -> bool:
+    """Return whether this is no further process of a run that has several."""
+    ranks = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
+    return all(os.environ.get(name, "0") == "0" for name in ranks)
 
 
 def _check_plugins(settings: DictConfig) -> None:
@@ -131,7 +169,11 @@ def _first(override: Override) -> str | float | None:
 
 
 def _to_resume(parent: Path, config: RunConfig) -> Path | None:
-    """Return the newest folder of the same configuration, an unfinished one first."""
+    """Return the folder of the same configuration that is to go on.
+
+    An unfinished one before others, of these the one that has come furthest. The name, which tells
+    the time, decides only between equals: clocks go wrong.
+    """
     same = [
         path.parent
         for path in parent.glob("*/identity")
@@ -139,7 +181,15 @@ def _to_resume(parent: Path, config: RunConfig) -> Path | None:
     ]
     finished = [folder for folder in same if (folder / "metrics.json").is_file()]
     unfinished = [folder for folder in same if folder not in finished]
-    return max(unfinished or finished, key=lambda folder: folder.name, default=None)
+    return max(
+        unfinished or finished,
+        key=lambda folder: (_size(folder / "epochs.jsonl"), folder.name),
+        default=None,
+    )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 @hydra.main(config_path=str(configuration_folder()), config_name="config", version_base="1.3")
@@ -156,6 +206,8 @@ def _application(composed: DictConfig) -> float | None:
     folder = Path(running.runtime.output_dir)
     if running.mode == RunMode.MULTIRUN:
         _place_in_sweep(config, running)
+    if _is_first_process():
+        claim(folder, "hydra.run.dir")
     done = _finished(folder, config)
     if done is not None:
         console.print(f"finished before: {folder}")

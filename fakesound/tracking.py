@@ -15,8 +15,9 @@ from fakesound.data.manifest import Clip
 from fakesound.metrics import ClipScore
 from fakesound.progress import console
 
-# how long to wait for W&B before the run goes on without it
+# how long to wait for W&B before the run goes on, or ends, without it
 INIT_SECONDS = 30
+FINISH_SECONDS = 120
 
 
 def make_logger(config: RunConfig, plain: dict[str, Any], folder: Path) -> WandbLogger | None:
@@ -55,7 +56,12 @@ def _start(config: RunConfig, plain: dict[str, Any], folder: Path, mode: str) ->
         dir=folder,
         mode="offline" if mode == "offline" else "online",
         config=plain,
-        settings=wandb.Settings(init_timeout=INIT_SECONDS),
+        settings=wandb.Settings(
+            init_timeout=INIT_SECONDS,
+            login_timeout=INIT_SECONDS,
+            finish_timeout=FINISH_SECONDS,
+            finish_timeout_raises=True,
+        ),
     )
 
 
@@ -107,6 +113,15 @@ def flatten(results: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def finish(failed: bool) -> None:
-    """Close the W&B run, so that the next one in this process is a run of its own."""
-    if wandb.run is not None:
+    """Close the W&B run, so that the next one in this process is a run of its own.
+
+    What cannot be sent in time stays in the run's folder.
+    """
+    if wandb.run is None:
+        return
+    place = Path(wandb.run.dir).parent
+    try:
         wandb.finish(exit_code=int(failed))
+    except (TimeoutError, wandb.Error) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        console.print(f"W&B: {reason}; send the run later with `wandb sync {place}`")

@@ -118,6 +118,7 @@ BOUNDS = [
     (ReportConfig, "report.examples", [0], [-1]),
     (RunConfig, "epochs", [1], [0]),
     (RunConfig, "steps", [1], [0]),
+    (RunConfig, "checkpoint_steps", [1], [0]),
     (RunConfig, "seed", [0], [-1]),
 ]
 

@@ -10,7 +10,13 @@ import time
 
 import pytest
 import yaml
+from torch.utils.data import DataLoader, Dataset
 
+from fakesound.composition import compose_config, identity, run_config
+from fakesound.errors import OutsideError
+from fakesound.experiment import deaths_told
+from fakesound.files import claim
+from fakesound.run import _to_resume
 from tests.conftest import command, fakesound
 
 BLOCK = {
@@ -130,6 +136,46 @@ def test_a_killed_run_goes_on_and_ends_like_an_undisturbed_one(small, tmp_path):
     assert results(folder) == results(tmp_path / "whole")
     once_more = fakesound("run", *longer, "resume=auto", folder=tmp_path)
     assert "finished before" in once_more.stderr
+
+
+def test_a_folder_takes_one_run_at_a_time(small, tmp_path):
+    """The second is refused before it writes anything there."""
+    claim(tmp_path / "out", "hydra.run.dir")
+    done = fakesound("run", *small, "hydra.run.dir=out", folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert f"process {os.getpid()} on" in done.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".lock", ".owner"}
+
+
+@pytest.mark.parametrize("counts", [(1, 3), (3, 1)])
+def test_the_run_that_came_furthest_goes_on_whatever_the_clock_said(counts, small, tmp_path):
+    config = run_config(compose_config(list(small)))
+    names = ("2030-01-01_00-00-00", "1980-01-01_00-00-00")
+    for name, lines in zip(names, counts, strict=True):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "identity").write_text(identity(config))
+        (tmp_path / name / "epochs.jsonl").write_text("{}\n" * lines)
+    assert _to_resume(tmp_path, config) == tmp_path / names[counts.index(3)]
+
+
+class Dying(Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, number):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_loads_data_and_is_killed_is_told_in_one_line():
+    with (
+        pytest.raises(OutsideError, match="a process that loads data ended") as told,
+        deaths_told(),
+    ):
+        list(DataLoader(Dying(), num_workers=1))
+    assert "\n" not in str(told.value)
+    with pytest.raises(RuntimeError, match="another"), deaths_told():
+        raise RuntimeError("another")
 
 
 def test_a_run_starts_from_the_weights_of_another(finished, small, tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from fakesound import provenance
-from fakesound.reporting.files import write_whole
+from fakesound.files import write_whole
 
 DIRECTIONS = ("forward", "forward+backward")
 PACKAGES = (*provenance.PACKAGES, "triton", "mamba-ssm", "mambapy")

@@ -102,6 +102,8 @@ class RunConfig:
     """Of `steps` training steps each; validated and saved after each."""
     steps: int = 400
     """Training steps in an epoch."""
+    checkpoint_steps: int = 200
+    """Steps after which a run is saved within an epoch, to be resumed there."""
     data: DataConfig = field(default_factory=DataConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
@@ -125,6 +127,7 @@ class RunConfig:
         one_of("calibration", self.calibration, ("logistic", "isotonic", "none"))
         at_least("epochs", self.epochs, 1)
         at_least("steps", self.steps, 1)
+        at_least("checkpoint_steps", self.checkpoint_steps, 1)
         at_least("seed", self.seed, 0)
         self._check_init()
         if self.loss.clip * self.heads.clip + self.loss.frame * self.heads.frame <= 0:

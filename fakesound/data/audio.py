@@ -1,6 +1,6 @@
 """The one way audio is read: soundfile, mixed to mono, at one rate."""
 
-import os
+import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +16,7 @@ from scipy import signal
 
 from fakesound.data.places import AudioPath, open_audio
 from fakesound.errors import InputError
+from fakesound.files import write_whole
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
 FULL_SCALE = 32_768
@@ -185,9 +186,10 @@ def from_pcm(pcm: Int16[np.ndarray, " sample"]) -> Float32[np.ndarray, " sample"
 def write_wav(path: Path, pcm: Int16[np.ndarray, " sample"], rate: int) -> None:
     """Write 16-bit mono WAV to ``path`` at once: the file is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    soundfile.write(temporary, pcm, rate, subtype="PCM_16", format="WAV")
-    temporary.replace(path)
+    # in memory first: libsndfile does not tell a full disk from other trouble
+    buffer = io.BytesIO()
+    soundfile.write(buffer, pcm, rate, subtype="PCM_16", format="WAV")
+    write_whole(path, buffer.getvalue(), durable=False)
 
 
 def reason(error: Exception) -> str:

@@ -12,6 +12,7 @@ from fakesound.evaluation.comparison import compare
 from fakesound.evaluation.material import Material, Request, of_files
 from fakesound.evaluation.results import Judged, audit, figures, judge
 from fakesound.evaluation.robustness import robustness
+from fakesound.files import staged, write_whole
 from fakesound.metrics import Prior, subsets, write_scores
 from fakesound.progress import console, progress_bar
 from fakesound.reporting import (
@@ -23,7 +24,6 @@ from fakesound.reporting import (
     write_report,
     write_tables,
 )
-from fakesound.reporting.files import write_whole
 
 
 def assess(request: Request, command: str) -> None:
@@ -99,20 +99,19 @@ def _publish(
         title=out.resolve().name,
         command=command,
     )
-    out.mkdir(parents=True, exist_ok=True)
-    # until all of it is new, nothing says that it is whole
-    (out / "metrics.json").unlink(missing_ok=True)
-    write_scores(out / "scores.jsonl", judged.test)
-    if judged.validation:
-        write_scores(out / "validation_scores.jsonl", judged.validation)
-    if material.clips:
-        write_manifest(out / "manifest.jsonl", material.clips.values())
-    write_tables(results, out)
-    with progress_bar("report") as progress:
-        progress(0, 1)
-        write_report(run, out / "report.html", request.examples)
-        progress(1, 1)
-    write_whole(out / "metrics.json", json.dumps(results, indent=1, allow_nan=False) + "\n")
+    with staged(out, last="metrics.json") as new:
+        write_scores(new / "scores.jsonl", judged.test)
+        if judged.validation:
+            write_scores(new / "validation_scores.jsonl", judged.validation)
+        if material.clips:
+            write_manifest(new / "manifest.jsonl", material.clips.values())
+        write_tables(results, new)
+        with progress_bar("report") as progress:
+            progress(0, 1)
+            write_report(run, new / "report.html", request.examples)
+            progress(1, 1)
+        text = json.dumps(results, indent=1, allow_nan=False) + "\n"
+        write_whole(new / "metrics.json", text)
     console.print(results_table(run))
     for name, table in (("paired", paired_table), ("robustness", robustness_table)):
         if results[name]:

@@ -4,16 +4,20 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
+from typing import TextIO
 
 from fakesound.data.manifest import Clip, clip_row, read_rows
-from fakesound.errors import InputError
+from fakesound.errors import InputError, OutsideError
+from fakesound.files import clear_remains
 from fakesound.forging.plan import Job
 from fakesound.forging.work import UnusableError, do_job, inherit
+from fakesound.progress import console
 
 JOURNAL = "journal.jsonl"
 
@@ -56,8 +60,9 @@ def forge(
     fakes = [job for job in jobs if job.attack is not None and job.clip_id not in known]
     total, done, seconds = len(twins) + len(fakes), 0, 0.0
     if total:
+        clear_remains(folder)
         with (
-            _pool(workers or os.cpu_count() or 1) as pool,
+            _Crew(workers or os.cpu_count() or 1) as crew,
             (folder / JOURNAL).open("a", encoding="utf-8") as journal,
         ):
             if _ends_amiss(folder / JOURNAL):
@@ -67,14 +72,12 @@ def forge(
                 if len(ready) < len(stage):
                     done += len(stage) - len(ready)
                     progress(done, total)
-                for job, result in _work(pool, ready, folder, rate):
+                for job, result in _work(crew, ready, folder, rate):
                     if isinstance(result, InputError) and on_bad_audio == "error":
-                        pool.shutdown(cancel_futures=True)
                         raise InputError(f"{result}, or set data.on_bad_audio=skip")
                     known[job.clip_id] = result if isinstance(result, Clip) else str(result)
                     if not isinstance(result, InputError):  # a bad file may be mended
-                        journal.write(_line(job, result, folder) + "\n")
-                        journal.flush()
+                        _note(journal, _line(job, result, folder))
                     seconds += result.duration if isinstance(result, Clip) else 0.0
                     done += 1
                     progress(done, total)
@@ -86,16 +89,59 @@ def forge(
     )
 
 
+class _Crew:
+    """Worker processes, and others in their place once they are killed."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    def __enter__(self) -> "_Crew":
+        self.open = ExitStack()
+        self.pool = self.open.enter_context(_pool(self.workers))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown(cancel_futures=True)
+        self.open.close()
+
+    def renew(self) -> None:
+        """Start other processes."""
+        self.__exit__()
+        self.__enter__()
+
+
 def _work(
-    pool: ProcessPoolExecutor, jobs: Sequence[Job], folder: Path, rate: int
+    crew: _Crew, jobs: Sequence[Job], folder: Path, rate: int
 ) -> Iterator[tuple[Job, Clip | UnusableError | InputError]]:
-    waiting: dict[Future[Clip | UnusableError | InputError], Job] = {
-        pool.submit(_attempt, job, folder, rate): job for job in jobs
-    }
-    while waiting:
-        finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in finished:
-            yield waiting.pop(future), future.result()
+    """Yield each job with what came of it, as they are done.
+
+    If a worker is killed, others take up the work; not if none gets anything done.
+
+    Raises:
+        OutsideError: if workers are killed again and again.
+    """
+    left = {job.clip_id: job for job in jobs}
+    while left:
+        before = len(left)
+        waiting: dict[Future[Clip | UnusableError | InputError], str] = {
+            crew.pool.submit(_attempt, job, folder, rate): name for name, job in left.items()
+        }
+        try:
+            while waiting:
+                finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                # what is done is kept, whatever became of the others
+                for future in sorted(finished, key=lambda each: each.exception() is not None):
+                    result = future.result()
+                    yield left.pop(waiting.pop(future)), result
+        except BrokenProcessPool:
+            if len(left) == before:
+                raise OutsideError(
+                    f"{folder}: one after the other, the processes that forge are killed; if "
+                    "memory ran out, take fewer (data.forge_workers or --workers); starting again "
+                    "goes on where this stopped"
+                ) from None
+            console.print("a process that forges was killed; others take up its work")
+            crew.renew()
 
 
 def _attempt(job: Job, folder: Path, rate: int) -> Clip | UnusableError | InputError:
@@ -132,6 +178,15 @@ def _known(jobs: Sequence[Job], folder: Path) -> dict[str, Clip | str]:
         elif found is not None and job.donor_id is None:
             known[job.clip_id] = found
     return known
+
+
+def _note(journal: TextIO, line: str) -> None:
+    """Add ``line`` to the journal, where it is as soon as this returns."""
+    try:
+        journal.write(line + "\n")
+        journal.flush()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, journal.name) from error
 
 
 def _ends_amiss(journal: Path) -> bool:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from fakesound.data.audio import read_audio
 from fakesound.errors import InputError
+from fakesound.files import write_whole
 from fakesound.inference.detection import Detection
 from fakesound.inference.picture import detection_figure
 from fakesound.inference.writing import Result
 from fakesound.reporting.embed import figure_uri, render, sound_uri
-from fakesound.reporting.files import write_whole
 from fakesound.reporting.timelines import PlotArea, Sound, plot_area
 
 # seconds of a recording that goes into a page with its sound; a longer one is shown by its scores

@@ -12,9 +12,9 @@ from fakesound.data.audio import read_audio, to_pcm, write_wav
 from fakesound.data.manifest import Clip, read_manifest, write_manifest
 from fakesound.data.pooling import pool_corpora
 from fakesound.errors import InputError
+from fakesound.files import write_whole
 from fakesound.listeners.drawing import draw_pairs
 from fakesound.progress import progress_bar
-from fakesound.reporting.files import write_whole
 
 VERSION = 1
 LONGEST_NAME = 40  # characters

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from fakesound.data.places import read_bytes
 from fakesound.errors import InputError
 from fakesound.listeners.pages import STATIC, page
 from fakesound.listeners.session import ClosedError, Session, UnknownClipError
@@ -147,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         if clip is None:
             raise Refusal(404, "no such clip in this test")
         try:
-            data = clip.path.read_bytes()
+            data = read_bytes(clip.path)
         except OSError:
             raise Refusal(500, "the clip cannot be read") from None
         wanted = RANGE.fullmatch(self.headers.get("Range", ""))

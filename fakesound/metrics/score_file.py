@@ -1,7 +1,6 @@
 """The score file: JSON Lines, one clip a row, enough to evaluate any detector."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from fakesound.errors import InputError
+from fakesound.files import write_whole
 from fakesound.metrics.scores import UNKNOWN, ClipScore, FamilyScores, has_frames, logit
 from fakesound.timeline import Region
 
@@ -66,15 +66,8 @@ def write_scores(path: str | Path, scores: Sequence[ClipScore]) -> None:
     Scores are rounded to six decimals; logits, which rank the clips, are not. Clips read back and
     written again give the same file.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            for clip in scores:
-                file.write(json.dumps(_row(clip), allow_nan=False) + "\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    rows = [json.dumps(_row(clip), allow_nan=False) + "\n" for clip in scores]
+    write_whole(Path(path), "".join(rows))
 
 
 def _row(clip: ClipScore) -> dict[str, Any]:

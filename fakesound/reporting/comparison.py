@@ -11,8 +11,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from fakesound.files import write_whole
 from fakesound.reporting.compared import compared_runs, figure_columns
-from fakesound.reporting.files import write_whole
 from fakesound.reporting.parts import Value
 from fakesound.reporting.settings import fold_shown, label_of
 from fakesound.reporting.sweep import SweepRow

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from fakesound.files import write_whole
 from fakesound.reporting import sections, wording
 from fakesound.reporting.attack_figure import attack_figure
 from fakesound.reporting.embed import figure_uri, render
@@ -18,7 +19,6 @@ from fakesound.reporting.figures import (
     risk_figure,
     roc_figure,
 )
-from fakesound.reporting.files import write_whole
 from fakesound.reporting.glossary import ALL_FIGURES, CLIP_FIGURES, FRAME_FIGURES, Figure
 from fakesound.reporting.listening import shown
 from fakesound.reporting.paired import paired_figure, paired_parts

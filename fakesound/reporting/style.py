@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from fakesound.reporting.files import write_whole
+from fakesound.files import write_whole
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fakesound.reporting.files import write_whole
+from fakesound.files import write_whole
 
 PARTS = ("all", "seen", "unseen")
 Row = dict[str, Any]

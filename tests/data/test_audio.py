@@ -170,7 +170,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     before = path.read_bytes()
 
     def fail(temporary, *rest, **options):
-        temporary.write_bytes(b"RIFF")
+        temporary.write(b"RIFF")
         raise OSError("disk full")
 
     monkeypatch.setattr(module.soundfile, "write", fail)

@@ -1,11 +1,14 @@
 """A forge that was killed, or whose recordings came, went or were mended, goes on rightly."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import soundfile
 
 from fakesound.data.manifest import clip_row, read_manifest
 from fakesound.data.splits import split_clips
-from fakesound.errors import InputError
+from fakesound.errors import InputError, OutsideError
 from fakesound.forging import ForgeSettings, folder_clips, forge, plan_jobs
 
 ATTACKS = ["edit/splice", "vocoder/mel_griffin_lim", "vocoder/world"]
@@ -79,6 +82,57 @@ def test_a_killed_forge_resumes_to_the_same_files(recordings, tmp_path):
     assert rows[0] == rows[1]
     assert journal_of(killed)[: len(done)] == done
     assert len(journal_of(killed)) == len(jobs)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="finds processes in /proc")
+def test_a_killed_worker_is_replaced(recordings, result, tmp_path):
+    """Its work is done by another; the forge neither hangs nor loses anything."""
+    jobs = plan_jobs(folder_clips(recordings)[0], ForgeSettings(16_000, 1, 1), ["codec/adpcm"])
+    whole, disturbed = tmp_path / "whole", tmp_path / "disturbed"
+    undisturbed = forge(jobs, whole, 16_000, 1)
+    killed = []
+
+    def kill(done, total):
+        if done == 3:
+            (task,) = Path("/proc/self/task").glob(str(os.getpid()))
+            for child in (task / "children").read_text().split():
+                if b"spawn_main" in Path("/proc", child, "cmdline").read_bytes():
+                    os.kill(int(child), signal.SIGKILL)
+                    killed.append(child)
+
+    forged = forge(jobs, disturbed, 16_000, 1, progress=kill)
+    assert killed
+    assert [clip.clip_id for clip in forged.clips] == [clip.clip_id for clip in undisturbed.clips]
+    assert contents(disturbed) == contents(whole)
+
+
+class DyingCrew:
+    """Workers that are killed at whatever they do."""
+
+    def __init__(self, workers):
+        self.pool = self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def renew(self):
+        pass
+
+    def submit(self, *_):
+        future = Future()
+        future.set_exception(BrokenProcessPool())
+        return future
+
+
+def test_workers_that_are_killed_again_and_again_are_told(recordings, tmp_path, monkeypatch):
+    jobs = plan_jobs(folder_clips(recordings)[0], ForgeSettings(16_000, 1, 1), ["codec/adpcm"])
+    monkeypatch.setattr(sys.modules["fakesound.forging.forge"], "_Crew", DyingCrew)
+    with pytest.raises(OutsideError, match="are killed; if memory ran out") as told:
+        forge(jobs, tmp_path / "forged", 16_000, 1)
+    assert "\n" not in str(told.value)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-from fakesound.reporting.files import write_whole
+from fakesound.files import write_whole
 from fakesound.reporting.style import look, new_figure, panel, save_figure, svg
 
 

@@ -3,7 +3,8 @@ import errno
 
 import pytest
 
-from fakesound.reporting import files, write_tables
+from fakesound import files
+from fakesound.reporting import write_tables
 
 
 def rows(path):
@@ -69,10 +70,10 @@ def test_a_full_disk_leaves_the_old_table(evaluation, tmp_path, monkeypatch):
     path.parent.mkdir()
     path.write_text("old")
 
-    def full(self, data):
+    def full(descriptor):
         raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr(files.Path, "write_bytes", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="no space left"):
         write_tables(evaluation.metrics, tmp_path)
     assert path.read_text() == "old"

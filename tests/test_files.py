@@ -1,0 +1,112 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import pytest
+
+from fakesound.errors import InputError
+from fakesound.files import claim, clear_remains, staged, write_whole
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from fakesound.files import claim
+claim(Path(sys.argv[1]), "folder")
+print("held", flush=True)
+if len(sys.argv) > 2:  # a child that outlives it, as those that load data do, for a while
+    import os
+    if os.fork() == 0:
+        time.sleep(float(sys.argv[2]))
+        os._exit(0)
+time.sleep(60)
+"""
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from fakesound.cli import guarded
+from fakesound.files import write_whole
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+guarded(lambda: write_whole(Path(sys.argv[1]), "x" * 2000))
+"""
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
+
+
+def holder(folder, *further):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, folder, *further], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+@posix
+def test_a_file_that_finds_no_room_is_told_in_one_line_and_leaves_the_old_one(tmp_path):
+    path = tmp_path / "a.txt"
+    write_whole(path, "before")
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert str(path) in done.stderr
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "before")]
+
+
+def test_the_error_of_a_write_names_the_file(tmp_path):
+    (tmp_path / "gone").mkdir()
+    with pytest.raises(OSError, match="gone") as caught:
+        write_whole(tmp_path / "gone", "x")
+    assert caught.value.filename == str(tmp_path / "gone")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_what_a_kill_leaves_is_cleared(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / ".last.ckpt.77.tmp").touch()
+    (tmp_path / "scores.jsonl").touch()
+    clear_remains(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["scores.jsonl"]
+
+
+def test_a_folder_is_of_one_process(tmp_path):
+    with holder(tmp_path) as process:
+        with pytest.raises(InputError, match=f"out={tmp_path}: process {process.pid} on .* works"):
+            claim(tmp_path, "out")
+        process.kill()
+    claim(tmp_path, "out")
+    claim(tmp_path, "out")
+    assert json.loads((tmp_path / ".owner").read_text())["pid"] == os.getpid()
+
+
+@posix
+def test_the_lock_of_a_dead_process_is_waited_for_while_its_children_live(tmp_path):
+    process = holder(tmp_path, "1.5")
+    time.sleep(0.3)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    claim(tmp_path, "out")
+
+
+def test_staged_files_take_their_places_together(tmp_path):
+    folder = tmp_path / "out"
+    write_whole(folder / "metrics.json", "old")
+    write_whole(folder / "tables" / "a.csv", "old")
+    fill = OSError("full")
+    with suppress(OSError), staged(folder, last="metrics.json") as new:
+        write_whole(new / "tables" / "a.csv", "half")
+        raise fill
+    assert (folder / "metrics.json").read_text() == "old"
+    assert (folder / "tables" / "a.csv").read_text() == "old"
+    # as a kill would leave it
+    write_whole(tmp_path / ".out.new" / "other.csv", "remains")
+    with staged(folder, last="metrics.json") as new:
+        write_whole(new / "metrics.json", "new")
+        write_whole(new / "tables" / "a.csv", "new")
+    found = {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()}
+    assert found == {"metrics.json": "new", "a.csv": "new", ".lock": ""}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
