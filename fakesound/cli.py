@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from fakesound.errors import InputError
+from fakesound.errors import InputError, ProcessError
 
 WRONG_INPUT = 2
 
@@ -25,6 +25,10 @@ def guarded(entry: Callable[[], object]) -> NoReturn:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         sys.exit(WRONG_INPUT)
+    except ProcessError as error:
+        if error.message is not None:
+            print(f"error: {error.message}", file=sys.stderr)
+        sys.exit(error.code)
     except KeyboardInterrupt:
         sys.exit("stopped")
     sys.exit(0)

@@ -1,4 +1,4 @@
-"""The one error that is the user's to mend."""
+"""Errors that entry points tell without a traceback."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,16 @@ class InputError(ValueError):
     The message is one line that names the key or file, the value and the mend. Entry points print
     it without a traceback and exit with code 2.
     """
+
+
+class ProcessError(RuntimeError):
+    """A process that this one started has failed, and has said why if it could.
+
+    Args:
+        message: what it could not say itself.
+        code: to exit with.
+    """
+
+    def __init__(self, message: str | None, code: int) -> None:
+        super().__init__(message or f"a process of the run ended with exit code {code}")
+        self.message, self.code = message, code

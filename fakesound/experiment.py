@@ -18,7 +18,7 @@ from filelock import FileLock
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.loggers import WandbLogger
 
-from fakesound import provenance, tracking
+from fakesound import processes, provenance, tracking
 from fakesound.build import (
     build_datamodule,
     build_initial,
@@ -44,15 +44,17 @@ from fakesound.scoring import FAKE_SHARE
 def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str, Any]:
     """Return what ``metrics.json`` holds of the run in ``folder``, made or completed.
 
-    With ``resume="auto"`` training goes on from the folder's last checkpoint.
+    With ``resume="auto"`` training goes on from the folder's last checkpoint. Where several
+    processes train, the first one returns this and the others nothing.
 
     Raises:
         InputError: if the configuration or the data is wrong.
     """
     seconds: dict[str, float] = {}
     plain = asdict(config)
-    write_text(folder / "config.yaml", yaml.safe_dump(plain, sort_keys=False))
-    write_text(folder / "identity", identity(config) + "\n")
+    if processes.place().rank == 0:
+        write_text(folder / "config.yaml", yaml.safe_dump(plain, sort_keys=False))
+        write_text(folder / "identity", identity(config) + "\n")
     quieten()
 
     # before anything that takes long, since it may not fit
@@ -72,10 +74,15 @@ def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str,
             console.print(started_from.table())
         last = folder / "checkpoints" / "last.ckpt"
         resumed = config.resume == "auto" and last.is_file()
+        if trainer.is_global_zero:
+            # whatever is wrong with the data or the configuration would have been found by now
+            processes.tell(folder)
         trainer.fit(module, datamodule=datamodule, ckpt_path=str(last) if resumed else None)
     with timed(seconds, "evaluate"):
         best = str(folder / "checkpoints" / "best.ckpt")
         validation, test = score(trainer, module, datamodule, best)
+        if not trainer.is_global_zero:
+            return {}
         judged = judge(test, validation, config.calibration)
         prior = Prior(FAKE_SHARE, module.learning.frame_prior)
         shown = config.report
@@ -84,17 +91,17 @@ def run_experiment(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str,
         unseen = {clip.clip_id for clip in subsets(judged.test).unseen}
         results["audit"] = audit(datamodule.split.test, unseen)
     results["provenance"] = origin(config, datamodule, module) | {
+        "processes": trainer.world_size,
         "resumed": resumed,
         "init": started_from and started_from.summary(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
     }
-    if trainer.is_global_zero:
-        split = datamodule.split
-        carry(judged, split, Path(best))
-        write_manifest(folder / "manifest.jsonl", [*split.train, *split.validation, *split.test])
-        write_scores(folder / "validation_scores.jsonl", judged.validation)
-        write_scores(folder / "scores.jsonl", judged.test)
-        publish(config, folder, results, logger)
+    split = datamodule.split
+    carry(judged, split, Path(best))
+    write_manifest(folder / "manifest.jsonl", [*split.train, *split.validation, *split.test])
+    write_scores(folder / "validation_scores.jsonl", judged.validation)
+    write_scores(folder / "scores.jsonl", judged.test)
+    publish(config, folder, results, logger)
     return results
 
 
@@ -198,6 +205,12 @@ def quieten() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*LeafSpec.*",
         ".*calling `WeightAveraging`.*",
+        # the argument in its place does something else
+        ".*`broadcast_buffers` is deprecated.*",
+        # what is logged is computed of all clips on every process
+        ".*recommended to use `self.log.*sync_dist=True.*",
+        # scores are of every clip, once, however many processes there are
+        ".*it is recommended to use `Trainer\\(devices=1, num_nodes=1\\)`.*",
         ".*callbacks used to create the checkpoint need to be provided.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -16,7 +16,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -27,6 +27,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from fakesound import processes, together
 from fakesound.cli import guarded
 from fakesound.composition import (
     compose_config,
@@ -39,6 +40,9 @@ from fakesound.composition import (
 )
 from fakesound.config import RunConfig
 from fakesound.errors import InputError
+
+if TYPE_CHECKING:  # it imports more than a mistake in the configuration needs
+    from fakesound.forging import Corpus
 
 SUPERSEDED = ".superseded"
 # Hydra's own, left where they are when a folder is used again
@@ -53,11 +57,21 @@ def main() -> None:
 
 
 def _main() -> None:
+    if sys.argv[1:2] == [processes.PART_OF]:
+        together.take_part()
+        return
+    processes.take_place_in_step(os.environ)
+    if processes.place().rank > 0:
+        together.join()
+        return
     arguments: Namespace = get_args_parser().parse_args()
     if arguments.help:
         from fakesound.help import run_help
 
         run_help()
+        return
+    if processes.is_on_another_host():
+        together.help_other_host(arguments.overrides)
         return
     register_schema()
     sweep = None
@@ -80,12 +94,20 @@ def _check(arguments: Namespace) -> Path | None:
     """
     composed = compose_config(_first_of_each(arguments.overrides), with_hydra=True)
     config = run_config(composed)
+    multirun = arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN
+    if processes.place().size > 1:
+        if multirun:
+            raise InputError(
+                "-m: start a sweep without torchrun or srun; with trainer.devices=N each of its "
+                "runs has N processes"
+            )
+        processes.check_count(together.processes_here(config), together.hosts(config))
     source = config.init["from"]
     if source is not None and not Path(source).is_file():
         raise InputError(
             f"init.from={source}: no such file; check the path, relative ones start where you are"
         )
-    if arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN:
+    if multirun:
         _check_plugins(composed.hydra)
         return Path(composed.hydra.sweep.dir)
     # after the configuration is known to be right, since this imports more
@@ -159,12 +181,23 @@ def _application(composed: DictConfig) -> float | None:
     done = _finished(folder, config)
     if done is not None:
         console.print(f"finished before: {folder}")
+        processes.dismiss()
         _show(folder)
         return _objective(done)
     corpus = resolve_corpus(config.data, config.split)
     for note in corpus.notes:
         console.print(note, highlight=False)
     _set_aside(folder, config)
+    results = _run(config, corpus, folder)
+    _show(folder)
+    return _objective(results)
+
+
+def _run(config: RunConfig, corpus: "Corpus", folder: Path) -> dict[str, Any]:
+    """Do the run, here or on processes that are started for it, and return its results."""
+    alone = together.processes_here(config) * together.hosts(config) == 1
+    if not alone and processes.place().size == 1:
+        return together.run_together(config, folder)
     # heavy from here on
     from fakesound import tracking
     from fakesound.experiment import run_experiment
@@ -175,8 +208,7 @@ def _application(composed: DictConfig) -> float | None:
         failed = False
     finally:
         tracking.finish(failed)
-    _show(folder)
-    return _objective(results)
+    return results
 
 
 def _place_in_sweep(config: RunConfig, running: HydraConf) -> None:
