@@ -62,6 +62,14 @@ def build_backbone(
         "drop_path": config.drop_path,
         "expand": config.expand,
     }
+    made = _build_tokens(config, common, kernel)
+    made.checkpointing = config.checkpointing
+    return made
+
+
+def _build_tokens(
+    config: BackboneConfig, common: dict[str, Any], kernel: str
+) -> VisionMamba | Transformer | Ssd:
     if config.kind == "transformer":
         return Transformer(**common, head_dim=config.head_dim)
     if config.kind == "ssd":

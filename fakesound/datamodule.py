@@ -126,8 +126,8 @@ class ClipDataModule(lightning.LightningDataModule):
     def _loader(self, windows: WindowDataset) -> DataLoader[Batch]:
         rank, world = self._place()
         # batches are divided, not windows: in the same company a window scores the same bits. Where
-        # there are more processes than batches the first is scored again, and counted once: Lightning
-        # would wait for ever for a process that has none
+        # there are more processes than batches the first is scored again, and counted once:
+        # Lightning would wait for ever for a process that has none
         starts = range(rank * SCORING_BATCH, len(windows), world * SCORING_BATCH) or [0]
         return DataLoader(
             windows,

@@ -14,6 +14,7 @@ OWN_KEYS = {
     "variant": ("vim",),
     "expand": (*KINDS_OF_TOKENS, "mobilenet"),
     "head_dim": ("transformer", "ssd"),
+    "checkpointing": KINDS_OF_TOKENS,
     "order": KINDS_OF_TOKENS,
     "position": KINDS_OF_TOKENS,
 }
@@ -107,6 +108,9 @@ class BackboneConfig:
     """Learned position embedding."""
     drop_path: float = 0.0
     """Stochastic depth, rising to this rate at the last block."""
+    checkpointing: bool = False
+    """Not of convolutional networks: keep only the tokens between blocks for the gradient and make
+    the rest again: the same gradients, less memory, about a third more time."""
     stem: StemConfig = field(default_factory=StemConfig)
 
     def __post_init__(self) -> None:
