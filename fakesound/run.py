@@ -47,8 +47,18 @@ if TYPE_CHECKING:  # it imports more than a mistake in the configuration needs
 SUPERSEDED = ".superseded"
 # Hydra's own, left where they are when a folder is used again
 KEPT = (".hydra", SUPERSEDED, "run.log")
-# what plugins of Hydra, by their module, cannot do without
-PLUGIN_NEEDS = {"fakesound_optuna": "optuna", "hydra_joblib_launcher": "joblib"}
+# what plugins of Hydra, by their module, cannot do without, and the extra it comes with
+PLUGIN_NEEDS = {
+    "fakesound_optuna": ("optuna", "sweep"),
+    "fakesound_ray": ("ray", "ray"),
+    "hydra_joblib_launcher": ("joblib", "sweep"),
+}
+# launchers that cannot be chosen at all without a plugin
+LAUNCHER_NEEDS = {
+    "joblib": ("hydra_joblib_launcher", "sweep"),
+    "slurm": ("hydra_submitit_launcher", "slurm"),
+    "submitit_local": ("hydra_submitit_launcher", "slurm"),
+}
 
 
 def main() -> None:
@@ -92,6 +102,7 @@ def _check(arguments: Namespace) -> Path | None:
 
     A run that is to be resumed is given its folder.
     """
+    _check_launcher(arguments.overrides)
     composed = compose_config(_first_of_each(arguments.overrides), with_hydra=True)
     config = run_config(composed)
     multirun = arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN
@@ -126,13 +137,23 @@ def _check(arguments: Namespace) -> Path | None:
     return None
 
 
+def _check_launcher(overrides: Sequence[str]) -> None:
+    """Find a launcher that is not installed, which Hydra would call unknown."""
+    for text in overrides:
+        key, _, choice = text.partition("=")
+        if key == "hydra/launcher" and choice in LAUNCHER_NEEDS:
+            package, extra = LAUNCHER_NEEDS[choice]
+            if find_spec(f"hydra_plugins.{package}") is None:
+                raise InputError(f"{text}: {package} is not installed; pip install '.[{extra}]'")
+
+
 def _check_plugins(settings: DictConfig) -> None:
     """Find what a sweep needs and is not installed."""
     for part in ("sweeper", "launcher"):
         plugin = str(settings[part]["_target_"]).split(".")[1]
-        package = PLUGIN_NEEDS.get(plugin)
+        package, extra = PLUGIN_NEEDS.get(plugin, (None, None))
         if package is not None and find_spec(package) is None:
-            raise InputError(f"hydra/{part}: {package} is not installed; pip install '.[sweep]'")
+            raise InputError(f"hydra/{part}: {package} is not installed; pip install '.[{extra}]'")
 
 
 def _first_of_each(overrides: Sequence[str]) -> list[str]:
