@@ -125,6 +125,8 @@ def launch(folder: Path | None, here: int, hosts: int) -> None:
         ProcessError: if a process fails, with its exit code.
     """
     shared = dict(os.environ)
+    # set for Hydra alone; what is wrong is to be told in one line
+    shared.pop("HYDRA_FULL_ERROR", None)
     if hosts > 1:
         missing = [key for key in ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT") if key not in shared]
         if missing:

@@ -61,23 +61,24 @@ def test_two_processes_train_what_one_does(alone, small, tmp_path):
 
 def test_two_processes_score_what_one_does_and_take_over_its_run(alone, small, tmp_path):
     """The same checkpoint gives the same figures, to the bit."""
-    folder = tmp_path / "out"
-    shutil.copytree(alone, folder)
+    before = tmp_path / "before"
+    # in its own place: a checkpoint of Lightning's knows in which folder its best one is
+    shutil.copytree(alone, before)
     for name in ("metrics.json", "scores.jsonl", "validation_scores.jsonl"):
-        (folder / name).unlink()
+        (alone / name).unlink()
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
-    arguments = ("trainer.devices=2", "resume=auto", "hydra.run.dir=out", "logger=disabled")
+    arguments = ("trainer.devices=2", "resume=auto", f"hydra.run.dir={alone}", "logger=disabled")
     done = subprocess.run(
         [*torchrun, "-m", "fakesound.run", *small, *EXACT, *arguments],
         cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = metrics(folder)["provenance"]
+    found = metrics(alone)["provenance"]
     assert (found["processes"], found["resumed"]) == (2, True)
-    assert results(folder) == results(alone)
+    assert results(alone) == results(before)
     for name in ("scores.jsonl", "validation_scores.jsonl", "manifest.jsonl"):
-        assert (folder / name).read_bytes() == (alone / name).read_bytes(), name
-    assert {path.name for path in tmp_path.iterdir()} == {"out"}
+        assert (alone / name).read_bytes() == (before / name).read_bytes(), name
+    assert {path.name for path in tmp_path.iterdir()} == {"before"}
 
 
 @pytest.mark.parametrize(
