@@ -135,7 +135,7 @@ def launch(folder: Path | None, here: int, hosts: int) -> None:
                 "with torchrun or srun"
             )
     else:
-        shared |= {"NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+        shared |= {"NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     share = str(max(1, (os.cpu_count() or 1) // here))
     for key in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         shared.setdefault(key, share)
@@ -197,7 +197,8 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

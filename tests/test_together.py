@@ -1,13 +1,15 @@
 """Runs on two processes, by the commands that users type."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 
 import pytest
 
-from tests.conftest import fakesound
+from fakesound import processes
+from tests.conftest import command, fakesound
 
 # single precision, nothing drawn inside the model; several batches of windows, an odd number
 EXACT = (
@@ -117,3 +119,39 @@ def test_a_sweep_is_not_for_torchrun(tmp_path):
     )  # fmt: skip
     assert done.returncode == 2
     assert "-m: start a sweep without torchrun or srun" in done.stderr
+
+
+@pytest.mark.slow
+def test_each_run_of_a_sweep_may_have_processes_of_its_own(small, tmp_path):
+    arguments = ("-m", *small, *EXACT, "epochs=1", "trainer.devices=2", "seed=0,1", "name=sweep")
+    done = fakesound("run", *arguments, "logger=disabled", folder=tmp_path, timeout=500)
+    assert done.returncode == 0, done.stderr
+    found = [metrics(path.parent) for path in tmp_path.glob("outputs/sweep/*/metrics.json")]
+    assert [each["provenance"]["processes"] for each in found] == [2, 2]
+    assert (tmp_path / "outputs/sweep/comparison.html").is_file()
+
+
+@pytest.mark.slow
+def test_hosts_train_together(small, tmp_path):
+    """Both are this machine, in folders of their own."""
+    arguments = (*small, *EXACT, "epochs=1", "logger=disabled", "trainer.num_nodes=2")
+    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(processes.free_port())}
+    folders = [tmp_path / "first", tmp_path / "second"]
+    started = []
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        started.append(
+            subprocess.Popen(
+                command("run", *arguments),
+                cwd=folder,
+                env=os.environ | told | {"NODE_RANK": str(number)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    said = [process.communicate(timeout=500)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+    (path,) = folders[0].glob("outputs/smoke/*/metrics.json")
+    assert metrics(path.parent)["provenance"]["processes"] == 2
+    assert list(folders[1].iterdir()) == []
+    assert "report: " not in said[1]
