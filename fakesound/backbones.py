@@ -56,9 +56,10 @@ def build_backbone(
             config.drop_path,
         )
     stem = _build_stem(config, features, windows)
+    checkpointing = own.pop("checkpointing")
     if config.has_states:
         own["kernel"] = kernel
-    return TOKENS[config.kind](
+    made = TOKENS[config.kind](
         stem=stem,
         bins=features.bins,
         steps=-(-FrameGrid().count(seconds) * windows // stem.windows),
@@ -68,6 +69,8 @@ def build_backbone(
         drop_path=config.drop_path,
         **own,
     )
+    made.checkpointing = checkpointing
+    return made
 
 
 def _build_stem(

@@ -7,12 +7,16 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
 
+from fakesound import processes
 from fakesound.backbones import build_backbone
 from fakesound.callbacks import Bars, EpochLog
 from fakesound.config import TASKS, FeaturesConfig, RunConfig
+from fakesound.config.trainer import check_batch, processes_in_all
 from fakesound.data.crops import CropDataset
 from fakesound.data.dataset import collate
 from fakesound.datamodule import ClipDataModule
@@ -157,7 +161,8 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
     """Return the trainer, which keeps checkpoints and an epoch log in ``folder``.
 
     Raises:
-        InputError: if lightning does not take an argument under ``trainer``.
+        InputError: if lightning does not take an argument under ``trainer``, or the processes
+            cannot share a batch.
     """
     best = BestCheckpoint(
         folder / "checkpoints",
@@ -180,22 +185,41 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
         arguments["precision"] = auto_precision()
     # its filling of new memory is for finding bugs, and costs a tenth of a step
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    if processes.place().size > 1 or (processes_in_all(config.trainer) or 1) > 1:
+        arguments["strategy"] = DDPStrategy(
+            # normalisation is over all processes, so that they hold the same; and in scoring they
+            # have different numbers of batches, before which buffers would be exchanged
+            broadcast_buffers=False,
+            find_unused_parameters=_without_loss(config),
+        )
     try:
-        return lightning.Trainer(
+        trainer = lightning.Trainer(
             max_epochs=config.epochs,
             logger=logger or False,
             callbacks=callbacks,
-            plugins=[*arguments.pop("plugins", []), WholeCheckpoints()],
             num_sanity_val_steps=0,
             log_every_n_steps=1,
             use_distributed_sampler=False,
             default_root_dir=folder,
+            # whoever started the processes, they are told by the environment what they are
+            plugins=[
+                *arguments.pop("plugins", []),
+                LightningEnvironment(),
+                WholeCheckpoints(),
+            ],
             **arguments,
         )
     except TypeError as error:
         raise InputError(f"trainer: {error}; see lightning.Trainer for its arguments") from None
     except (ValueError, lightning.fabric.utilities.exceptions.MisconfigurationException) as error:
         raise InputError(f"trainer: {str(error).splitlines()[0]}") from None
+    check_batch(config.data.batch_size, trainer.world_size)
+    return trainer
+
+
+def _without_loss(config: RunConfig) -> bool:
+    """Return whether a head that is on learns nothing."""
+    return any(getattr(config.heads, task) and not getattr(config.loss, task) for task in TASKS)
 
 
 def used_kernel(config: RunConfig, module: torch.nn.Module) -> str:

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from fakesound.errors import InputError, OutsideError
+from fakesound.errors import InputError, OutsideError, ProcessError
 
 FAILED, WRONG_INPUT = 1, 2
 # of a write: no space left, over the quota, over the size that files may have
@@ -27,6 +27,10 @@ def guarded(entry: Callable[[], object]) -> NoReturn:
     except (InputError, OutsideError) as error:
         _tell(str(error), debug)
         sys.exit(WRONG_INPUT if isinstance(error, InputError) else FAILED)
+    except ProcessError as error:
+        if error.message is not None:
+            _tell(error.message, debug)
+        sys.exit(error.code)
     except KeyboardInterrupt:
         sys.exit("stopped")
     except OSError as error:

@@ -23,6 +23,8 @@ from fakesound.errors import InputError
 # keys that change where a run goes and how it is watched, not what comes out of it
 IDENTITY_FREE = ("name", "resume", "tags", "logger", "checkpoint_steps")
 IDENTITY_FREE_DATA = ("workers", "forge_workers", "prepared")
+# nor does on how many processes it is computed, but for rounding and draws inside the model
+IDENTITY_FREE_TRAINER = ("devices", "num_nodes", "strategy")
 LONGEST_NAME = 120
 
 
@@ -89,7 +91,11 @@ def identity(config: RunConfig) -> str:
         plain.pop(key)
     for key in IDENTITY_FREE_DATA:
         plain["data"].pop(key)
-    plain["trainer"] = {k: v for k, v in plain["trainer"].items() if not k.startswith("enable_")}
+    plain["trainer"] = {
+        key: value
+        for key, value in plain["trainer"].items()
+        if key not in IDENTITY_FREE_TRAINER and not key.startswith("enable_")
+    }
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 

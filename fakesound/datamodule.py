@@ -95,15 +95,16 @@ class ClipDataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the loader of an epoch's crops; their numbers go on from epoch to epoch.
 
-        A run that is resumed begins where it stood.
+        Processes share each step's batch, so that they train on what one would, and a run that is
+        resumed begins where it stood.
         """
         trainer = self.trainer
-        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        rank, world = self._place()
         return CropLoader(
             self.train_crops,
             EpochSampler(self.crops, rank, world),
             self._progress,
-            batch_size=self.data.batch_size,
+            batch_size=self.data.batch_size // world,
             # of its own: a loader draws from it, and not from what the model draws from
             generator=torch.Generator(),
             collate_fn=collate,
@@ -131,10 +132,21 @@ class ClipDataModule(lightning.LightningDataModule):
     def _windows(self, clips: Sequence[Clip]) -> WindowDataset:
         return WindowDataset(clips, self.grid, self.data.sample_rate, self.data.window_seconds)
 
+    def _place(self) -> tuple[int, int]:
+        """Return the number of this process and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
     def _loader(self, windows: WindowDataset) -> DataLoader[Batch]:
+        rank, world = self._place()
+        # batches are divided, not windows: in the same company a window scores the same bits. Where
+        # there are more processes than batches the first is scored again, and counted once:
+        # Lightning would wait for ever for a process that has none
+        starts = range(rank * SCORING_BATCH, len(windows), world * SCORING_BATCH) or [0]
         return DataLoader(
             windows,
-            batch_size=SCORING_BATCH,
+            batch_sampler=[
+                list(range(first, min(first + SCORING_BATCH, len(windows)))) for first in starts
+            ],
             collate_fn=collate,
             num_workers=self.data.workers,
         )

@@ -19,7 +19,7 @@ from filelock import FileLock
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.loggers import WandbLogger
 
-from fakesound import provenance, tracking
+from fakesound import processes, provenance, tracking
 from fakesound.build import (
     build_datamodule,
     build_initial,
@@ -55,23 +55,25 @@ def run_experiment(
 ) -> dict[str, Any]:
     """Return what ``metrics.json`` holds of the run in ``folder``, made or completed.
 
-    With ``resume="auto"`` training goes on from the folder's last checkpoint that is whole.
+    With ``resume="auto"`` training goes on from the folder's last checkpoint that is whole. Where
+    several processes train, the first one returns this and the others nothing.
 
     Args:
         config: of the run.
         corpus: what it works on.
-        folder: where its files go; no other process works there.
+        folder: where its files go; no other run works there.
         look: is shown the clips and the hashes of their audio before the training.
 
     Raises:
         InputError: if the configuration or the data is wrong.
         OutsideError: if a process that loads or forges was killed.
     """
-    clear_remains(folder)
     seconds: dict[str, float] = {}
     plain = asdict(config)
-    write_whole(folder / "config.yaml", yaml.safe_dump(plain, sort_keys=False))
-    write_whole(folder / "identity", identity(config) + "\n")
+    if processes.place().rank == 0:
+        clear_remains(folder)
+        write_whole(folder / "config.yaml", yaml.safe_dump(plain, sort_keys=False))
+        write_whole(folder / "identity", identity(config) + "\n")
     quieten()
 
     # before anything that takes long, since it may not fit
@@ -84,7 +86,9 @@ def run_experiment(
         split = datamodule.split
         clips = [*split.train, *split.validation, *split.test]
         start = start_from(folder / "checkpoints") if config.resume == "auto" else None
-        hashes = hashed(clips, folder, resumed=start is not None)
+        hashes = {}
+        if processes.place().rank == 0:
+            hashes = hashed(clips, folder, resumed=start is not None)
         look(clips, hashes)
     with timed(seconds, "train"), deaths_told():
         module = build_module(config, datamodule.train_crops, initial)
@@ -94,10 +98,15 @@ def run_experiment(
         started_from, initial = initial.report if initial else None, None
         if started_from is not None and trainer.is_global_zero:
             console.print(started_from.table())
+        if trainer.is_global_zero:
+            # whatever is wrong with the data or the configuration would have been found by now
+            processes.tell(folder)
         trainer.fit(module, datamodule=datamodule, ckpt_path=start and str(start))
     with timed(seconds, "evaluate"), deaths_told():
         best = str(folder / "checkpoints" / "best.ckpt")
         validation, test = score(trainer, module, datamodule, best)
+        if not trainer.is_global_zero:
+            return {}
         judged = judge(test, validation, config.calibration)
         prior = Prior(FAKE_SHARE, module.learning.frame_prior)
         shown = config.report
@@ -108,16 +117,16 @@ def run_experiment(
     results["provenance"] = origin(config, datamodule, module) | {
         "audio_hash": hash_of(hashes),
         "precision": str(trainer.precision),
+        "processes": trainer.world_size,
         "resumed": start is not None,
         "init": started_from and started_from.summary(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
     }
-    if trainer.is_global_zero:
-        carry(judged, split, Path(best))
-        write_manifest(folder / "manifest.jsonl", clips)
-        write_scores(folder / "validation_scores.jsonl", judged.validation)
-        write_scores(folder / "scores.jsonl", judged.test)
-        publish(config, folder, results, logger)
+    carry(judged, split, Path(best))
+    write_manifest(folder / "manifest.jsonl", clips)
+    write_scores(folder / "validation_scores.jsonl", judged.validation)
+    write_scores(folder / "scores.jsonl", judged.test)
+    publish(config, folder, results, logger)
     return results
 
 
@@ -261,6 +270,12 @@ def quieten() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*LeafSpec.*",
         ".*calling `WeightAveraging`.*",
+        # the argument in its place does something else
+        ".*`broadcast_buffers` is deprecated.*",
+        # what is logged is computed of all clips on every process
+        ".*recommended to use `self.log.*sync_dist=True.*",
+        # scores are of every clip, once, however many processes there are
+        ".*it is recommended to use `Trainer\\(devices=1, num_nodes=1\\)`.*",
         ".*callbacks used to create the checkpoint need to be provided.*",
         # the sampler begins where the run stood
         ".*resuming from a checkpoint that ended before the epoch ended.*",

@@ -1,9 +1,14 @@
-"""Losses of the tasks and how they are weighed."""
+"""Losses of the tasks and how they are weighed.
+
+Where several processes share a batch, each gets the loss of the whole batch.
+"""
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
+
+from fakesound.parallel import processes, shared_sum
 
 FRAME_LOSSES = ("bce", "focal", "dice")
 WEIGHTINGS = ("fixed", "uncertainty", "dwa")
@@ -11,7 +16,8 @@ WEIGHTINGS = ("fixed", "uncertainty", "dwa")
 
 def clip_loss(logit: Float[Tensor, " batch"], target: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
     """Return the mean binary cross-entropy of clips."""
-    return functional.binary_cross_entropy_with_logits(logit.float(), target)
+    entropy = functional.binary_cross_entropy_with_logits(logit.float(), target)
+    return _overall(entropy, len(target))
 
 
 def frame_loss(
@@ -36,16 +42,19 @@ def frame_loss(
     logits, target = logits.float()[mask], target[mask]
     if kind == "dice":
         score = logits.sigmoid()
-        return 1 - (2 * (score * target).sum() + 1) / (score.sum() + target.sum() + 1)
+        common = shared_sum((score * target).sum())
+        return 1 - (2 * common + 1) / (shared_sum(score.sum() + target.sum()) + 1)
     weight = torch.as_tensor(positive_weight, device=logits.device)
     if kind == "bce":
-        return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
+        entropy = functional.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
+        return _overall(entropy, len(target))
     if kind != "focal":
         raise ValueError(f"frame loss {kind!r}: must be one of {', '.join(FRAME_LOSSES)}")
     entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     # above 0, where a power below 1 has no gradient
     wrong = (-torch.expm1(-entropy)).clamp_min(1e-12)
-    return ((1 + (weight - 1) * target) * wrong**gamma * entropy).mean()
+    focal = ((1 + (weight - 1) * target) * wrong**gamma * entropy).mean()
+    return _overall(focal, len(target))
 
 
 def edge_target(
@@ -79,7 +88,7 @@ def attribution_loss(
         family: number of each clip's; -1 for those that do not count.
     """
     entropy = functional.cross_entropy(logits.float(), family, ignore_index=-1, reduction="sum")
-    return entropy / (family >= 0).sum().clamp_min(1)
+    return _share(entropy, (family >= 0).sum())
 
 
 def twin_loss(
@@ -93,7 +102,18 @@ def twin_loss(
     """
     margin = (logits[0::2] - logits[1::2]).float()
     fake = target[0::2] > 0
-    return functional.softplus(-margin[fake]).sum() / fake.sum().clamp_min(1)
+    return _share(functional.softplus(-margin[fake]).sum(), fake.sum())
+
+
+def _overall(mean: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
+    """Return the mean over the whole batch of what has ``mean`` over ``count`` values here."""
+    return mean if processes() == 1 else _share(mean * count, torch.tensor(count))
+
+
+def _share(total: Float[Tensor, ""], count: Int[Tensor, ""]) -> Float[Tensor, ""]:
+    """Return the mean over the whole batch of what sums to ``total`` here; 0 of nothing."""
+    total, number = shared_sum(torch.stack((total, count.to(total))))
+    return total / number.clamp_min(1)
 
 
 class LossWeighting(nn.Module):

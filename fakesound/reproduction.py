@@ -27,7 +27,7 @@ from fakesound.tracking import flatten
 PLACE = Path("outputs", "reproduced")
 # what numbers may depend on, beside the code and the versions
 CIRCUMSTANCES = (
-    "machine", "gpu", "device", "kernel", "precision", "threads", "deterministic",
+    "machine", "gpu", "device", "processes", "kernel", "precision", "threads", "deterministic",
     "matmul_precision", "environment",
 )  # fmt: skip
 PARTS = ("all", "seen", "unseen")
@@ -205,7 +205,10 @@ def _recorded_config(run: RunResults, origin: Mapping[str, Any]) -> RunConfig:
             f"{path}: is not the configuration that metrics.json is of, or of another version of "
             "fakesound; give a folder as its run left it"
         )
-    return replace(config, resume="auto", logger=replace(config.logger, mode="disabled"))
+    # one process gives what several gave, to rounding
+    alone = {**config.trainer, "devices": 1, "num_nodes": 1}
+    logger = replace(config.logger, mode="disabled")
+    return replace(config, resume="auto", logger=logger, trainer=alone)
 
 
 def _place(recorded: Path, config: RunConfig) -> Path:

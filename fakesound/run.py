@@ -8,17 +8,14 @@ This module stays light: a mistake in the configuration is told before anything 
 """
 
 import argparse
-import json
 import multiprocessing
 import os
-import shutil
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -29,25 +26,36 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from fakesound import processes, together
 from fakesound.cli import FAILED, guarded
 from fakesound.composition import (
     compose_config,
     configuration_folder,
     default_values,
-    identity,
     readable_errors,
     register_schema,
     run_config,
 )
 from fakesound.config import RunConfig
 from fakesound.errors import InputError
-from fakesound.files import LOCK, OWNER, claim
+from fakesound.files import claim
+from fakesound.folders import finished_results, folder_to_resume, set_aside
 
-SUPERSEDED = ".superseded"
-# Hydra's own, left where they are when a folder is used again
-KEPT = (".hydra", SUPERSEDED, "run.log", LOCK, OWNER)
-# what plugins of Hydra, by their module, cannot do without
-PLUGIN_NEEDS = {"fakesound_optuna": "optuna", "hydra_joblib_launcher": "joblib"}
+if TYPE_CHECKING:  # it imports more than a mistake in the configuration needs
+    from fakesound.forging import Corpus
+
+# what plugins of Hydra, by their module, cannot do without, and the extra it comes with
+PLUGIN_NEEDS = {
+    "fakesound_optuna": ("optuna", "sweep"),
+    "fakesound_ray": ("ray", "ray"),
+    "hydra_joblib_launcher": ("joblib", "sweep"),
+}
+# launchers that cannot be chosen at all without a plugin
+LAUNCHER_NEEDS = {
+    "joblib": ("hydra_joblib_launcher", "sweep"),
+    "slurm": ("hydra_submitit_launcher", "slurm"),
+    "submitit_local": ("hydra_submitit_launcher", "slurm"),
+}
 
 
 def main() -> None:
@@ -56,6 +64,13 @@ def main() -> None:
 
 
 def _main() -> None:
+    if sys.argv[1:2] == [processes.PART_OF]:
+        together.take_part()
+        return
+    processes.take_place_in_step(os.environ)
+    if processes.place().rank > 0:
+        together.join()
+        return
     if "--reproduce" in sys.argv:
         _reproduce(sys.argv[1:])
         return
@@ -64,6 +79,9 @@ def _main() -> None:
         from fakesound.help import run_help
 
         run_help()
+        return
+    if processes.is_on_another_host():
+        together.help_other_host(arguments.overrides)
         return
     register_schema()
     sweep = None
@@ -105,14 +123,23 @@ def _check(arguments: Namespace) -> Path | None:
 
     A run that is to be resumed is given its folder.
     """
+    _check_launcher(arguments.overrides)
     composed = compose_config(_first_of_each(arguments.overrides), with_hydra=True)
     config = run_config(composed)
+    multirun = arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN
+    if processes.place().size > 1:
+        if multirun:
+            raise InputError(
+                "-m: start a sweep without torchrun or srun; with trainer.devices=N each of its "
+                "runs has N processes"
+            )
+        processes.check_count(together.processes_here(config), together.hosts(config))
     source = config.init["from"]
     if source is not None and not Path(source).is_file():
         raise InputError(
             f"init.from={source}: no such file; check the path, relative ones start where you are"
         )
-    if arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN:
+    if multirun:
         _check_plugins(composed.hydra)
         claim(Path(composed.hydra.sweep.dir), "hydra.sweep.dir")
         return Path(composed.hydra.sweep.dir)
@@ -127,28 +154,32 @@ def _check(arguments: Namespace) -> Path | None:
     given = any(override.startswith("hydra.run.dir=") for override in arguments.overrides)
     folder = Path(composed.hydra.run.dir) if given else None
     if config.resume == "auto" and not given:
-        folder = _to_resume(Path(composed.hydra.run.dir).parent, config)
+        folder = folder_to_resume(Path(composed.hydra.run.dir).parent, config)
         if folder is not None:
             sys.argv.append(f"hydra.run.dir='{folder}'")
     # before Hydra writes there
-    if folder is not None and _is_first_process():
+    if folder is not None:
         claim(folder, "hydra.run.dir")
     return None
 
 
-def _is_first_process() -> bool:
-    """Return whether this is no further process of a run that has several."""
-    ranks = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
-    return all(os.environ.get(name, "0") == "0" for name in ranks)
+def _check_launcher(overrides: Sequence[str]) -> None:
+    """Find a launcher that is not installed, which Hydra would call unknown."""
+    for text in overrides:
+        key, _, choice = text.partition("=")
+        if key == "hydra/launcher" and choice in LAUNCHER_NEEDS:
+            package, extra = LAUNCHER_NEEDS[choice]
+            if find_spec(f"hydra_plugins.{package}") is None:
+                raise InputError(f"{text}: {package} is not installed; pip install '.[{extra}]'")
 
 
 def _check_plugins(settings: DictConfig) -> None:
     """Find what a sweep needs and is not installed."""
     for part in ("sweeper", "launcher"):
         plugin = str(settings[part]["_target_"]).split(".")[1]
-        package = PLUGIN_NEEDS.get(plugin)
+        package, extra = PLUGIN_NEEDS.get(plugin, (None, None))
         if package is not None and find_spec(package) is None:
-            raise InputError(f"hydra/{part}: {package} is not installed; pip install '.[sweep]'")
+            raise InputError(f"hydra/{part}: {package} is not installed; pip install '.[{extra}]'")
 
 
 def _first_of_each(overrides: Sequence[str]) -> list[str]:
@@ -168,30 +199,6 @@ def _first(override: Override) -> str | float | None:
     return next(iter(override.sweep_string_iterator()))
 
 
-def _to_resume(parent: Path, config: RunConfig) -> Path | None:
-    """Return the folder of the same configuration that is to go on.
-
-    An unfinished one before others, of these the one that has come furthest. The name, which tells
-    the time, decides only between equals: clocks go wrong.
-    """
-    same = [
-        path.parent
-        for path in parent.glob("*/identity")
-        if path.read_text(encoding="utf-8").strip() == identity(config)
-    ]
-    finished = [folder for folder in same if (folder / "metrics.json").is_file()]
-    unfinished = [folder for folder in same if folder not in finished]
-    return max(
-        unfinished or finished,
-        key=lambda folder: (_size(folder / "epochs.jsonl"), folder.name),
-        default=None,
-    )
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
-
-
 @hydra.main(config_path=str(configuration_folder()), config_name="config", version_base="1.3")
 def _application(composed: DictConfig) -> float | None:
     """Do one run in Hydra's folder and return its objective."""
@@ -206,17 +213,27 @@ def _application(composed: DictConfig) -> float | None:
     folder = Path(running.runtime.output_dir)
     if running.mode == RunMode.MULTIRUN:
         _place_in_sweep(config, running)
-    if _is_first_process():
-        claim(folder, "hydra.run.dir")
-    done = _finished(folder, config)
+    claim(folder, "hydra.run.dir")
+    done = finished_results(folder, config)
     if done is not None:
         console.print(f"finished before: {folder}")
+        processes.dismiss()
         _show(folder)
         return _objective(done)
     corpus = resolve_corpus(config.data, config.split)
     for note in corpus.notes:
         console.print(note, highlight=False)
-    _set_aside(folder, config)
+    set_aside(folder, config)
+    results = _run(config, corpus, folder)
+    _show(folder)
+    return _objective(results)
+
+
+def _run(config: RunConfig, corpus: "Corpus", folder: Path) -> dict[str, Any]:
+    """Do the run, here or on processes that are started for it, and return its results."""
+    alone = together.processes_here(config) * together.hosts(config) == 1
+    if not alone and processes.place().size == 1:
+        return together.run_together(config, folder)
     # heavy from here on
     from fakesound import tracking
     from fakesound.experiment import run_experiment
@@ -227,8 +244,7 @@ def _application(composed: DictConfig) -> float | None:
         failed = False
     finally:
         tracking.finish(failed)
-    _show(folder)
-    return _objective(results)
+    return results
 
 
 def _place_in_sweep(config: RunConfig, running: HydraConf) -> None:
@@ -237,31 +253,6 @@ def _place_in_sweep(config: RunConfig, running: HydraConf) -> None:
     config.logger.group = config.logger.group or config.name
     config.tags = [*config.tags, config.name]
     config.name = ",".join(varied) or config.name
-
-
-def _finished(folder: Path, config: RunConfig) -> dict[str, Any] | None:
-    """Return the results in ``folder`` if they are to be kept and are of this configuration."""
-    path = folder / "metrics.json"
-    if config.resume != "auto" or not path.is_file():
-        return None
-    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    same = results.get("provenance", {}).get("config_hash") == identity(config)
-    return results if same else None
-
-
-def _set_aside(folder: Path, config: RunConfig) -> None:
-    """Move what another run left in ``folder`` out of the way, without losing it."""
-    left = folder / "identity"
-    if not left.is_file():
-        return
-    same = left.read_text(encoding="utf-8").strip() == identity(config)
-    if same and config.resume == "auto":
-        return
-    place = folder / SUPERSEDED / time.strftime("%Y-%m-%d_%H-%M-%S")
-    place.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        if path.name not in KEPT:
-            shutil.move(path, place / path.name)
 
 
 def _objective(results: dict[str, Any]) -> float | None:

@@ -159,7 +159,7 @@ class DataConfig:
     variation: VariationConfig = field(default_factory=VariationConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     batch_size: int = 32
-    """Crops a step; half of them fake, each next to its genuine twin."""
+    """Crops a step, over all processes; half of them fake, each next to its genuine twin."""
     workers: int = 0
     """Processes that load data; 0 loads in the main one."""
     forge_workers: int | None = None

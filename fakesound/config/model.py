@@ -7,9 +7,9 @@ from fakesound.errors import InputError
 
 # kinds of backbones, and which of the keys that not every kind has are theirs
 KINDS = {
-    "vim": ("state", "tied_decay", "variant", "expand", "order", "position"),
-    "transformer": ("expand", "head_dim", "order", "position"),
-    "ssd": ("state", "expand", "head_dim", "order", "position"),
+    "vim": ("state", "tied_decay", "variant", "expand", "order", "position", "checkpointing"),
+    "transformer": ("expand", "head_dim", "order", "position", "checkpointing"),
+    "ssd": ("state", "expand", "head_dim", "order", "position", "checkpointing"),
     "fcn_resnet": (),
     "mobilenet": ("expand",),
 }
@@ -104,6 +104,9 @@ class BackboneConfig:
     """Learned position embedding."""
     drop_path: float = 0.0
     """Stochastic depth, rising to this rate at the last block."""
+    checkpointing: bool = False
+    """Not of convolutional networks: keep only the tokens between blocks for the gradient and make
+    the rest again: the same gradients, less memory, about a third more time."""
     stem: StemConfig = field(default_factory=StemConfig)
 
     def __post_init__(self) -> None:

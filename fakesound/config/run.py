@@ -8,6 +8,7 @@ from fakesound.config.data import DataConfig, SplitConfig
 from fakesound.config.heads import HeadsConfig
 from fakesound.config.loss import LossConfig
 from fakesound.config.model import BackboneConfig, FeaturesConfig
+from fakesound.config.trainer import check_trainer
 from fakesound.errors import InputError
 
 INIT = {
@@ -117,7 +118,7 @@ class RunConfig:
     )
     """Weights to start from: `from`, a file, and `grid`, of its position embeddings."""
     trainer: dict[str, Any] = field(default_factory=dict)
-    """Arguments of lightning.Trainer."""
+    """Arguments of lightning.Trainer; `devices` times `num_nodes` processes train together."""
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
 
@@ -130,6 +131,7 @@ class RunConfig:
         at_least("checkpoint_steps", self.checkpoint_steps, 1)
         at_least("seed", self.seed, 0)
         self._check_init()
+        check_trainer(self.trainer, self.data.batch_size)
         if self.loss.clip * self.heads.clip + self.loss.frame * self.heads.frame <= 0:
             raise InputError("loss.clip and loss.frame: no head that is on has a weight above 0")
 

@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fakesound.models.normalisation import BatchNorm
 from fakesound.models.tokens import without_some
 
 
@@ -74,5 +75,5 @@ def convolution(
             groups=groups,
             bias=False,
         ),
-        nn.BatchNorm2d(width),
+        BatchNorm(width),
     )

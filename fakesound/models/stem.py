@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fakesound.models.normalisation import BatchNorm
 from fakesound.models.residual import ResidualBlock
 
 
@@ -83,7 +84,7 @@ class ConvStem(nn.Module):
             stride = (1 if place == 0 else 2, 1)
             layers += [
                 nn.Conv2d(width_in, width, 3, stride, padding=1, bias=False),
-                nn.BatchNorm2d(width),
+                BatchNorm(width),
                 nn.ReLU(inplace=True),
             ]
             if place > 1:

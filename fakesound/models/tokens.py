@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 
 class BackboneOutput(NamedTuple):
@@ -64,6 +65,10 @@ class TokenEncoder(nn.Module):
             puts one band over all time first, then the next, as Vim does on images.
         class_token: one token in the middle of the sequence is the summary; else the mean is.
         position: whether a learned embedding of the place is added.
+
+    Attributes:
+        checkpointing: whether layers compute their inner activations again for the gradient instead
+            of keeping them (Chen et al., "Training deep nets with sublinear memory cost", 2016).
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class TokenEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.dim, self.order = dim, order
+        self.checkpointing = False
         self.stem = stem
         self.grid = (stem.bands(bins), steps)  # type: ignore[operator]  # a Stem
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if class_token else None
@@ -110,7 +116,10 @@ class TokenEncoder(nn.Module):
         if self.pos_embed is not None:
             tokens = tokens + self._positions(steps)
         for layer in self.layers:
-            tokens = layer(tokens)
+            if self.checkpointing and torch.is_grad_enabled():
+                tokens = checkpoint(layer, tokens, use_reentrant=False)
+            else:
+                tokens = layer(tokens)
         tokens = self.norm_f(tokens)
         summary = tokens.mean(1)
         if self.cls_token is not None:
