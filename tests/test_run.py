@@ -16,7 +16,7 @@ from fakesound.composition import compose_config, identity, run_config
 from fakesound.errors import OutsideError
 from fakesound.experiment import deaths_told
 from fakesound.files import claim
-from fakesound.run import _to_resume
+from fakesound.folders import folder_to_resume
 from tests.conftest import command, fakesound
 
 BLOCK = {
@@ -156,7 +156,7 @@ def test_the_run_that_came_furthest_goes_on_whatever_the_clock_said(counts, smal
         (tmp_path / name).mkdir()
         (tmp_path / name / "identity").write_text(identity(config))
         (tmp_path / name / "epochs.jsonl").write_text("{}\n" * lines)
-    assert _to_resume(tmp_path, config) == tmp_path / names[counts.index(3)]
+    assert folder_to_resume(tmp_path, config) == tmp_path / names[counts.index(3)]
 
 
 class Dying(Dataset):
