@@ -44,6 +44,11 @@ OTHER_LINES = sorted(
 )
 # of the README, read and checked but not run here, and why
 NOT_RUN = {
+    "python -m fakesound.listen": "waits for listeners, and is run by other tests",
+    "python -m fakesound.launch": "needs an account, and is run by other tests",
+    "python -m fakesound.prepare manifest=FILE": "is run by other tests",
+    "torchrun": "trains, and is run by other tests",
+    "docker": "needs a container engine",
     "python -m fakesound.run": "trains, and is run by other tests",
     "python -m fakesound.bench": "takes minutes, and is run by other tests",
     "python -m fakesound.compare": "needs finished sweeps, and is run by other tests",
@@ -65,6 +70,9 @@ def verb_of(line):
 
 
 def check_run(arguments):
+    if "--reproduce" in arguments:
+        assert len(arguments) == 2
+        return
     options = get_args_parser().parse_args(arguments)
     if options.help:
         return
@@ -77,6 +85,9 @@ def check_run(arguments):
 
 def check_prepare(arguments):
     values = _values(arguments)
+    if "manifest" in values:
+        assert "out" in values
+        return
     assert values["corpus"] in {*CORPORA, "list"}
     assert ("root" in values) == (values["corpus"] != "list")
     assert values.get("allow_missing", "true") in ("true", "false")
@@ -89,10 +100,17 @@ def check(line):
         check_run(rest[2:])
     elif verb == "prepare":
         check_prepare(rest[2:])
+    elif verb == "sagemaker":
+        assert rest[2:] in ([], ["train"])
     elif verb is not None:
         module, name = PARSERS.get(verb, (f"fakesound.{verb}", "_parser"))
         parser = getattr(importlib.import_module(module), name)()
-        parse(parser, rest[2:])
+        parse(parser.parse_intermixed_args if verb == "launch" else parser.parse_args, rest[2:])
+    elif program == "torchrun":
+        check_run(rest[rest.index("fakesound.run") + 1 :])
+    elif program == "docker":
+        assert rest[0] in ("build", "run")
+        assert rest[0] == "run" or (ROOT / rest[rest.index("-f") + 1]).is_file()
     elif program == "make":
         assert re.search(f"^{rest[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif program == "pip":
@@ -108,11 +126,11 @@ def check(line):
         assert program in ("wandb", "apt"), "what is this?"
 
 
-def parse(parser, arguments):
+def parse(read, arguments):
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told), contextlib.redirect_stdout(told):
-            parser.parse_args(arguments)
+            read(arguments)
     except SystemExit as stopped:  # of --help with 0
         if stopped.code:
             pytest.fail(told.getvalue())
@@ -152,9 +170,8 @@ def test_nothing_is_left_out_that_the_readme_does_not_have():
 def place(recordings, tmp_path_factory):
     """Return a folder with the files that commands of the README name."""
     outside = tmp_path_factory.mktemp("readme")
-    folder, bench = outside / "checkout", outside / "shared" / "realbench"
+    folder = outside / "checkout"
     folder.mkdir()
-    bench.mkdir(parents=True)
     shutil.copytree(recordings, folder / "FOLDER")
     shutil.copy(recordings / "00.wav", folder / "recording.wav")
     shutil.copy(ROOT / "fakesound/pretrained/detector.safetensors", folder / "RUN.safetensors")
@@ -174,7 +191,11 @@ def place(recordings, tmp_path_factory):
     for name, rows in {"M": clips, **scores}.items():
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (folder / (name if name == "M" else f"{name}.jsonl")).write_text(text)
-    shutil.copy(folder / "M", bench / "manifest.jsonl")
+    (folder / "DIR" / "scores").mkdir(parents=True)
+    shutil.copy(folder / "M", folder / "DIR" / "clips.jsonl")
+    shutil.copy(folder / "THEIRS.jsonl", folder / "DIR" / "scores" / "listeners.jsonl")
+    (folder / "MODEL").mkdir()
+    shutil.copy(folder / "OURS.jsonl", folder / "MODEL" / "scores.jsonl")
     lines = [f"{clip['clip_id']} {rng.normal()}" for clip in clips]
     (folder / "cm.txt").write_text("\n".join(lines) + "\n")
     return folder
