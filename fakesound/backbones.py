@@ -56,7 +56,7 @@ def build_backbone(
             config.drop_path,
         )
     stem = _build_stem(config, features, windows)
-    checkpointing = own.pop("checkpointing")
+    checkpointing = own.pop("checkpointing", False)
     if config.has_states:
         own["kernel"] = kernel
     made = TOKENS[config.kind](
