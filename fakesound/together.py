@@ -14,6 +14,7 @@ from fakesound import processes
 from fakesound.composition import compose_config, run_config
 from fakesound.config import RunConfig
 from fakesound.config.trainer import check_batch, processes_on_host
+from fakesound.errors import InputError
 from fakesound.files import write_whole
 
 CONFIGURATION = "config.yaml"
@@ -85,7 +86,12 @@ def _do(folder: Path) -> None:
     from fakesound.experiment import run_experiment
     from fakesound.forging.corpus import resolve_corpus
 
-    config = run_config(OmegaConf.load(folder / CONFIGURATION))  # type: ignore[arg-type]
+    path = folder / CONFIGURATION
+    if not path.is_file():
+        raise InputError(
+            f"hydra.run.dir={folder}: is not on this host; name a folder that all hosts see"
+        )
+    config = run_config(OmegaConf.load(path))  # type: ignore[arg-type]
     failed = True
     try:
         run_experiment(config, resolve_corpus(config.data, config.split), folder)

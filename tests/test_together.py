@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from fakesound import processes
+from fakesound import processes, together
+from fakesound.errors import InputError
 from tests.conftest import command, fakesound
 
 # single precision, nothing drawn inside the model; several batches of windows, an odd number
@@ -155,3 +156,10 @@ def test_hosts_train_together(small, tmp_path):
     assert metrics(path.parent)["provenance"]["processes"] == 2
     assert list(folders[1].iterdir()) == []
     assert "report: " not in said[1]
+
+
+def test_a_host_that_does_not_see_the_folder_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(together.processes, "told", lambda: tmp_path / "elsewhere")
+    monkeypatch.setattr("fakesound.progress.console.quiet", False)
+    with pytest.raises(InputError, match="elsewhere: is not on this host"):
+        together.join()
