@@ -30,7 +30,7 @@ AIFF ...), any rate, any number of channels, any length; offline, on a CPU.
 
 The score is the probability that the recording is fake, if half of those you ask about are. Nearer
 to .5 than --confidence allows, the verdict is "uncertain". It is evidence and no proof: read
-"What a score means" in the README before you act on it.
+docs/scores.md before you act on it.
 """
 EXAMPLES = """\
 examples:

@@ -176,7 +176,9 @@ def _serve(options: argparse.Namespace, test: "ListeningTest", log: "AnswerLog")
     def stop(*_: Any) -> NoReturn:  # noqa: ANN401
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    # also of Ctrl-C: a process in the background of a script would ignore it
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     with server:
         print(server.address, flush=True)
         console.print(f"{len(test.clips)} clips; Ctrl-C ends the test, answers are kept")

@@ -50,8 +50,16 @@ def test_overrides_get_where_they_should():
         ("++data.crop.secnds=3", "data.crop.secnds: no such key", "did you mean seconds?"),
         ("backbon=vim_tiny", "backbon: no such key", "did you mean backbone?"),
         ("backbone.stem.chanels=[8]", "backbone.stem.chanels: no such key", "mean channels?"),
-        ("+unknown=1", "unknown: no such key", "there are backbone, calibration, data,"),
-        ("unknown=1", "unknown: no such key", "there are backbone, calibration, data,"),
+        (
+            "+unknown=1",
+            "unknown: no such key",
+            "there are backbone, calibration, checkpoint_steps, data,",
+        ),
+        (
+            "unknown=1",
+            "unknown: no such key",
+            "there are backbone, calibration, checkpoint_steps, data,",
+        ),
         ("init.form=a.pth", "init.form: no such key", "did you mean from?"),
         ("+init.form=a.pth", "init.form: no such key", "there are from, grid"),
         ("trainer.acelerator=cpu", "trainer.acelerator: no such key", "did you mean accelerator?"),
@@ -189,7 +197,8 @@ def leaves(section, prefix=""):
 
 
 KEYS = sorted(leaves(run_config(compose_config([]))))
-FREE = {"name", "resume", "tags", "data.workers", "data.forge_workers", "data.prepared"}
+FREE = {"name", "resume", "tags", "checkpoint_steps"}
+FREE |= {"data.workers", "data.forge_workers", "data.prepared"}
 FREE |= {key for key in KEYS if key.startswith("logger.")}
 
 

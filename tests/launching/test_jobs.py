@@ -46,9 +46,10 @@ def test_a_grid_is_a_job_for_each_of_its_points(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_each_sweep_is_done_as_hydra_would(name, tmp_path, monkeypatch):
-    params = OmegaConf.to_container(OmegaConf.load(configuration_folder() / f"sweep/{name}.yaml"))
+    compose_config([])  # which makes ${attacks:...} known
+    params = OmegaConf.load(configuration_folder() / f"sweep/{name}.yaml").hydra.sweeper.params
     count = 1
-    for values in params["hydra"]["sweeper"]["params"].values():
+    for values in OmegaConf.to_container(params, resolve=True).values():
         count *= re.sub(r"\[[^]]*\]", "a list", str(values)).count(",") + 1
     jobs = expand([f"sweep={name}"], multirun=False)
     assert len(jobs) == count
