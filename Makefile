@@ -40,7 +40,7 @@ $(VENV)/installed: pyproject.toml | $(VENV)/torch
 
 $(VENV)/tested: pyproject.toml | $(VENV)/installed
 	@echo "installing the test tools ..."
-	@$(INSTALL) -e '.[dev,sweep,export,bench]'
+	@$(INSTALL) -e '.[dev,sweep,slurm,export,bench]'
 	@touch $@
 
 lock: $(VENV)/tested ## Write requirements.lock: the versions in .venv, for Python 3.11 to 3.13
@@ -51,7 +51,7 @@ lock: $(VENV)/tested ## Write requirements.lock: the versions in .venv, for Pyth
 		| grep -vE '^(triton|nvidia|uv=)|@' >build/tested.txt
 	@{ echo '# Made by `make lock`; `make install LOCK=requirements.lock` takes these versions.'; \
 		$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate \
-			--extra dev --extra sweep --extra export --extra bench --extra hub \
+			--extra dev --extra sweep --extra export --extra bench --extra hub --extra slurm \
 			-c build/tested.txt pyproject.toml; } >build/requirements.lock
 	@mv build/requirements.lock requirements.lock
 
