@@ -53,10 +53,10 @@ def read_manifest(path: AudioPath, check_files: bool = True) -> list[Clip]:
         # not splitlines: a title may hold any other separator of lines that Unicode knows
         lines = io.TextIOWrapper(file, encoding="utf-8")
         for number, line in enumerate(_decoded(lines, path), start=1):
-            if not line.strip():
-                continue
             clip = plain_clip(line, folder)
             if clip is None:
+                if not line.strip():
+                    continue
                 where = f"{path} row {number}"
                 clip = checked_clip(parsed(line, where), where, folder)
             if numbers.setdefault(clip.clip_id, number) != number:
