@@ -125,6 +125,11 @@ def _read_audio(
         audio, _ = soundfile.read(source, count, first, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: cannot be decoded ({reason(error)}); replace it") from None
+    except (MemoryError, ValueError):  # from numpy, of an array of that size
+        raise InputError(
+            f"{path}: its header says {info.duration:.0f} s of {info.channels} channels, which do "
+            "not fit into memory; replace it"
+        ) from None
     expected = max(0, info.samples - first)
     if len(audio) < (expected if count < 0 else min(count, expected)):
         found = (first + len(audio)) / info.sample_rate
