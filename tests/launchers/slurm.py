@@ -27,11 +27,15 @@ print("Submitted batch job", number)
 """
 # runs the one task of a step
 SRUN = """#!{python}
-import os, sys
+import os, sys, time
 first = sys.argv.index({python!r})
 path = sys.argv[sys.argv.index("--output") + 1].replace("%t", "0")
 path = path.replace("%A", os.environ["SLURM_ARRAY_JOB_ID"])
 path = path.replace("%a", os.environ["SLURM_ARRAY_TASK_ID"])
+# a task of SLURM's starts later than submitit makes its folder
+until = time.monotonic() + 60
+while not os.path.isdir(os.path.dirname(path)) and time.monotonic() < until:
+    time.sleep(0.1)
 log = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 os.dup2(log, 1), os.dup2(log, 2)
 os.execv(sys.argv[first], sys.argv[first:])
