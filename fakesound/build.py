@@ -38,8 +38,10 @@ SAMPLE = 256
 
 def build_datamodule(config: RunConfig, corpus: Corpus) -> ClipDataModule:
     """Return the data module of a run."""
-    crops = config.steps * config.data.batch_size
-    return ClipDataModule(corpus, config.data, config.split, GRID, crops, config.seed)
+    crop, later = config.data.crop, None
+    if crop.later_seconds is not None:
+        later = round(crop.later_from * config.epochs)
+    return ClipDataModule(corpus, config.data, config.split, GRID, config.steps, config.seed, later)
 
 
 def build_features(config: FeaturesConfig, sample_rate: int) -> Spectrogram:

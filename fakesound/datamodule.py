@@ -8,10 +8,11 @@ import lightning
 import torch
 from torch.utils.data import DataLoader
 
-from fakesound.augmentation import augment, vary
+from fakesound.augmentation import augment, launder, recoloured, vary
 from fakesound.config import DataConfig, SplitConfig
-from fakesound.data.crops import CropDataset, CropSettings
+from fakesound.data.crops import Changes, CropDataset, CropSettings
 from fakesound.data.dataset import Batch, CropLoader, EpochSampler, WindowDataset, collate
+from fakesound.data.draws import Shares
 from fakesound.data.manifest import Clip
 from fakesound.data.splits import Split, split_clips
 from fakesound.forging import Corpus, forge
@@ -19,6 +20,8 @@ from fakesound.progress import progress_bar
 from fakesound.timeline import FrameGrid
 
 SCORING_BATCH = 64
+# more than any training has
+EPOCHS = 10_000
 
 
 class ClipDataModule(lightning.LightningDataModule):
@@ -29,8 +32,9 @@ class ClipDataModule(lightning.LightningDataModule):
         data: where from and how drawn.
         split: what is held out.
         grid: frames.
-        crops: training crops in an epoch.
+        steps: in an epoch.
         seed: of the crops.
+        later: first epoch of the longer crops; None: there are none.
 
     Attributes:
         split: the clips of each part, after `setup`.
@@ -45,12 +49,13 @@ class ClipDataModule(lightning.LightningDataModule):
         data: DataConfig,
         split: SplitConfig,
         grid: FrameGrid,
-        crops: int,
+        steps: int,
         seed: int,
+        later: int | None = None,
     ) -> None:
         super().__init__()
         self.corpus, self.data, self.split_config = corpus, data, split
-        self.grid, self.crops, self.seed = grid, crops, seed
+        self.grid, self.steps, self.seed, self.later = grid, steps, seed, later
         self.left_out: list[str] = list(corpus.left_out)
 
     def prepare_data(self) -> None:
@@ -72,21 +77,37 @@ class ClipDataModule(lightning.LightningDataModule):
             self.corpus.inner_held_out,
             self.split_config.seen_per_genuine,
         )
-        crop = self.data.crop
+        crop, published = self.data.crop, self.data.published
+        per_epoch = self.steps * self.data.batch_size
+        later = range(0)
+        if self.later is not None:
+            # numbers far above those of all epochs are for statistics: they stay of the first kind
+            later = range(self.later * per_epoch, EPOCHS * per_epoch)
         self.train_crops = CropDataset(
             self.split.train,
             self.grid,
             self.data.sample_rate,
             CropSettings(
-                crop.seconds,
-                crop.whole,
-                crop.shortest,
-                crop.most,
-                crop.foreign,
-                dict(crop.weights),
+                seconds=crop.seconds,
+                later_seconds=crop.later_seconds or crop.seconds,
+                later=later,
+                whole=crop.whole,
+                shortest=crop.shortest,
+                longest=crop.longest,
+                most=crop.most,
+                foreign=crop.foreign,
+                paste=published.paste,
+                host=crop.host,
+                genuine=crop.genuine,
+                independent=crop.independent,
             ),
-            partial(augment, shares=self.data.augment.shares()),
-            partial(vary, shares=dict(vars(self.data.variation))),
+            Shares(published.forged, published.page, published.generator, dict(crop.weights)),
+            Changes(
+                partial(augment, shares=self.data.augment.shares()),
+                partial(vary, shares=dict(vars(self.data.variation))),
+                partial(launder, shares={"align": published.align, "band": published.band}),
+                recoloured,
+            ),
             self.seed,
         )
         self.validation_windows = self._windows(self.split.validation)
@@ -102,9 +123,8 @@ class ClipDataModule(lightning.LightningDataModule):
         rank, world = self._place()
         return CropLoader(
             self.train_crops,
-            EpochSampler(self.crops, rank, world),
+            EpochSampler(self.steps, self.data.batch_size, rank, world, self._later(world)),
             self._progress,
-            batch_size=self.data.batch_size // world,
             # of its own: a loader draws from it, and not from what the model draws from
             generator=torch.Generator(),
             collate_fn=collate,
@@ -113,6 +133,15 @@ class ClipDataModule(lightning.LightningDataModule):
             pin_memory=trainer is not None
             and trainer.accelerator.__class__.__name__ == "CUDAAccelerator",
         )
+
+    def _later(self, world: int) -> tuple[int, int] | None:
+        """Return the first epoch of longer crops and how many of them are in a step."""
+        if self.later is None:
+            return None
+        crop = self.data.crop
+        fewer = round(self.data.batch_size * crop.seconds / (crop.later_seconds or crop.seconds))
+        # whole pairs for each process
+        return self.later, max(fewer // (2 * world), 1) * 2 * world
 
     def _progress(self) -> tuple[int, int]:
         """Return the epoch, and how many of its steps are done."""

@@ -17,6 +17,7 @@ from fakesound.config import (
     LoggerConfig,
     LossConfig,
     OptimConfig,
+    PublishedConfig,
     ReportConfig,
     RunConfig,
     SplitConfig,
@@ -67,7 +68,16 @@ BOUNDS = [
     (CropConfig, "data.crop.whole", [0, 1], [-0.01, 1.01, NAN]),
     (CropConfig, "data.crop.shortest", [0.02], [0.019, NAN]),
     (CropConfig, "data.crop.most", [1], [0]),
-    (CropConfig, "data.crop.foreign", [0, 1], [-0.01, 1.01, NAN]),
+    *(
+        (CropConfig, f"data.crop.{key}", [0, 1], [-0.01, 1.01, NAN])
+        for key in ("foreign", "host", "genuine", "independent", "later_from")
+    ),
+    (CropConfig, "data.crop.longest", [0.06, 2], [0.05, NAN]),
+    (CropConfig, "data.crop.later_seconds", [None, 1, 4], [0.9, NAN]),
+    *(
+        (PublishedConfig, f"data.published.{key}", [0, 1], [-0.1, 1.1, NAN])
+        for key in ("forged", "page", "generator", "paste", "align", "band")
+    ),
     *(
         (VariationConfig, f"data.variation.{key}", [0, 1], [-0.1, 1.1, NAN])
         for key in ("band", "dilution", "smooth", "clean", "colour")

@@ -1,8 +1,8 @@
 """Augmentation of training crops, alike for a fake and its genuine twin.
 
 What happens to recordings on their way (rooms, filters, noise, codecs) must not tell the label, and
-must not hide it either: a detector that has heard both classes through all of it is left with what
-an attack does. Every change here keeps time as it is, so labels stay where they are.
+must not hide it either: a detector trained on both classes through all of it is left with what an
+attack does. Every change here keeps time as it is, so labels stay where they are.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,9 +12,10 @@ from jaxtyping import Float32
 
 from fakesound.augmentation import channel, coding
 from fakesound.augmentation.channel import Audio
-from fakesound.augmentation.variation import vary
+from fakesound.augmentation.laundering import launder
+from fakesound.augmentation.variation import recoloured, vary
 
-__all__ = ["CHANGES", "augment", "vary"]
+__all__ = ["CHANGES", "augment", "launder", "recoloured", "vary"]
 
 Change = Callable[[Audio, int, np.random.Generator], Audio]
 

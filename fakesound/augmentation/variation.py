@@ -6,17 +6,26 @@ self-blended images do for faces (Shiohara and Yamasaki, CVPR 2022). And what a 
 comes at a bandwidth, colour and noise floor of its own, which the recording around it has not.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float32
 from scipy import fft, ndimage
 
 from fakesound.attacks.spectral import Stft
-from fakesound.augmentation import channel
+from fakesound.augmentation import channel, coding
 from fakesound.augmentation.channel import Audio
 
 STFT = Stft(512, 128)
+
+Change = Callable[[Audio, int, np.random.Generator], Audio]
+# what another device does to the same recording
+CHANNELS: tuple[Change, ...] = (
+    channel.limit_band,
+    channel.equalise,
+    channel.add_noise,
+    coding.code,
+)
 
 Variation = Callable[[Audio, Audio, int, np.random.Generator], Audio]
 
@@ -51,8 +60,14 @@ def diluted(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) ->
 
 def coloured(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``fake`` through a band limit, an equaliser or noise that ``genuine`` did not have."""
-    changes = (channel.limit_band, channel.equalise, channel.add_noise)
-    return changes[int(rng.integers(len(changes)))](fake, rate, rng)
+    return recoloured(fake, rate, rng, (channel.limit_band, channel.equalise, channel.add_noise))
+
+
+def recoloured(
+    audio: Audio, rate: int, rng: np.random.Generator, changes: Sequence[Change] = CHANNELS
+) -> Audio:
+    """Return ``audio`` through one of ``changes``, as if another device had recorded it."""
+    return changes[int(rng.integers(len(changes)))](audio, rate, rng)
 
 
 def smoothed(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -> Audio:

@@ -8,6 +8,7 @@ from fakesound.config.data import (
     AugmentConfig,
     CropConfig,
     DataConfig,
+    PublishedConfig,
     SplitConfig,
     VariationConfig,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "LoggerConfig",
     "LossConfig",
     "OptimConfig",
+    "PublishedConfig",
     "ReportConfig",
     "RunConfig",
     "SageMakerConfig",

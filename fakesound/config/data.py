@@ -35,14 +35,29 @@ class CropConfig:
 
     seconds: float = 1.0
     """Length of a crop. Short ones make more of the same time: artefacts are local."""
+    later_seconds: float | None = None
+    """Length of a crop in the second part of the training; a step then has fewer, of as many
+    seconds in all. null: the same."""
+    later_from: float = 0.6
+    """Share of the epochs before the second part."""
     whole: float = 0.25
-    """Share of fake crops that are fake throughout."""
+    """Share of forged fake crops that are fake throughout."""
     shortest: float = 0.06
     """Seconds of the shortest region cut in on the fly."""
+    longest: float = 10.0
+    """Seconds of the longest region cut in on the fly; at most 90 % of the crop."""
     most: int = 2
     """Regions in a crop at most."""
     foreign: float = 0.2
     """Share of fakes that are cut into another recording than their own."""
+    host: float = 0.0
+    """Share of crops with regions cut in whose genuine part changes its channel, in the partner as
+    well, before they are; and of published fakes that change theirs before they are cut in."""
+    genuine: float = 0.0
+    """Share of crops with regions cut in whose partner has genuine audio cut in at the same places:
+    an edge between two recordings is no fake."""
+    independent: float = 0.0
+    """Share of crops that are fake throughout augmented independently of their partner."""
     weights: dict[str, float] = field(default_factory=lambda: dict(ATTACK_WEIGHTS))
     """How often attacks are drawn, by name or glob, the first that fits; 1 for those not named.
     Less for edits, which are genuine material in the wrong place, for codecs that honest recordings
@@ -54,9 +69,36 @@ class CropConfig:
         share("data.crop.whole", self.whole)
         at_least("data.crop.shortest", self.shortest, 0.02)
         at_least("data.crop.most", self.most, 1)
-        share("data.crop.foreign", self.foreign)
+        for key in ("foreign", "host", "genuine", "independent", "later_from"):
+            share(f"data.crop.{key}", getattr(self, key))
+        at_least("data.crop.longest", self.longest, self.shortest)
+        if self.later_seconds is not None:
+            at_least("data.crop.later_seconds", self.later_seconds, self.seconds)
         for pattern, weight in self.weights.items():
             at_least(f"data.crop.weights.{pattern}", weight, 0)
+
+
+@dataclass
+class PublishedConfig:
+    """Fakes of published generators, those with a ``decoder`` in the manifest."""
+
+    forged: float = 0.25
+    """Share of fakes that are forged, where there are published ones as well."""
+    page: float = 0.06
+    """Largest share of the published fakes that are of one page (domain)."""
+    generator: float = 0.03
+    """Largest share of the published fakes that are of one generator (attack)."""
+    paste: float = 0.4
+    """Share that is cut into a genuine recording; the rest are fake throughout, beside their twin
+    or a genuine clip of the same page. Those without either are always cut in."""
+    align: float = 0.5
+    """Share of pairs fake throughout of which one gets the long-term spectrum of the other."""
+    band: float = 0.5
+    """Share of pairs fake throughout that are limited to a lower band than they share."""
+
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            share(f"data.published.{key}", value)
 
 
 @dataclass
@@ -153,6 +195,7 @@ class DataConfig:
     evaluation_attacks: int = 2
     """Fakes of each validation and test clip, besides those of held-out attacks."""
     crop: CropConfig = field(default_factory=CropConfig)
+    published: PublishedConfig = field(default_factory=PublishedConfig)
     window_seconds: float = 3.0
     """Length of the windows in which whole clips are scored; more than a crop is more to compare
     with."""

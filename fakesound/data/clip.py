@@ -30,8 +30,10 @@ class Clip:
         donor_ids: sources of pasted or mixed material.
         domain: recordings alike but for the attack; the corpus by default.
         license: SPDX identifier or None.
-        twin_id: the genuine clip that equals this fake outside its regions, to the sample.
+        twin_id: the genuine clip that equals this fake outside its regions, to the sample; of a
+            clip that is fake throughout, the recording that it was made of, aligned in time.
         subsets: official test sets the clip belongs to, such as "easy" and "hard".
+        decoder: what finally makes the waveform of a published fake; None for forged ones.
         extra: keys this package does not know.
     """
 
@@ -50,6 +52,7 @@ class Clip:
     license: str | None = None
     twin_id: str | None = None
     subsets: tuple[str, ...] = ()
+    decoder: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property

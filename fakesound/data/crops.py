@@ -1,30 +1,26 @@
-"""Training crops, with regions cut in on the fly."""
+"""Training crops in pairs of a fake and a genuine partner, regions cut in on the fly."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float32
 from torch.utils.data import Dataset
 
 from fakesound.data.audio import from_pcm, to_pcm
 from fakesound.data.compose import Cut, Pcm, cut_in, draw_cuts
-from fakesound.data.dataset import Batch, item_of, read_clip
+from fakesound.data.dataset import PART, WHOLE, Batch, item_of, read_clip
+from fakesound.data.draws import FakeDraw, Shares
 from fakesound.data.manifest import Clip
 from fakesound.timeline import FrameGrid, Region
 
-# takes a crop, how many samples of it are not padding, their rate, and what to draw from
-Augment = Callable[
-    [Float[np.ndarray, " sample"], int, int, np.random.Generator], Float[np.ndarray, " sample"]
-]
-
-# takes a recording, the same remade by an attack, their rate, and what to draw from
-Vary = Callable[
-    [Float[np.ndarray, " sample"], Float[np.ndarray, " sample"], int, np.random.Generator],
-    Float[np.ndarray, " sample"],
-]
+Audio = Float32[np.ndarray, " sample"]
+Rng = np.random.Generator
+# windows of a published fake whose peak is below this, of full scale, are drawn again
+QUIET = 0.006
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -33,35 +29,79 @@ class CropSettings:
 
     Attributes:
         seconds: length of a crop.
-        whole: share of fake crops that are fake throughout.
-        shortest: seconds of the shortest region; up to 90 % of the crop, log-uniform.
+        later_seconds: length of the crops whose numbers are in ``later``.
+        later: numbers of the crops in the second part of a training.
+        whole: share of forged fakes that are fake throughout the crop.
+        shortest: seconds of the shortest region.
+        longest: seconds of the longest region, at most 90 % of the crop.
         most: regions in a crop at most.
-        foreign: share of fakes that are cut into another recording than their own.
-        weights: how often attacks are drawn, by name or glob; 1 for those not named.
+        foreign: share of fakes with a twin that are cut into another recording than their own.
+        paste: share of published fakes that are cut into a genuine recording.
+        host: share of crops with cuts whose genuine part, and partner, change their channel; and of
+            published fakes that change theirs before they are cut in.
+        genuine: share of crops with cuts whose partner has genuine audio cut in at the same places.
+        independent: share of pairs fake throughout whose two crops are augmented independently.
     """
 
     seconds: float = 2.0
+    later_seconds: float = 4.0
+    later: range = range(0)
     whole: float = 0.15
     shortest: float = 0.06
+    longest: float = 10.0
     most: int = 2
     foreign: float = 0.0
-    weights: Mapping[str, float] = field(default_factory=dict)
+    paste: float = 0.4
+    host: float = 0.0
+    genuine: float = 0.0
+    independent: float = 0.0
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is done to the audio of crops, all of it drawn from a generator.
+
+    Attributes:
+        augment: changes a finished crop, given how many samples of it are not padding and the rate.
+        vary: changes a recording remade by an attack, given the recording, before it is cut in.
+        launder: brings a published fake and its partner to one level, band and noise floor.
+        recolour: changes the channel of a recording.
+    """
+
+    augment: Callable[[Audio, int, int, Rng], Audio]
+    vary: Callable[[Audio, Audio, int, Rng], Audio]
+    launder: Callable[[Audio, Audio, int, Rng], tuple[Audio, Audio]]
+    recolour: Callable[[Audio, int, Rng], Audio]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A fake and its partner, of one length; ``cuts`` are the fake spans, ``kind`` that of both."""
+
+    fake: Audio
+    partner: Audio
+    cuts: Sequence[Cut]
+    kind: int
 
 
 class CropDataset(Dataset[Batch]):
     """Endless training crops; the item with a given number is the same whenever it is read.
 
-    Crops come in pairs: a fake, and the same window of its genuine twin. A fake whose twin is in
-    the set is cut into it at random places (see `fakesound.data.compose`); other fakes are cropped
-    as they are and paired with a genuine crop at random.
+    Crops come in pairs: a fake and a genuine partner that differs from it in as little as possible.
+
+    - The partner is the same window of the fake's twin. A fake throughout is, but for a share, cut
+      into it at random places (see `fakesound.data.compose`); filled gaps stay where they are.
+    - Without a twin it is a genuine clip of the same domain, whose recordings are alike.
+    - Without either, the fake is cut into a genuine recording at random, which is its partner. So
+      is a share of all published fakes. These pairs are `PART`: their domains tell the label.
 
     Args:
         clips: of the training set.
         grid: frames.
         rate: samples a second.
         settings: how crops are drawn.
-        augment: changes the finished crop, a fake and its partner alike.
-        vary: changes what is cut in, where that is all of a clip remade.
+        shares: of the fakes in the draws.
+        changes: to the audio.
         seed: of every draw.
     """
 
@@ -71,83 +111,189 @@ class CropDataset(Dataset[Batch]):
         grid: FrameGrid,
         rate: int,
         settings: CropSettings,
-        augment: Augment,
-        vary: Vary,
+        shares: Shares,
+        changes: Changes,
         seed: int,
     ) -> None:
         self.clips = list(clips)
         self.grid, self.rate, self.settings = grid, rate, settings
-        self.augment, self.vary, self.seed = augment, vary, seed
-        self.frames = grid.count(settings.seconds)
-        self.samples = self.frames * grid.samples(rate)
+        self.changes, self.seed = changes, seed
+        self.draw = FakeDraw(self.clips, shares)
+        names = {clip.attack for clip in self.clips if clip.attack is not None}
+        self.families = sorted({name.partition("/")[0] for name in names})
         # arrays: a draw from a list would copy all of it
         self.genuine = np.array([i for i, c in enumerate(self.clips) if not c.is_fake], dtype=int)
-        groups: defaultdict[str, list[int]] = defaultdict(list)
-        for index, clip in enumerate(self.clips):
-            if clip.attack is not None:
-                groups[clip.attack].append(index)
-        self.attacks = [np.array(groups[name]) for name in sorted(groups)]
-        self.families = sorted({name.partition("/")[0] for name in groups})
-        weights = np.array([_weight(name, settings.weights) for name in sorted(groups)])
-        self.chance = weights / weights.sum()
+        mates: defaultdict[str, list[int]] = defaultdict(list)
+        for index in self.genuine:
+            mates[self.clips[index].domain].append(int(index))
+        self.mates = {domain: np.array(found) for domain, found in mates.items()}
         by_id = {clip.clip_id: index for index, clip in enumerate(self.clips)}
         # -1 where there is none
         self.twin = np.array([by_id.get(clip.twin_id or "", -1) for clip in self.clips])
-        self._last = (-1, 0, 0), np.zeros(0, np.int16)
+        self._last: tuple[int, tuple[Batch, Batch]] | None = None
 
     def __getitem__(self, number: int) -> Batch:
         """Return training crop ``number``, a batch of one without the leading axis.
 
-        Odd numbers are the genuine partners of the fakes before them, augmented alike.
+        Odd numbers are the genuine partners of the fakes before them.
         """
-        rng = np.random.default_rng([self.seed, number // 2])
-        index = int(rng.choice(self.attacks[rng.choice(len(self.attacks), p=self.chance)]))
-        start, length = self._window(rng, self.clips[index])
-        spans = self._spans(self.clips[index], start, length)
-        partner = number % 2 == 1
-        cuts: Sequence[Cut] = spans
-        host, host_start = int(self.twin[index]), start
-        remade = [(span.start, span.stop) for span in spans] == [(0, length)]
-        if host < 0:
-            host = int(rng.choice(self.genuine))
-            host_start, host_length = self._window(rng, self.clips[host])
-            length = host_length if partner else length
-        else:
-            # no draw where none is wanted: it would move all others
-            foreign = remade and self.settings.foreign > 0
-            foreign = foreign and rng.random() < self.settings.foreign
-            if foreign:
-                host = int(rng.choice(self.genuine))
-                host_start, host_length = self._window(rng, self.clips[host])
-                length = min(length, host_length)
-                spans = [Cut(0, length)]
-            # what is genuine but for its edges is no fake without them
-            edges = foreign or bool(self.clips[index].extra.get("edges_only"))
-            cuts = self._choose(rng, spans, length, edges)
-        if partner:
-            pcm = self._read(host, host_start, length)
-        else:
-            pcm = self._read(index, start, length)
-            if self.twin[index] >= 0:
-                genuine = self._read(host, host_start, length)
-                if remade:
-                    pcm = self._varied(genuine, pcm, number)
-                pcm = cut_in(genuine, pcm, cuts)
-        regions = [] if partner else [Region(c.start / self.rate, c.stop / self.rate) for c in cuts]
-        target = self.grid.targets(regions, self.frames)
-        audio = np.zeros(self.samples, np.float32)
-        audio[:length] = from_pcm(pcm)
-        audio = self.augment(audio, length, self.rate, rng)
-        attack = None if partner else self.clips[index].attack
-        family = -1
-        if attack is not None and target.any():
-            family = self.families.index(attack.partition("/")[0])
-        return item_of(audio, target, self.grid.count(length / self.rate), number, family)
+        pair = number // 2
+        # both are made at once, and read one after the other
+        if self._last is None or self._last[0] != pair:
+            self._last = pair, self._items(pair)
+        return self._last[1][number % 2]
 
-    def _varied(self, genuine: Pcm, fake: Pcm, number: int) -> Pcm:
-        """Return ``fake`` varied; draws of its own leave those of the crop alike for the twin."""
-        rng = np.random.default_rng([self.seed, number // 2, 1])
-        return to_pcm(self.vary(from_pcm(genuine), from_pcm(fake), self.rate, rng))
+    def seconds(self, number: int) -> float:
+        """Return the length of crop ``number``."""
+        settings = self.settings
+        return settings.later_seconds if number in settings.later else settings.seconds
+
+    def _items(self, pair: int) -> tuple[Batch, Batch]:
+        rng = np.random.default_rng([self.seed, pair])
+        frames = self.grid.count(self.seconds(2 * pair))
+        samples = frames * self.grid.samples(self.rate)
+        index = self.draw(rng)
+        clip = self.clips[index]
+        if clip.decoder is None:
+            made = self._forged(rng, pair, index, samples)
+        else:
+            made = self._published(rng, index, samples)
+        length = len(made.fake)
+        # one generator for both, but where they are to be independent
+        ways = [rng, deepcopy(rng)]
+        if made.kind == WHOLE and self.settings.independent > 0:
+            apart = np.random.default_rng([self.seed, pair, 2])
+            if apart.random() < self.settings.independent:
+                ways[1] = apart
+        regions = [Region(cut.start / self.rate, cut.stop / self.rate) for cut in made.cuts]
+        items = []
+        for place, (part, way) in enumerate(zip((made.fake, made.partner), ways, strict=True)):
+            audio = np.zeros(samples, np.float32)
+            audio[:length] = part
+            audio = self.changes.augment(audio, length, self.rate, way)
+            target = self.grid.targets([] if place else regions, frames)
+            family = self.families.index(_family(clip)) if target.any() else -1
+            held, number = self.grid.count(length / self.rate), 2 * pair + place
+            items.append(item_of(audio, target, held, number, family, made.kind))
+        return items[0], items[1]
+
+    def _forged(self, rng: Rng, pair: int, index: int, samples: int) -> Pair:
+        """Return the pair of a fake that equals its twin, if it has one, outside its regions."""
+        clip, host = self.clips[index], int(self.twin[index])
+        start, length = self._window(rng, clip, samples)
+        spans = self._spans(clip, start, length)
+        if host < 0:
+            return self._alone(rng, index, start, length, spans, samples)
+        remade, own, host_start = _throughout(spans, length), host, start
+        # no draw where none is wanted: it would move all others
+        foreign = remade and self.settings.foreign > 0 and rng.random() < self.settings.foreign
+        if foreign:
+            host = int(rng.choice(self.genuine))
+            host_start, host_length = self._window(rng, self.clips[host], samples)
+            length = min(length, host_length)
+            spans = [Cut(0, length)]
+        # what is genuine but for its edges is no fake without them
+        edges_only = bool(clip.extra.get("edges_only"))
+        cuts = self._choose(rng, spans, length, foreign or edges_only)
+        genuine, fake = self._read(host, host_start, length), self._read(index, start, length)
+        # draws of its own leave those of the crop alike
+        apart = np.random.default_rng([self.seed, pair, 1])
+        if remade:
+            varied = self.changes.vary(from_pcm(genuine), from_pcm(fake), self.rate, apart)
+            fake = to_pcm(varied)
+            if not _throughout(cuts, length) and not edges_only:
+                decoy = self._read(own, start, length) if foreign else None
+                return self._spliced(apart, fake, genuine, cuts, decoy)
+        kind = WHOLE if _throughout(cuts, length) else PART
+        return Pair(from_pcm(cut_in(genuine, fake, cuts)), from_pcm(genuine), cuts, kind)
+
+    def _published(self, rng: Rng, index: int, samples: int) -> Pair:
+        """Return the pair of a published fake."""
+        clip, own = self.clips[index], int(self.twin[index])
+        for _ in range(ATTEMPTS):
+            start, length = self._window(rng, clip, samples)
+            if own >= 0:
+                length = min(length, round(self.clips[own].duration * self.rate) - start)
+            if length > 0 and np.abs(self._read(index, start, length)).max() > QUIET * 32_768:
+                break
+        length = max(length, 1)
+        spans = self._spans(clip, start, length)
+        mates = self.mates.get(clip.domain)
+        if not _throughout(spans, length):
+            return self._alone(rng, index, start, length, spans, samples)
+        paste = rng.random() < self.settings.paste
+        if not paste and (own >= 0 or mates is not None):
+            return self._side_by_side(rng, index, own, start, length, samples)
+        host, host_start = own, start
+        if own < 0 or rng.random() < self.settings.foreign:
+            host = int(rng.choice(self.genuine))
+            host_start, host_length = self._window(rng, self.clips[host], samples)
+            length = min(length, host_length)
+        fake, genuine = self._read(index, start, length), self._read(host, host_start, length)
+        cuts = self._draw_cuts(rng, length)
+        if self.settings.host > 0 and rng.random() < self.settings.host:
+            fake = to_pcm(self.changes.recolour(from_pcm(fake), self.rate, rng))
+        decoy = None
+        if host != own:
+            # genuine audio of the same page in the same places: only the maker differs
+            if own >= 0:
+                decoy = self._read(own, start, length)
+            elif mates is not None:
+                mate = int(rng.choice(mates))
+                decoy = self._read(mate, *self._window(rng, self.clips[mate], length))
+                decoy = np.resize(decoy, length)
+        return self._spliced(rng, fake, genuine, cuts, decoy)
+
+    def _alone(
+        self, rng: Rng, index: int, start: int, length: int, spans: Sequence[Cut], samples: int
+    ) -> Pair:
+        """Return a fake without twin, as it is, beside a genuine clip of its domain."""
+        if self.clips[index].domain in self.mates:
+            pair = self._side_by_side(rng, index, -1, start, length, samples)
+            kind = WHOLE if _throughout(spans, len(pair.fake)) else PART
+            spans = [Cut(s.start, min(s.stop, len(pair.fake))) for s in spans]
+            return Pair(pair.fake, pair.partner, [s for s in spans if s.start < s.stop], kind)
+        host = int(rng.choice(self.genuine))
+        host_start, host_length = self._window(rng, self.clips[host], samples)
+        length = min(length, host_length)
+        fake, genuine = self._read(index, start, length), self._read(host, host_start, length)
+        if _throughout(spans, length):
+            spans = self._draw_cuts(rng, length)
+        spans = [Cut(s.start, min(s.stop, length), s.fade) for s in spans if s.start < length]
+        return self._spliced(rng, fake, genuine, spans, None)
+
+    def _side_by_side(
+        self, rng: Rng, index: int, partner: int, start: int, length: int, samples: int
+    ) -> Pair:
+        """Return a crop of a fake beside one of ``partner``, or of a clip of its domain if -1."""
+        clip, partner_start = self.clips[index], start
+        if partner < 0:
+            partner = int(rng.choice(self.mates[clip.domain]))
+            partner_start, partner_length = self._window(rng, self.clips[partner], samples)
+            length = min(length, partner_length)
+        fake = from_pcm(self._read(index, start, length))
+        genuine = from_pcm(self._read(partner, partner_start, length))
+        if clip.decoder is not None:
+            fake, genuine = self.changes.launder(fake, genuine, self.rate, rng)
+        return Pair(fake, genuine, [Cut(0, length)], WHOLE)
+
+    def _spliced(
+        self, rng: Rng, fake: Pcm, genuine: Pcm, cuts: Sequence[Cut], decoy: Pcm | None
+    ) -> Pair:
+        """Return ``fake`` cut into ``genuine``, which may change its channel before.
+
+        A share of partners has ``decoy`` cut in at the same places, or, without one, the recording
+        itself through another channel: an edge between two recordings is no fake.
+        """
+        settings, host = self.settings, genuine
+        if settings.host > 0 and rng.random() < settings.host:
+            host = to_pcm(self.changes.recolour(from_pcm(genuine), self.rate, rng))
+        partner = host
+        if settings.genuine > 0 and rng.random() < settings.genuine:
+            if decoy is None:
+                decoy = to_pcm(self.changes.recolour(from_pcm(genuine), self.rate, rng))
+            partner = cut_in(host, decoy, cuts)
+        return Pair(from_pcm(cut_in(host, fake, cuts)), from_pcm(partner), cuts, PART)
 
     def _spans(self, clip: Clip, start: int, length: int) -> list[Cut]:
         """Return the fake spans of a window, in samples from its start."""
@@ -160,34 +306,35 @@ class CropDataset(Dataset[Batch]):
         return spans
 
     def _choose(
-        self, rng: np.random.Generator, spans: Sequence[Cut], length: int, edges_only: bool
-    ) -> list[Cut]:
+        self, rng: Rng, spans: Sequence[Cut], length: int, edges_only: bool
+    ) -> Sequence[Cut]:
         """Return which parts of the available ``spans`` to use."""
-        settings = self.settings
-        if [(span.start, span.stop) for span in spans] == [(0, length)]:
-            if rng.random() < settings.whole and not edges_only:
-                return list(spans)
-            longest = 0.9 * length / self.rate
-            return draw_cuts(rng, length, self.rate, settings.shortest, longest, settings.most)
+        if _throughout(spans, length):
+            if rng.random() < self.settings.whole and not edges_only:
+                return spans
+            return self._draw_cuts(rng, length)
         # gaps are used as they were filled: their edges belong to the attack
         count = int(rng.integers(1, len(spans) + 1)) if spans else 0
         return [spans[i] for i in sorted(rng.permutation(len(spans))[:count])]
 
-    def _window(self, rng: np.random.Generator, clip: Clip) -> tuple[int, int]:
+    def _draw_cuts(self, rng: Rng, length: int) -> list[Cut]:
+        settings = self.settings
+        longest = min(settings.longest, 0.9 * length / self.rate)
+        return draw_cuts(rng, length, self.rate, settings.shortest, longest, settings.most)
+
+    def _window(self, rng: Rng, clip: Clip, samples: int) -> tuple[int, int]:
+        """Return start and length of a crop of at most ``samples``."""
         total = round(clip.duration * self.rate)
-        length = min(total, self.samples)
+        length = min(total, samples)
         return int(rng.integers(0, total - length + 1)), length
 
     def _read(self, index: int, start: int, length: int) -> Pcm:
-        """Return part of a clip, not to be written to: the last part read is kept.
-
-        It is what a fake was cut into, and its partner, the crop after it, is made of the same.
-        """
-        where = (index, start, length)
-        if self._last[0] != where:
-            self._last = where, read_clip(self.clips[index], self.rate, start, length)
-        return self._last[1]
+        return read_clip(self.clips[index], self.rate, start, length)
 
 
-def _weight(attack: str, weights: Mapping[str, float]) -> float:
-    return next((w for pattern, w in weights.items() if fnmatchcase(attack, pattern)), 1.0)
+def _throughout(spans: Sequence[Cut], length: int) -> bool:
+    return [(span.start, span.stop) for span in spans] == [(0, length)]
+
+
+def _family(clip: Clip) -> str:
+    return (clip.attack or "").partition("/")[0]

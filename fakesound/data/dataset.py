@@ -14,6 +14,9 @@ from fakesound.data.compose import Pcm
 from fakesound.data.manifest import Clip
 from fakesound.timeline import FrameGrid
 
+# kinds of training pairs
+PART, WHOLE = 0, 1
+
 
 class Batch(NamedTuple):
     """What one step of training or scoring gets.
@@ -26,6 +29,9 @@ class Batch(NamedTuple):
         number: of the crop or window.
         family: number of the attack's family among those of the training set, for a crop that
             holds a fake region; -1 for others, and for windows.
+        kind: of the pair that a training crop is of: `PART` where its fake holds genuine frames,
+            `WHOLE` where it is fake throughout. Both crops of a pair have it, so that a loss on
+            one kind sees fakes and genuine crops alike. -1 for windows.
     """
 
     waveform: Float[Tensor, "batch sample"]
@@ -34,6 +40,7 @@ class Batch(NamedTuple):
     frame_mask: Bool[Tensor, "batch frame"]
     number: Int[Tensor, " batch"]
     family: Int[Tensor, " batch"] = torch.tensor(-1)
+    kind: Int[Tensor, " batch"] = torch.tensor(-1)
 
 
 class WindowDataset(Dataset[Batch]):
@@ -82,43 +89,66 @@ def _windows(counts: Sequence[int], window: int, step: int) -> Int[np.ndarray, "
     return np.stack((clip, np.minimum(place * step, last[clip])), axis=1)
 
 
-class EpochSampler(Sampler[int]):
-    """Numbers of training crops, new in every epoch, divided among processes.
+class EpochSampler(Sampler[list[int]]):
+    """Numbers of the training crops of each step, new in every epoch, divided among processes.
 
     The number holds the epoch, so the crops of an epoch are the same after a resume and whatever
     the number of workers, and an epoch can be taken up in its middle. Lightning calls
     ``set_epoch``.
+
+    Args:
+        steps: in an epoch.
+        crops: in a step, over all processes; even, as a fake and its partner stay together.
+        rank: number of this process.
+        world_size: how many processes there are.
+        later: an epoch, and the crops in a step from it on.
     """
 
-    def __init__(self, crops: int, rank: int = 0, world_size: int = 1) -> None:
-        self.pairs, self.rank, self.world_size = crops // 2, rank, world_size
+    def __init__(
+        self,
+        steps: int,
+        crops: int,
+        rank: int = 0,
+        world_size: int = 1,
+        later: tuple[int, int] | None = None,
+    ) -> None:
+        self.steps, self.crops, self.rank, self.world_size = steps, crops, rank, world_size
+        self.later = later
         self.epoch = 0
         self.taken = (0, 0)
 
-    def start_at(self, epoch: int, crops: int) -> None:
-        """Leave out the first ``crops`` of ``epoch``, which this process had before it stopped."""
-        self.taken = (epoch, crops if crops < len(self) else 0)
+    @property
+    def sampler(self) -> "EpochSampler":
+        """This sampler, where Lightning looks for what has ``set_epoch``."""
+        return self
+
+    def start_at(self, epoch: int, steps: int) -> None:
+        """Leave out the first ``steps`` of ``epoch``, which were done before the run stopped."""
+        self.taken = (epoch, steps if steps < self.steps else 0)
 
     def set_epoch(self, epoch: int) -> None:
         """Draw the crops of ``epoch`` from now on."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        # as many for each process: they take steps together
-        return 2 * (self.pairs // self.world_size)
+        return self.steps
 
-    def __iter__(self) -> Iterator[int]:
-        first = self.taken[1] // 2 if self.taken[0] == self.epoch else 0
-        for place in range(first, self.pairs // self.world_size):
-            pair = self.epoch * self.pairs + place * self.world_size + self.rank
-            # a fake and its twin stay together
-            yield from (2 * pair, 2 * pair + 1)
+    def __iter__(self) -> Iterator[list[int]]:
+        crops = self.crops
+        if self.later is not None and self.epoch >= self.later[0]:
+            crops = self.later[1]
+        first = self.taken[1] if self.taken[0] == self.epoch else 0
+        own = crops // 2 // self.world_size
+        for step in range(first, self.steps):
+            start = (self.epoch * self.steps * self.crops + step * crops) // 2
+            pairs = [start + place * self.world_size + self.rank for place in range(own)]
+            yield [2 * pair + place for pair in pairs for place in (0, 1)]
 
 
 class CropLoader(DataLoader[Batch]):
-    """A loader of training crops that goes on in the middle of an epoch, nothing read twice.
+    """A loader of training crops that continues in the middle of an epoch, nothing read twice.
 
-    Lightning keeps its state in checkpoints, and gives it back before the first batch of a run that
+    Lightning keeps its state in checkpoints, and restores it before the first batch of a run that
     is resumed. What counts is not what was fetched ahead, but the steps that the trainer has done.
 
     Args:
@@ -135,7 +165,7 @@ class CropLoader(DataLoader[Batch]):
         progress: Callable[[], tuple[int, int]] = lambda: (0, 0),
         **options: Any,  # noqa: ANN401  # as torch has them
     ) -> None:
-        super().__init__(crops, sampler=sampler, **options)
+        super().__init__(crops, batch_sampler=sampler, **options)
         self.progress = progress
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
@@ -149,10 +179,9 @@ class CropLoader(DataLoader[Batch]):
         return {"epoch": epoch, "steps": steps}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on after the steps that ``state`` has done."""
-        assert isinstance(self.sampler, EpochSampler)
-        assert self.batch_size is not None
-        self.sampler.start_at(state["epoch"], state["steps"] * self.batch_size)
+        """Continue after the steps that ``state`` has done."""
+        assert isinstance(self.batch_sampler, EpochSampler)
+        self.batch_sampler.start_at(state["epoch"], state["steps"])
 
 
 def collate(items: Sequence[Batch]) -> Batch:
@@ -166,6 +195,7 @@ def item_of(
     held: int,
     number: int,
     family: int = -1,
+    kind: int = -1,
 ) -> Batch:
     """Return a batch of one without the leading axis; ``held`` of its frames are no padding."""
     return Batch(
@@ -175,6 +205,7 @@ def item_of(
         torch.arange(len(target)) < held,
         torch.tensor(number),
         torch.tensor(family),
+        torch.tensor(kind),
     )
 
 

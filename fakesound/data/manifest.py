@@ -1,7 +1,8 @@
 """The manifest: one clip a row, JSON Lines, validated on read.
 
 Keys: ``clip_id, path`` (relative to the manifest), ``source_id, label, attack, regions, duration,
-sample_rate, corpus, split`` and, where known, ``donor_ids, domain, license, twin_id, subsets``.
+sample_rate, corpus, split`` and, where known, ``donor_ids, domain, license, twin_id, subsets,
+decoder``.
 Further keys are kept in ``extra``. Nothing is ever parsed out of a file name.
 
 ``path`` may name a member of a tar, ``00012.tar::00024001.flac@1536+40212`` (see
@@ -127,6 +128,8 @@ def row_of(clip: Clip, path: str) -> dict[str, Any]:
         row["twin_id"] = clip.twin_id
     if clip.subsets:
         row["subsets"] = list(clip.subsets)
+    if clip.decoder is not None:
+        row["decoder"] = clip.decoder
     return row | dict(clip.extra)
 
 

@@ -36,6 +36,7 @@ def plain_clip(line: str, folder: Folder) -> Clip | None:
     split, donors = take("split", None), take("donor_ids", None)
     domain, license_ = take("domain", None), take("license", None)
     twin, subsets = take("twin_id", None), take("subsets", None)
+    decoder = take("decoder", None)
     if not (
         type(clip_id) is type(path) is type(source) is type(corpus) is type(label) is str
         and type(duration) in _NUMBERS
@@ -47,6 +48,7 @@ def plain_clip(line: str, folder: Folder) -> Clip | None:
         and (domain is None or type(domain) is str)
         and (license_ is None or type(license_) is str)
         and (twin is None or type(twin) is str)
+        and (decoder is None or type(decoder) is str)
     ):
         return None
     if not (
@@ -79,6 +81,7 @@ def plain_clip(line: str, folder: Folder) -> Clip | None:
         license_ and same(license_, license_),
         twin and same(twin, twin),
         tuple(subsets) if subsets else (),
+        decoder and same(decoder, decoder),
         row or _EMPTY,
     )
 
@@ -160,6 +163,7 @@ def checked_clip(row: dict[str, Any], where: str, folder: Folder) -> Clip:
         license=take("license", (str, none), None),
         twin_id=take("twin_id", (str, none), None),
         subsets=tuple(subsets),
+        decoder=take("decoder", (str, none), None),
     )
     object.__setattr__(clip, "extra", row)
     return clip

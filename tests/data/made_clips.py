@@ -7,7 +7,8 @@ import soundfile
 import torch
 
 from fakesound.data.audio import read_pcm, write_wav
-from fakesound.data.crops import CropDataset, CropSettings
+from fakesound.data.crops import Changes, CropDataset, CropSettings
+from fakesound.data.draws import Shares
 from fakesound.data.manifest import Clip
 from fakesound.timeline import FrameGrid, Region
 
@@ -77,9 +78,29 @@ def write_clips(folder):
     return [*found, make_clip(folder / "alone.wav", "c/alone", [Region(0.2, 0.5)])]
 
 
-def crops(clips, augment=quiet, seed=0, vary=unvaried, **settings):
+def unlaundered(fake, genuine, rate, rng):
+    return fake, genuine
+
+
+def halved(audio, rate, rng):
+    return 0.5 * audio
+
+
+def crops(
+    clips,
+    augment=quiet,
+    seed=0,
+    vary=unvaried,
+    launder=unlaundered,
+    recolour=halved,
+    weights=None,
+    forged=0.25,
+    **settings,
+):
     settings = CropSettings(**({"seconds": 0.5} | settings))
-    return CropDataset(clips, GRID, RATE, settings, augment, vary, seed)
+    shares = Shares(forged, 0.06, 0.03, weights or {})
+    changes = Changes(augment, vary, launder, recolour)
+    return CropDataset(clips, GRID, RATE, settings, shares, changes, seed)
 
 
 def only(clips, *attacks):

@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+
+from fakesound.data.dataset import PART, WHOLE
 
 from .made_clips import FRAME, GAPS, GRID, RATE, crops, differs, found_in, loud, only, quiet, same
 
@@ -178,3 +182,156 @@ def test_foreign_fakes_come_from_other_sources_too(clips):
         for clip in some
         if clip.attack is None and found_in(clip, crops(some)[number].waveform) is not None
     } == {own.twin_id}
+
+
+PAGE = "page"
+
+
+def published(clips, attack="a/whole", twin=True, domain=PAGE):
+    """Return the genuine clips, the first one on a page of its own, and published fakes of it."""
+    genuine = [clip for clip in clips if clip.attack is None]
+    fakes = [clip for clip in clips if clip.attack == attack][:1]
+    return [
+        *(replace(clip, domain=PAGE if not n else "elsewhere") for n, clip in enumerate(genuine)),
+        *(
+            replace(clip, decoder="gan", domain=domain, twin_id=clip.twin_id if twin else None)
+            for clip in fakes
+        ),
+    ]
+
+
+def host_of(clips, waveform):
+    found = [clip for clip in clips if not clip.is_fake and found_in(clip, waveform) is not None]
+    return found[0].clip_id if found else None
+
+
+def test_a_published_fake_stands_beside_the_same_window_of_its_twin(clips):
+    some = published(clips)
+    dataset = crops(some, paste=0)
+    for number in range(0, 20, 2):
+        fake, partner = dataset[number], dataset[number + 1]
+        assert fake.kind == partner.kind == WHOLE
+        assert fake.frame_target.all()
+        assert found_in(some[0], partner.waveform) == found_in(some[-1], fake.waveform) is not None
+
+
+def test_without_a_twin_the_partner_is_of_the_same_page(clips):
+    some = published(clips, twin=False)
+    dataset = crops(some, paste=0)
+    for number in range(0, 20, 2):
+        fake, partner = dataset[number], dataset[number + 1]
+        assert fake.kind == partner.kind == WHOLE
+        assert host_of(some, partner.waveform) == "genuine0"
+
+
+def test_without_a_page_the_fake_is_cut_into_a_genuine_recording(clips):
+    some = published(clips, twin=False, domain="alone")
+    dataset = crops(some, paste=0)
+    hosts = set()
+    for number in range(0, 40, 2):
+        fake, partner = dataset[number], dataset[number + 1]
+        assert fake.kind == partner.kind == PART
+        assert 0 < fake.frame_target.sum() < len(fake.frame_target)
+        changed = differs(fake.waveform.numpy(), partner.waveform.numpy())
+        assert not (changed & (fake.frame_target.numpy() == 0)).any()
+        hosts.add(host_of(some, partner.waveform))
+    assert hosts == {"genuine0", "genuine1", "genuine2"}
+
+
+def test_a_share_of_published_fakes_is_cut_into_other_recordings(clips):
+    some = published(clips)
+    dataset = crops(some, paste=0.5, foreign=0.5)
+    kinds = [int(dataset[number].kind) for number in range(0, 200, 2)]
+    assert 30 < kinds.count(PART) < 70
+    hosts = {
+        host_of(some, dataset[number + 1].waveform)
+        for number in range(0, 200, 2)
+        if kinds[number // 2] == PART
+    }
+    assert hosts == {"genuine0", "genuine1", "genuine2"}
+
+
+def test_a_partner_of_another_page_never_stands_beside_a_fake_throughout(clips):
+    some = [*published(clips), *published(clips, twin=False, domain="alone")[-1:]]
+    some[-1] = replace(some[-1], clip_id="other", source_id="other")
+    dataset = crops(some, paste=0.3)
+    for number in range(0, 80, 2):
+        if dataset[number].kind == WHOLE:
+            assert host_of(some, dataset[number + 1].waveform) == "genuine0"
+
+
+def test_pairs_fake_throughout_are_laundered_together(clips):
+    def swapped(fake, genuine, rate, rng):
+        return 0.5 * fake, 0.25 * genuine
+
+    some = published(clips)
+    plain, other = crops(some, paste=0), crops(some, paste=0, launder=swapped)
+    for number in range(0, 10, 2):
+        assert torch.equal(other[number].waveform, 0.5 * plain[number].waveform)
+        assert torch.equal(other[number + 1].waveform, 0.25 * plain[number + 1].waveform)
+
+
+def test_the_host_alone_changes_its_channel(clips):
+    some = only(clips, "a/whole")
+    plain, other = crops(some, whole=0), crops(some, whole=0, host=1.0)
+    for number in range(0, 20, 2):
+        assert torch.equal(plain[number].frame_target, other[number].frame_target)
+        partner = plain[number + 1].waveform
+        assert torch.allclose(other[number + 1].waveform, 0.5 * partner, atol=1 / 32_768)
+        changed = differs(other[number].waveform.numpy(), other[number + 1].waveform.numpy())
+        assert not (changed & (other[number].frame_target.numpy() == 0)).any()
+
+
+@pytest.mark.parametrize("twin", [True, False])
+def test_a_partner_has_genuine_audio_cut_in_at_the_same_places(clips, twin):
+    some = published(clips, twin=twin)
+    dataset = crops(some, paste=1, foreign=1, genuine=1.0)
+    plain = crops(some, paste=1, foreign=1)
+    for number in range(0, 40, 2):
+        fake, partner = dataset[number], dataset[number + 1]
+        cut = fake.frame_target.numpy() > 0
+        assert partner.clip_target == 0
+        assert not partner.frame_target.any()
+        changed = differs(plain[number + 1].waveform.numpy(), partner.waveform.numpy())
+        assert changed.any()
+        assert not (changed & ~cut).any()
+        changed = differs(fake.waveform.numpy(), partner.waveform.numpy())
+        assert not (changed & ~cut).any()
+
+
+def test_filled_gaps_and_edits_get_no_genuine_cuts(clips):
+    gaps = only(clips, "b/gaps")
+    edits = [
+        replace(clip, extra={"edges_only": True}) if clip.is_fake else clip
+        for clip in only(clips, "a/whole")
+    ]
+    for some in (gaps, edits):
+        dataset = crops(some, genuine=1.0, host=1.0)
+        for number in range(1, 20, 2):
+            assert host_of(some, dataset[number].waveform) is not None
+
+
+def test_pairs_fake_throughout_are_augmented_independently(clips):
+    def shift(audio, held, rate, rng):
+        return audio + np.float32(rng.uniform(0.1, 0.2))
+
+    some = published(clips)
+    plain = crops(some, paste=0)
+    for independent in (0.0, 1.0):
+        dataset = crops(some, shift, paste=0, independent=independent)
+        for number in range(0, 10, 2):
+            shifts = [
+                (dataset[n].waveform - plain[n].waveform).mean() for n in (number, number + 1)
+            ]
+            assert (abs(shifts[0] - shifts[1]) < 1e-5) == (independent == 0)
+
+
+def test_later_crops_are_longer(clips):
+    dataset = crops(clips, seconds=0.5, later_seconds=1.0, later=range(10, 20))
+    assert [len(dataset[n].waveform) for n in (8, 10, 19, 20)] == [8_000, 16_000, 16_000, 8_000]
+    assert len(dataset[10].frame_target) == 50
+
+
+def test_regions_are_no_longer_than_asked(clips):
+    dataset = crops(only(clips, "a/whole"), seconds=1.0, whole=0, most=1, longest=0.1)
+    assert max(int(dataset[n].frame_target.sum()) for n in range(0, 60, 2)) <= 6

@@ -43,21 +43,26 @@ def test_window_starts(window):
         assert frames <= window or starts[-1] + window == frames
 
 
+@pytest.mark.parametrize("later", [None, (1, 12)])
 @pytest.mark.parametrize("world_size", [1, 2, 3])
-@pytest.mark.parametrize("size", [12, 13])
-def test_epochs_are_new_and_shared_among_processes(world_size, size):
-    seen = []
+def test_epochs_are_new_and_shared_among_processes(world_size, later):
+    steps, crops, seen = 4, 24, []
     for epoch in range(3):
         drawn = []
         for rank in range(world_size):
-            sampler = EpochSampler(size, rank, world_size)
+            sampler = EpochSampler(steps, crops, rank, world_size, later)
             sampler.set_epoch(epoch)
-            assert len(list(sampler)) == len(sampler) == 2 * (size // 2 // world_size)
-            assert list(sampler) == list(sampler)
-            fakes, partners = list(sampler)[0::2], list(sampler)[1::2]
-            assert [fake + 1 for fake in fakes] == partners
-            drawn += list(sampler)
-        assert set(drawn) <= set(range(epoch * (size // 2 * 2), (epoch + 1) * (size // 2 * 2)))
+            batches = list(sampler)
+            assert batches == list(sampler)
+            assert len(batches) == len(sampler) == steps
+            size = crops if later is None or epoch < later[0] else later[1]
+            assert {len(batch) for batch in batches} == {size // world_size}
+            for batch in batches:
+                assert [fake + 1 for fake in batch[0::2]] == batch[1::2]
+            drawn += [number for batch in batches for number in batch]
+        # a step trains on the same crops whatever the number of processes
+        first = epoch * steps * crops
+        assert sorted(drawn) == list(range(first, first + len(drawn)))
         seen += drawn
     assert len(set(seen)) == len(seen)
 

@@ -1,6 +1,7 @@
 """Training crops in an order that can be taken up anywhere."""
 
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 
 import lightning
@@ -50,7 +51,7 @@ def fit(clips, workers, tmp_path, callbacks=(), resume=None):
     class Few(ClipDataModule):
         def __init__(self):
             lightning.LightningDataModule.__init__(self)
-            self.crops = CROPS
+            self.steps, self.later = STEPS, None
             self.train_crops = crops(clips)
             self.data = type("Data", (), {"batch_size": BATCH, "workers": workers})
 
@@ -105,11 +106,9 @@ def test_a_run_that_is_killed_goes_on_with_the_same_crops(clips, tmp_path, kille
 @pytest.mark.parametrize("workers", [0, 2])
 def test_crops_that_were_taken_are_not_read_again(clips, workers):
     def loader():
-        sampler = EpochSampler(CROPS)
+        sampler = EpochSampler(STEPS, BATCH)
         sampler.set_epoch(5)
-        return CropLoader(
-            crops(clips), sampler, batch_size=BATCH, collate_fn=collate, num_workers=workers
-        )
+        return CropLoader(crops(clips), sampler, collate_fn=collate, num_workers=workers)
 
     whole, rest = loader(), loader()
     rest.load_state_dict({"epoch": 5, "steps": 4})
@@ -118,11 +117,13 @@ def test_crops_that_were_taken_are_not_read_again(clips, workers):
     assert len(batches) == 2
     assert all(same(a, b) for a, b in zip(batches, islice(whole, 4, None), strict=True))
     # the next epoch is whole
-    rest.sampler.set_epoch(6)
+    rest.batch_sampler.set_epoch(6)
     assert [batch.number[0].item() for batch in rest] == list(range(6 * CROPS, 7 * CROPS, BATCH))
     if workers == 0:
         read = []
-        rest.dataset.augment = lambda *a: read.append(1) or a[0]
+        rest.dataset.changes = replace(
+            rest.dataset.changes, augment=lambda *a: read.append(1) or a[0]
+        )
         rest.load_state_dict({"epoch": 6, "steps": 5})
         list(rest)
         assert len(read) == BATCH
@@ -130,6 +131,6 @@ def test_crops_that_were_taken_are_not_read_again(clips, workers):
 
 @pytest.mark.parametrize("steps", [STEPS, STEPS + 1])
 def test_an_epoch_that_was_finished_leaves_nothing_out(steps):
-    sampler = EpochSampler(CROPS)
-    CropLoader(range(1), sampler, batch_size=BATCH).load_state_dict({"epoch": 0, "steps": steps})
-    assert len(list(sampler)) == CROPS
+    sampler = EpochSampler(STEPS, BATCH)
+    CropLoader(range(1), sampler).load_state_dict({"epoch": 0, "steps": steps})
+    assert len(list(sampler)) == STEPS
