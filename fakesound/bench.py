@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from fakesound.benchmarks.options import BACKENDS, check, parser
-from fakesound.cli import guarded
+from fakesound.command_line import guarded
 from fakesound.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _scan(options: argparse.Namespace) -> None:
 
 
 def _model(options: argparse.Namespace) -> None:
-    from fakesound.composition import compose_config, run_config
+    from fakesound.config.composition import compose_config, run_config
 
     overrides = [
         f"backbone={options.backbone}",
@@ -71,7 +71,7 @@ def _model(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from fakesound.composition import compose_config, run_config
+    from fakesound.config.composition import compose_config, run_config
     from fakesound.forging.corpus import resolve_corpus
 
     given = [f"experiment={options.experiment}", f"data.prepared={options.prepared}"]
@@ -85,7 +85,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _backbones(options: argparse.Namespace) -> None:
-    from fakesound.composition import compose_config, run_config
+    from fakesound.config.composition import compose_config, run_config
 
     configs = {
         name: run_config(compose_config([f"backbone={name}", "backbone.drop_path=0"]))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fakesound.cli import guarded
+from fakesound.command_line import guarded
 from fakesound.errors import InputError
 
 DESCRIPTION = """\
@@ -37,9 +37,9 @@ def _main() -> None:
     options = _parser().parse_args()
     _check(options)
     # after the checks, since it takes a second
-    from fakesound.composition import default_values
+    from fakesound.config.composition import default_values
     from fakesound.progress import console
-    from fakesound.reporting import write_comparison
+    from fakesound.report import write_comparison
 
     if options.wandb is not None:
         console.print(f"W&B: {_publish(options.folders, options.wandb)}")
@@ -53,8 +53,8 @@ def _main() -> None:
 
 def _publish(folders: Sequence[Path], place: str) -> str:
     """Make the report of the runs in ``folders`` at W&B and return its address."""
-    from fakesound.dashboard import Shown, publish
-    from fakesound.reporting import compared_runs
+    from fakesound.report import compared_runs
+    from fakesound.training.wandb_report import Shown, publish
 
     compared = compared_runs(folders, draws=0)
     if not compared.rows:

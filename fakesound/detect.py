@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from fakesound.cli import guarded
+from fakesound.command_line import guarded
 from fakesound.errors import InputError
 from fakesound.progress import console, progress_bar
 

@@ -9,7 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from fakesound.cli import guarded
+from fakesound.command_line import guarded
 from fakesound.data.places import place
 from fakesound.errors import InputError
 
@@ -188,7 +188,7 @@ def _check_checkpoint(options: argparse.Namespace) -> None:
         )
     if options.robustness is not None:
         # light, unlike what comes later
-        from fakesound.conditions import match_conditions
+        from fakesound.augmentation.conditions import match_conditions
 
         match_conditions(options.robustness or ["*"])
 

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakesound.cli import guarded
+from fakesound.command_line import guarded
 from fakesound.data.places import AudioPath, place
 from fakesound.errors import InputError
 from fakesound.progress import console, progress_bar
@@ -59,8 +59,8 @@ def _draw(detector: "Detector", recording: Path, out: Path | None) -> None:
     from fakesound.data.audio import read_audio
     from fakesound.inference.explanation import Occlusion
     from fakesound.inference.explanation_figure import explanation_figure
-    from fakesound.reporting.style import save_figure
-    from fakesound.reporting.timelines import Sound
+    from fakesound.report.style import save_figure
+    from fakesound.report.timelines import Sound
 
     audio = read_audio(recording, detector.rate)
     occlusion = Occlusion(detector, audio)

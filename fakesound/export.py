@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakesound.cli import guarded
+from fakesound.command_line import guarded
 from fakesound.errors import InputError
 from fakesound.progress import console, progress_bar
 
 if TYPE_CHECKING:
-    from fakesound.checkpoints import Checkpoint
+    from fakesound.scoring.checkpoint import Checkpoint
 
 SUFFIXES = {"onnx": ".onnx", "safetensors": ".safetensors"}
 NEEDED = {"onnx": ("onnx", "onnxscript"), "safetensors": ("safetensors",)}
@@ -36,7 +36,7 @@ use the ONNX file, audio being mono, at the rate it was trained on (16000 Hz) an
   session.get_modelmeta().custom_metadata_map   # sample_rate, frame_step, thresholds, config
 
 use the safetensors file:
-  detector, config = fakesound.checkpoints.load_detector("detector.safetensors")
+  detector, config = fakesound.scoring.checkpoint.load_detector("detector.safetensors")
 """
 
 
@@ -52,7 +52,7 @@ def _main() -> None:
     _check(source, out, options.to)
 
     # after the checks, since it takes seconds
-    from fakesound.checkpoints import read_checkpoint, write_safetensors
+    from fakesound.scoring.checkpoint import read_checkpoint, write_safetensors
 
     checkpoint = read_checkpoint(source)
     if options.to == "onnx":
@@ -67,7 +67,6 @@ def _main() -> None:
 
 
 def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
-    from fakesound.build import GRID
     from fakesound.exporting import (
         DifferenceError,
         WaveformScorer,
@@ -75,6 +74,7 @@ def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
         onnx_bytes,
     )
     from fakesound.files import write_whole
+    from fakesound.models.build import GRID
 
     rate, seconds = checkpoint.config.data.sample_rate, checkpoint.config.data.window_seconds
     detector = checkpoint.detector()

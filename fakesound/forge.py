@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fakesound.attacks import ATTACKS, choose_attacks
-from fakesound.cli import guarded
+from fakesound.command_line import guarded
 from fakesound.data.manifest import Clip, write_manifest
 from fakesound.errors import InputError
 from fakesound.files import claim

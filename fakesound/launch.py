@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fakesound.cli import guarded
+from fakesound.command_line import guarded
 from fakesound.errors import InputError
 
 if TYPE_CHECKING:
+    from fakesound.cloud.jobs import Job
     from fakesound.config.launch import SageMakerConfig
-    from fakesound.launching.jobs import Job
 
 DESCRIPTION = """\
 Runs at Amazon SageMaker: the command of `python -m fakesound.run`, done by other machines.
@@ -61,8 +61,8 @@ def _main() -> None:
     _check(options)
     words = [word for word in options.words if not word.startswith("launch.")]
     # after the checks, since they take a moment
-    from fakesound.launching.account import check_installed
-    from fakesound.launching.settings import read_settings
+    from fakesound.cloud.account import check_installed
+    from fakesound.cloud.settings import read_settings
 
     given = [word for word in options.words if word not in words]
     settings = read_settings(given, options.config)
@@ -78,10 +78,10 @@ def _main() -> None:
 
 
 def _submit(words: Sequence[str], settings: "SageMakerConfig", options: argparse.Namespace) -> None:
+    from fakesound.cloud.account import check_installed, client, submit, why_not
+    from fakesound.cloud.jobs import expand, tuning
+    from fakesound.cloud.requests import stem_of
     from fakesound.config.launch import NEEDED
-    from fakesound.launching.account import check_installed, client, submit, why_not
-    from fakesound.launching.jobs import expand, tuning
-    from fakesound.launching.requests import stem_of
 
     kind = "tuning" if options.tune else "training"
     jobs = [tuning(words)] if options.tune else expand(words, options.multirun)
@@ -103,7 +103,7 @@ def _submit(words: Sequence[str], settings: "SageMakerConfig", options: argparse
 
 
 def _request(kind: str, settings: "SageMakerConfig", job: "Job") -> dict[str, Any]:
-    from fakesound.launching.requests import training_request, tuning_request
+    from fakesound.cloud.requests import training_request, tuning_request
 
     make = tuning_request if kind == "tuning" else training_request
     return make(settings, job, datetime.now(UTC))
@@ -113,8 +113,8 @@ def _status(name: str, settings: "SageMakerConfig") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from fakesound.launching.account import KINDS, client, described, list_jobs
-    from fakesound.launching.requests import names_of
+    from fakesound.cloud.account import KINDS, client, described, list_jobs
+    from fakesound.cloud.requests import names_of
 
     sagemaker = client("sagemaker", settings.region)
     part, pattern = names_of(name)
@@ -135,8 +135,8 @@ def _status(name: str, settings: "SageMakerConfig") -> None:
 
 
 def _fetch(name: str, settings: "SageMakerConfig", out: Path) -> None:
-    from fakesound.launching.account import client, fetch_run, finished_runs
-    from fakesound.launching.requests import place_of
+    from fakesound.cloud.account import client, fetch_run, finished_runs
+    from fakesound.cloud.requests import place_of
 
     settings.check_given("bucket")
     place = place_of(settings, name)
@@ -152,7 +152,7 @@ def _fetch(name: str, settings: "SageMakerConfig", out: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from fakesound.launching.settings import keys_help
+    from fakesound.cloud.settings import keys_help
 
     parser = argparse.ArgumentParser(
         prog=sys.argv[0] if sys.argv[0].startswith("fakesound") else "python -m fakesound.launch",

@@ -11,11 +11,11 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from fakesound.cli import guarded
+from fakesound.command_line import guarded
 from fakesound.errors import InputError
 
 if TYPE_CHECKING:
-    from fakesound.listeners import AnswerLog, ListeningTest
+    from fakesound.listening_test import AnswerLog, ListeningTest
 
 DESCRIPTION = """\
 A blind listening test: people hear clips one by one, say whether each is genuine or fake and how
@@ -144,8 +144,14 @@ def _check(options: argparse.Namespace) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     # after the checks, since it takes seconds
-    from fakesound.listeners import AnswerLog, Settings, make_test, open_test, write_listener_scores
-    from fakesound.listeners.listening_test import listener_name
+    from fakesound.listening_test import (
+        AnswerLog,
+        Settings,
+        make_test,
+        open_test,
+        write_listener_scores,
+    )
+    from fakesound.listening_test.listening_test import listener_name
     from fakesound.progress import console
 
     if options.listener:
@@ -167,8 +173,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def _serve(options: argparse.Namespace, test: "ListeningTest", log: "AnswerLog") -> None:
     """Serve the test until it is stopped, with Ctrl-C or a signal to end."""
-    from fakesound.listeners.server import ListeningServer
-    from fakesound.listeners.session import Session
+    from fakesound.listening_test.server import ListeningServer
+    from fakesound.listening_test.session import Session
     from fakesound.progress import console
 
     server = ListeningServer(Session(test, log, options.reveal), options.port, options.listener)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakesound.cli import guarded
+from fakesound.command_line import guarded
 from fakesound.corpora import CORPORA, Corpus
 from fakesound.errors import InputError
 from fakesound.files import write_whole

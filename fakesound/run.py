@@ -26,9 +26,9 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from fakesound import processes, together
-from fakesound.cli import FAILED, guarded
-from fakesound.composition import (
+from fakesound.command_line import FAILED, guarded
+from fakesound.config import RunConfig
+from fakesound.config.composition import (
     compose_config,
     configuration_folder,
     default_values,
@@ -36,10 +36,10 @@ from fakesound.composition import (
     register_schema,
     run_config,
 )
-from fakesound.config import RunConfig
 from fakesound.errors import InputError
 from fakesound.files import claim
-from fakesound.folders import finished_results, folder_to_resume, set_aside
+from fakesound.training import processes, together
+from fakesound.training.folders import finished_results, folder_to_resume, set_aside
 
 if TYPE_CHECKING:  # it imports more than a mistake in the configuration needs
     from fakesound.forging import Corpus
@@ -76,7 +76,7 @@ def _main() -> None:
         return
     arguments: Namespace = get_args_parser().parse_args()
     if arguments.help:
-        from fakesound.help import run_help
+        from fakesound.config.help import run_help
 
         run_help()
         return
@@ -108,11 +108,11 @@ def _reproduce(arguments: Sequence[str]) -> None:
         )
     if not options.reproduce.is_dir():
         raise InputError(f"--reproduce {options.reproduce}: no such folder; give that of a run")
-    from fakesound.reporting import read_run
+    from fakesound.report import read_run
 
     # a mistake is told before what is heavy is imported
     read_run(options.reproduce)
-    from fakesound.reproduction import reproduce
+    from fakesound.training.reproduction import reproduce
 
     if not reproduce(options.reproduce):
         sys.exit(FAILED)
@@ -148,7 +148,7 @@ def _check(arguments: Namespace) -> Path | None:
 
     resolve_corpus(config.data, config.split)
     if source is not None:
-        from fakesound.build import build_initial
+        from fakesound.models.build import build_initial
 
         build_initial(config)
     given = any(override.startswith("hydra.run.dir=") for override in arguments.overrides)
@@ -235,8 +235,8 @@ def _run(config: RunConfig, corpus: "Corpus", folder: Path) -> dict[str, Any]:
     if not alone and processes.place().size == 1:
         return together.run_together(config, folder)
     # heavy from here on
-    from fakesound import tracking
-    from fakesound.experiment import run_experiment
+    from fakesound.training import tracking
+    from fakesound.training.experiment import run_experiment
 
     failed = True
     try:
@@ -262,7 +262,7 @@ def _objective(results: dict[str, Any]) -> float | None:
 
 def _show(folder: Path) -> None:
     from fakesound.progress import console
-    from fakesound.reporting import read_run, results_table, summary
+    from fakesound.report import read_run, results_table, summary
 
     run = read_run(folder)
     console.print(results_table(run))
@@ -273,7 +273,7 @@ def _show(folder: Path) -> None:
 def _compare(folder: Path) -> None:
     """Write and show the comparison of a sweep's runs, as far as they are finished."""
     from fakesound.progress import console
-    from fakesound.reporting import write_comparison
+    from fakesound.report import write_comparison
 
     if folder.is_dir():
         page = folder / "comparison.html"

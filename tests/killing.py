@@ -15,8 +15,15 @@ import time
 import traceback
 from pathlib import Path
 
-HEAVY = ("fakesound.run", "fakesound.experiment", "fakesound.evaluation.task", "fakesound.forge",
-         "fakesound.prepare", "fakesound.corpora.check", "fakesound.corpora.report")  # fmt: skip
+HEAVY = (
+    "fakesound.run",
+    "fakesound.training.experiment",
+    "fakesound.evaluation.task",
+    "fakesound.forge",
+    "fakesound.prepare",
+    "fakesound.corpora.check",
+    "fakesound.corpora.report",
+)
 WRITING = os.O_WRONLY | os.O_RDWR
 
 

@@ -24,8 +24,8 @@ from fakesound.config import (
     StemConfig,
     VariationConfig,
 )
+from fakesound.config.help import keys_of
 from fakesound.errors import InputError
-from fakesound.help import keys_of
 
 ROOT = Path(__file__).parents[1]
 SECTIONS = [made for made in vars(config).values() if dataclasses.is_dataclass(made)]
@@ -173,11 +173,11 @@ def test_bounds(section, key, right, wrong):
 
 
 def test_choices_are_those_of_the_parts():
-    from fakesound.losses import FRAME_LOSSES, WEIGHTINGS
     from fakesound.models.heads import POOLINGS
     from fakesound.models.mamba import VARIANTS
     from fakesound.models.neck import NECKS
     from fakesound.models.scan.kernels import KERNELS
+    from fakesound.training.losses import FRAME_LOSSES, WEIGHTINGS
 
     choices = {key: there for _, key, there in CHOICES}
     assert choices["loss.frame_loss"] == set(FRAME_LOSSES)

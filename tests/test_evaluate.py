@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fakesound import evaluate
-from fakesound.conditions import CONDITIONS
+from fakesound.augmentation.conditions import CONDITIONS
 from fakesound.data.manifest import read_manifest, write_manifest
 from fakesound.metrics import (
     block_intervals,

@@ -27,7 +27,7 @@ time.sleep(60)
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from fakesound.cli import guarded
+from fakesound.command_line import guarded
 from fakesound.files import write_whole
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 guarded(lambda: write_whole(Path(sys.argv[1]), "x" * 2000))

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from fakesound import launch
-from fakesound.launching import account
+from fakesound.cloud import account
 from tests.conftest import command, fakesound
 from tests.reporting.conftest import build_run
 

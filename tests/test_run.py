@@ -12,11 +12,11 @@ import pytest
 import yaml
 from torch.utils.data import DataLoader, Dataset
 
-from fakesound.composition import compose_config, identity, run_config
+from fakesound.config.composition import compose_config, identity, run_config
 from fakesound.errors import OutsideError
-from fakesound.experiment import deaths_told
 from fakesound.files import claim
-from fakesound.folders import folder_to_resume
+from fakesound.training.experiment import deaths_told
+from fakesound.training.folders import folder_to_resume
 from tests.conftest import command, fakesound
 
 BLOCK = {

@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32
 
-from fakesound.cli import guarded
+from fakesound.command_line import guarded
 from fakesound.data.audio import read_audio
 from fakesound.errors import InputError
 from fakesound.forging import embedded_clips

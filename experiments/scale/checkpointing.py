@@ -8,8 +8,8 @@ from statistics import median
 
 import torch
 
-from fakesound.build import build_detector
-from fakesound.composition import compose_config, run_config
+from fakesound.config.composition import compose_config, run_config
+from fakesound.models.build import build_detector
 
 
 def measure(

@@ -12,8 +12,8 @@ from fakesound.benchmarks.measure import Method
 from fakesound.benchmarks.memory import available_bytes, peak_bytes
 from fakesound.benchmarks.records import DIRECTIONS, Record
 from fakesound.benchmarks.timing import clock, interleave
-from fakesound.build import GRID, build_detector
 from fakesound.config import RunConfig
+from fakesound.models.build import GRID, build_detector
 from fakesound.models.detector import Detector
 from fakesound.models.tokens import TokenEncoder
 from fakesound.progress import console, progress_bar

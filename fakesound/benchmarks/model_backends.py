@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from fakesound.backbones import build_backbone
 from fakesound.benchmarks.backends import kernel_problem, mambapy_problem, with_kernel
 from fakesound.benchmarks.matmul import MatrixProducts
 from fakesound.benchmarks.measure import Method
 from fakesound.benchmarks.scan_backends import MAMBAPY, Size, mambapy_bytes
 from fakesound.benchmarks.transformer import as_transformer
-from fakesound.build import GRID, build_features
 from fakesound.config import RunConfig
+from fakesound.models.backbones import build_backbone
+from fakesound.models.build import GRID, build_features
 from fakesound.models.mamba import BidirectionalMamba
 from fakesound.models.scan.reference import decay_rates
 from fakesound.models.vim import VisionMamba

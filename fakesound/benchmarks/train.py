@@ -10,12 +10,12 @@ from fakesound.benchmarks.memory import peak_bytes
 from fakesound.benchmarks.records import Record
 from fakesound.benchmarks.timing import in_turn
 from fakesound.benchmarks.train_step import PARTS, STEP, Crops, SyntheticCrops, Trainee, loader
-from fakesound.build import build_datamodule, build_module
 from fakesound.config import RunConfig
 from fakesound.data.crops import CropDataset
 from fakesound.forging import Corpus
 from fakesound.models.vim import VisionMamba
 from fakesound.progress import progress_bar
+from fakesound.training.trainer import build_datamodule, build_module
 
 SYNTHETIC, CROPS = "synthetic", "crops"
 

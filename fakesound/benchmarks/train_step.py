@@ -15,10 +15,10 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from fakesound.benchmarks.measure import Method
 from fakesound.benchmarks.timing import clock
-from fakesound.build import GRID
 from fakesound.config import RunConfig
 from fakesound.data.dataset import Batch, collate
-from fakesound.module import MultiTaskModule
+from fakesound.models.build import GRID
+from fakesound.training.module import MultiTaskModule
 
 PARTS = ("loading", "features", "forward+backward", "optimiser")
 STEP = "step"

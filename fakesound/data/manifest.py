@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fakesound.data.clip import LABELS, SPLITS, Clip, path_text
+from fakesound.clip import LABELS, SPLITS, Clip, path_text
 from fakesound.data.folder import Folder, relative
 from fakesound.data.places import AudioPath, Place, open_audio
 from fakesound.data.rows import checked_clip, parsed, plain_clip

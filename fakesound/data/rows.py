@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from fakesound.data.clip import LABELS, SPLITS, Clip, as_path
+from fakesound.clip import LABELS, SPLITS, Clip, as_path
 from fakesound.data.folder import Folder
 from fakesound.data.places import AudioPath
 from fakesound.errors import InputError

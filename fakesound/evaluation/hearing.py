@@ -5,17 +5,17 @@ from pathlib import Path
 
 import torch
 
-from fakesound.build import GRID
-from fakesound.checkpoints import Checkpoint, read_checkpoint
-from fakesound.conditions import Condition
+from fakesound.augmentation.conditions import Condition
 from fakesound.data.manifest import Clip, manifest_hash, read_manifest
 from fakesound.errors import InputError
 from fakesound.evaluation.inputs import read_score_files, remarks
 from fakesound.evaluation.material import Material, Request, System, read_clips
 from fakesound.evaluation.scorer import Hearing, score_clips
 from fakesound.metrics import ClipScore, Thresholds
+from fakesound.models.build import GRID
 from fakesound.progress import progress_bar
-from fakesound.scoring import with_head_thresholds
+from fakesound.scoring.checkpoint import Checkpoint, read_checkpoint
+from fakesound.scoring.clip_score import with_head_thresholds
 
 
 def of_checkpoint(request: Request) -> Material:

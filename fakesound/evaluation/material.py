@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fakesound.conditions import Condition
+from fakesound.augmentation.conditions import Condition
 from fakesound.data.manifest import Clip, read_manifest
 from fakesound.data.places import AudioPath
 from fakesound.data.pooling import pool_corpora
@@ -14,7 +14,7 @@ from fakesound.evaluation.comparison import in_common
 from fakesound.evaluation.inputs import read_score_files, remarks
 from fakesound.evaluation.rows import ScoreFormat
 from fakesound.metrics import ClipScore, Thresholds
-from fakesound.metrics.calibrator import Calibrator
+from fakesound.scoring.calibration import Calibrator
 
 
 @dataclass(frozen=True, kw_only=True)

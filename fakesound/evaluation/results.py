@@ -25,8 +25,8 @@ from fakesound.metrics import (
 from fakesound.metrics.abstention import abstention_block, calibration_figures
 from fakesound.metrics.attribution import attribution_block
 from fakesound.metrics.boundaries import boundary_block
-from fakesound.metrics.calibrator import IDENTITY, Calibrator, fit_calibrator
-from fakesound.scoring import FAKE_SHARE, head_thresholds, with_head_thresholds
+from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
+from fakesound.scoring.clip_score import FAKE_SHARE, head_thresholds, with_head_thresholds
 
 
 @dataclass(frozen=True)

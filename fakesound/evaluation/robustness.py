@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from fakesound.conditions import Condition
+from fakesound.augmentation.conditions import Condition
 from fakesound.evaluation.results import Judged
 from fakesound.metrics import ClipScore, part_blocks, subsets
 

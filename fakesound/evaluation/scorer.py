@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from fakesound.conditions import Condition, apply_condition
+from fakesound.augmentation.conditions import Condition, apply_condition
 from fakesound.data.audio import DURATION_TOLERANCE, from_pcm, read_audio, to_pcm
 from fakesound.data.dataset import window_starts
 from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
 from fakesound.metrics import ClipScore
 from fakesound.models.detector import Detector
-from fakesound.scoring import score_outputs, stitch
+from fakesound.scoring.clip_score import score_outputs, stitch
 from fakesound.timeline import FrameGrid
 
 BATCH = 64

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fakesound import provenance
-from fakesound.conditions import match_conditions
+from fakesound.augmentation.conditions import match_conditions
 from fakesound.data.manifest import write_manifest
 from fakesound.evaluation.comparison import compare
 from fakesound.evaluation.material import Material, Request, of_files
@@ -15,7 +15,7 @@ from fakesound.evaluation.robustness import robustness
 from fakesound.files import staged, write_whole
 from fakesound.metrics import Prior, subsets, write_scores
 from fakesound.progress import console, progress_bar
-from fakesound.reporting import (
+from fakesound.report import (
     RunResults,
     paired_table,
     results_table,

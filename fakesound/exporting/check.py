@@ -12,8 +12,8 @@ from fakesound.data.audio import read_audio
 from fakesound.data.manifest import Clip
 from fakesound.evaluation.scorer import Hearing, score_clips
 from fakesound.metrics import ClipScore
-from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from fakesound.models.detector import Detector
+from fakesound.scoring.calibration import IDENTITY, Calibrator
 from fakesound.timeline import FrameGrid
 
 TOLERANCE = 1e-4

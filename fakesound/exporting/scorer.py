@@ -1,7 +1,7 @@
 """What scores a whole clip, as one module that exports: windows, detector, stitching, pooling.
 
-It repeats `fakesound.data.dataset.WindowDataset` and `fakesound.scoring` in operators of torch, for
-a number of samples that is only known when the exported program runs.
+It repeats `fakesound.data.dataset.WindowDataset` and `fakesound.scoring.clip_score` in operators of
+torch, for a number of samples that is only known when the exported program runs.
 """
 
 import copy
@@ -13,12 +13,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fakesound.metrics.calibrator import IDENTITY, Calibrator
 from fakesound.models.detector import Detector
 from fakesound.models.heads import pool
+from fakesound.scoring.calibration import IDENTITY, Calibrator
 from fakesound.timeline import FrameGrid
 
-# both as in `fakesound.scoring.clip_scores`
+# both as in `fakesound.scoring.clip_score.clip_scores`
 LOGIT_BOUND = 30.0
 SMOOTHED = 5
 STEEPEST = 1e-5  # logits in which a climb between two knots is done
@@ -114,7 +114,7 @@ class WaveformScorer(nn.Module):
         places: Int[Tensor, "window frame"],
         total: int | torch.SymInt,
     ) -> Float[Tensor, " total"]:
-        """Return one value for each place, as `fakesound.scoring.stitch` does."""
+        """Return one value for each place, as `fakesound.scoring.clip_score.stitch` does."""
         index = places.flatten()
         weight = self.ramp.expand(values.shape[0], -1).flatten()
         empty = values.new_zeros(total)

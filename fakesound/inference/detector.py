@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 
-from fakesound.build import GRID
-from fakesound.checkpoints import DEFAULT, Checkpoint, read_checkpoint
 from fakesound.data.audio import audio_info, from_pcm, to_pcm
 from fakesound.data.stream import resampled, stream_audio
 from fakesound.errors import InputError
@@ -18,7 +16,9 @@ from fakesound.inference.hub import pull
 from fakesound.inference.listening import Listening, probabilities
 from fakesound.inference.regions import find_regions
 from fakesound.metrics.attribution import family_scores
-from fakesound.scoring import pool_families, pool_frames
+from fakesound.models.build import GRID
+from fakesound.scoring.checkpoint import DEFAULT, Checkpoint, read_checkpoint
+from fakesound.scoring.clip_score import pool_families, pool_frames
 
 CONFIDENCE = 0.6
 BATCH = 16  # windows of a file that are heard together

@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
-from fakesound.build import GRID
 from fakesound.data.audio import from_pcm, to_pcm
 from fakesound.errors import InputError
-from fakesound.features import Spectrogram
 from fakesound.inference.detector import Detector
+from fakesound.models.build import GRID
 from fakesound.models.detector import DetectorOutput
+from fakesound.models.features import Spectrogram
 
 BATCH = 16
 CELL = 0.2  # seconds

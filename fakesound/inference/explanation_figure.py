@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 
 from fakesound.inference.detection import Detection
 from fakesound.inference.explanation import Explanation
-from fakesound.reporting.style import PALETTE, look, new_figure, panel
-from fakesound.reporting.timelines import Sound, spectrum_panel
+from fakesound.report.style import PALETTE, look, new_figure, panel
+from fakesound.report.timelines import Sound, spectrum_panel
 
 WIDTH, HEIGHT = 10.4, 5.2
 LEFT, RIGHT, FOOT, GAP, PANEL = 0.6, 0.95, 0.5, 0.35, 1.95

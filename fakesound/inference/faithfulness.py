@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fakesound.build import GRID
 from fakesound.data.audio import read_audio
 from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
 from fakesound.inference.detector import Detector
 from fakesound.inference.explanation import LONGEST, Occlusion
+from fakesound.models.build import GRID
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
-from fakesound.checkpoints import read_checkpoint, write_safetensors
 from fakesound.errors import InputError
+from fakesound.scoring.checkpoint import read_checkpoint, write_safetensors
 
 FILE = "detector.safetensors"
 

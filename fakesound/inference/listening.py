@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from fakesound.inference.detection import Detection, FrameScores
-from fakesound.scoring import stitch
+from fakesound.scoring.clip_score import stitch
 from fakesound.timeline import FrameGrid
 
 BLOCK = 1024  # windows

@@ -10,8 +10,8 @@ from fakesound.files import write_whole
 from fakesound.inference.detection import Detection
 from fakesound.inference.picture import detection_figure
 from fakesound.inference.writing import Result
-from fakesound.reporting.embed import figure_uri, render, sound_uri
-from fakesound.reporting.timelines import PlotArea, Sound, plot_area
+from fakesound.report.embed import figure_uri, render, sound_uri
+from fakesound.report.timelines import PlotArea, Sound, plot_area
 
 # seconds of a recording that goes into a page with its sound; a longer one is shown by its scores
 LONGEST = 600.0

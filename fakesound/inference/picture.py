@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fakesound.inference.detection import Detection
-from fakesound.reporting.style import PALETTE, look, new_figure, panel
-from fakesound.reporting.timelines import Sound, spectrum_panel
+from fakesound.report.style import PALETTE, look, new_figure, panel
+from fakesound.report.timelines import Sound, spectrum_panel
 
 WIDTH = 10.4  # inches
 LEFT, RIGHT, HEAD, FOOT, GAP = 0.52, 0.12, 0.04, 0.48, 0.09

@@ -49,9 +49,9 @@ from fakesound.metrics.ranking import (
 from fakesound.metrics.score_file import read_scores, write_scores
 from fakesound.metrics.scores import ClipScore, has_frames, logit
 from fakesound.metrics.segment_eer import segment_eer_partialspoof, segment_eer_point
-from fakesound.metrics.thresholds import Thresholds, select_thresholds
 from fakesound.metrics.timing import TimingError, false_alarm_minutes_per_hour, timing_error
 from fakesound.metrics.trivial import Prior, trivial_blocks
+from fakesound.scoring.thresholds import Thresholds, select_thresholds
 
 __all__ = [
     "KEYS",

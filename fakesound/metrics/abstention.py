@@ -8,10 +8,10 @@ from jaxtyping import Bool, Float
 from fakesound.errors import InputError
 from fakesound.metrics.block import Block, ClipColumns
 from fakesound.metrics.calibration import ece
-from fakesound.metrics.calibrator import equal_weights
 from fakesound.metrics.cost import act_dcf, cllr, min_dcf
 from fakesound.metrics.levels import number, weighted_mean
 from fakesound.metrics.scores import ClipScore
+from fakesound.scoring.calibration import equal_weights
 
 
 def calibration_figures(scores: Sequence[ClipScore]) -> dict[str, float | None]:

@@ -15,13 +15,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torchmetrics import Metric
 
-from fakesound.metrics.accumulate import gathered
 from fakesound.metrics.calibration import ece
 from fakesound.metrics.cost import act_dcf, cllr, min_dcf
 from fakesound.metrics.localisation import event_f1, range_eer, segment_f1
 from fakesound.metrics.ranking import auc, eer
 from fakesound.metrics.scores import ClipScore
 from fakesound.timeline import MICROSECONDS, Region, microseconds
+from fakesound.training.accumulate import gathered
 
 Logits = Float[np.ndarray, " clip"]
 Fakes = Bool[np.ndarray, " clip"]

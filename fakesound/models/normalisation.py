@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fakesound.parallel import processes, summed
+from fakesound.models.collectives import processes, summed
 
 
 class BatchNorm(nn.BatchNorm2d):

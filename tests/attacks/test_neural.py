@@ -21,8 +21,8 @@ from fakesound.attacks.neural.rendering import (
     weights_path,
 )
 from fakesound.data.audio import read_audio
-from fakesound.features import torchaudio
 from fakesound.forging import embedded_clips
+from fakesound.models.features import torchaudio
 
 RATE = 16_000
 REMAKING = ("vocoder/neural_istft", "vocoder/neural_upsampling", "codec/neural_rvq")

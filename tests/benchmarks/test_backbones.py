@@ -4,8 +4,8 @@ import torch
 from fakesound.benchmarks import backbones
 from fakesound.benchmarks.backbones import bench_backbones, crops, flops, tokens_of
 from fakesound.benchmarks.measure import Method
-from fakesound.build import build_detector
-from fakesound.composition import compose_config, run_config
+from fakesound.config.composition import compose_config, run_config
+from fakesound.models.build import build_detector
 from fakesound.models.mamba import BidirectionalMamba
 from fakesound.models.residual import ResidualBlock
 from fakesound.models.transformer import Attention

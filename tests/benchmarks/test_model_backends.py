@@ -15,7 +15,7 @@ from fakesound.benchmarks.model_backends import (
     size_of,
 )
 from fakesound.benchmarks.transformer import as_transformer
-from fakesound.composition import compose_config, run_config
+from fakesound.config.composition import compose_config, run_config
 
 CPU = torch.device("cpu")
 

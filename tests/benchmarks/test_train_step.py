@@ -3,8 +3,8 @@ import torch
 
 from fakesound.benchmarks.measure import Method
 from fakesound.benchmarks.train_step import PARTS, STEP, SyntheticCrops, Trainee, loader
-from fakesound.build import build_module
-from fakesound.composition import compose_config, run_config
+from fakesound.config.composition import compose_config, run_config
+from fakesound.training.trainer import build_module
 
 
 @pytest.fixture

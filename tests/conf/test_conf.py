@@ -8,7 +8,7 @@ from hydra.core.override_parser.types import IntervalSweep
 from omegaconf import OmegaConf
 
 from fakesound.attacks import ATTACKS, BUILT_IN, match_attacks
-from fakesound.composition import compose_config, configuration_folder, run_config
+from fakesound.config.composition import compose_config, configuration_folder, run_config
 from fakesound.forging.corpus import held_out_attacks
 
 CONF = configuration_folder()

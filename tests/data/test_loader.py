@@ -44,7 +44,7 @@ class KillAt(lightning.Callback):
 
 
 def fit(clips, workers, tmp_path, callbacks=(), resume=None):
-    from fakesound.datamodule import ClipDataModule
+    from fakesound.training.datamodule import ClipDataModule
 
     module = Listener()
 

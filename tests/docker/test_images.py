@@ -181,4 +181,4 @@ def test_sagemakers_command_starts_the_container(steps, tmp_path):
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.read() == f"{process.pid} -m fakesound.sagemaker\n"
+        assert process.stdout.read() == f"{process.pid} -m fakesound.cloud.container_entry\n"

@@ -2,8 +2,8 @@
 
 import torch
 
-from fakesound.build import build_detector
-from fakesound.composition import compose_config, run_config
+from fakesound.config.composition import compose_config, run_config
+from fakesound.models.build import build_detector
 
 RATE = 16_000
 SMALL = (

@@ -3,9 +3,9 @@
 import onnx
 import pytest
 
-from fakesound.build import GRID
 from fakesound.config.model import KINDS
 from fakesound.exporting import WaveformScorer, largest_difference, onnx_bytes
+from fakesound.models.build import GRID
 from tests.exporting.conftest import RATE, small_detector
 
 METADATA = {"sample_rate": "16000", "frame_step": "0.02"}

@@ -6,12 +6,12 @@ import numpy as np
 import onnx
 import pytest
 
-from fakesound.build import GRID
 from fakesound.data.audio import read_audio
 from fakesound.evaluation.scorer import Hearing, score_clips
 from fakesound.exporting import DifferenceError, WaveformScorer, largest_difference, onnx_bytes
 from fakesound.exporting.check import clips_of, open_session
-from fakesound.metrics.calibrator import IDENTITY, Calibrator
+from fakesound.models.build import GRID
+from fakesound.scoring.calibration import IDENTITY, Calibrator
 from tests.exporting.conftest import ALL, CONV, OVERLAPPING, PATCH, RATE, small_detector
 
 METADATA = {"sample_rate": "16000", "frame_step": "0.02", "clip_threshold": "0.25"}

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from fakesound.build import GRID
 from fakesound.data.audio import read_audio
 from fakesound.evaluation.scorer import Hearing, score_clips
 from fakesound.exporting import WaveformScorer
 from fakesound.exporting.check import clips_of
 from fakesound.exporting.scorer import Calibration, PowerSpectrum
-from fakesound.metrics.calibrator import IDENTITY, Calibrator
+from fakesound.models.build import GRID
+from fakesound.scoring.calibration import IDENTITY, Calibrator
 from tests.exporting.conftest import ALL, CONV, OVERLAPPING, PATCH, RATE, small_detector
 
 LOGISTIC = Calibrator("logistic", 0.3, -1.7)

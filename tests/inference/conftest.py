@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from fakesound.build import build_detector
-from fakesound.checkpoints import Checkpoint, write_safetensors
-from fakesound.composition import compose_config, run_config
+from fakesound.config.composition import compose_config, run_config
 from fakesound.inference import Detector
-from fakesound.metrics.calibrator import Calibrator
-from fakesound.scoring import FurtherHeads
+from fakesound.models.build import build_detector
+from fakesound.scoring.calibration import Calibrator
+from fakesound.scoring.checkpoint import Checkpoint, write_safetensors
+from fakesound.scoring.clip_score import FurtherHeads
 
 RATE = 16_000
 SMALL = (

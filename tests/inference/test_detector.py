@@ -3,12 +3,12 @@ import pytest
 import soundfile
 from scipy import signal
 
-from fakesound.build import GRID
-from fakesound.checkpoints import read_checkpoint
 from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
 from fakesound.evaluation.scorer import Hearing, score_clips
 from fakesound.inference import Detector
+from fakesound.models.build import GRID
+from fakesound.scoring.checkpoint import read_checkpoint
 
 from .conftest import RATE
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from fakesound.checkpoints import read_checkpoint
 from fakesound.errors import InputError
 from fakesound.inference import hub
+from fakesound.scoring.checkpoint import read_checkpoint
 
 
 class Missing(Exception):  # noqa: N818

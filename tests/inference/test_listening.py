@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fakesound.data.dataset import window_starts
 from fakesound.inference.detection import Detection
 from fakesound.inference.listening import Listening
-from fakesound.scoring import stitch
+from fakesound.scoring.clip_score import stitch
 from fakesound.timeline import FrameGrid
 
 GRID, RATE, SECONDS = FrameGrid(), 1_000, 0.2

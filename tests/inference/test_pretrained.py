@@ -4,10 +4,10 @@ import soundfile
 
 import fakesound
 from fakesound.attacks import ATTACKS
-from fakesound.checkpoints import PRETRAINED, read_checkpoint
 from fakesound.data.audio import from_pcm, read_audio, to_pcm
 from fakesound.data.compose import Cut, cut_in
 from fakesound.forging import embedded_clips
+from fakesound.scoring.checkpoint import PRETRAINED, read_checkpoint
 
 RATE = 16_000
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from fakesound.backbones import build_backbone
 from fakesound.benchmarks.memory import peak_bytes
-from fakesound.composition import compose_config, run_config
+from fakesound.config.composition import compose_config, run_config
 from fakesound.errors import InputError
-from fakesound.features import Spectrogram
+from fakesound.models.backbones import build_backbone
+from fakesound.models.features import Spectrogram
 
 FEATURES = Spectrogram("logstft", 16_000, 512, 160, 256)
 

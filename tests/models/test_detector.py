@@ -4,13 +4,13 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from fakesound.features import Spectrogram
-from fakesound.losses import attribution_loss, edge_target
 from fakesound.models.detector import Detector, DetectorOutput
+from fakesound.models.features import Spectrogram
 from fakesound.models.stem import ConvStem, PatchStem
 from fakesound.models.tokens import BackboneOutput
 from fakesound.models.vim import VisionMamba
-from fakesound.scoring import pool_frames, stitch
+from fakesound.scoring.clip_score import pool_frames, stitch
+from fakesound.training.losses import attribution_loss, edge_target
 
 from .scan.conftest import one_thread  # noqa: F401  # of every test here too
 

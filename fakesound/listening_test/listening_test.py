@@ -1,0 +1,170 @@
+"""A listening test on disk: the clips, under names that tell nothing, and who hears them how."""
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fakesound.data.audio import read_audio, to_pcm, write_wav
+from fakesound.data.manifest import Clip, read_manifest, write_manifest
+from fakesound.data.pooling import pool_corpora
+from fakesound.errors import InputError
+from fakesound.files import write_whole
+from fakesound.listening_test.drawing import draw_pairs
+from fakesound.progress import progress_bar
+
+VERSION = 1
+LONGEST_NAME = 40  # characters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What decides which clips are heard.
+
+    Attributes:
+        clips: how many; half are genuine.
+        seed: of the draw and of each listener's order.
+        split: rows of the manifests; None: test where a manifest has test rows, else all.
+        max_seconds: longer clips are not drawn.
+        sample_rate: of what is heard; one for all, so that the rate tells nothing.
+    """
+
+    clips: int = 24
+    seed: int = 0
+    split: str | None = None
+    max_seconds: float = 30.0
+    sample_rate: int = 16_000
+
+
+@dataclass(frozen=True)
+class ListeningTest:
+    """A fixed set of clips.
+
+    Attributes:
+        folder: of the test.
+        settings: that it was drawn with.
+        clips: what is heard, by its name in the browser: a number that tells nothing.
+    """
+
+    folder: Path
+    settings: Settings
+    clips: Mapping[str, Clip]
+
+    def order(self, listener: str) -> list[str]:
+        """Return the names of the clips in the order in which ``listener`` hears them."""
+        start = f"{self.settings.seed} {listener_key(listener)}"
+        return sorted(self.clips, key=lambda name: _digest(f"{start} {self.clips[name].clip_id}"))
+
+
+def listener_name(text: object) -> str:
+    """Return the name that someone typed, without needless blanks.
+
+    Raises:
+        InputError: if it is none.
+    """
+    name = " ".join(unicodedata.normalize("NFC", text).split()) if isinstance(text, str) else ""
+    if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
+        raise InputError(f"listener: give a name of 1 to {LONGEST_NAME} characters")
+    return name
+
+
+def listener_key(name: str) -> str:
+    """Return what is the same for all ways to capitalise ``name``."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+def make_test(manifests: Sequence[Path], folder: Path, settings: Settings) -> ListeningTest:
+    """Draw a test from ``manifests`` and write it to ``folder``; ``listening_test.json`` last.
+
+    Raises:
+        InputError: for a manifest or audio that is wrong, or too few clips.
+    """
+    pairs = draw_pairs(_candidates(manifests, settings), settings.clips // 2, settings.seed)
+    drawn = [clip for pair in pairs for clip in pair]
+    drawn.sort(key=lambda clip: _digest(f"{settings.seed} {clip.clip_id}"))
+    heard: dict[str, Clip] = {}
+    with progress_bar("drawing clips") as progress:
+        for number, clip in enumerate(drawn, start=1):
+            name = f"{number:0{len(str(len(drawn)))}}"
+            path = folder / "audio" / f"{name}.wav"
+            audio = read_audio(clip.path, settings.sample_rate)
+            write_wav(path, to_pcm(audio), settings.sample_rate)
+            # its twin is not among them
+            heard[name] = replace(clip, path=path, sample_rate=settings.sample_rate, twin_id=None)
+            progress(number, len(drawn))
+    write_manifest(folder / "clips.jsonl", heard.values())
+    told = {
+        "version": VERSION,
+        **asdict(settings),
+        "manifests": [_content(path) for path in manifests],
+        "names": {name: clip.clip_id for name, clip in heard.items()},
+    }
+    write_whole(folder / "listening_test.json", json.dumps(told, indent=1) + "\n")
+    return ListeningTest(folder, settings, heard)
+
+
+def open_test(
+    folder: Path, asked: Mapping[str, Any], manifests: Sequence[Path] = ()
+) -> ListeningTest | None:
+    """Return the test in ``folder``; None if there is none yet.
+
+    Args:
+        folder: of the test.
+        asked: settings that the user names; those of the test must be the same.
+        manifests: likewise, if any are given.
+
+    Raises:
+        InputError: if the test is another than the one asked for, or is damaged.
+    """
+    path = folder / "listening_test.json"
+    if not path.is_file():
+        return None
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        settings = Settings(**{key: told[key] for key in asdict(Settings())})
+        names, made_of = dict(told["names"]), list(told["manifests"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: is damaged ({error}); choose another --out") from None
+    for key, value in asked.items():
+        if value is not None and value != getattr(settings, key):
+            raise InputError(
+                f"--{key.replace('_', '-')}={value}: the test in {folder} was drawn with "
+                f"{getattr(settings, key)}; leave the option out to go on with it, or choose "
+                "another --out"
+            )
+    if manifests and [_content(manifest) for manifest in manifests] != made_of:
+        raise InputError(
+            f"{manifests[0]}: the test in {folder} was drawn from another manifest; leave the "
+            "manifest out to go on with it, or choose another --out"
+        )
+    clips = {clip.clip_id: clip for clip in read_manifest(folder / "clips.jsonl")}
+    if sorted(clips) != sorted(names.values()):
+        raise InputError(f"{folder / 'clips.jsonl'}: is not of {path.name}; choose another --out")
+    return ListeningTest(folder, settings, {name: clips[key] for name, key in names.items()})
+
+
+def _candidates(manifests: Sequence[Path], settings: Settings) -> list[Clip]:
+    pooled = []
+    for path in manifests:
+        rows = read_manifest(path)
+        part = settings.split or ("test" if any(clip.split == "test" for clip in rows) else "all")
+        # heard together, whatever part they played elsewhere
+        pooled.append([replace(c, split="test") for c in rows if part in ("all", c.split)])
+        if not pooled[-1]:
+            raise InputError(f"{path}: has no rows of split {part}; choose another --split")
+    clips, _ = pool_corpora(pooled)
+    return [clip for clip in clips if clip.duration <= settings.max_seconds]
+
+
+def _content(path: Path) -> str:
+    try:
+        return _digest(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _digest(data: str | bytes) -> str:
+    return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()

@@ -1,0 +1,42 @@
+"""The page and all files it is made of, from the package; nothing comes from a network."""
+
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from fakesound.report.style import PALETTE
+
+SCRIPT, STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
+KINDS = {
+    "page.css": STYLE,
+    "page.js": SCRIPT,
+    "screens.js": SCRIPT,
+    "waveform.js": SCRIPT,
+    "wavesurfer/wavesurfer.esm.js": SCRIPT,
+    "wavesurfer/regions.esm.js": SCRIPT,
+    "wavesurfer/timeline.esm.js": SCRIPT,
+    "wavesurfer/LICENSE": "text/plain; charset=utf-8",
+}
+# every file that is served beside the page, by its path
+STATIC = {
+    name: (kind, files("fakesound.listening_test").joinpath("page", name).read_bytes())
+    for name, kind in KINDS.items()
+}
+
+
+def page(nonce: str, listener: str, clips: int) -> str:
+    """Return the page, on which ``listener`` is the suggested name; every value is escaped."""
+    return _template().render(nonce=nonce, listener=listener, clips=clips, palette=PALETTE)
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("fakesound.listening_test", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.jinja")

@@ -1,0 +1,109 @@
+"""What listeners said, as a detector would have said it: the score files of the evaluation."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from fakesound.data.manifest import Clip
+from fakesound.listening_test.answers import Answer, AnswerLog
+from fakesound.listening_test.listening_test import ListeningTest
+from fakesound.metrics import ClipScore, write_scores
+from fakesound.metrics.scores import logit
+from fakesound.timeline import FrameGrid
+
+POOLED = "listeners"
+GRID = FrameGrid()
+
+
+def probability(answer: Answer) -> float:
+    """Return P(fake) as the listener puts it.
+
+    The five steps of sureness are the middles of five equal parts between undecided and certain:
+    .55, .65, .75, .85 and .95 of a fake, and .45 down to .05 of a genuine clip.
+    """
+    step = 0.45 + 0.1 * answer.sureness
+    return round(step if answer.verdict == "fake" else 1 - step, 2)
+
+
+def frame_probabilities(answer: Answer, duration: float) -> Float32[np.ndarray, " frame"]:
+    """Return P(fake) of each 20 ms of a clip of ``duration`` seconds.
+
+    A frame that a mark touches has the score of the clip, the others one minus it: as surely
+    genuine as the marked ones are fake. Without marks all frames have the score of the clip.
+    """
+    count, score = GRID.count(duration), probability(answer)
+    if not answer.regions:
+        return np.full(count, score, dtype=np.float32)
+    marked = GRID.targets(answer.regions, count)
+    return np.where(marked, score, 1 - score).astype(np.float32)
+
+
+def listener_scores(answers: Mapping[str, Answer], clips: Sequence[Clip]) -> list[ClipScore]:
+    """Return one listener's scores of the ``clips`` that are answered."""
+    return pooled_scores([answers], clips)
+
+
+def pooled_scores(
+    listeners: Sequence[Mapping[str, Answer]], clips: Sequence[Clip]
+) -> list[ClipScore]:
+    """Return for each clip the mean of what those said who answered it, of the clip and its frames.
+
+    Clips that nobody answered are left out.
+    """
+    scores = []
+    for clip in clips:
+        said = [answers[clip.clip_id] for answers in listeners if clip.clip_id in answers]
+        if said:
+            frames = [frame_probabilities(answer, clip.duration) for answer in said]
+            mean = float(np.mean([probability(answer) for answer in said]))
+            scores.append(_clip_score(clip, mean, np.mean(frames, axis=0)))
+    return scores
+
+
+def _clip_score(clip: Clip, score: float, frames: Float32[np.ndarray, " frame"]) -> ClipScore:
+    return ClipScore(
+        clip_id=clip.clip_id,
+        score=score,
+        logit=logit(score),
+        label=clip.label,
+        attack=clip.attack,
+        corpus=clip.corpus,
+        domain=clip.domain or clip.corpus,
+        source_id=clip.source_id,
+        regions=clip.regions,
+        duration=clip.duration,
+        subsets=clip.subsets,
+        frame_step=GRID.step,
+        frame_scores=frames.astype(np.float32),
+    )
+
+
+def write_listener_scores(test: ListeningTest, log: AnswerLog, only: str | None = None) -> Path:
+    """Write the scores of every listener and those of all together; return the latter's path.
+
+    Args:
+        test: the test.
+        log: its answers.
+        only: key of the one listener who said something new.
+    """
+    folder, clips = test.folder / "scores", list(test.clips.values())
+    folder.mkdir(parents=True, exist_ok=True)
+    for key, answers in log.answers.items():
+        if only in (None, key):
+            write_scores(folder / f"{file_stem(key)}.jsonl", listener_scores(answers, clips))
+    pooled = folder / f"{POOLED}.jsonl"
+    if log.answers:
+        write_scores(pooled, pooled_scores(list(log.answers.values()), clips))
+    return pooled
+
+
+def file_stem(key: str) -> str:
+    """Return a name for the file of the listener ``key``, of plain characters and no other's."""
+    plain = re.sub(r"[^a-z0-9-]+", "_", key)
+    if plain == key and plain != POOLED:
+        return plain
+    return f"{plain}_{hashlib.sha256(key.encode()).hexdigest()[:8]}"

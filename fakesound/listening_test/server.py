@@ -1,0 +1,235 @@
+"""The web server of a listening test: loopback only, and nothing but what it lists.
+
+A page of another site could try to reach it through the listener's browser. A random token in the
+address, and checks of Host and Origin against DNS rebinding, keep such pages out.
+"""
+
+import json
+import re
+import secrets
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from fakesound.data.places import read_bytes
+from fakesound.errors import InputError
+from fakesound.listening_test.pages import STATIC, page
+from fakesound.listening_test.session import ClosedError, Session, UnknownClipError
+
+HOST = "127.0.0.1"
+LARGEST = 16_384  # bytes of a posted answer; a hundred marks are 4 thousand
+PATIENCE = 30  # seconds until a silent connection is closed
+RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+SAFE = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+# scripts and styles of the package; wavesurfer.js puts its style inline, with the nonce
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src data:; "
+    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is sent back: a status, a type, a body and further headers."""
+
+    status: int
+    kind: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Refusal(Exception):  # noqa: N818 - not an error of the program
+    """A request that is not served; the status says why, the text how to mend it."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class ListeningServer(ThreadingHTTPServer):
+    """Serves one session; threads end with the process, and every answer is on disk by then.
+
+    Args:
+        session: what is served.
+        port: 0 for any that is free.
+        listener: a name to suggest.
+
+    Raises:
+        InputError: if the port is taken.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, session: Session, port: int, listener: str = "") -> None:
+        try:
+            super().__init__((HOST, port), _Handler)
+        except OSError as error:
+            raise InputError(
+                f"--port={port}: cannot be opened ({error.strerror}); choose another, or 0"
+            ) from None
+        self.session, self.listener = session, listener
+        self.token = secrets.token_urlsafe(24)
+        self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return f"http://{HOST}:{self.server_port}/{self.token}/"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Stay quiet where a browser closed a connection early; show anything else."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ListeningServer
+    protocol_version = "HTTP/1.1"
+    timeout = PATIENCE
+
+    def do_GET(self) -> None:
+        self._serve(self._get)
+
+    def do_HEAD(self) -> None:
+        self._serve(self._get)
+
+    def do_POST(self) -> None:
+        self._serve(self._post)
+
+    def _serve(self, work: Callable[[str], Reply]) -> None:
+        try:
+            self._check_origin()
+            self._send(work(self._below_token()))
+        except Refusal as refusal:
+            self._refuse(refusal.status, str(refusal))
+
+    def _check_origin(self) -> None:
+        # of several headers only one would be looked at
+        hosts = self.headers.get_all("Host", [])
+        if len(hosts) != 1 or hosts[0] not in self.server.hosts:
+            raise Refusal(403, "not a host of this test")
+        allowed = {f"http://{host}" for host in self.server.hosts}
+        if not set(self.headers.get_all("Origin", [])) <= allowed:
+            raise Refusal(403, "not a page of this test")
+
+    def _below_token(self) -> str:
+        """Return what the path names; it is looked up as it is, never decoded or joined."""
+        before, *parts = self.path.partition("?")[0].split("/", 2)
+        given = parts[0] if len(parts) == 2 and not before else ""
+        if not secrets.compare_digest(given.encode(), self.server.token.encode()):
+            raise Refusal(404, "nothing here; open the whole address that the terminal shows")
+        return parts[1]
+
+    def _get(self, name: str) -> Reply:
+        if name == "":
+            nonce = secrets.token_urlsafe(16)
+            text = page(nonce, self.server.listener, len(self.server.session.test.clips))
+            policy = {"Content-Security-Policy": POLICY.format(nonce=nonce)}
+            return Reply(200, "text/html; charset=utf-8", text.encode(), policy)
+        if name in STATIC:
+            kind, body = STATIC[name]
+            return Reply(200, kind, body, {})
+        if name.startswith("audio/"):
+            return self._audio(name.removeprefix("audio/"))
+        raise Refusal(404, "nothing here")
+
+    def _audio(self, name: str) -> Reply:
+        clip = self.server.session.test.clips.get(name)
+        if clip is None:
+            raise Refusal(404, "no such clip in this test")
+        try:
+            data = read_bytes(clip.path)
+        except OSError:
+            raise Refusal(500, "the clip cannot be read") from None
+        wanted = RANGE.fullmatch(self.headers.get("Range", ""))
+        if wanted is None or wanted.groups() == ("", ""):
+            return Reply(200, "audio/wav", data, {"Accept-Ranges": "bytes"})
+        first, last = _part(wanted[1], wanted[2], len(data))
+        if first > last:
+            told = {"Content-Range": f"bytes */{len(data)}", "Accept-Ranges": "bytes"}
+            return Reply(416, "audio/wav", b"", told)
+        told = {"Content-Range": f"bytes {first}-{last}/{len(data)}", "Accept-Ranges": "bytes"}
+        return Reply(206, "audio/wav", data[first : last + 1], told)
+
+    def _post(self, name: str) -> Reply:
+        session = self.server.session
+        works = {"join": session.join, "answer": session.answer, "result": session.result}
+        if name not in works:
+            raise Refusal(404, "nothing here")
+        try:
+            return _json(200, works[name](self._sent()))
+        except InputError as error:
+            raise Refusal(400, str(error)) from None
+        except UnknownClipError as error:
+            raise Refusal(404, str(error)) from None
+        except ClosedError as error:
+            raise Refusal(409, str(error)) from None
+        except OSError as error:
+            raise Refusal(500, f"the answer could not be written ({error})") from None
+
+    def _sent(self) -> Mapping[str, Any]:
+        if self.headers.get_content_type() != "application/json":
+            raise Refusal(415, "send application/json")
+        length = self.headers.get("Content-Length", "")
+        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
+            raise Refusal(411, "say the length in Content-Length")
+        if len(length) > len(str(LARGEST)) or int(length) > LARGEST:
+            raise Refusal(413, f"more than {LARGEST} bytes")
+        body = self.rfile.read(int(length))
+        try:
+            sent = json.loads(body)
+        except (ValueError, RecursionError):
+            raise InputError("the request is not JSON") from None
+        if not isinstance(sent, dict):
+            raise InputError("the request is not a JSON object")
+        return sent
+
+    def _refuse(self, status: int, text: str) -> None:
+        # what was posted may not have been read, so that nothing can follow it
+        self.close_connection = True
+        self._send(_json(status, {"error": text}))
+
+    def _send(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        told = {"Content-Type": reply.kind, "Content-Length": str(len(reply.body))}
+        policy = {"Content-Security-Policy": "default-src 'none'"}
+        for key, value in (told | SAFE | policy | dict(reply.headers)).items():
+            self.send_header(key, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(reply.body)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what is no request, or has another method, as everything else is refused."""
+        self._refuse(code, message or "not served")
+
+    def version_string(self) -> str:
+        """Return what the server calls itself: no versions."""
+        return "fakesound"
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing of requests: the terminal shows the address and the summary."""
+
+
+def _part(first: str, last: str, length: int) -> tuple[int, int]:
+    """Return the first and last byte of a range; the last before the first if there is none."""
+    if not first:
+        return max(0, length - int(last)), length - 1 if int(last) else -1
+    return int(first), min(int(last or length), length - 1)
+
+
+def _json(status: int, content: object) -> Reply:
+    body = json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+    return Reply(status, "application/json", body, {})

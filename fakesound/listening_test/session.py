@@ -1,0 +1,102 @@
+"""What the page may ask of a running test; no label leaves before the listener is done."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fakesound.listening_test.answers import Answer, AnswerLog, read_answer
+from fakesound.listening_test.listening_test import ListeningTest, listener_key, listener_name
+from fakesound.listening_test.scores import write_listener_scores
+from fakesound.progress import console
+
+
+class UnknownClipError(LookupError):
+    """No clip of the test has this name."""
+
+
+class ClosedError(RuntimeError):
+    """The listener may not do this now."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A test, its answers, and whether listeners may see their own result at the end.
+
+    Every method takes what a page sent, and may be called from any thread.
+
+    Raises:
+        InputError: naming the field, for what is malformed.
+        UnknownClipError: for a clip that is not in the test.
+        ClosedError: where the listener may not do this now.
+    """
+
+    test: ListeningTest
+    log: AnswerLog
+    reveal: bool
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def join(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the clips in the listener's order, with what this listener said of them so far."""
+        name = listener_name(sent.get("listener"))
+        with self._lock:
+            given = self.log.of(name)
+            finished = listener_key(name) in self.log.finished
+            # as first typed
+            name = next(iter(given.values())).listener if given else name
+        clips = []
+        for key in self.test.order(name):
+            answer = given.get(self.test.clips[key].clip_id)
+            clips.append({"clip": key, "answer": None if answer is None else _told(answer)})
+        return {"listener": name, "clips": clips, "finished": finished, "reveal": self.reveal}
+
+    def answer(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep an answer; return it as it was kept."""
+        clip = self.test.clips.get(str(sent.get("clip")))
+        if clip is None:
+            raise UnknownClipError(f"clip: {sent.get('clip')!r} is not in this test")
+        answer = read_answer(sent, clip)
+        key = listener_key(answer.listener)
+        with self._lock:
+            if key in self.log.finished:
+                raise ClosedError(f"{answer.listener} has seen the result; answers are closed")
+            self.log.add(answer)
+            try:
+                write_listener_scores(self.test, self.log, only=key)
+            except OSError as error:
+                # they are made of the answers, again at the end
+                console.print(f"note: scores not written ({error})", highlight=False)
+        return _told(answer)
+
+    def result(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """Return how the listener did, clip by clip, and close the listener's answers."""
+        name = listener_name(sent.get("listener"))
+        if not self.reveal:
+            raise ClosedError("results are not shown in this test")
+        with self._lock:
+            given = self.log.of(name)
+            missing = len(self.test.clips) - len(given)
+            if missing:
+                raise ClosedError(f"{missing} clips are still to be answered")
+            self.log.finish(name)
+        clips = []
+        for key in self.test.order(name):
+            clip = self.test.clips[key]
+            clips.append(
+                {
+                    "clip": key,
+                    "truth": clip.label,
+                    "attack": clip.attack,
+                    "regions": [[region.onset, region.offset] for region in clip.regions],
+                    "answer": _told(given[clip.clip_id]),
+                }
+            )
+        return {"clips": clips}
+
+
+def _told(answer: Answer) -> dict[str, Any]:
+    return {
+        "verdict": answer.verdict,
+        "sureness": answer.sureness,
+        "regions": [[region.onset, region.offset] for region in answer.regions],
+    }

@@ -1,0 +1,102 @@
+"""From the typed configuration to a backbone."""
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+
+from fakesound.config import BackboneConfig
+from fakesound.config.model import KINDS
+from fakesound.errors import InputError
+from fakesound.models.convolutional import ConvolutionalNetwork, MakeBlock
+from fakesound.models.features import Spectrogram
+from fakesound.models.mobilenet import InvertedResidual
+from fakesound.models.residual import ResidualBlock
+from fakesound.models.ssd import Ssd
+from fakesound.models.stem import ConvStem, PatchStem
+from fakesound.models.transformer import Transformer
+from fakesound.models.vim import VisionMamba
+from fakesound.timeline import FrameGrid
+
+# of what all backbones of tokens take and of the keys that are the kind's own
+TOKENS: dict[str, Callable[..., nn.Module]] = {
+    "vim": VisionMamba,
+    "transformer": Transformer,
+    "ssd": Ssd,
+}
+BLOCKS: dict[str, MakeBlock] = {"fcn_resnet": ResidualBlock, "mobilenet": InvertedResidual}
+
+
+def build_backbone(
+    config: BackboneConfig, features: Spectrogram, seconds: float, kernel: str
+) -> nn.Module:
+    """Return the backbone for inputs of ``seconds``, a `fakesound.models.detector.Backbone`.
+
+    Args:
+        config: of the backbone.
+        features: whose spectrograms it gets.
+        seconds: length of the inputs in training.
+        kernel: of selective scan and convolution, where it has these.
+
+    Raises:
+        InputError: if stem or stages do not fit the features.
+    """
+    windows = features.windows(FrameGrid())
+    own = {key: getattr(config, key) for key in KINDS[config.kind]}
+    if not config.has_tokens:
+        _check_halvings(config, features.bins)
+        return ConvolutionalNetwork(
+            partial(BLOCKS[config.kind], **own),
+            features.channels,
+            features.bins,
+            windows,
+            config.dim,
+            config.stem.channels,
+            config.depth,
+            config.drop_path,
+        )
+    stem = _build_stem(config, features, windows)
+    checkpointing = own.pop("checkpointing", False)
+    if config.has_states:
+        own["kernel"] = kernel
+    made = TOKENS[config.kind](
+        stem=stem,
+        bins=features.bins,
+        steps=-(-FrameGrid().count(seconds) * windows // stem.windows),
+        dim=config.dim,
+        depth=config.depth,
+        class_token=config.class_token,
+        drop_path=config.drop_path,
+        **own,
+    )
+    made.checkpointing = checkpointing
+    return made
+
+
+def _build_stem(
+    config: BackboneConfig, features: Spectrogram, windows: int
+) -> ConvStem | PatchStem:
+    stem, bins = config.stem, features.bins
+    if stem.kind == "conv":
+        _check_halvings(config, bins)
+        return ConvStem(features.channels, config.dim, bins, windows, stem.channels, stem.blocks)
+    stride = stem.stride or stem.patch
+    if bins % stride[0] or stride[1] % windows:
+        raise InputError(
+            f"backbone.stem.stride={list(stride)}: must divide the {bins} bins, and be a "
+            f"multiple of the {windows} windows in a frame"
+        )
+    return PatchStem(features.channels, config.dim, stem.patch, stride)
+
+
+def _check_halvings(config: BackboneConfig, bins: int) -> None:
+    """Check that frequency can be halved as often as the convolutions do."""
+    count = len(config.stem.channels)
+    what, halvings = f"a stem of {count} convolutions", count
+    if not config.has_tokens:
+        what, halvings = f"a network of {count} stages", count + 1
+    if bins % 2**halvings:
+        raise InputError(
+            f"features.bins={bins}: {what} needs a multiple of {2**halvings}; change it or "
+            "backbone.stem.channels"
+        )

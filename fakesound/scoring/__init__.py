@@ -1,0 +1,1 @@
+"""A trained detector, and the scores of clips from its outputs."""

@@ -1,0 +1,295 @@
+"""Trained detectors on disk: checkpoints of runs, and our safetensors file.
+
+Nothing that a file holds is run: checkpoints are read as plain values and tensors.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from lightning.pytorch.utilities.seed import isolate_rng
+from omegaconf import OmegaConf
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from fakesound import __version__
+from fakesound.config import RunConfig
+from fakesound.config.composition import run_config
+from fakesound.errors import InputError
+from fakesound.files import write_whole
+from fakesound.models.build import GRID, build_detector
+from fakesound.models.detector import Detector
+from fakesound.scoring.calibration import IDENTITY, Calibrator
+from fakesound.scoring.clip_score import FurtherHeads
+from fakesound.training.module import HEADS_KEY
+from fakesound.training.resuming import checkpoint_bytes
+
+FORMAT = "fakesound"
+FORMAT_VERSION = 1
+BEST = Path("checkpoints", "best.ckpt")
+# what stands for the detector that comes with the package, and where that lies in it
+DEFAULT = "default"
+PRETRAINED = Path(__file__).with_name("pretrained") / "detector.safetensors"
+# beside the keys that lightning knows in a checkpoint, and leaves alone
+KEY = "fakesound"
+_PREFIX = "detector."
+_AGAIN = "give the folder of a run, its checkpoints/best.ckpt or an exported .safetensors file"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is kept of a trained detector.
+
+    Attributes:
+        path: the file it was read from.
+        config: of the run that trained it.
+        weights: by their names in the `Detector`.
+        thresholds: of "clip" and "frame" scores, chosen in validation; those that are known.
+        calibrator: of clip logits, fitted in validation; the identity where none is known.
+        attacks: that it was trained on, ``family/generator``; None where that is not known.
+        selected_on: attacks that only served to choose the model and its thresholds.
+        heads: what the scores of its boundary and attribution heads are read with.
+    """
+
+    path: Path
+    config: RunConfig
+    weights: Mapping[str, Tensor]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    calibrator: Calibrator = IDENTITY
+    attacks: tuple[str, ...] | None = None
+    selected_on: tuple[str, ...] = ()
+    heads: FurtherHeads = field(default_factory=FurtherHeads)
+
+    def detector(self, kernel: str = "auto") -> Detector:
+        """Return the detector, ready to score.
+
+        Args:
+            kernel: of the selective scan; not that of the training, which was on another machine.
+
+        Raises:
+            InputError: if weights and configuration do not fit together.
+        """
+        # its start values are drawn from generators that are the caller's
+        with isolate_rng():
+            detector = build_detector(replace(self.config, kernel=kernel), self.heads.families)
+        try:
+            detector.load_state_dict(dict(self.weights), strict=True)
+        except RuntimeError as error:
+            first = str(error).splitlines()[1:2] or [str(error)]
+            raise InputError(
+                f"{self.path}: its weights do not fit its configuration ({first[0].strip()}); "
+                f"{_AGAIN}"
+            ) from error
+        return detector.eval()
+
+    def metadata(self) -> dict[str, str]:
+        """Return what exported files say of the detector, as text.
+
+        Places on the machine of the training are left out of it, but for their last names.
+        """
+        return {
+            "format": FORMAT,
+            "format_version": str(FORMAT_VERSION),
+            "fakesound_version": __version__,
+            "sample_rate": str(self.config.data.sample_rate),
+            "frame_step": str(GRID.step),
+            **{f"{level}_threshold": repr(at) for level, at in self.thresholds.items()},
+            "calibrator": json.dumps(self.calibrator.to_plain()),
+            **({} if self.attacks is None else {"attacks": json.dumps(self.attacks)}),
+            "selected_on": json.dumps(self.selected_on),
+            **({HEADS_KEY: json.dumps(heads)} if (heads := self.heads.to_plain()) else {}),
+            "config": json.dumps(_without_places(asdict(self.config))),
+        }
+
+
+def load_detector(path: str | Path, kernel: str = "auto") -> tuple[Detector, RunConfig]:
+    """Return the detector at ``path``, ready to score, and the configuration of its run.
+
+    Args:
+        path: folder of a run, one of its checkpoints, or a file of `write_safetensors`.
+        kernel: of the selective scan.
+
+    Raises:
+        InputError: naming the file and the mend.
+    """
+    checkpoint = read_checkpoint(path)
+    return checkpoint.detector(kernel), checkpoint.config
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Return what is kept at ``path``; see `load_detector`.
+
+    Raises:
+        InputError: naming the file and the mend.
+    """
+    path = checkpoint_path(path)
+    try:
+        with path.open("rb") as file:
+            # a safetensors file begins with the length of its header, which is JSON
+            is_safetensors = file.read(9)[8:] == b"{"
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from error
+    return _read_safetensors(path) if is_safetensors else _read_lightning(path)
+
+
+def checkpoint_path(path: str | Path) -> Path:
+    """Return the file that ``path`` means: the best checkpoint of a run, or "default", ours.
+
+    Raises:
+        InputError: if there is none.
+    """
+    path = PRETRAINED if str(path) == DEFAULT else Path(path)
+    if path.is_dir():
+        if not (path / BEST).is_file():
+            raise InputError(
+                f"{path}: holds no {BEST}; give the folder of a run that has finished an epoch"
+            )
+        return path / BEST
+    if not path.is_file():
+        raise InputError(f"{path}: no such file or folder; {_AGAIN}")
+    return path
+
+
+def write_safetensors(path: Path, checkpoint: Checkpoint) -> None:
+    """Write ``checkpoint`` to ``path`` at once, for `load_detector` to read back bit by bit."""
+    # tensors that share memory are not taken
+    weights = {name: tensor.clone().contiguous() for name, tensor in checkpoint.weights.items()}
+    write_whole(path, safetensors.torch.save(weights, checkpoint.metadata()))
+
+
+def annotate_checkpoint(
+    path: Path,
+    thresholds: Mapping[str, float],
+    calibrator: Calibrator,
+    attacks: Sequence[str],
+    selected_on: Sequence[str] = (),
+) -> None:
+    """Add what was learnt after the training to the checkpoint at ``path``, whole or not at all.
+
+    `read_checkpoint` finds it again, and lightning loads the checkpoint as before.
+
+    Args:
+        path: a checkpoint of lightning; annotated before or not.
+        thresholds: of "clip" and "frame" scores, calibrated ones.
+        calibrator: of clip logits.
+        attacks: that the detector was trained on.
+        selected_on: attacks that only served to choose the model and its thresholds.
+
+    Raises:
+        InputError: naming the file, if it is not such a checkpoint.
+    """
+    held = _held(path)
+    held[KEY] = {
+        "thresholds": dict(thresholds),
+        "calibrator": calibrator.to_plain(),
+        "attacks": list(attacks),
+        "selected_on": list(selected_on),
+    }
+    write_whole(path, checkpoint_bytes(held))
+
+
+def _held(path: Path) -> dict[str, Any]:
+    """Return what the checkpoint of lightning at ``path`` holds."""
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # bytes that are no checkpoint fail in every way there is
+        raise InputError(f"{path}: is no checkpoint, or is damaged; {_AGAIN}") from error
+    plain = held.get("hyper_parameters") if isinstance(held, dict) else None
+    state = held.get("state_dict") if isinstance(held, dict) else None
+    if not isinstance(plain, dict) or not isinstance(state, dict) or "backbone" not in plain:
+        raise InputError(f"{path}: is not a checkpoint of fakesound; {_AGAIN}")
+    return held
+
+
+def _read_lightning(path: Path) -> Checkpoint:
+    held = _held(path)
+    weights = {
+        name.removeprefix(_PREFIX): tensor
+        for name, tensor in held["state_dict"].items()
+        if name.startswith(_PREFIX)
+    }
+    config = _config(path, held["hyper_parameters"])
+    try:
+        heads = FurtherHeads.from_plain(held.get(HEADS_KEY, {}))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: its key {HEADS_KEY!r} is damaged ({error}); {_AGAIN}") from error
+    if KEY not in held:
+        return Checkpoint(path, config, weights, _thresholds(path), heads=heads)
+    learnt = held[KEY]
+    try:
+        thresholds = {level: float(at) for level, at in learnt["thresholds"].items()}
+        calibrator = Calibrator.from_plain(learnt["calibrator"])
+        attacks, selected_on = tuple(learnt["attacks"]), tuple(learnt.get("selected_on", ()))
+    except (AttributeError, KeyError, TypeError, ValueError, InputError) as error:
+        raise InputError(f"{path}: its key {KEY!r} is damaged ({error}); {_AGAIN}") from error
+    return Checkpoint(path, config, weights, thresholds, calibrator, attacks, selected_on, heads)
+
+
+def _read_safetensors(path: Path) -> Checkpoint:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    except SafetensorError as error:
+        raise InputError(f"{path}: is damaged or cut short; {_AGAIN}") from error
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path}: was not exported by fakesound; {_AGAIN}")
+    try:
+        version, plain = int(metadata["format_version"]), json.loads(metadata["config"])
+        thresholds = {
+            level: float(metadata[f"{level}_threshold"])
+            for level in ("clip", "frame")
+            if f"{level}_threshold" in metadata
+        }
+        attacks = tuple(json.loads(metadata["attacks"])) if "attacks" in metadata else None
+        selected_on = tuple(json.loads(metadata.get("selected_on", "[]")))
+        calibrator = IDENTITY
+        if "calibrator" in metadata:
+            calibrator = Calibrator.from_plain(json.loads(metadata["calibrator"]))
+        heads = FurtherHeads.from_plain(json.loads(metadata.get(HEADS_KEY, "{}")))
+    except (KeyError, TypeError, ValueError, InputError) as error:
+        raise InputError(f"{path}: its metadata is damaged ({error}); export it again") from error
+    if version > FORMAT_VERSION:
+        raise InputError(f"{path}: is of a newer fakesound; upgrade fakesound to read it")
+    config = _config(path, plain)
+    return Checkpoint(path, config, weights, thresholds, calibrator, attacks, selected_on, heads)
+
+
+def _config(path: Path, plain: Mapping[str, Any]) -> RunConfig:
+    """Return the configuration; what the file does not know yet is as it is by default."""
+    try:
+        return run_config(OmegaConf.create(dict(plain)))
+    except InputError as error:
+        raise InputError(
+            f"{path}: its configuration is not of this version of fakesound ({error}); use the "
+            "version that trained it"
+        ) from error
+
+
+def _thresholds(path: Path) -> dict[str, float]:
+    """Return the thresholds of the run that ``path`` is the best checkpoint of, if it has them."""
+    metrics = path.parent.parent / "metrics.json"
+    # they were chosen for the best checkpoint
+    if path.name != BEST.name or not metrics.is_file():
+        return {}
+    try:
+        found = json.loads(metrics.read_text(encoding="utf-8")).get("thresholds") or {}
+    except (ValueError, AttributeError):
+        raise InputError(f"{metrics}: is damaged; do the run again, or remove the file") from None
+    return {
+        level: float(found[level]) for level in ("clip", "frame") if found.get(level) is not None
+    }
+
+
+def _without_places(value: Any) -> Any:  # noqa: ANN401  # whatever a configuration holds
+    if isinstance(value, dict):
+        return {key: _without_places(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_places(inner) for inner in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        return Path(value).name
+    return value

@@ -1,0 +1,181 @@
+"""Losses of the tasks and how they are weighed.
+
+Where several processes share a batch, each gets the loss of the whole batch.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fakesound.models.collectives import processes, shared_sum
+
+FRAME_LOSSES = ("bce", "focal", "dice")
+WEIGHTINGS = ("fixed", "uncertainty", "dwa")
+
+
+def clip_loss(logit: Float[Tensor, " batch"], target: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
+    """Return the mean binary cross-entropy of clips."""
+    entropy = functional.binary_cross_entropy_with_logits(logit.float(), target)
+    return _overall(entropy, len(target))
+
+
+def frame_loss(
+    logits: Float[Tensor, "batch frame"],
+    target: Float[Tensor, "batch frame"],
+    mask: Bool[Tensor, "batch frame"],
+    kind: str = "bce",
+    positive_weight: float = 1.0,
+    gamma: float = 2.0,
+) -> Float[Tensor, ""]:
+    """Return the loss of the frames in ``mask``.
+
+    Args:
+        logits: of the frames.
+        target: 1 for fake frames.
+        mask: frames that count.
+        kind: "bce": cross-entropy; "focal": of Lin et al. (ICCV 2017); "dice": one less the soft
+            F1 over the batch (Milletari, Navab and Ahmadi, 3DV 2016).
+        positive_weight: what a fake frame counts more than a genuine one, in "bce" and "focal".
+        gamma: focusing of the focal loss.
+    """
+    logits, target = logits.float()[mask], target[mask]
+    if kind == "dice":
+        score = logits.sigmoid()
+        common = shared_sum((score * target).sum())
+        return 1 - (2 * common + 1) / (shared_sum(score.sum() + target.sum()) + 1)
+    weight = torch.as_tensor(positive_weight, device=logits.device)
+    if kind == "bce":
+        entropy = functional.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
+        return _overall(entropy, len(target))
+    if kind != "focal":
+        raise ValueError(f"frame loss {kind!r}: must be one of {', '.join(FRAME_LOSSES)}")
+    entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    # above 0, where a power below 1 has no gradient
+    wrong = (-torch.expm1(-entropy)).clamp_min(1e-12)
+    focal = ((1 + (weight - 1) * target) * wrong**gamma * entropy).mean()
+    return _overall(focal, len(target))
+
+
+def edge_target(
+    target: Float[Tensor, "batch frame"], mask: Bool[Tensor, "batch frame"]
+) -> Float[Tensor, "batch frame"]:
+    """Return 1 for frames at an edge of a fake region, and for the frame on either side of them.
+
+    A region's edges are its first and last fake frame, where genuine audio is beside them. What
+    begins or ends with the recording, or with the part of it that is heard, has no edge there.
+
+    Args:
+        target: 1 for fake frames.
+        mask: frames that the recording holds.
+    """
+    fake, genuine = (target > 0) & mask, (target <= 0) & mask
+    beside = torch.zeros_like(genuine)
+    beside[:, 1:] |= genuine[:, :-1]
+    beside[:, :-1] |= genuine[:, 1:]
+    edge = (fake & beside).to(target.dtype)
+    near = functional.max_pool1d(edge[:, None], 3, stride=1, padding=1)[:, 0]
+    return near * mask
+
+
+def attribution_loss(
+    logits: Float[Tensor, "batch family"], family: Int[Tensor, " batch"]
+) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy of the families of fakes; 0 without fakes.
+
+    Args:
+        logits: of the families.
+        family: number of each clip's; -1 for those that do not count.
+    """
+    entropy = functional.cross_entropy(logits.float(), family, ignore_index=-1, reduction="sum")
+    return _share(entropy, (family >= 0).sum())
+
+
+def twin_loss(
+    logits: Float[Tensor, "batch ..."], target: Float[Tensor, "batch ..."]
+) -> Float[Tensor, ""]:
+    """Return how much fakes fail to score above their genuine twins.
+
+    Examples at even places are fakes, each followed by its twin: the same recording without the
+    attack. The logistic ranking loss (Burges et al., ICML 2005) of the two is taken wherever the
+    fake is fake; what both have in common, the recording, cancels out. 0 if nothing is fake.
+    """
+    margin = (logits[0::2] - logits[1::2]).float()
+    fake = target[0::2] > 0
+    return _share(functional.softplus(-margin[fake]).sum(), fake.sum())
+
+
+def _overall(mean: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
+    """Return the mean over the whole batch of what has ``mean`` over ``count`` values here."""
+    return mean if processes() == 1 else _share(mean * count, torch.tensor(count))
+
+
+def _share(total: Float[Tensor, ""], count: Int[Tensor, ""]) -> Float[Tensor, ""]:
+    """Return the mean over the whole batch of what sums to ``total`` here; 0 of nothing."""
+    total, number = shared_sum(torch.stack((total, count.to(total))))
+    return total / number.clamp_min(1)
+
+
+class LossWeighting(nn.Module):
+    """One loss of several tasks.
+
+    "fixed": the given weights. "uncertainty": each task's weight is learned as the inverse of its
+    homoscedastic variance, from the given weights on (Kendall, Gal and Cipolla, CVPR 2018). "dwa":
+    the given weights times a softmax of how little each loss fell between the last two epochs
+    (dynamic weight averaging; Liu, Johns and Davison, CVPR 2019). A task of weight 0 is left out.
+
+    Args:
+        kind: as above.
+        weights: of the tasks, by name.
+        temperature: of the softmax in "dwa"; larger is more even.
+    """
+
+    def __init__(self, kind: str, weights: dict[str, float], temperature: float = 2.0) -> None:
+        super().__init__()
+        if kind not in WEIGHTINGS:
+            raise ValueError(f"weighting {kind!r}: must be one of {', '.join(WEIGHTINGS)}")
+        self.kind, self.temperature = kind, temperature
+        self.tasks = [task for task, weight in weights.items() if weight > 0]
+        self.base = {task: weights[task] for task in self.tasks}
+        count = len(self.tasks)
+        self.log_variance = nn.Parameter(torch.zeros(count)) if kind == "uncertainty" else None
+        # mean losses of the last two epochs; no buffers, which weight averaging would mix
+        self.history: list[list[float]] = []
+        self.running: list[list[float]] = []
+
+    def forward(self, losses: dict[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
+        """Return the weighted sum of ``losses``."""
+        chosen = torch.stack([losses[task] for task in self.tasks])
+        if self.training and self.kind == "dwa":
+            self.running.append(chosen.detach().tolist())
+        total = (self.weights(chosen.device) * chosen).sum()
+        if self.log_variance is not None:
+            # the price of a large variance, for a Bernoulli likelihood log sigma
+            total = total + 0.5 * self.log_variance.sum()
+        return total
+
+    def weights(self, device: torch.device | None = None) -> Float[Tensor, " task"]:
+        """Return the weights of the tasks as they are now."""
+        base = torch.tensor([self.base[task] for task in self.tasks], device=device)
+        if self.log_variance is not None:
+            return base * torch.exp(-self.log_variance)
+        if len(self.history) == 2:
+            before, last = (torch.tensor(losses, device=device) for losses in self.history)
+            fall = last / before.clamp_min(1e-8)
+            return base * len(base) * torch.softmax(fall / self.temperature, dim=0)
+        return base
+
+    def end_epoch(self) -> None:
+        """Take note of the epoch's mean losses."""
+        if self.running:
+            mean = torch.tensor(self.running).mean(0).tolist()
+            self.history = [*self.history, mean][-2:]
+        self.running = []
+
+    def get_extra_state(self) -> dict[str, list[list[float]]]:
+        """Return the losses of the last epochs, and of the steps since, for the checkpoint."""
+        return {"history": self.history, "running": self.running}
+
+    def set_extra_state(self, state: dict[str, list[list[float]]]) -> None:
+        """Take up the losses of the last epochs from a checkpoint."""
+        self.history, self.running = state["history"], state.get("running", [])

@@ -1,0 +1,264 @@
+"""The Lightning module: one detector, several tasks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from jaxtyping import Float
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from fakesound.data.dataset import Batch, WindowDataset
+from fakesound.data.splits import Split
+from fakesound.metrics import ClipScore, metrics_block, select_thresholds
+from fakesound.metrics.attribution import attribution_block
+from fakesound.metrics.boundaries import boundary_block
+from fakesound.models.detector import Detector, DetectorOutput
+from fakesound.scoring.clip_score import (
+    FAKE_SHARE,
+    FurtherHeads,
+    head_thresholds,
+    score_outputs,
+    stitch,
+    with_head_thresholds,
+)
+from fakesound.training.accumulate import ScoreAccumulator
+from fakesound.training.losses import (
+    LossWeighting,
+    attribution_loss,
+    clip_loss,
+    edge_target,
+    frame_loss,
+    twin_loss,
+)
+from fakesound.training.optim import parameter_groups, warmup_cosine
+
+# of a checkpoint: what scores of the further heads are read with
+HEADS_KEY = "fakesound_heads"
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How the module learns.
+
+    Attributes:
+        frame_loss, focal_gamma: see `fakesound.training.losses.frame_loss`.
+        frame_prior: share of fake frames in training.
+        positive_weight: of fake frames in the frame loss.
+        edge_weight: of frames at an edge in the boundary loss.
+        twin: weight of `fakesound.training.losses.twin_loss` beside each task's own loss.
+        lr, weight_decay, warmup, final: see `fakesound.training.optim`.
+        steps: of the whole training, for the schedule.
+        seed: of what is random inside the model.
+    """
+
+    frame_loss: str
+    focal_gamma: float
+    frame_prior: float
+    positive_weight: float
+    edge_weight: float
+    twin: float
+    lr: float
+    weight_decay: float
+    warmup: float
+    final: float
+    steps: int
+    seed: int
+
+
+class MultiTaskModule(lightning.LightningModule):
+    """Trains a detector on all tasks at once and scores whole clips.
+
+    Args:
+        detector: features, backbone and heads.
+        weighting: makes one loss of the tasks'.
+        learning: how to learn.
+        hparams: the configuration as plain values; goes into checkpoints.
+
+    Attributes:
+        scores: of the clips of the last validation or test, with thresholds chosen on them in
+            validation.
+        head_thresholds: of the further heads, chosen in the last validation.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        weighting: LossWeighting,
+        learning: Learning,
+        hparams: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(hparams)
+        self.detector, self.weighting, self.learning = detector, weighting, learning
+        self.heard = {name: ScoreAccumulator() for name in DetectorOutput._fields}
+        # modules each, so that lightning moves them to the device
+        self.accumulators = nn.ModuleList(self.heard.values())
+        self.scores: list[ClipScore] = []
+        self.head_thresholds: dict[str, float] = {}
+
+    def forward(self, waveform: Float[Tensor, "batch sample"]) -> DetectorOutput:
+        """Return what the heads say of ``waveform``."""
+        output: DetectorOutput = self.detector(waveform)
+        return output
+
+    def on_train_epoch_start(self) -> None:
+        """Seed what is random in the model by the epoch, so that a resumed run repeats it."""
+        state = np.random.SeedSequence(
+            [self.learning.seed, self.current_epoch, self.global_rank]
+        ).generate_state(1)
+        torch.manual_seed(int(state[0]))
+
+    def training_step(self, batch: Batch, _: int) -> Float[Tensor, ""]:
+        """Return the weighted loss of a batch of crops."""
+        output = self(batch.waveform)
+        losses = self._losses(output, batch)
+        total = self.weighting(losses)
+        self.log_dict(
+            {f"train/{task}_loss": loss for task, loss in losses.items()} | {"train/loss": total},
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(batch.waveform),
+        )
+        return total
+
+    def on_train_epoch_end(self) -> None:
+        """Let the loss weighting see the epoch's losses, and log the weights."""
+        self.weighting.end_epoch()
+        weights = self.weighting.weights()
+        for task, weight in zip(self.weighting.tasks, weights, strict=True):
+            self.log(f"train/{task}_weight", weight.detach())
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Keep the logits of a batch of windows."""
+        self._hear(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Score the validation clips, choose thresholds on them, log every figure."""
+        windows: WindowDataset = self._data.validation_windows
+        scores = self._gather(windows)
+        self.head_thresholds = head_thresholds(scores)
+        scores = with_head_thresholds(scores, self.head_thresholds)
+        self.scores = select_thresholds(scores, FAKE_SHARE).applied(scores)
+        block = metrics_block(self.scores)
+        figures = {f"validation/{k}": float(v) for k, v in block.items() if v is not None}
+        ranks = [block[key] for key in ("clip/auc", "frame/auc") if block[key] is not None]
+        if self.detector.clip_head is None:
+            ranks = [block["frame/auc"]]
+        figures["validation/selection"] = float(np.mean([0.5 if r is None else r for r in ranks]))
+        figures |= _numbers("validation/boundary", boundary_block(self.scores))
+        figures |= _numbers("validation/attribution", attribution_block(self.scores))
+        self.log_dict(figures, sync_dist=False)
+
+    def test_step(self, batch: Batch, _: int) -> None:
+        """Keep the logits of a batch of windows."""
+        self._hear(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Score the test clips; thresholds are the caller's to apply."""
+        self.scores = self._gather(self._data.test_windows)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the scores of the further heads are read with, as of the last validation."""
+        heads = FurtherHeads(self.detector.families, self.head_thresholds).to_plain()
+        if heads:
+            checkpoint[HEADS_KEY] = heads
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return AdamW, decaying matrices only, with warm-up and cosine decay by the step."""
+        learning = self.learning
+        optimiser = AdamW(parameter_groups(self, learning.weight_decay), lr=learning.lr)
+        schedule = warmup_cosine(optimiser, learning.steps, learning.warmup, learning.final)
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    @property
+    def _data(self) -> Any:  # noqa: ANN401  # the data module of the trainer
+        return self.trainer.datamodule  # type: ignore[attr-defined]
+
+    def _losses(self, output: DetectorOutput, batch: Batch) -> dict[str, Tensor]:
+        learning, losses = self.learning, {}
+        clip_logit = output.clip_logit(batch.frame_mask, self.detector.pooling)
+        if clip_logit is not None:
+            own = clip_loss(clip_logit, batch.clip_target)
+            losses["clip"] = own + learning.twin * twin_loss(clip_logit, batch.clip_target)
+        if output.frame_logits is not None:
+            own = frame_loss(
+                output.frame_logits,
+                batch.frame_target,
+                batch.frame_mask,
+                learning.frame_loss,
+                learning.positive_weight,
+                learning.focal_gamma,
+            )
+            twin = twin_loss(output.frame_logits, batch.frame_target)
+            losses["frame"] = own + learning.twin * twin
+        if output.boundary_logits is not None:
+            edges = edge_target(batch.frame_target, batch.frame_mask)
+            own = frame_loss(
+                output.boundary_logits,
+                edges,
+                batch.frame_mask,
+                positive_weight=learning.edge_weight,
+            )
+            losses["boundary"] = own + learning.twin * twin_loss(output.boundary_logits, edges)
+        family_logits = output.clip_family_logits(batch.frame_mask)
+        if family_logits is not None:
+            losses["attribution"] = attribution_loss(family_logits, batch.family)
+        return losses
+
+    def _hear(self, batch: Batch) -> None:
+        # in full precision, whatever training goes in: as a checkpoint is scored by others
+        with torch.autocast(batch.waveform.device.type, enabled=False):
+            output: DetectorOutput = self(batch.waveform)
+        count = batch.frame_mask.sum(1)
+        for name, values in output._asdict().items():
+            if values is not None:
+                # a value for each family is several for each frame
+                each = values[0, 0].numel()
+                self.heard[name].update(
+                    batch.number, frame_logits=values.flatten(1), frame_count=count * each
+                )
+
+    def _gather(self, windows: WindowDataset) -> list[ClipScore]:
+        """Return the scores of all clips from what was heard of their windows."""
+        found: dict[str, list[np.ndarray]] = {}
+        families = self.detector.families
+        for name, accumulator in self.heard.items():
+            held = accumulator.compute().frame_logit if accumulator.update_called else None
+            accumulator.reset()
+            if held is not None:
+                if name == "family_logits":
+                    held = [frames.reshape(-1, len(families)) for frames in held]
+                found[name] = stitch_all(held, windows)
+        split: Split = self._data.split
+        pooling = self.detector.pooling
+        return score_outputs(found, windows.clips, windows.grid, split.fold, pooling, families)
+
+
+def _numbers(prefix: str, block: Mapping[str, Any] | None) -> dict[str, float]:
+    return {
+        f"{prefix}/{key}": float(value)
+        for key, value in (block or {}).items()
+        if isinstance(value, int | float)
+    }
+
+
+def stitch_all(
+    values: Sequence[Float[np.ndarray, "_ ..."]], windows: WindowDataset
+) -> list[Float[np.ndarray, "_ ..."]]:
+    """Return the frames of each clip from those of all windows, in their order."""
+    mine: list[tuple[list[np.ndarray], list[int]]] = [([], []) for _ in windows.clips]
+    for window, (clip, first) in zip(values, windows.windows, strict=True):
+        mine[clip][0].append(window)
+        mine[clip][1].append(first)
+    return [
+        stitch(parts, starts, windows.grid.count(clip.duration))
+        for (parts, starts), clip in zip(mine, windows.clips, strict=True)
+    ]

@@ -1,0 +1,174 @@
+"""Build the objects of a training from the typed configuration."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
+
+from fakesound.config import TASKS, RunConfig
+from fakesound.config.trainer import check_batch, processes_in_all
+from fakesound.data.crops import CropDataset
+from fakesound.data.dataset import collate
+from fakesound.errors import InputError
+from fakesound.forging import Corpus
+from fakesound.models.build import GRID, build_detector, build_initial
+from fakesound.models.weights import InitialWeights
+from fakesound.training import processes
+from fakesound.training.callbacks import Bars, EpochLog
+from fakesound.training.datamodule import ClipDataModule
+from fakesound.training.losses import LossWeighting, edge_target
+from fakesound.training.module import Learning, MultiTaskModule
+from fakesound.training.resuming import LAST, BestCheckpoint, LastCheckpoint, WholeCheckpoints
+
+# crops that statistics of the features and the share of fake frames are taken from
+SAMPLE = 256
+
+
+def build_datamodule(config: RunConfig, corpus: Corpus) -> ClipDataModule:
+    """Return the data module of a run."""
+    crop, later = config.data.crop, None
+    if crop.later_seconds is not None:
+        later = round(crop.later_from * config.epochs)
+    return ClipDataModule(corpus, config.data, config.split, GRID, config.steps, config.seed, later)
+
+
+def build_module(
+    config: RunConfig, crops: CropDataset, initial: InitialWeights | None = None
+) -> MultiTaskModule:
+    """Return the module; feature statistics and class balance come from training ``crops``.
+
+    Args:
+        config: of the run.
+        crops: of its training clips.
+        initial: what `build_initial` made of ``config``, where it is known already.
+
+    Raises:
+        InputError: if parts of the configuration do not fit together.
+    """
+    initial = initial or build_initial(config)
+    heads = config.heads
+    families = crops.families if heads.attribution else ()
+    if heads.attribution and len(families) < 2:
+        raise InputError(
+            "heads.attribution=true: tells families of attacks apart, and training has only "
+            f"{', '.join(families)}; give it more, or set heads.attribution=false"
+        )
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    detector = build_detector(config, families)
+    # numbers that no epoch reaches: the same crops for the same seed, none of them trained on
+    sample = collate([crops[2**40 + number] for number in range(SAMPLE)])
+    detector.features.fit([sample.waveform])  # type: ignore[operator]
+    if initial is not None:
+        # after the statistics: those that weights of a run were trained with belong to them
+        initial.load_into(detector)
+    fake = float(sample.frame_target.sum() / sample.frame_mask.sum())
+    edges = edge_target(sample.frame_target, sample.frame_mask)
+    edge = float(edges.sum() / sample.frame_mask.sum())
+    loss, optim = config.loss, config.optim
+    tasks = {task: getattr(loss, task) * getattr(heads, task) for task in TASKS}
+    learning = Learning(
+        frame_loss=loss.frame_loss,
+        focal_gamma=loss.focal_gamma,
+        frame_prior=fake,
+        positive_weight=_positive_weight(fake),
+        edge_weight=_positive_weight(edge),
+        twin=loss.twin,
+        lr=optim.lr,
+        weight_decay=optim.weight_decay,
+        warmup=optim.warmup,
+        final=optim.final,
+        steps=config.epochs * config.steps,
+        seed=config.seed,
+    )
+    weighting = LossWeighting(loss.weighting, tasks, loss.temperature)
+    return MultiTaskModule(detector, weighting, learning, asdict(config))
+
+
+def _positive_weight(share: float) -> float:
+    # the square root of the balance: full balance makes every doubt an alarm
+    return ((1 - share) / max(share, 1e-3)) ** 0.5
+
+
+def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lightning.Trainer:
+    """Return the trainer, which keeps checkpoints and an epoch log in ``folder``.
+
+    Raises:
+        InputError: if lightning does not take an argument under ``trainer``, or the processes
+            cannot share a batch.
+    """
+    best = BestCheckpoint(
+        folder / "checkpoints",
+        filename="best",
+        monitor="validation/selection",
+        mode="max",
+        enable_version_counter=False,
+    )
+    last = LastCheckpoint(folder / "checkpoints" / LAST, config.checkpoint_steps)
+    callbacks: list[Callback] = [best, last, EpochLog(folder / "epochs.jsonl"), Bars()]
+    if config.optim.ema is not None:
+        callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
+    arguments: dict[str, Any] = {
+        "enable_model_summary": False,
+        "enable_progress_bar": False,
+        "deterministic": "warn",
+    }
+    arguments |= config.trainer
+    if arguments.get("precision") == "auto":
+        arguments["precision"] = auto_precision()
+    # its filling of new memory is for finding bugs, and costs a tenth of a step
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    if processes.place().size > 1 or (processes_in_all(config.trainer) or 1) > 1:
+        arguments["strategy"] = DDPStrategy(
+            # normalisation is over all processes, so that they hold the same; and in scoring they
+            # have different numbers of batches, before which buffers would be exchanged
+            broadcast_buffers=False,
+            find_unused_parameters=_without_loss(config),
+        )
+    try:
+        trainer = lightning.Trainer(
+            max_epochs=config.epochs,
+            logger=logger or False,
+            callbacks=callbacks,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            use_distributed_sampler=False,
+            default_root_dir=folder,
+            # whoever started the processes, they are told by the environment what they are
+            plugins=[
+                *arguments.pop("plugins", []),
+                LightningEnvironment(),
+                WholeCheckpoints(),
+            ],
+            **arguments,
+        )
+    except TypeError as error:
+        raise InputError(f"trainer: {error}; see lightning.Trainer for its arguments") from None
+    except (ValueError, lightning.fabric.utilities.exceptions.MisconfigurationException) as error:
+        raise InputError(f"trainer: {str(error).splitlines()[0]}") from None
+    check_batch(config.data.batch_size, trainer.world_size)
+    return trainer
+
+
+def _without_loss(config: RunConfig) -> bool:
+    """Return whether a head that is on learns nothing."""
+    return any(getattr(config.heads, task) and not getattr(config.loss, task) for task in TASKS)
+
+
+def auto_precision() -> str:
+    """Return "bf16-mixed" where the processor or GPU multiplies bfloat16 itself, else "32-true".
+
+    Matrix products and convolutions then take half the time or less; weights, sums, the scan and
+    all scoring stay in single precision.
+    """
+    if torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        able = torch.cpu.get_capabilities()
+        native = any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "sve_bf16"))
+    return "bf16-mixed" if native else "32-true"

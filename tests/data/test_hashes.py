@@ -1,0 +1,53 @@
+import subprocess
+from shutil import which
+from types import SimpleNamespace
+
+import pytest
+
+from fakesound.data.hashes import audio_hashes, hash_list, hash_of, read_list
+
+
+@pytest.fixture
+def clips(tmp_path):
+    made = []
+    for name in ("a b", "c"):
+        path = tmp_path / "audio" / f"{name}.wav"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(name.encode() * 100)
+        made += [SimpleNamespace(path=path)] * 2
+    return made
+
+
+@pytest.mark.skipif(which("sha256sum") is None, reason="compares with sha256sum")
+def test_the_list_is_one_that_sha256sum_reads(clips, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "audio.sha256").write_text(hash_list(audio_hashes(clips), folder))
+
+    def check():
+        command = ["sha256sum", "--check", "--strict", "audio.sha256"]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+    assert check().returncode == 0
+    clips[0].path.write_bytes(b"other")
+    done = check()
+    assert done.returncode == 1
+    assert "a b.wav: FAILED" in done.stdout
+
+
+def test_the_list_reads_back_and_half_a_line_is_no_part(clips, tmp_path):
+    hashes = audio_hashes(clips)
+    listed = hash_list(hashes, tmp_path)
+    assert read_list(listed) == {
+        path.relative_to(tmp_path).as_posix(): digest for path, digest in hashes.items()
+    }
+    assert len(read_list(listed[:90])) == 1
+
+
+def test_one_digest_for_all_depends_on_no_place(clips, tmp_path):
+    before = hash_of(audio_hashes(clips))
+    (tmp_path / "audio").rename(tmp_path / "moved")
+    moved = [SimpleNamespace(path=tmp_path / "moved" / clip.path.name) for clip in reversed(clips)]
+    assert hash_of(audio_hashes(moved)) == before
+    moved[0].path.write_bytes(b"other")
+    assert hash_of(audio_hashes(moved)) != before

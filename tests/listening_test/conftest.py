@@ -1,0 +1,118 @@
+"""A small labelled corpus, and a running server of a listening test."""
+
+import http.client
+import json
+import shutil
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from fakesound.data.audio import to_pcm, write_wav
+from fakesound.data.manifest import Clip, write_manifest
+from fakesound.listening_test import AnswerLog, Settings, make_test, open_test
+from fakesound.listening_test.server import ListeningServer
+from fakesound.listening_test.session import Session
+from fakesound.timeline import Region
+
+ATTACKS = ("vocoder/one", "vocoder/two", "edit/three", "codec/four")
+CLIPS = 6
+
+
+def secret(clip):
+    """Return the words that would give ``clip`` away."""
+    found = {clip.clip_id, clip.source_id, clip.corpus, clip.attack, clip.path.stem}
+    return {word for word in found if word and len(word) > 2}
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    """Return a manifest of 20 sources, each with a genuine clip and two fakes, at several rates."""
+    folder = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(0)
+    clips = []
+    for number in range(20):
+        rate = (16_000, 22_050, 44_100)[number % 3]
+        samples = round(rng.uniform(1.0, 2.0) * rate)
+        attacks = (None, ATTACKS[number % 4], ATTACKS[(number + 1) % 4])
+        for place, attack in enumerate(attacks):
+            path = folder / f"take{number}_{place}.wav"
+            audio = rng.normal(0, 0.05, samples) * np.hanning(samples)
+            write_wav(path, to_pcm(audio.astype(np.float32)), rate)
+            seconds = samples / rate
+            clips.append(
+                Clip(
+                    clip_id=f"id-{number}-{place}",
+                    path=path,
+                    source_id=f"voice-{number}",
+                    label="genuine" if attack is None else "fake",
+                    attack=attack,
+                    regions=() if attack is None else (Region(0.2, 0.5 + 0.1 * place),),
+                    duration=round(seconds, 4),
+                    sample_rate=rate,
+                    corpus="studio-takes",
+                    split="test",
+                )
+            )
+    path = folder / "manifest.jsonl"
+    write_manifest(path, clips)
+    return path
+
+
+@pytest.fixture(scope="session")
+def drawn(corpus, tmp_path_factory):
+    return make_test([corpus], tmp_path_factory.mktemp("drawn"), Settings(clips=CLIPS))
+
+
+@pytest.fixture
+def made(drawn, tmp_path):
+    """Return a listening test of six clips, in a folder of its own."""
+    shutil.copytree(drawn.folder, tmp_path / "test")
+    return open_test(tmp_path / "test", {})
+
+
+class Client:
+    """What asks a server; each request on a connection of its own."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def ask(self, method, path, body=None, headers=None):
+        """Return status, headers and body; ``path`` is sent as it is."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=10)
+        try:
+            connection.request(method, path, body, headers or {})
+            reply = connection.getresponse()
+            return reply.status, reply.headers, reply.read()
+        finally:
+            connection.close()
+
+    def get(self, name, **headers):
+        return self.ask("GET", f"/{self.server.token}/{name}", headers=headers)
+
+    def post(self, name, sent, **headers):
+        """Return the status and what the JSON in the reply says."""
+        body = sent if isinstance(sent, bytes) else json.dumps(sent).encode()
+        kind = {"Content-Type": "application/json"}
+        status, _, told = self.ask("POST", f"/{self.server.token}/{name}", body, kind | headers)
+        return status, json.loads(told)
+
+
+@contextmanager
+def serving(test, reveal=False):
+    log = AnswerLog(test.folder / "answers.jsonl", list(test.clips.values()))
+    with ListeningServer(Session(test, log, reveal), 0, "Ann <b>") as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield Client(server)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def client(made):
+    with serving(made) as found:
+        yield found

@@ -1,0 +1,60 @@
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from fakesound.data.manifest import read_manifest
+from fakesound.errors import InputError
+from fakesound.listening_test import draw_pairs
+
+
+@pytest.fixture(scope="module")
+def clips(corpus):
+    return read_manifest(corpus)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_source_is_heard_twice_and_attacks_come_in_turn(clips, seed):
+    pairs = draw_pairs(clips, 8, seed)
+    sources = [clip.source_id for pair in pairs for clip in pair]
+    assert len(set(sources)) == len(sources) == 16
+    assert all(fake.is_fake and not genuine.is_fake for fake, genuine in pairs)
+    assert set(Counter(fake.attack for fake, _ in pairs).values()) == {2}
+    families = [fake.attack.partition("/")[0] for fake, _ in pairs]
+    assert set(families[:3]) == {"vocoder", "edit", "codec"}
+
+
+def test_the_draw_is_of_the_seed_and_not_of_the_order(clips):
+    mixed = list(clips)
+    random.Random(1).shuffle(mixed)
+    assert draw_pairs(mixed, 5, 3) == draw_pairs(clips, 5, 3)
+    assert draw_pairs(clips, 5, 4) != draw_pairs(clips, 5, 3)
+
+
+def test_donors_count_as_sources(clips):
+    donors = {clip.source_id for clip in clips}
+    # each fake holds material of the next recording
+    after = {name: f"voice-{(int(name[6:]) + 1) % 20}" for name in donors}
+    spliced = [replace(c, donor_ids=(after[c.source_id],)) if c.is_fake else c for c in clips]
+    pairs = draw_pairs(spliced, 5, 0)
+    heard = [source for pair in pairs for clip in pair for source in clip.sources]
+    assert len(set(heard)) == len(heard) == 15
+
+
+def test_a_genuine_clip_is_of_the_domain_and_about_the_length_of_its_fake(clips):
+    halves = [replace(c, domain="ab"[int(c.source_id[6:]) % 2]) for c in clips]
+    pairs = draw_pairs(halves, 4, 0)
+    assert all(fake.domain == genuine.domain for fake, genuine in pairs)
+    lengths = [[clip.duration for clip in clips if not clip.is_fake]]
+    by_chance = sum(abs(a - b) for a in lengths[0] for b in lengths[0]) / len(lengths[0]) ** 2
+    apart = sum(abs(fake.duration - genuine.duration) for fake, genuine in pairs) / len(pairs)
+    assert apart < by_chance / 2
+
+
+def test_too_few_sources_are_said_with_what_can_be_drawn(clips):
+    with pytest.raises(InputError, match=r"--clips=22: only 20 can be drawn"):
+        draw_pairs(clips, 11, 0)
+    genuine = [clip for clip in clips if not clip.is_fake]
+    with pytest.raises(InputError, match="only 0 can be drawn"):
+        draw_pairs(genuine, 1, 0)

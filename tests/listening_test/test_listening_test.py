@@ -1,0 +1,104 @@
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from fakesound.data.audio import read_audio
+from fakesound.data.manifest import read_manifest
+from fakesound.errors import InputError
+from fakesound.listening_test import Settings, make_test, open_test
+from fakesound.listening_test.listening_test import listener_name
+
+from .conftest import CLIPS
+
+
+def test_what_is_heard_is_wav_of_one_kind_under_numbers(made, corpus):
+    originals = {clip.clip_id: clip for clip in read_manifest(corpus)}
+    files = sorted((made.folder / "audio").iterdir())
+    assert [path.name for path in files] == [f"{number}.wav" for number in range(1, CLIPS + 1)]
+    kinds = set()
+    for name, clip in made.clips.items():
+        path = made.folder / "audio" / f"{name}.wav"
+        assert clip.path == path
+        info = soundfile.info(path)
+        kinds.add((info.samplerate, info.channels, info.format, info.subtype))
+        # nothing but the length of the sound is in its size
+        assert path.stat().st_size == 44 + 2 * info.frames
+        original = read_audio(originals[clip.clip_id].path, 16_000)
+        np.testing.assert_allclose(read_audio(path, 16_000), original, atol=1 / 32_768)
+    assert kinds == {(16_000, 1, "WAV", "PCM_16")}
+
+
+def test_numbers_do_not_tell_the_label(corpus, tmp_path):
+    # if they did, it would be so with every seed
+    labels = set()
+    for seed in range(6):
+        made = make_test([corpus], tmp_path / str(seed), Settings(clips=10, seed=seed))
+        row = "".join(clip.label[0] for clip in made.clips.values())
+        assert row.count("f") == 5
+        labels.add(row)
+    assert len(labels) > 3
+
+
+def test_every_listener_hears_the_same_clips_in_an_order_of_their_own(made):
+    orders = {name: made.order(name) for name in ("Ann", "Bob", "Cem", "Dee")}
+    assert all(sorted(order) == sorted(made.clips) for order in orders.values())
+    assert len({tuple(order) for order in orders.values()}) == 4
+    assert made.order(" ann".strip()) == orders["Ann"]
+
+
+def test_opened_again_it_is_the_same(made, corpus):
+    again = open_test(made.folder, {"clips": None, "seed": 0}, [corpus])
+    assert again.settings == made.settings
+    assert again.order("Ann") == made.order("Ann")
+    assert {name: clip.clip_id for name, clip in again.clips.items()} == {
+        name: clip.clip_id for name, clip in made.clips.items()
+    }
+
+
+def test_it_can_be_moved(made, tmp_path_factory):
+    there = tmp_path_factory.mktemp("elsewhere") / "moved"
+    made.folder.rename(there)
+    again = open_test(there, {})
+    assert all(clip.path.is_file() and there in clip.path.parents for clip in again.clips.values())
+
+
+def test_another_test_in_its_place_is_refused(made, corpus, tmp_path):
+    with pytest.raises(InputError, match=r"--seed=1: the test in .* was drawn with 0"):
+        open_test(made.folder, {"seed": 1})
+    other = tmp_path / "other.jsonl"
+    other.write_text(corpus.read_text() + "\n")
+    with pytest.raises(InputError, match="drawn from another manifest"):
+        open_test(made.folder, {}, [other])
+    assert open_test(tmp_path / "nothing", {}) is None
+
+
+def test_a_damaged_folder_is_said(made):
+    path = made.folder / "listening_test.json"
+    told = json.loads(path.read_text())
+    for bad in ("{", json.dumps({"seed": 0}), "[]"):
+        path.write_text(bad)
+        with pytest.raises(InputError, match=r"listening_test\.json: is damaged"):
+            open_test(made.folder, {})
+    del told["names"]["1"]
+    path.write_text(json.dumps(told))
+    with pytest.raises(InputError, match=r"clips\.jsonl: is not of"):
+        open_test(made.folder, {})
+
+
+def test_longer_clips_and_other_splits_are_not_drawn(corpus, tmp_path):
+    made = make_test([corpus], tmp_path, Settings(clips=2, max_seconds=1.5))
+    assert all(clip.duration <= 1.5 for clip in made.clips.values())
+    with pytest.raises(InputError, match="no rows of split train"):
+        make_test([corpus], tmp_path, Settings(split="train"))
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 41, "a\x00b", None, 7, ["Ann"]])
+def test_what_is_no_name(name):
+    with pytest.raises(InputError, match="listener: give a name"):
+        listener_name(name)
+
+
+def test_blanks_of_a_name_are_tidied():
+    assert listener_name("  Ann \t  Lee\n") == "Ann Lee"

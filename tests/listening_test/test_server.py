@@ -1,0 +1,275 @@
+import json
+import re
+import socket
+from dataclasses import replace
+from importlib.resources import files
+
+import pytest
+
+from fakesound.data.manifest import LABELS
+from fakesound.listening_test.server import LARGEST
+from fakesound.timeline import Region
+
+from .conftest import ATTACKS, secret, serving
+
+
+def answered(client, listener="Ann"):
+    """Answer every clip and return what was said, by name of the clip."""
+    _, told = client.post("join", {"listener": listener})
+    said = {}
+    for number, clip in enumerate(told["clips"]):
+        sent = {"listener": listener, "clip": clip["clip"], "sureness": number % 5 + 1}
+        sent["verdict"] = LABELS[number % 2]
+        status, said[clip["clip"]] = client.post("answer", sent)
+        assert status == 200
+    return said
+
+
+def test_nothing_that_is_served_tells_the_truth(made, client):
+    said = answered(client)
+    names = [*made.clips, "", "page.js", "screens.js", "waveform.js", "page.css", "nothing"]
+    served = [json.dumps(client.post("join", {"listener": "Ann"})).encode()]
+    served += [json.dumps(said).encode()]
+    for name in [*names, *(f"audio/{name}" for name in made.clips)]:
+        for headers in ({}, {"Range": "bytes=0-99"}, {"Range": "bytes=9999999-"}):
+            _, told, body = client.get(name, **headers)
+            served.append(str(told).encode() + body)
+    for sent in ({}, {"listener": "Ann", "clip": "1"}, {"listener": "Ann", "clip": "99"}):
+        for what in ("join", "answer", "result"):
+            served.append(json.dumps(client.post(what, sent)).encode())
+    everything = b"\n".join(served)
+    for clip in made.clips.values():
+        for word in secret(clip):
+            assert word.encode() not in everything, word
+    assert not re.search(rb"take\d", everything)
+    # replies name the same fields whatever the truth is
+    _, told = client.post("join", {"listener": "Zoe"})
+    assert {frozenset(clip) for clip in told["clips"]} == {frozenset({"clip", "answer"})}
+
+
+def test_what_is_served_does_not_depend_on_the_truth(made):
+    def turned(clip):
+        label, attack = ("genuine", None) if clip.is_fake else ("fake", "edit/other")
+        regions = () if clip.is_fake else (Region(0, clip.duration),)
+        return replace(clip, label=label, attack=attack, regions=regions)
+
+    def served(test):
+        with serving(test) as client:
+            yield client.post("join", {"listener": "Ann"})
+            for name in test.clips:
+                status, headers, body = client.get(f"audio/{name}")
+                del headers["Date"]
+                yield status, headers.items(), body
+                sent = {"listener": "Ann", "clip": name, "verdict": "fake", "sureness": 2}
+                yield client.post("answer", sent)
+
+    other = replace(made, clips={name: turned(clip) for name, clip in made.clips.items()})
+    first = list(served(made))
+    (made.folder / "answers.jsonl").unlink()
+    assert first == list(served(other))
+
+
+def test_the_page_and_its_policy(client):
+    status, headers, body = client.get("")
+    assert status == 200
+    policy = headers["Content-Security-Policy"]
+    nonce = policy.split("'nonce-")[1].split("'")[0]
+    assert f'<style nonce="{nonce}">'.encode() in body
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+    # the suggested name is text, whatever is in it
+    assert b'value="Ann &lt;b&gt;"' in body
+    assert b"//" not in body.replace(b"<!doctype html>", b"")
+    for name in ("page.css", "page.js", "wavesurfer/wavesurfer.esm.js", "wavesurfer/LICENSE"):
+        status, headers, body = client.get(name)
+        assert status == 200
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert body == files("fakesound.listening_test").joinpath("page", name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../listening_test.json", "..%2flistening_test.json", "audio/../clips.jsonl", "audio/"),
+        *("audio/..%2f..%2fclips.jsonl", "/etc/passwd", "//etc/passwd", "%2e%2e/clips.jsonl"),
+        *("audio//etc/passwd", "audio/1.wav", "page.html.jinja", "wavesurfer/../page.html.jinja"),
+        *("clips.jsonl", "answers.jsonl", ".lock", "audio/1%00", "page.js/", "wavesurfer", "\\.."),
+        *("join", "answer", "audio/99"),
+    ],
+)
+def test_only_what_is_listed_is_served(client, name):
+    status, _, body = client.get(name)
+    assert status == 404
+    assert len(body) < 200
+
+
+def test_without_the_token_there_is_nothing(client):
+    token = client.server.token
+    for path in (
+        "/",
+        "/page.js",
+        f"/{token[:-1]}/",
+        f"/{token}x/",
+        f"/{token}",
+        "*",
+    ):
+        status, _, body = client.ask("GET", path)
+        assert status == 404, path
+        assert token.encode() not in body
+    assert client.ask("GET", f"/{token}/?query=1")[0] == 200
+    # the absolute form is for proxies
+    own = {"Host": f"localhost:{client.server.server_port}"}
+    assert client.ask("GET", client.server.address, headers=own)[0] == 404
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example:80"},
+        {"Host": "127.0.0.1"},
+        {"Host": "127.0.0.1:1"},
+        {"Host": "0.0.0.0"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "https://127.0.0.1"},
+    ],
+)
+def test_other_hosts_and_origins_are_refused(client, headers):
+    assert client.get("", **headers)[0] == 403
+    assert client.post("join", {"listener": "Ann"}, **headers)[0] == 403
+
+
+def test_own_hosts_and_origins_are_served(client):
+    for host in ("127.0.0.1", "localhost"):
+        own = f"{host}:{client.server.server_port}"
+        assert client.get("", Host=own, Origin=f"http://{own}")[0] == 200
+
+
+def test_only_loopback_is_listened_on(client):
+    assert client.server.server_address[0] == "127.0.0.1"
+
+
+def raw(client, text):
+    """Return the first line of the reply to bytes that no client would send."""
+    where = ("127.0.0.1", client.server.server_port)
+    with socket.create_connection(where, timeout=10) as connection:
+        connection.sendall(text)
+        return connection.makefile("rb").readline()
+
+
+def test_posts_that_are_too_large_or_do_not_say(client):
+    assert client.post("join", b'{"a": "' + b"x" * LARGEST + b'"}')[0] == 413
+    own = f"Host: localhost:{client.server.server_port}\r\n"
+    start = f"POST /{client.server.token}/join HTTP/1.1\r\n{own}Content-Type: application/json\r\n"
+    for header, status in (
+        ("", 411),
+        ("Content-Length: -5", 411),
+        ("Content-Length: 5, 5", 411),
+        ("Content-Length: " + "0" * 30 + "99999999", 413),
+        ("Content-Length: 99999999999999999999", 413),
+        ("Content-Length: ²", 411),
+        ("Transfer-Encoding: chunked", 411),
+    ):
+        line = header + "\r\n" if header else ""
+        assert f" {status} ".encode() in raw(client, (start + line + "\r\n").encode("latin1")), (
+            header
+        )
+    assert b" 501 " in raw(client, b"PUT / HTTP/1.1\r\n\r\n")
+    assert b"Bad request" in raw(client, b"nonsense here and there\r\n\r\n")
+    two = f"GET / HTTP/1.1\r\n{own}Host: evil\r\n\r\n"
+    assert b" 403 " in raw(client, two.encode())
+    # and it still serves
+    assert client.get("")[0] == 200
+
+
+def test_posts_of_another_type_or_shape(client):
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        status, _ = client.post("join", {"listener": "Ann"}, **{"Content-Type": kind})
+        assert status == 415
+    for body in (b"", b"{", b"[]", b'"text"', b"\xff\xfe", b"[" * 10_000):
+        status, told = client.post("join", body)
+        assert status == 400
+        assert "JSON" in told["error"]
+
+
+def test_wrong_answers_are_said_and_not_kept(made, client):
+    good = {"listener": "Ann", "clip": "1", "verdict": "fake", "sureness": 3, "regions": []}
+    for change, status, said in (
+        ({"clip": "99"}, 404, "clip: '99' is not in this test"),
+        ({"clip": ["1"]}, 404, "is not in this test"),
+        ({"verdict": "maybe"}, 400, "verdict: 'maybe'"),
+        ({"sureness": 11}, 400, "sureness: 11"),
+        ({"regions": [[0, 1e9]]}, 400, "regions: [0, 1000000000.0]"),
+        ({"listener": "x" * 99}, 400, "listener: give a name"),
+    ):
+        found, told = client.post("answer", good | change)
+        assert found == status
+        assert said in told["error"]
+    assert not (made.folder / "answers.jsonl").exists()
+    assert client.post("answer", good)[0] == 200
+    assert len((made.folder / "answers.jsonl").read_text().splitlines()) == 1
+
+
+def test_audio_whole_and_in_parts(made, client):
+    data = (made.folder / "audio" / "1.wav").read_bytes()
+    status, headers, body = client.get("audio/1")
+    assert (status, headers["Accept-Ranges"], body) == (200, "bytes", data)
+    for asked, first, last in (
+        ("bytes=0-1", 0, 1),
+        ("bytes=44-", 44, len(data) - 1),
+        ("bytes=-10", len(data) - 10, len(data) - 1),
+        ("bytes=5-99999999", 5, len(data) - 1),
+        ("bytes=-99999999", 0, len(data) - 1),
+    ):
+        status, headers, body = client.get("audio/1", Range=asked)
+        assert status == 206
+        assert body == data[first : last + 1]
+        assert headers["Content-Range"] == f"bytes {first}-{last}/{len(data)}"
+    for asked in (f"bytes={len(data)}-", "bytes=9-3", "bytes=-0"):
+        status, headers, body = client.get("audio/1", Range=asked)
+        assert (status, body) == (416, b"")
+        assert headers["Content-Range"] == f"bytes */{len(data)}"
+    # what is not understood is answered in whole, as RFC 9110 has it
+    for asked in ("bytes=0-1,4-5", "bytes=-", "frames=0-1", "bytes=a-b"):
+        assert client.get("audio/1", Range=asked)[2] == data
+    status, headers, body = client.ask("HEAD", f"/{client.server.token}/audio/1")
+    assert (status, headers["Content-Length"], body) == (200, str(len(data)), b"")
+
+
+def test_a_listener_goes_on_under_the_same_name(client):
+    said = answered(client, "Ann Lee")
+    status, told = client.post("join", {"listener": " ann  lee "})
+    assert status == 200
+    assert told["listener"] == "Ann Lee"
+    assert {clip["clip"]: clip["answer"] for clip in told["clips"]} == said
+    assert all(
+        clip["answer"] is None for clip in client.post("join", {"listener": "B"})[1]["clips"]
+    )
+
+
+def test_results_are_not_shown_unless_asked_for(client):
+    answered(client)
+    assert client.post("result", {"listener": "Ann"})[0] == 409
+
+
+def test_a_result_is_shown_at_the_end_and_closes_the_answers(made):
+    with serving(made, reveal=True) as client:
+        first = client.post("join", {"listener": "Ann"})[1]["clips"][0]["clip"]
+        change = {"listener": "Ann", "clip": first, "verdict": "fake", "sureness": 1}
+        assert client.post("answer", change)[0] == 200
+        status, told = client.post("result", {"listener": "Ann"})
+        assert (status, told["error"]) == (409, "5 clips are still to be answered")
+        answered(client)
+        status, told = client.post("result", {"listener": "Ann"})
+        assert status == 200
+        truth = {name: clip.label for name, clip in made.clips.items()}
+        assert {clip["clip"]: clip["truth"] for clip in told["clips"]} == truth
+        assert {clip["attack"] for clip in told["clips"]} <= {None, *ATTACKS}
+        assert client.post("answer", change)[0] == 409
+    # and they stay closed
+    with serving(made) as client:
+        assert client.post("answer", change)[0] == 409
+        assert client.post("join", {"listener": "Ann"})[1]["finished"]
+        assert client.post("answer", change | {"listener": "Bob"})[0] == 200

@@ -1,0 +1,131 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fakesound.command_line import guarded
+from fakesound.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["verb", "key=value"])
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+
+def raising(error):
+    def entry():
+        raise error
+
+    return entry
+
+
+def exit_code(entry):
+    with pytest.raises(SystemExit) as caught:
+        guarded(entry)
+    return caught.value.code
+
+
+def python(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+    )
+
+
+def test_done_is_zero_whatever_comes_back(capsys):
+    assert exit_code(lambda: "something") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_wrong_input_is_two_and_one_line(capsys):
+    assert exit_code(raising(InputError("a.wav: empty; drop it"))) == 2
+    assert capsys.readouterr() == ("", "error: a.wav: empty; drop it\n")
+
+
+def test_stopped_by_the_user_is_no_traceback():
+    assert exit_code(raising(KeyboardInterrupt())) == "stopped"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("bug"), ValueError("bug"), OSError("full")])
+def test_anything_else_is_not_hidden(error):
+    with pytest.raises(type(error)) as caught:
+        guarded(raising(error))
+    assert caught.value is error
+
+
+def test_an_exit_of_its_own_is_kept():
+    assert exit_code(lambda: sys.exit(7)) == 7
+
+
+def test_debug_shows_where_wrong_input_arose(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["verb", "--debug", "key=value"])
+    assert exit_code(raising(InputError("mine"))) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("value", "shown"), [("1", True), ("0", False), ("", False)])
+def test_so_does_hydras_own_switch(monkeypatch, capsys, value, shown):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", value)
+    assert exit_code(raising(InputError("mine"))) == 2
+    assert ("Traceback" in capsys.readouterr().err) == shown
+
+
+def test_debug_is_not_passed_on(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["verb", "--debug", "key=value"])
+    seen = []
+    exit_code(lambda: seen.extend(sys.argv))
+    assert seen == ["verb", "key=value"]
+
+
+def test_exit_code_of_a_bug_is_one_with_a_traceback():
+    done = python("-c", "from fakesound.command_line import guarded; guarded(lambda: 1 / 0)")
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+
+
+def test_a_mistake_on_the_command_line_is_one_line_and_leaves_nothing(tmp_path):
+    arguments = ("-m", "fakesound.run", "backbone.dpeth=3", f"hydra.run.dir={tmp_path / 'run'}")
+    done = python(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: backbone.dpeth: no such key; did you mean depth?")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_traceback_of_a_mistake_is_there_for_the_asking():
+    done = python("-m", "fakesound.run", "backbone.dpeth=3", "--debug")
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr
+    assert "backbone.dpeth: no such key" in done.stderr.splitlines()[-1]
+
+
+def test_one_command_has_all_verbs():
+    from fakesound.__main__ import VERBS
+
+    done = python("-m", "fakesound", "--help")
+    assert done.returncode == 0
+    for verb, what in VERBS.items():
+        assert verb in done.stdout
+        assert what in done.stdout
+        assert (ROOT / "fakesound" / f"{verb}.py").is_file()
+
+
+def test_an_unknown_verb_is_wrong_input():
+    done = python("-m", "fakesound", "nosuch")
+    assert done.returncode == 2
+    assert "run" in done.stdout + done.stderr
+
+
+def test_a_verb_is_the_same_either_way():
+    done = python("-m", "fakesound", "run", "nosuch=1")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: nosuch: no such key")

@@ -1,0 +1,144 @@
+"""`python -m fakesound.run --reproduce`: whether a run comes out again as it was recorded."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from fakesound.errors import InputError
+from fakesound.run import _reproduce
+from fakesound.training.reproduction import compare, differences
+from tests.conftest import fakesound
+
+
+@pytest.fixture(scope="module")
+def recorded(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recorded")
+    few = ("report.draws=20", "report.examples=1", "logger=disabled")
+    done = fakesound("run", *small, *few, "hydra.run.dir=out", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "out"
+
+
+def said(done):
+    """Return what was said, however wide the terminal was."""
+    return " ".join(done.stderr.split())
+
+
+def test_a_run_comes_out_again_bit_for_bit(recorded, tmp_path):
+    done = fakesound("run", "--reproduce", str(recorded), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "bit for bit" in done.stdout
+    assert len(done.stdout.strip().splitlines()) == 1
+    assert "differs:" not in done.stderr
+    assert "test/unseen/clip/auc" in done.stderr
+    found, again = (
+        json.loads((folder / "metrics.json").read_text())
+        for folder in (recorded, tmp_path / "outputs" / "reproduced" / "out")
+    )
+    for metrics in (found, again):
+        assert len(metrics.pop("provenance")["audio_hash"]) == 16
+    assert found == again
+
+
+def test_what_differs_is_said_first_and_the_verdict_is_no(recorded, tmp_path):
+    """Another audio file, another version, another figure."""
+    record = shutil.copytree(recorded, recorded.with_name("changed"))
+    metrics = json.loads((record / "metrics.json").read_text())
+    metrics["provenance"]["versions"]["numpy"] = "1.2.3"
+    metrics["provenance"]["code"] = "0" * 16
+    block = metrics["test"]["all"]
+    block["clip/auc"], block["ci"]["clip/auc"] = 2.0, [1.9, 2.1]
+    (record / "metrics.json").write_text(json.dumps(metrics))
+    listed = (record / "audio.sha256").read_text().splitlines()
+    place = listed[0].split("  ")[1]
+    listed[0] = "0" * 64 + "  " + place
+    (record / "audio.sha256").write_text("\n".join(listed) + "\n")
+    clip_id = place.split("/")[-1].removesuffix(".wav")
+
+    done = fakesound("run", "--reproduce", str(record), folder=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "does not agree" in done.stdout
+    assert "test/all/clip/auc" in done.stdout
+    text = said(done)
+    for words in ("differs: code:", "numpy: 1.2.3 then", f"1 clips have other audio: {clip_id}"):
+        assert words in text
+        assert text.index(words) < text.index("training")
+
+
+def test_a_record_that_is_not_whole_is_told_in_one_line(recorded, tmp_path, monkeypatch):
+    broken = {}
+    for name in ("metrics.json", "config.yaml", "manifest.jsonl", "scores.jsonl"):
+        broken[name] = shutil.copytree(recorded, tmp_path / f"without {name}")
+        (broken[name] / name).unlink()
+    broken["cut"] = shutil.copytree(recorded, tmp_path / "cut")
+    text = (recorded / "metrics.json").read_text()
+    (broken["cut"] / "metrics.json").write_text(text[: len(text) // 2])
+    other = shutil.copytree(recorded, tmp_path / "other")
+    config = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(config.replace("seed: 0", "seed: 1", 1))
+    broken["is not the configuration"] = other
+    broken["no such folder"] = tmp_path / "nowhere"
+    monkeypatch.chdir(tmp_path)
+    for words, folder in broken.items():
+        with pytest.raises(InputError) as told:
+            _reproduce(["--reproduce", str(folder)])
+        assert words in str(told.value) or words == "cut"
+        assert "\n" not in str(told.value)
+    assert not (tmp_path / "outputs").exists()
+    done = fakesound("run", "--reproduce", str(tmp_path / "nowhere"), folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def record(value=0.8, ends=(0.7, 0.9), device="cpu"):
+    block = {"clip/auc": value, "ci": {"clip/auc": list(ends) if ends else None}}
+    return {
+        "test": {"all": block}, "objective": value, "provenance": {"device": device},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "alike", "agrees", "words"),
+    [
+        (record(), record(), True, True, "bit for bit"),
+        (record(), record(device="cuda:0"), False, True, "bit for bit"),
+        (record(), record(0.85), True, False, "nothing is known to differ"),
+        (record(), record(0.85), False, True, "within the recorded intervals of 1"),
+        (record(device="cuda:0"), record(0.85), True, True, "within the recorded intervals"),
+        (record(), record(0.95), False, False, "outside the recorded intervals, test/all/clip/auc"),
+        (record(ends=None), record(0.85), False, False, "no intervals are recorded"),
+        (record(), record(None), False, False, "outside"),
+    ],
+)
+def test_verdicts(then, now, alike, agrees, words):
+    verdict = compare(then, now, alike)
+    assert verdict.agrees == agrees
+    assert words in verdict.text
+    assert "\n" not in verdict.text
+
+
+def test_differences_are_sorted_and_one_sided_ones_first():
+    then = {"a": 1.0, "b": {"c": 2.0, "d": 3.0}, "provenance": {"x": 1}}
+    now = {"a": 1.5, "b": {"c": 2.0, "d": None}, "e": 1, "provenance": {"x": 2}}
+    assert differences(then, now) == [("b/d", float("inf")), ("e", float("inf")), ("a", 0.5)]
+
+
+def test_a_resumed_run_with_other_audio_is_refused(small, recorded, tmp_path):
+    """A file that was made again differently between two starts."""
+    run = shutil.copytree(recorded, tmp_path / "run")
+    (run / "metrics.json").unlink()
+    prepared = tmp_path / "prepared"
+    (given,) = [text for text in small if text.startswith("data.prepared=")]
+    shutil.copytree(given.removeprefix("data.prepared="), prepared)
+    path = next(prepared.rglob("*.wav"))
+    audio, rate = soundfile.read(path, dtype="int16")
+    soundfile.write(path, np.bitwise_xor(audio, 1), rate, subtype="PCM_16")
+    few = ("report.draws=20", "report.examples=1", "logger=disabled", "resume=auto")
+    arguments = (*small, *few, f"data.prepared={prepared}", f"hydra.run.dir={run}")
+    done = fakesound("run", *arguments, folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert path.name in done.stderr
+    assert "resume=never" in done.stderr
