@@ -10,7 +10,7 @@ import pytest
 from fakesound.compare import _check, _parser
 from fakesound.errors import InputError
 from tests.conftest import command, fakesound
-from tests.reporting.conftest import build_run
+from tests.report.conftest import build_run
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from fakesound import launch
 from fakesound.cloud import account
 from tests.conftest import command, fakesound
-from tests.reporting.conftest import build_run
+from tests.report.conftest import build_run
 
 pytest.importorskip("boto3")
 moto = pytest.importorskip("moto")

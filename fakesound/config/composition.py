@@ -30,7 +30,7 @@ LONGEST_NAME = 120
 
 def configuration_folder() -> Path:
     """Return ``conf/``: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
 

@@ -33,7 +33,7 @@ FORMAT_VERSION = 1
 BEST = Path("checkpoints", "best.ckpt")
 # what stands for the detector that comes with the package, and where that lies in it
 DEFAULT = "default"
-PRETRAINED = Path(__file__).with_name("pretrained") / "detector.safetensors"
+PRETRAINED = Path(__file__).parents[1] / "pretrained" / "detector.safetensors"
 # beside the keys that lightning knows in a checkpoint, and leaves alone
 KEY = "fakesound"
 _PREFIX = "detector."

@@ -17,7 +17,7 @@ from fakesound.cloud.jobs import Job
 from fakesound.cloud.ranges import Ranges
 from fakesound.cloud.requests import stem_of, training_request, tuning_request
 from fakesound.errors import InputError
-from tests.launching.conftest import IMAGE
+from tests.cloud.conftest import IMAGE
 
 moto = pytest.importorskip("moto")
 JOB = Job("tasks", "0123456789abcdef", {"sweep": "tasks", "seed": "1"})

@@ -138,7 +138,7 @@ def test_no_figure_is_no_number(tmp_path):
 )
 def test_a_mistake_is_told_where_sagemaker_looks(tmp_path, hyperparameters, said):
     tell(tmp_path, hyperparameters)
-    done = fakesound("sagemaker", "train", str(tmp_path), folder=tmp_path)
+    done = fakesound("cloud.container_entry", "train", str(tmp_path), folder=tmp_path)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
     reason = (tmp_path / "output" / "failure").read_text()
@@ -151,7 +151,7 @@ def test_a_mistake_is_told_where_sagemaker_looks(tmp_path, hyperparameters, said
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     tell(tmp_path, {"experiment": "smoke"})
     (tmp_path / "checkpoints").write_text("not a folder")
-    done = fakesound("sagemaker", str(tmp_path), folder=tmp_path)
+    done = fakesound("cloud.container_entry", str(tmp_path), folder=tmp_path)
     assert done.returncode == 2
     assert "checkpoints: cannot be written by this user; build the image" in done.stderr
 
@@ -180,16 +180,19 @@ def test_a_job_is_done_interrupted_and_gone_on_with(small, recordings, tmp_path)
         tell(tmp_path / name, hyperparameters | {"name": json.dumps("job")}, channels=["root"])
         (tmp_path / name / "input" / "data").mkdir()
         (tmp_path / name / "input" / "data" / "root").symlink_to(recordings)
-    whole = fakesound("sagemaker", "train", str(tmp_path / "whole"), folder=tmp_path)
+    whole = fakesound("cloud.container_entry", "train", str(tmp_path / "whole"), folder=tmp_path)
     assert whole.returncode == 0, whole.stderr
     assert len(re.findall(r"^epoch \d: train/loss=", whole.stdout, flags=re.MULTILINE)) == 4
     assert re.search(r"^result: objective=0\.\d+$", whole.stdout, flags=re.MULTILINE)
 
     broken = tmp_path / "broken"
     with subprocess.Popen(
-        command("sagemaker", "train", str(broken)), cwd=tmp_path, stderr=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, text=True,
-    ) as first:  # fmt: skip
+        command("cloud.container_entry", "train", str(broken)),
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as first:
         assert first.stdout is not None
         for line in first.stdout:
             if line.startswith("epoch 0:"):
@@ -202,7 +205,7 @@ def test_a_job_is_done_interrupted_and_gone_on_with(small, recordings, tmp_path)
     assert (folder / "checkpoints" / "last.ckpt").is_file()
     assert not (folder / "metrics.json").exists()
     # a new machine has the checkpoints and nothing else
-    again = fakesound("sagemaker", "train", str(broken), folder=tmp_path)
+    again = fakesound("cloud.container_entry", "train", str(broken), folder=tmp_path)
     assert again.returncode == 0, again.stderr
     assert again.stdout.startswith("going on: ")
     assert "epoch 0:" not in again.stdout
@@ -217,6 +220,6 @@ def test_a_job_is_done_interrupted_and_gone_on_with(small, recordings, tmp_path)
     assert config.data.root == "root"
     assert detector is not None
     # done once more, as when the machine was taken away at the very end
-    third = fakesound("sagemaker", str(broken), folder=tmp_path)
+    third = fakesound("cloud.container_entry", str(broken), folder=tmp_path)
     assert third.returncode == 0
     assert "finished before" in third.stderr

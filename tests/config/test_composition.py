@@ -20,7 +20,7 @@ from fakesound.config.composition import (
 )
 from fakesound.errors import InputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def config(*overrides):
@@ -236,8 +236,8 @@ def test_identity_does_not_depend_on_how_it_is_said(default):
 def test_the_configuration_is_inside_the_package_or_beside_it(tmp_path, monkeypatch):
     assert configuration_folder() == ROOT / "conf"
     package = tmp_path / "somewhere" / "fakesound"
-    package.mkdir(parents=True)
-    monkeypatch.setattr(composition, "__file__", str(package / "composition.py"))
+    (package / "config").mkdir(parents=True)
+    monkeypatch.setattr(composition, "__file__", str(package / "config" / "composition.py"))
     assert configuration_folder() == tmp_path / "somewhere" / "conf"
     (package / "conf").mkdir()
     assert configuration_folder() == package / "conf"
@@ -245,7 +245,9 @@ def test_the_configuration_is_inside_the_package_or_beside_it(tmp_path, monkeypa
 
 def test_mistakes_are_told_before_anything_heavy_is_imported():
     heavy = ("torch", "lightning", "wandb", "torchaudio", "numba")
-    modules = ", ".join(f"fakesound.{name}" for name in ("composition", "run", "help", "cli"))
+    modules = ", ".join(
+        f"fakesound.{name}" for name in ("config.composition", "run", "config.help", "command_line")
+    )
     code = f"import sys, {modules}; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True

@@ -10,7 +10,7 @@ import pytest
 from fakesound.config.composition import compose_config, configuration_folder, run_config
 from fakesound.config.help import keys_of
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def shown(width):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fakesound.models.features import POWER_FLOOR, Spectrogram
 from fakesound.timeline import FrameGrid
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RATE, WINDOW, HOP = 16_000, 512, 160
 KINDS = {"logstft": 256, "logmel": 40, "lfcc": 30}
 
