@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 from jaxtyping import Float
 
-from fakesound.data.clip import Clip
+from fakesound.clip import Clip
 
 # rounds in which shares above their cap are cut and the rest is scaled up
 ROUNDS = 100

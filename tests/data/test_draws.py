@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fakesound.data.clip import Clip
+from fakesound.clip import Clip
 from fakesound.data.draws import FakeDraw, Shares, published_shares
 from fakesound.timeline import Region
 
