@@ -52,18 +52,10 @@ def _clip_score(row: ScoreRow, clip: Clip) -> ClipScore:
     expected = grid.count(clip.duration)
     if frames.size and abs(frames.size - expected) * grid.step_us <= TAIL:
         frames = np.pad(frames, (0, max(0, expected - frames.size)), mode="edge")[:expected]
-    return ClipScore(
-        clip_id=clip.clip_id,
-        score=row.score,
+    return ClipScore.of(
+        clip,
+        row.score,
         logit=row.logit,
-        label=clip.label,
-        attack=clip.attack,
-        corpus=clip.corpus,
-        domain=clip.domain or clip.corpus,
-        source_id=clip.source_id,
-        regions=clip.regions,
-        duration=clip.duration,
-        subsets=clip.subsets,
         frame_step=row.frame_step,
         frame_scores=frames,
         **row.kept,

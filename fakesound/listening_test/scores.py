@@ -12,7 +12,6 @@ from fakesound.data.manifest import Clip
 from fakesound.listening_test.answers import Answer, AnswerLog
 from fakesound.listening_test.listening_test import ListeningTest
 from fakesound.metrics import ClipScore, write_scores
-from fakesound.metrics.scores import logit
 from fakesound.timeline import FrameGrid
 
 POOLED = "listeners"
@@ -65,18 +64,9 @@ def pooled_scores(
 
 
 def _clip_score(clip: Clip, score: float, frames: Float32[np.ndarray, " frame"]) -> ClipScore:
-    return ClipScore(
-        clip_id=clip.clip_id,
-        score=score,
-        logit=logit(score),
-        label=clip.label,
-        attack=clip.attack,
-        corpus=clip.corpus,
-        domain=clip.domain or clip.corpus,
-        source_id=clip.source_id,
-        regions=clip.regions,
-        duration=clip.duration,
-        subsets=clip.subsets,
+    return ClipScore.of(
+        clip,
+        score,
         frame_step=GRID.step,
         frame_scores=frames.astype(np.float32),
     )

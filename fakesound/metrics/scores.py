@@ -1,12 +1,14 @@
-"""What a detector said of a clip, beside what is true of it."""
+"""A detector's scores of a clip, beside the truth from its manifest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, inf, isfinite, log
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
+from fakesound.clip import Clip
 from fakesound.errors import InputError
 from fakesound.timeline import FrameGrid, Region, microseconds
 
@@ -14,6 +16,10 @@ REGION_TOLERANCE = 0.001  # seconds; containers round a clip's length to whole s
 LOGIT_TOLERANCE = 0.001  # of the score; half precision and six decimals stay well inside
 UNKNOWN = "unknown"  # what a fake of no known family is called
 SCORE_RESOLUTION = 1e-7  # probabilities in float32 resolve no more near one
+# fields of a manifest row that a score repeats
+TRUTH = (
+    "clip_id", "label", "attack", "corpus", "source_id", "regions", "duration", "subsets",
+)  # fmt: skip
 
 
 def logit(score: float) -> float:
@@ -136,6 +142,22 @@ class ClipScore:
             raise InputError(f"subsets: {list(self.subsets)} are not names, each given once")
         self._check_truth()
         self._check_frames()
+
+    @classmethod
+    def of(cls, clip: Clip, score: float, **fields: Any) -> "ClipScore":  # noqa: ANN401
+        """Return the score of ``clip``, with the truth from its manifest row.
+
+        Args:
+            clip: the manifest row.
+            score: P(fake) of the clip, in [0, 1].
+            fields: further attributes; ``logit`` follows from ``score`` where it is not given.
+
+        Raises:
+            InputError: for a value out of range or at odds with another.
+        """
+        truth: dict[str, Any] = {name: getattr(clip, name) for name in TRUTH}
+        truth["domain"] = clip.domain or clip.corpus
+        return cls(score=score, **truth, **({"logit": logit(score)} | fields))
 
     @property
     def fake(self) -> bool:

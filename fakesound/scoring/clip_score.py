@@ -191,18 +191,10 @@ def clip_scores(
             logit = float(np.convolve(frames, np.ones(width) / width, "valid").max())
         logit = float(np.clip(logit, -30, 30))
         scores.append(
-            ClipScore(
-                clip_id=clip.clip_id,
-                score=1 / (1 + np.exp(-logit)),
+            ClipScore.of(
+                clip,
+                1 / (1 + np.exp(-logit)),
                 logit=logit,
-                label=clip.label,
-                attack=clip.attack,
-                corpus=clip.corpus,
-                domain=clip.domain,
-                source_id=clip.source_id,
-                regions=clip.regions,
-                duration=clip.duration,
-                subsets=clip.subsets,
                 frame_step=grid.step,
                 frame_scores=_probabilities(frames),
                 fold=fold(clip),
