@@ -1,30 +1,35 @@
-"""Files that are whole or not there, and folders that one process at a time works in."""
+"""Files that are whole or absent, append-only journals, and folders for one process at a time."""
 
 import json
 import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
 from fakesound.errors import InputError
 
 LOCK, OWNER = ".lock", ".owner"
-# how long data loading workers outlive a process that was killed, and hold its lock
+# data loading workers may outlive a killed process by this long, and hold its lock meanwhile
 ORPHANS_SECONDS = 15.0
-# by the folder; held until the process ends
-_claims: dict[Path, FileLock] = {}
+# by folder; each is held until the process ends
+_locks: dict[Path, FileLock] = {}
 
 
-def write_whole(path: Path, data: bytes | str, durable: bool = True) -> None:
-    """Write ``data`` to ``path`` at once; text as UTF-8.
+@contextmanager
+def atomic_write(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
+    """Open a binary file that replaces ``path`` when the block ends without an error.
 
-    Whatever happens meanwhile, a kill or a full disk, ``path`` holds all of it or what was there
-    before; the same of a power cut, where it is to be ``durable``.
+    After a kill or with a full disk, ``path`` holds the new content or the old one, never a part.
+
+    Args:
+        path: File to write; its folder is made.
+        durable: Whether this also holds after a power cut (fsync).
 
     Raises:
         OSError: naming ``path``.
@@ -33,67 +38,119 @@ def write_whole(path: Path, data: bytes | str, durable: bool = True) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.errno is None:
+        # a failed write names no file, a failed replacement names the temporary one
+        if error.errno is None or str(error.filename) not in ("None", str(temporary)):
             raise
-        # that of a write does not name the file
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, data: bytes | str, durable: bool = True) -> None:
+    """Write ``data`` to ``path`` with `atomic_write`; text as UTF-8."""
+    with atomic_write(path, durable) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+class Journal:
+    """Append-only JSON Lines, one object per line, in which a crash loses at most the last line.
+
+    Args:
+        path: File of the journal; it need not exist yet.
+        durable: Whether `append` returns only when the line is on disk (fsync).
+    """
+
+    def __init__(self, path: Path, durable: bool = False) -> None:
+        self.path, self.durable = path, durable
+
+    def entries(self) -> Iterator[tuple[int, Any]]:
+        """Yield the number and content of each line; None for a line that a crash cut short."""
+        content = self.path.read_bytes() if self.path.is_file() else b""
+        for number, line in enumerate(content.split(b"\n"), start=1):
+            if line.strip():
+                try:
+                    yield number, json.loads(line)
+                except ValueError:
+                    yield number, None
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a line.
+
+        Raises:
+            OSError: naming the journal.
+        """
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        try:
+            with self.path.open("a+b", buffering=0) as file:
+                if end := file.seek(0, os.SEEK_END):
+                    file.seek(end - 1)
+                    # end a line that was cut short, so that this one stands by itself
+                    if file.read(1) != b"\n":
+                        line = b"\n" + line
+                if file.write(line) != len(line):
+                    raise OSError(f"{self.path}: the disk is full")
+                if self.durable:
+                    os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
+
+
 @contextmanager
 def staged(folder: Path, last: str) -> Iterator[Path]:
-    """Yield a folder whose files, when all are written, take their places in ``folder``.
+    """Yield a temporary folder whose files move into ``folder`` when the block ends.
 
-    One process at a time does so. Until then what is in ``folder`` stays, also if the disk is full.
-    The file named ``last`` goes first and comes last: where it is, all is of one kind.
+    One process at a time does so. On an error, also that of a full disk, ``folder`` stays as it
+    was. The file named ``last`` is removed first and moved last: while it exists, all files belong
+    together.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    # beside it, so that paths relative to the one are right in the other
+    # a sibling, so that relative paths are right in both
     new = folder.with_name(f".{folder.name}.new")
     with FileLock(folder / LOCK):
-        # of a process that was killed
+        # left by a process that was killed
         shutil.rmtree(new, ignore_errors=True)
         try:
             yield new
             (folder / last).unlink(missing_ok=True)
             files = [path for path in new.rglob("*") if path.is_file()]
             for path in sorted(files, key=lambda path: path == new / last):
-                place = folder / path.relative_to(new)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(place)
+                target = folder / path.relative_to(new)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
         finally:
             shutil.rmtree(new, ignore_errors=True)
 
 
 def clear_remains(folder: Path) -> None:
-    """Remove what `write_whole` of a process that was killed left under ``folder``."""
+    """Remove temporary files that a killed process left under ``folder``."""
     for path in folder.rglob(".*.tmp"):
         path.unlink(missing_ok=True)
 
 
-def claim(folder: Path, key: str) -> None:
-    """Keep ``folder`` to this process until it ends, however it ends; make it where it is not.
+def lock_folder(folder: Path, key: str) -> None:
+    """Reserve ``folder`` for this process until it ends, and make it if it does not exist.
 
-    A folder that this process has already is left as it is.
+    A folder that this process holds already stays locked.
 
     Args:
-        folder: to work in.
-        key: what it was given with, for the message.
+        folder: Folder to work in.
+        key: Option or key that gave the folder, for the error message.
 
     Raises:
-        InputError: naming the process that works there.
+        InputError: naming the process that holds the folder.
     """
     folder = folder.resolve()
-    if folder in _claims:
+    if folder in _locks:
         return
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK)
@@ -109,7 +166,7 @@ def claim(folder: Path, key: str) -> None:
                 f"{owner.get('host', 'another machine')} works there; wait for it, or name "
                 "another folder"
             ) from None
-    _claims[folder] = lock
+    _locks[folder] = lock
     owner = {"pid": os.getpid(), "host": socket.gethostname(), "command": sys.argv}
     write_whole(folder / OWNER, json.dumps(owner) + "\n")
 
@@ -123,7 +180,7 @@ def _owner(folder: Path) -> dict[str, object]:
 
 
 def _ended(owner: dict[str, object]) -> bool:
-    """Return whether the process that took the lock is known to be gone."""
+    """Return whether the process that took the lock is known to have ended."""
     pid = owner.get("pid")
     if os.name != "posix" or owner.get("host") != socket.gethostname() or type(pid) is not int:
         return False

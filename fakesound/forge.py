@@ -15,7 +15,7 @@ from fakesound.attacks import ATTACKS, choose_attacks
 from fakesound.command_line import guarded
 from fakesound.data.manifest import Clip, write_manifest
 from fakesound.errors import InputError
-from fakesound.files import claim
+from fakesound.files import lock_folder
 from fakesound.forging import ForgeSettings, embedded_clips, folder_clips, forge, plan_jobs
 from fakesound.forging.audit import Audit, shortcut_audit
 from fakesound.forging.sources import check_apart
@@ -54,7 +54,7 @@ def _main() -> None:
     )
     complete = {"validation": attacks, "test": attacks} if options.complete else {}
     jobs = plan_jobs(genuine, settings, attacks, complete)
-    claim(options.out, "OUT")
+    lock_folder(options.out, "OUT")
     with progress_bar("forging") as progress:
         forged = forge(
             jobs, options.out, settings.sample_rate, options.workers, options.on_bad_audio, progress

@@ -37,7 +37,7 @@ from fakesound.config.composition import (
     run_config,
 )
 from fakesound.errors import InputError
-from fakesound.files import claim
+from fakesound.files import lock_folder
 from fakesound.training import processes, together
 from fakesound.training.folders import finished_results, folder_to_resume, set_aside
 
@@ -141,7 +141,7 @@ def _check(arguments: Namespace) -> Path | None:
         )
     if multirun:
         _check_plugins(composed.hydra)
-        claim(Path(composed.hydra.sweep.dir), "hydra.sweep.dir")
+        lock_folder(Path(composed.hydra.sweep.dir), "hydra.sweep.dir")
         return Path(composed.hydra.sweep.dir)
     # after the configuration is known to be right, since this imports more
     from fakesound.forging.corpus import resolve_corpus
@@ -159,7 +159,7 @@ def _check(arguments: Namespace) -> Path | None:
             sys.argv.append(f"hydra.run.dir='{folder}'")
     # before Hydra writes there
     if folder is not None:
-        claim(folder, "hydra.run.dir")
+        lock_folder(folder, "hydra.run.dir")
     return None
 
 
@@ -213,7 +213,7 @@ def _application(composed: DictConfig) -> float | None:
     folder = Path(running.runtime.output_dir)
     if running.mode == RunMode.MULTIRUN:
         _place_in_sweep(config, running)
-    claim(folder, "hydra.run.dir")
+    lock_folder(folder, "hydra.run.dir")
     done = finished_results(folder, config)
     if done is not None:
         console.print(f"finished before: {folder}")

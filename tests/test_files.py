@@ -9,13 +9,20 @@ from contextlib import suppress
 import pytest
 
 from fakesound.errors import InputError
-from fakesound.files import claim, clear_remains, staged, write_whole
+from fakesound.files import (
+    Journal,
+    atomic_write,
+    clear_remains,
+    lock_folder,
+    staged,
+    write_whole,
+)
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from fakesound.files import claim
-claim(Path(sys.argv[1]), "folder")
+from fakesound.files import lock_folder
+lock_folder(Path(sys.argv[1]), "folder")
 print("held", flush=True)
 if len(sys.argv) > 2:  # a child that outlives it, as those that load data do, for a while
     import os
@@ -64,6 +71,46 @@ def test_the_error_of_a_write_names_the_file(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_file_keeps_its_content_when_a_write_fails_half_way(tmp_path):
+    path = tmp_path / "a.bin"
+    write_whole(path, "before")
+
+    def fail():
+        with atomic_write(path) as file:
+            file.write(b"half")
+            raise OSError(2, "gone", "other")
+
+    # an error of another file keeps that name
+    with pytest.raises(OSError, match="gone") as caught:
+        fail()
+    assert caught.value.filename == "other"
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.bin", "before")]
+    with atomic_write(path) as file:
+        file.write(b"after")
+    assert path.read_bytes() == b"after"
+
+
+def test_a_journal_loses_no_more_than_a_line_cut_short(tmp_path):
+    journal = Journal(tmp_path / "a.jsonl", durable=True)
+    assert list(journal.entries()) == []
+    for name in ("a", "é"):
+        journal.append({"name": name})
+    whole = journal.path.read_bytes()
+    for size in range(len(whole) + 1):
+        journal.path.write_bytes(whole[:size])
+        journal.append({"name": "z"})
+        rows = [row for _, row in journal.entries()]
+        assert rows[-1] == {"name": "z"}
+        complete = [line for line in whole[:size].split(b"\n") if line.endswith(b"}")]
+        assert sum(row is not None for row in rows) == len(complete) + 1
+
+
+def test_the_error_of_a_journal_names_it(tmp_path):
+    with pytest.raises(OSError, match="gone") as caught:
+        Journal(tmp_path / "gone" / "a.jsonl").append({})
+    assert caught.value.filename == str(tmp_path / "gone" / "a.jsonl")
+
+
 def test_what_a_kill_leaves_is_cleared(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / ".last.ckpt.77.tmp").touch()
@@ -75,10 +122,10 @@ def test_what_a_kill_leaves_is_cleared(tmp_path):
 def test_a_folder_is_of_one_process(tmp_path):
     with holder(tmp_path) as process:
         with pytest.raises(InputError, match=f"out={tmp_path}: process {process.pid} on .* works"):
-            claim(tmp_path, "out")
+            lock_folder(tmp_path, "out")
         process.kill()
-    claim(tmp_path, "out")
-    claim(tmp_path, "out")
+    lock_folder(tmp_path, "out")
+    lock_folder(tmp_path, "out")
     assert json.loads((tmp_path / ".owner").read_text())["pid"] == os.getpid()
 
 
@@ -89,7 +136,7 @@ def test_the_lock_of_a_dead_process_is_waited_for_while_its_children_live(tmp_pa
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    claim(tmp_path, "out")
+    lock_folder(tmp_path, "out")
 
 
 def test_staged_files_take_their_places_together(tmp_path):

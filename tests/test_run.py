@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from fakesound.config.composition import compose_config, identity, run_config
 from fakesound.errors import OutsideError
-from fakesound.files import claim
+from fakesound.files import lock_folder
 from fakesound.training.experiment import deaths_told
 from fakesound.training.folders import folder_to_resume
 from tests.conftest import command, fakesound
@@ -140,7 +140,7 @@ def test_a_killed_run_goes_on_and_ends_like_an_undisturbed_one(small, tmp_path):
 
 def test_a_folder_takes_one_run_at_a_time(small, tmp_path):
     """The second is refused before it writes anything there."""
-    claim(tmp_path / "out", "hydra.run.dir")
+    lock_folder(tmp_path / "out", "hydra.run.dir")
     done = fakesound("run", *small, "hydra.run.dir=out", folder=tmp_path)
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -14,7 +14,6 @@ import gc
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from fakesound.data.folder import Folder, relative
 from fakesound.data.places import AudioPath, Place, open_audio
 from fakesound.data.rows import checked_clip, parsed, plain_clip
 from fakesound.errors import InputError
+from fakesound.files import atomic_write
 
 __all__ = [
     "LABELS",
@@ -89,16 +89,10 @@ def read_rows(rows: Iterable[dict[str, Any]], folder: Path, name: str) -> list[C
 
 def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
     """Write ``clips`` to ``path`` at once: the file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            for clip in clips:
-                row = clip_row(clip, path.parent)
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(path, durable=False) as file:
+        for clip in clips:
+            row = clip_row(clip, path.parent)
+            file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
 
 def clip_row(clip: Clip, folder: Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from fakesound.data.manifest import Clip, row_of, write_manifest
 from fakesound.data.places import HEADER, Place, open_audio
 from fakesound.data.pooling import without_lost_twins
 from fakesound.errors import InputError
+from fakesound.files import Journal, atomic_write, clear_remains
 
 JOURNAL = ".shards.jsonl"
 # members of a USTAR archive are no longer
@@ -77,7 +78,8 @@ def write_shards(
     folder = out / "shards"
     folder.mkdir(parents=True, exist_ok=True)
     shards = list(_planned(clips, folder, shard_bytes))
-    written = _journal(out)
+    journal = Journal(out / JOURNAL)
+    written = {row["shard"]: row for _, row in journal.entries() if row is not None}
     _remove_others(folder, shards)
     problems: list[str] = []
     kept: list[Clip] = []
@@ -89,13 +91,12 @@ def write_shards(
             return before["left_out"]
         return _write(shard, skip)
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads, (out / JOURNAL).open("a") as journal:
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
         try:
             for shard, left_out in zip(shards, threads.map(done, shards), strict=True):
                 line = {"shard": shard.path.name, "key": shard.key, "left_out": left_out}
                 if written.get(shard.path.name) != line:
-                    journal.write(json.dumps(line) + "\n")
-                    journal.flush()
+                    journal.append(line)
                 problems += left_out.values()
                 kept += _placed(shard, left_out)
                 progress(shard.first + len(shard.clips), len(clips))
@@ -149,24 +150,22 @@ def _size(clip: Clip) -> tuple[int, str]:
 def _write(shard: _Shard, skip: bool) -> dict[str, str]:
     """Write one shard and return what is wrong with the audio left out, by clip id."""
     left_out: dict[str, str] = {}
-    temporary = shard.path.with_name(f".{shard.path.name}.{os.getpid()}.part")
-    try:
-        with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
-            for number, (clip, size) in enumerate(
-                zip(shard.clips, shard.sizes, strict=True), shard.first
-            ):
-                if problem := _problem(clip):
-                    if not skip:
-                        raise InputError(f"clip {clip.clip_id}: {problem}")
-                    left_out[clip.clip_id] = problem
-                    continue
-                with open_audio(clip.path) as file:
-                    tar.addfile(_entry(_name(clip, number), size), file)
-                row = _json(clip)
-                tar.addfile(_entry(f"{number:08}.json", len(row)), io.BytesIO(row))
-        temporary.replace(shard.path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        atomic_write(shard.path, durable=False) as out,
+        tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for number, (clip, size) in enumerate(
+            zip(shard.clips, shard.sizes, strict=True), shard.first
+        ):
+            if problem := _problem(clip):
+                if not skip:
+                    raise InputError(f"clip {clip.clip_id}: {problem}")
+                left_out[clip.clip_id] = problem
+                continue
+            with open_audio(clip.path) as file:
+                tar.addfile(_entry(_name(clip, number), size), file)
+            row = _json(clip)
+            tar.addfile(_entry(f"{number:08}.json", len(row)), io.BytesIO(row))
     return left_out
 
 
@@ -195,23 +194,11 @@ def _problem(clip: Clip) -> str | None:
     return None
 
 
-def _journal(out: Path) -> dict[str, dict[str, Any]]:
-    """Return what was written before, by the name of the shard; a torn last line is none."""
-    written = {}
-    if (out / JOURNAL).is_file():
-        for line in (out / JOURNAL).read_text().splitlines():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            written[row["shard"]] = row
-    return written
-
-
 def _remove_others(folder: Path, shards: Sequence[_Shard]) -> None:
     """Remove shards of an earlier, longer list, and parts that a kill left behind."""
+    clear_remains(folder)
     names = {shard.path.name for shard in shards}
-    for path in (*folder.glob("[0-9]*.tar"), *folder.glob(".*.tar.*.part")):
+    for path in folder.glob("[0-9]*.tar"):
         if path.name not in names:
             path.unlink()
 

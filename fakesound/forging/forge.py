@@ -1,6 +1,5 @@
 """Jobs done in parallel, kept in a journal, resumed after a kill."""
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -10,11 +9,11 @@ from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
-from typing import TextIO
+from typing import Any
 
 from fakesound.data.manifest import Clip, clip_row, read_rows
 from fakesound.errors import InputError, OutsideError
-from fakesound.files import clear_remains
+from fakesound.files import Journal, clear_remains
 from fakesound.forging.plan import Job
 from fakesound.forging.work import UnusableError, do_job, inherit
 from fakesound.progress import console
@@ -61,12 +60,8 @@ def forge(
     total, done, seconds = len(twins) + len(fakes), 0, 0.0
     if total:
         clear_remains(folder)
-        with (
-            _Crew(workers or os.cpu_count() or 1) as crew,
-            (folder / JOURNAL).open("a", encoding="utf-8") as journal,
-        ):
-            if _ends_amiss(folder / JOURNAL):
-                journal.write("\n")
+        journal = Journal(folder / JOURNAL)
+        with _Crew(workers or os.cpu_count() or 1) as crew:
             for stage in (twins, fakes):
                 ready = [job for job in stage if not _twin_left_out(job, known)]
                 if len(ready) < len(stage):
@@ -77,7 +72,7 @@ def forge(
                         raise InputError(f"{result}, or set data.on_bad_audio=skip")
                     known[job.clip_id] = result if isinstance(result, Clip) else str(result)
                     if not isinstance(result, InputError):  # a bad file may be mended
-                        _note(journal, _line(job, result, folder))
+                        journal.append(_row(job, result, folder))
                     seconds += result.duration if isinstance(result, Clip) else 0.0
                     done += 1
                     progress(done, total)
@@ -156,10 +151,10 @@ def _twin_left_out(job: Job, known: dict[str, Clip | str]) -> bool:
     return job.attack is not None and any(not isinstance(known.get(i), Clip) for i in needed)
 
 
-def _line(job: Job, result: Clip | Exception, folder: Path) -> str:
+def _row(job: Job, result: Clip | Exception, folder: Path) -> dict[str, Any]:
     if isinstance(result, Clip):
-        return json.dumps(clip_row(result, folder), ensure_ascii=False)
-    return json.dumps({"clip_id": job.clip_id, "left_out": str(result)}, ensure_ascii=False)
+        return clip_row(result, folder)
+    return {"clip_id": job.clip_id, "left_out": str(result)}
 
 
 def _known(jobs: Sequence[Job], folder: Path) -> dict[str, Clip | str]:
@@ -180,34 +175,9 @@ def _known(jobs: Sequence[Job], folder: Path) -> dict[str, Clip | str]:
     return known
 
 
-def _note(journal: TextIO, line: str) -> None:
-    """Add ``line`` to the journal, where it is as soon as this returns."""
-    try:
-        journal.write(line + "\n")
-        journal.flush()
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, journal.name) from error
-
-
-def _ends_amiss(journal: Path) -> bool:
-    """Return whether a kill cut the last line of ``journal`` short."""
-    with journal.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 1))
-        return file.read() not in (b"", b"\n")
-
-
 def _read_journal(folder: Path) -> dict[str, Clip | str]:
     path = folder / JOURNAL
-    if not path.is_file():
-        return {}
-    rows = []
-    # a kill may cut a line within a character
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue  # the line a kill cut short
+    rows = [row for _, row in Journal(path).entries() if row is not None]
     known: dict[str, Clip | str] = {}
     for row in rows:
         if "left_out" in row:

@@ -1,7 +1,5 @@
 """What listeners said: one line an answer, only ever added to, and on disk before it counts."""
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +9,7 @@ from typing import Any
 
 from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
+from fakesound.files import Journal
 from fakesound.listening_test.listening_test import listener_key, listener_name
 from fakesound.timeline import Region, merge_regions, microseconds
 
@@ -99,17 +98,14 @@ class AnswerLog:
         self.finished: set[str] = set()
         self.cut: list[int] = []
         self._clips = {clip.clip_id: clip for clip in clips}
-        content = path.read_bytes() if path.is_file() else b""
-        for number, line in enumerate(content.split(b"\n"), start=1):
-            if line.strip():
-                self._read(line, number)
+        self._journal = Journal(path, durable=True)
+        for number, row in self._journal.entries():
+            if row is None:
+                self.cut.append(number)
+            else:
+                self._read(row, number)
 
-    def _read(self, line: bytes, number: int) -> None:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            self.cut.append(number)
-            return
+    def _read(self, row: object, number: int) -> None:
         try:
             if not isinstance(row, dict):
                 raise InputError("not a JSON object")
@@ -150,14 +146,4 @@ class AnswerLog:
         self.answers.setdefault(listener_key(answer.listener), {})[answer.clip_id] = answer
 
     def _append(self, row: Mapping[str, Any]) -> None:
-        told = {**row, "time": datetime.now(UTC).isoformat(timespec="seconds")}
-        line = json.dumps(told, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        with self.path.open("a+b", buffering=0) as file:
-            if end := file.seek(0, os.SEEK_END):
-                file.seek(end - 1)
-                # a line that was cut short ends here, and the new one begins on its own
-                if file.read(1) != b"\n":
-                    line = b"\n" + line
-            if file.write(line) != len(line):
-                raise OSError(f"{self.path}: the disk is full")
-            os.fsync(file.fileno())
+        self._journal.append({**row, "time": datetime.now(UTC).isoformat(timespec="seconds")})

@@ -17,7 +17,7 @@ from fakesound.data.hashes import HASHES, read_list, relative
 from fakesound.data.manifest import Clip, clip_row
 from fakesound.data.places import AudioPath
 from fakesound.errors import InputError
-from fakesound.files import claim
+from fakesound.files import lock_folder
 from fakesound.forging import resolve_corpus
 from fakesound.progress import console
 from fakesound.report import RunResults, read_run
@@ -61,7 +61,7 @@ def reproduce(recorded: Path) -> bool:
     origin: Mapping[str, Any] = run.metrics.get("provenance") or {}
     config = _recorded_config(run, origin)
     folder = _place(recorded, config)
-    claim(folder, "folder")
+    lock_folder(folder, "folder")
     said = [f"{what}: {then} then, {now} now" for what, then, now in other_code(origin)]
     _say(said)
     # the last bits of sums depend on it

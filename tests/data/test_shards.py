@@ -120,7 +120,7 @@ def test_only_what_is_missing_or_changed_is_written_again(mixed, tmp_path):
     times = {path.name: path.stat().st_mtime_ns for path in (out / "shards").iterdir()}
     (out / "shards/00001.tar").unlink()
     (out / "shards/00099.tar").touch()
-    (out / "shards/.00000.tar.7.part").touch()
+    (out / "shards/.00000.tar.7.tmp").touch()
     write_shards(mixed, out, 150_000)
     assert digests(out / "shards") == first
     again = {path.name: path.stat().st_mtime_ns for path in (out / "shards").iterdir()}
