@@ -38,7 +38,13 @@ CHOICES = [
     (
         SplitConfig,
         "split.name",
-        {"official", "leave_one_attack_out", "leave_one_family_out", "source_folds"},
+        {
+            "official",
+            "leave_one_attack_out",
+            "leave_one_family_out",
+            "source_folds",
+            "decoder_folds",
+        },
     ),
     (FeaturesConfig, "features.kind", {"logstft", "logmel", "lfcc"}),
     (StemConfig, "backbone.stem.kind", {"conv", "patch"}),
@@ -97,6 +103,7 @@ BOUNDS = [
     (DataConfig, "data.workers", [0], [-1]),
     (DataConfig, "data.batch_size", [2, 64], [0, 1, 33, -2]),
     (SplitConfig, "split.seen_per_genuine", [None, 1], [0]),
+    (SplitConfig, "split.at_most", [None, 1], [0]),
     (SplitConfig, "split.validation_share", [0.01, 0.99], [0, 1, -0.1, NAN]),
     (SplitConfig, "split.folds", [3, 10], [2, 0, -1]),
     (SplitConfig, "split.fold", [0, 4], [5, -1]),

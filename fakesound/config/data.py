@@ -26,7 +26,13 @@ ATTACK_WEIGHTS = {
 }
 
 PARTS = ("train", "validation", "test")
-SPLIT_NAMES = ("official", "leave_one_attack_out", "leave_one_family_out", "source_folds")
+SPLIT_NAMES = (
+    "official",
+    "leave_one_attack_out",
+    "leave_one_family_out",
+    "source_folds",
+    "decoder_folds",
+)
 
 
 @dataclass
@@ -257,7 +263,8 @@ class SplitConfig:
 
     name: str = "official"
     """"official": as the corpus has it; "leave_one_attack_out", "leave_one_family_out": attacks
-    held out of training; "source_folds": sources dealt into folds, one of them tested."""
+    held out of training; "source_folds": sources dealt into folds, one of them tested;
+    "decoder_folds": decoders of published fakes and their pages dealt into folds."""
     held_out: Any = None
     """Attacks kept for the test: a name or glob such as inpainting/*, or a list of them; for
     leave_one_family_out a family such as inpainting, or a list."""
@@ -269,9 +276,13 @@ class SplitConfig:
     validation_share: float = 0.15
     """Of a training set that has no validation rows, how much becomes validation, by source."""
     folds: int = 5
-    """Into how many folds source_folds deals the sources."""
+    """How many folds source_folds and decoder_folds deal."""
     fold: int = 0
-    """The fold that is tested, from 0; the next one validates, the others train."""
+    """The fold that is tested, from 0; the next one validates, the others train. With data.train
+    and decoder_folds this fold validates."""
+    at_most: int | None = None
+    """Clips of one attack, and genuine clips of one domain, in validation and test of
+    decoder_folds; null: all there are."""
     seed: int = 0
     """Of the folds and of what becomes validation."""
 
@@ -291,6 +302,13 @@ class SplitConfig:
             raise InputError(f"split.held_out: name the {what} to hold out, or use split=official")
         if self.seen_per_genuine is not None:
             at_least("split.seen_per_genuine", self.seen_per_genuine, 1)
+        if self.at_most is not None:
+            at_least("split.at_most", self.at_most, 1)
+        if self.name == "decoder_folds" and self.held_out:
+            raise InputError(
+                f"split.held_out={self.held_out}: decoder_folds holds out the decoders of a fold; "
+                "leave it out"
+            )
         if not 0 < self.validation_share < 1:
             raise InputError(
                 f"split.validation_share={self.validation_share}: must be above 0 and below 1"

@@ -89,11 +89,13 @@ class CropDataset(Dataset[Batch]):
 
     Crops come in pairs: a fake and a genuine partner that differs from it in as little as possible.
 
-    - The partner is the same window of the fake's twin. A fake throughout is, but for a share, cut
+    - The partner is the same window of the fake's twin, less the ``twin_lag`` seconds that the row
+      of a published fake may give, by which it is late. A fake throughout is, but for a share, cut
       into it at random places (see `fakesound.data.compose`); filled gaps stay where they are.
     - Without a twin it is a genuine clip of the same domain, whose recordings are alike.
     - Without either, the fake is cut into a genuine recording at random, which is its partner. So
-      is a share of all published fakes. These pairs are `PART`: their domains tell the label.
+      is a share of all published fakes, and all those whose row has ``paste_only``. These pairs are
+      `PART`, as their domains tell the label.
 
     Args:
         clips: of the training set.
@@ -210,21 +212,22 @@ class CropDataset(Dataset[Batch]):
     def _published(self, rng: Rng, index: int, samples: int) -> Pair:
         """Return the pair of a published fake."""
         clip, own = self.clips[index], int(self.twin[index])
+        lag = round(clip.extra.get("twin_lag", 0) * self.rate) if own >= 0 else 0
         for _ in range(ATTEMPTS):
-            start, length = self._window(rng, clip, samples)
-            if own >= 0:
-                length = min(length, round(self.clips[own].duration * self.rate) - start)
-            if length > 0 and np.abs(self._read(index, start, length)).max() > QUIET * 32_768:
+            start, length = self._common_window(rng, clip, own, lag, samples)
+            if np.abs(self._read(index, start, length)).max() > QUIET * 32_768:
                 break
-        length = max(length, 1)
         spans = self._spans(clip, start, length)
         mates = self.mates.get(clip.domain)
+        if not _throughout(spans, length) and own >= 0:
+            fake, genuine = self._read(index, start, length), self._read(own, start, length)
+            return Pair(from_pcm(fake), from_pcm(genuine), spans, PART)
         if not _throughout(spans, length):
             return self._alone(rng, index, start, length, spans, samples)
-        paste = rng.random() < self.settings.paste
+        paste = rng.random() < self.settings.paste or bool(clip.extra.get("paste_only"))
         if not paste and (own >= 0 or mates is not None):
-            return self._side_by_side(rng, index, own, start, length, samples)
-        host, host_start = own, start
+            return self._side_by_side(rng, index, own, start, length, samples, lag)
+        host, host_start = own, start - lag
         if own < 0 or rng.random() < self.settings.foreign:
             host = int(rng.choice(self.genuine))
             host_start, host_length = self._window(rng, self.clips[host], samples)
@@ -237,7 +240,7 @@ class CropDataset(Dataset[Batch]):
         if host != own:
             # genuine audio of the same page in the same places: only the maker differs
             if own >= 0:
-                decoy = self._read(own, start, length)
+                decoy = self._read(own, start - lag, length)
             elif mates is not None:
                 mate = int(rng.choice(mates))
                 decoy = self._read(mate, *self._window(rng, self.clips[mate], length))
@@ -263,10 +266,17 @@ class CropDataset(Dataset[Batch]):
         return self._spliced(rng, fake, genuine, spans, None)
 
     def _side_by_side(
-        self, rng: Rng, index: int, partner: int, start: int, length: int, samples: int
+        self,
+        rng: Rng,
+        index: int,
+        partner: int,
+        start: int,
+        length: int,
+        samples: int,
+        lag: int = 0,
     ) -> Pair:
         """Return a crop of a fake beside one of ``partner``, or of a clip of its domain if -1."""
-        clip, partner_start = self.clips[index], start
+        clip, partner_start = self.clips[index], start - lag
         if partner < 0:
             partner = int(rng.choice(self.mates[clip.domain]))
             partner_start, partner_length = self._window(rng, self.clips[partner], samples)
@@ -327,6 +337,20 @@ class CropDataset(Dataset[Batch]):
         total = round(clip.duration * self.rate)
         length = min(total, samples)
         return int(rng.integers(0, total - length + 1)), length
+
+    def _common_window(
+        self, rng: Rng, clip: Clip, own: int, lag: int, samples: int
+    ) -> tuple[int, int]:
+        """Return a window of a fake that its twin, where it has one, has as well."""
+        if own < 0:
+            return self._window(rng, clip, samples)
+        last = min(
+            round(part.duration * self.rate) + late
+            for part, late in ((clip, 0), (self.clips[own], lag))
+        )
+        first = max(lag, 0)
+        length = max(min(last - first, samples), 1)
+        return first + int(rng.integers(0, max(last - first - length, 0) + 1)), length
 
     def _read(self, index: int, start: int, length: int) -> Pcm:
         return read_clip(self.clips[index], self.rate, start, length)

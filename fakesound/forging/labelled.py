@@ -1,11 +1,13 @@
 """Labelled clips as manifests have them: read, checked, and given the part that each plays."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from fakesound.config import DataConfig, SplitConfig
 from fakesound.data.audio import DURATION_TOLERANCE, audio_info, read_audio
+from fakesound.data.decoder_folds import split_by_decoder
 from fakesound.data.folds import carve_validation, split_by_fold
 from fakesound.data.manifest import Clip, read_manifest
 from fakesound.data.places import AudioPath, Place, place
@@ -47,11 +49,40 @@ def labelled_clips(data: DataConfig, split: SplitConfig) -> tuple[list[Clip], li
         if len(parts) > 1 and all(clip.split is None for clip in clips):
             clips = assign_splits(clips)
         clips = _sound(take_parts(clips, parts, str(path)), path, data, left_out)
-        corpora.append(opened(clips) if "train" in parts and not data.validation else clips)
+        opens = "train" in parts and not data.validation and split.name != "decoder_folds"
+        corpora.append(opened(clips) if opens else clips)
+    if split.name == "decoder_folds":
+        corpora = _validated_by_decoder(corpora, split)
     pooled, notes = pool_corpora(
         corpora, data.shared_sources == "drop", split.validation_share, split.seed
     )
     return pooled, left_out, notes
+
+
+def _validated_by_decoder(corpora: list[list[Clip]], split: SplitConfig) -> list[list[Clip]]:
+    """Return ``corpora``, the training and validation clips of all of them dealt by decoder."""
+    pairs = [
+        (clip, number)
+        for number, clips in enumerate(corpora)
+        for clip in clips
+        if clip.split != "test"
+    ]
+    # ids are unique in a corpus only
+    named = [replace(clip, clip_id=f"{number} {clip.clip_id}") for clip, number in pairs]
+    dealt = {
+        clip.clip_id: clip.split
+        for clip in split_by_decoder(
+            named, split.fold, None, split.folds, split.seed, split.at_most
+        )
+    }
+    return [
+        [
+            replace(clip, split=part)
+            for clip in clips
+            if (part := dealt.get(f"{number} {clip.clip_id}", clip.split == "test" and "test"))
+        ]
+        for number, clips in enumerate(corpora)
+    ]
 
 
 def _roles(data: DataConfig) -> dict[AudioPath, dict[str, None]]:
@@ -73,7 +104,7 @@ def _roles(data: DataConfig) -> dict[AudioPath, dict[str, None]]:
 
 def _used(clips: list[Clip], split: SplitConfig) -> list[Clip]:
     """Return the rows that have a split, or all where none has or folds are dealt instead."""
-    if split.name == "source_folds" or all(clip.split is None for clip in clips):
+    if split.name.endswith("_folds") or all(clip.split is None for clip in clips):
         return clips
     return [clip for clip in clips if clip.split is not None]
 
@@ -82,6 +113,9 @@ def _divided(clips: list[Clip], split: SplitConfig, notes: list[str]) -> list[Cl
     """Return the clips of one manifest with a split each."""
     if split.name == "source_folds":
         return split_by_fold(clips, split.fold, split.folds, split.seed)
+    if split.name == "decoder_folds":
+        after = (split.fold + 1) % split.folds
+        return split_by_decoder(clips, after, split.fold, split.folds, split.seed, split.at_most)
     if all(clip.split is None for clip in clips):
         return assign_splits(clips)
     before = opened(clips)

@@ -335,3 +335,21 @@ def test_later_crops_are_longer(clips):
 def test_regions_are_no_longer_than_asked(clips):
     dataset = crops(only(clips, "a/whole"), seconds=1.0, whole=0, most=1, longest=0.1)
     assert max(int(dataset[n].frame_target.sum()) for n in range(0, 60, 2)) <= 6
+
+
+@pytest.mark.parametrize("lag", [800, -800])
+def test_a_fake_that_is_late_stands_beside_what_it_was_made_of(clips, lag):
+    some = published(clips)
+    some[-1] = replace(some[-1], extra={"twin_lag": lag / RATE})
+    dataset = crops(some, paste=0)
+    for number in range(0, 20, 2):
+        fake, partner = dataset[number], dataset[number + 1]
+        start = found_in(some[-1], fake.waveform)
+        assert found_in(some[0], partner.waveform) == start - lag
+
+
+def test_a_page_for_pastes_only_has_no_pair_fake_throughout(clips):
+    some = published(clips)
+    some[-1] = replace(some[-1], extra={"paste_only": True})
+    dataset = crops(some, paste=0)
+    assert {int(dataset[number].kind) for number in range(0, 20, 2)} == {PART}

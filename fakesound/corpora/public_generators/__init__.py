@@ -1,0 +1,1 @@
+"""Published generators with their genuine originals, from public repositories."""
