@@ -121,7 +121,7 @@ def call_of(
 
     def forward() -> list[torch.Tensor]:
         with torch.autocast(device, dtype, enabled=dtype != torch.float32):
-            return list(model.forward_features(spectrogram))  # type: ignore[operator]
+            return list(model.forward_features(spectrogram)[:2])  # type: ignore[operator]
 
     def only() -> list[torch.Tensor]:
         with torch.no_grad():

@@ -7,6 +7,7 @@ from fakesound.errors import InputError
 
 # what a detector can learn: each has a key here, and a weight of the same name among the losses
 TASKS = ("clip", "frame", "boundary", "attribution")
+POOLINGS = ("attention", "two_way", "linear_softmax", "max", "mean")
 
 
 @dataclass
@@ -22,7 +23,8 @@ class HeadsConfig:
     attribution: bool = False
     """Which family of attacks a fake is of, or an unknown one."""
     pooling: str = "attention"
-    """Clip logit from its frames': "attention", "linear_softmax", "max" or "mean"."""
+    """Clip logit from its frames': "attention", "linear_softmax", "max" or "mean"; "two_way":
+    from two hypotheses, that a part is fake (attention) and that all of it is (mean)."""
     neck: str = "none"
     """"mamba": Mamba blocks on the frame grid before the frame and boundary heads; or "none"."""
     neck_depth: int = 2
@@ -33,7 +35,7 @@ class HeadsConfig:
     def __post_init__(self) -> None:
         if not (self.clip or self.frame):
             raise InputError("heads.clip and heads.frame: one of them must be true")
-        one_of("heads.pooling", self.pooling, ("attention", "linear_softmax", "max", "mean"))
+        one_of("heads.pooling", self.pooling, POOLINGS)
         one_of("heads.neck", self.neck, ("none", "mamba"))
         at_least("heads.neck_depth", self.neck_depth, 1)
         share("heads.dropout", self.dropout)

@@ -30,6 +30,15 @@ class FeaturesConfig:
     """Frequency bins, mel bands or cepstra."""
     mask: float = 0.0
     """Share of training pairs in which two bands of frequencies are hidden."""
+    phase: bool = False
+    """logstft: three channels of phase derivatives beside those of power."""
+    level: float | None = None
+    """dBFS to which the sound of a clip or window is brought, digital silence left out; null: none.
+    """
+    floor: float = 1e-5
+    """Power added before the logarithm."""
+    spread: bool = False
+    """The channel less its mean over time is divided by its bin's own deviation over time."""
 
     def __post_init__(self) -> None:
         one_of("features.kind", self.kind, ("logstft", "logmel", "lfcc"))
@@ -37,6 +46,14 @@ class FeaturesConfig:
         at_least("features.bins", self.bins, 8)
         at_least("features.window", self.window, 64)
         share("features.mask", self.mask)
+        if self.phase and self.kind != "logstft":
+            raise InputError(
+                f"features.phase=true: features.kind={self.kind} has no phase; use logstft"
+            )
+        if self.level is not None and not -60 <= self.level <= 0:
+            raise InputError(f"features.level={self.level}: must be from -60 to 0, or null")
+        if not 0 < self.floor <= 1:
+            raise InputError(f"features.floor={self.floor}: must be above 0, at most 1")
         if self.kind == "logstft" and self.bins > self.window // 2:
             raise InputError(
                 f"features.bins={self.bins}: a window of {self.window} samples gives at most "
@@ -55,6 +72,15 @@ class StemConfig:
     mobilenet: of their stages, each halves it."""
     blocks: int = 0
     """conv: residual blocks after each convolution but the first two."""
+    phase_width: int = 12
+    """conv, with features.phase: channels of the first convolution of phase."""
+    drop_power: float = 0.0
+    """conv, with features.phase: share of training pairs from which power is hidden."""
+    drop_phase: float = 0.0
+    """conv, with features.phase: share of training pairs from which phase is hidden."""
+    statistics: bool = False
+    """conv: mean and spread over time are added to every token, and seen by heads.pooling=two_way.
+    """
     patch: list[int] = field(default_factory=lambda: [16, 16])
     """Height (bins) and width (windows) of a patch."""
     stride: list[int] | None = None
@@ -65,6 +91,19 @@ class StemConfig:
         if not self.channels or min(self.channels) < 1:
             raise InputError(f"backbone.stem.channels={self.channels}: name one width or more")
         at_least("backbone.stem.blocks", self.blocks, 0)
+        at_least("backbone.stem.phase_width", self.phase_width, 1)
+        share("backbone.stem.drop_power", self.drop_power)
+        share("backbone.stem.drop_phase", self.drop_phase)
+        if self.drop_power + self.drop_phase > 1:
+            raise InputError(
+                f"backbone.stem.drop_power={self.drop_power}: with drop_phase={self.drop_phase} "
+                "more than 1; lower one of them"
+            )
+        if self.statistics and self.kind != "conv":
+            raise InputError(
+                f"backbone.stem.statistics=true: backbone.stem.kind={self.kind} takes none; use "
+                "conv"
+            )
         for key in ("patch", "stride"):
             value = getattr(self, key)
             if value is not None and (len(value) != 2 or min(value) < 1):

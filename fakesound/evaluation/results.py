@@ -26,6 +26,7 @@ from fakesound.metrics.abstention import abstention_block, calibration_figures
 from fakesound.metrics.attribution import attribution_block
 from fakesound.metrics.boundaries import boundary_block
 from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
+from fakesound.scoring.hypotheses import Hypotheses, fit_hypotheses
 from fakesound.scoring.clip_score import FAKE_SHARE, head_thresholds, with_head_thresholds
 
 
@@ -37,6 +38,7 @@ class Judged:
         test: calibrated, with the thresholds.
         validation: the same of the validation clips; none where there are none.
         calibrator: what was applied.
+        hypotheses: what was applied before it.
         thresholds: what clips and frames are called fake above.
         origin: where the thresholds come from, in words.
         before: figures of calibration of each part before it; None where it changed nothing.
@@ -48,6 +50,7 @@ class Judged:
     thresholds: Thresholds | None
     origin: str
     before: Mapping[str, Any] | None
+    hypotheses: Hypotheses = Hypotheses()
 
 
 def judge(
@@ -66,6 +69,10 @@ def judge(
         thresholds: to take where there is no validation; None: those in the scores.
         origin: of these, in words.
     """
+    hypotheses = Hypotheses()
+    if calibration == "logistic" and validation:
+        hypotheses = fit_hypotheses(validation)
+        test, validation = hypotheses.applied(test), hypotheses.applied(validation)
     calibrator = calibration if isinstance(calibration, Calibrator) else IDENTITY
     if isinstance(calibration, str) and validation:
         calibrator = fit_calibrator(validation, calibration)
@@ -80,7 +87,9 @@ def judge(
         validation = with_head_thresholds(validation, further)
     if thresholds is not None:
         test, validation = thresholds.applied(test), thresholds.applied(validation)
-    return Judged(tuple(test), tuple(validation), calibrator, thresholds, origin, before)
+    return Judged(
+        tuple(test), tuple(validation), calibrator, thresholds, origin, before, hypotheses
+    )
 
 
 def figures(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fakesound.models.detector import Detector
-from fakesound.models.heads import pool
+from fakesound.models.heads import either, pool
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from fakesound.timeline import FrameGrid
 
@@ -64,7 +64,7 @@ class WaveformScorer(nn.Module):
         # what they say has no place in `Scores`
         self.detector.boundary_head = self.detector.attribution_head = None
         features = self.detector.features
-        spectrum = PowerSpectrum(features.window, features.hop)  # type: ignore[arg-type]
+        spectrum = ConvolvedSpectrum(features.window, features.hop)  # type: ignore[arg-type]
         features.spectrum = spectrum.to(next(detector.parameters()).device)
         self.size = grid.samples(sample_rate)
         self.frames = grid.count(seconds)
@@ -95,6 +95,9 @@ class WaveformScorer(nn.Module):
         logits = heard.get("frame_logits", waveform[:0])
         if "evidence" in heard:
             logit = self._pooled(heard["evidence"], heard.get("attention"))
+            if "whole_evidence" in heard:
+                whole = heard["whole_evidence"].mean().clamp(-LOGIT_BOUND, LOGIT_BOUND)
+                logit = either(logit.clamp(-LOGIT_BOUND, LOGIT_BOUND), whole)
         else:
             logit = _highest(logits, frames)
         logit = self.calibration(logit.clamp(-LOGIT_BOUND, LOGIT_BOUND))
@@ -153,8 +156,8 @@ class Calibration(nn.Module):
         return made + (self.climbs * ((logit - self.starts) / self.widths).clamp(0, 1)).sum()
 
 
-class PowerSpectrum(nn.Module):
-    """Power in Hann windows by one convolution, an operator that every runtime has and has fast.
+class ConvolvedSpectrum(nn.Module):
+    """`fakesound.models.features.Spectrum` as one convolution, an operator that every runtime has fast.
 
     Args:
         window: samples in a window.
@@ -171,14 +174,16 @@ class PowerSpectrum(nn.Module):
         turns = (torch.arange(self.bins)[:, None] * time) % window
         angle = 2 * math.pi / window * turns.double()
         hann = 0.5 - 0.5 * torch.cos(2 * math.pi / window * time.double())
-        basis = torch.cat((angle.cos(), angle.sin())) * hann
+        basis = torch.cat((angle.cos(), -angle.sin())) * hann
         self.register_buffer("basis", basis.float()[:, None])
 
-    def forward(self, waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch bin window"]:
-        """Return the power in each bin."""
+    def forward(
+        self, waveform: Float[Tensor, "batch sample"]
+    ) -> tuple[Float[Tensor, "batch bin window"], Float[Tensor, "batch bin window"]]:
+        """Return the real and the imaginary part of each bin."""
         parts = functional.conv1d(waveform[:, None], self.basis, stride=self.hop)
-        real, imaginary = parts.square().split(self.bins, dim=1)
-        return real + imaginary
+        real, imaginary = parts.split(self.bins, dim=1)
+        return real, imaginary
 
 
 def _highest(logits: Float[Tensor, " frame"], frames: int | torch.SymInt) -> Float[Tensor, ""]:

@@ -52,6 +52,8 @@ class Detection:
         attack_family: what the fake is likest, "unknown", or None for a detector that cannot say
             or a recording not called fake.
         path: of the file, where it was one.
+        kind: "part" or "whole", how much of a fake is fake; None where the verdict is "genuine",
+            and for a detector that does not tell.
     """
 
     verdict: str
@@ -62,6 +64,7 @@ class Detection:
     frame_scores: Float32[np.ndarray, " frame"] = field(repr=False)
     attack_family: str | None = None
     path: str | None = None
+    kind: str | None = None
 
     @property
     def fake_share(self) -> float:
@@ -75,6 +78,7 @@ class Detection:
             "error": None,
             "verdict": self.verdict,
             "score": round(self.score, 6),
+            "kind": self.kind,
             "regions": [
                 {"onset": r.onset, "offset": r.offset, "score": round(r.score, 6)}
                 for r in self.regions

@@ -18,7 +18,7 @@ from fakesound.inference.regions import find_regions
 from fakesound.metrics.attribution import family_scores
 from fakesound.models.build import GRID
 from fakesound.scoring.checkpoint import DEFAULT, Checkpoint, read_checkpoint
-from fakesound.scoring.clip_score import pool_families, pool_frames
+from fakesound.scoring.clip_score import clip_logits, pool_families
 
 CONFIDENCE = 0.6
 BATCH = 16  # windows of a file that are heard together
@@ -130,12 +130,8 @@ class Detector:
 
     def _conclude(self, outputs: Mapping[str, np.ndarray], duration: float) -> Detection:
         logits = outputs.get("frame_logits", np.zeros(0))
-        if "evidence" in outputs:
-            logit = pool_frames(outputs["evidence"], outputs.get("attention"), self.model.pooling)
-        else:
-            width = min(5, len(logits))
-            logit = float(np.convolve(logits, np.ones(width) / width, "valid").max())
-        calibrated = self.checkpoint.calibrator.calibrated(np.array([np.clip(logit, -30, 30)]))
+        found = clip_logits(outputs, self.model.pooling)
+        calibrated = self.checkpoint.calibrator.calibrated(np.array([found.clip]))
         score = float(1 / (1 + np.exp(-calibrated[0])))
         verdict = "fake" if score >= self.clip_threshold else "genuine"
         if max(score, 1 - score) < self.confidence:
@@ -144,8 +140,18 @@ class Detector:
         regions: tuple[FakeRegion, ...] = ()
         if verdict != "genuine" and frames.size:
             regions = find_regions(frames, self.frame_threshold, GRID, duration)
+        kind = None
+        if verdict != "genuine" and found.part is not None and found.whole is not None:
+            kind = "whole" if found.whole > found.part else "part"
         return Detection(
-            verdict, score, regions, duration, GRID.step, frames, self._family(outputs, verdict)
+            verdict,
+            score,
+            regions,
+            duration,
+            GRID.step,
+            frames,
+            self._family(outputs, verdict),
+            kind=kind,
         )
 
     def _family(self, outputs: Mapping[str, np.ndarray], verdict: str) -> str | None:

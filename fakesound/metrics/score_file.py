@@ -14,6 +14,8 @@ from fakesound.metrics.scores import UNKNOWN, ClipScore, FamilyScores, has_frame
 from fakesound.timeline import Region
 
 SCORE_DECIMALS = 6
+# both are combined again after calibration, so near 0 and 1 they count
+HYPOTHESIS_DECIMALS = 9
 
 
 def read_scores(path: str | Path) -> list[ClipScore]:
@@ -22,8 +24,9 @@ def read_scores(path: str | Path) -> list[ClipScore]:
     Required in each row: ``clip_id, score, label, corpus, source_id, duration``, and for a fake
     ``attack`` and ``regions``. Absent or null fields take their defaults: ``logit`` is computed
     from the score, ``domain`` is the corpus, ``frame_scores`` are empty, ``frame_step`` is 0.02 s,
-    thresholds are 0.5, and there are no ``subsets``. Some detectors have ``boundary_scores``, and
-    ``family_scores`` with ``family_energy`` and ``attack_family``. Other keys are ignored; so are
+    thresholds are 0.5, and there are no ``subsets``. Some detectors have ``part_score`` and
+    ``whole_score``, ``boundary_scores``, and ``family_scores`` with ``family_energy`` and
+    ``attack_family``. Other keys are ignored; so are
     blank lines.
 
     Raises:
@@ -94,8 +97,12 @@ def _row(clip: ClipScore) -> dict[str, Any]:
 
 
 def _further(clip: ClipScore) -> dict[str, Any]:
-    """Return what only some detectors say."""
+    """Return what only some detectors give."""
     further: dict[str, Any] = {}
+    for name in ("part_score", "whole_score"):
+        value = getattr(clip, name)
+        if value is not None:
+            further[name] = round(value, HYPOTHESIS_DECIMALS)
     if clip.boundary_scores.size:
         further["boundary_threshold"] = clip.boundary_threshold
         further["boundary_scores"] = _rounded(clip.boundary_scores)
@@ -137,6 +144,8 @@ def _clip(row: object) -> ClipScore:
         boundary_scores=_frame_scores(row, "boundary_scores"),
         boundary_threshold=_number(row, "boundary_threshold", 0.5),
         family=_family(row),
+        part_score=None if row.get("part_score") is None else _number(row, "part_score"),
+        whole_score=None if row.get("whole_score") is None else _number(row, "whole_score"),
     )
 
 

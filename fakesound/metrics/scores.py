@@ -13,6 +13,7 @@ from fakesound.errors import InputError
 from fakesound.timeline import FrameGrid, Region, microseconds
 
 REGION_TOLERANCE = 0.001  # seconds; containers round a clip's length to whole samples
+WHOLE_TOLERANCE = 0.05  # seconds at its ends that a fake may leave and be fake as a whole
 LOGIT_TOLERANCE = 0.001  # of the score; half precision and six decimals stay well inside
 UNKNOWN = "unknown"  # what a fake of no known family is called
 SCORE_RESOLUTION = 1e-7  # probabilities in float32 resolve no more near one
@@ -96,6 +97,8 @@ class ClipScore:
             does not say.
         boundary_threshold: there is an edge where this score peaks above it.
         family: which family of attacks it would be of; None for a system that does not say.
+        part_score: P(a part of it is fake); None for a system that does not tell this apart.
+        whole_score: P(all of it is fake), likewise.
 
     Raises:
         InputError: for a value out of range or at odds with another; the message starts with the
@@ -121,11 +124,20 @@ class ClipScore:
     boundary_scores: Float32[np.ndarray, " boundary"] = field(default_factory=_no_frames)
     boundary_threshold: float = 0.5
     family: FamilyScores | None = None
+    part_score: float | None = None
+    whole_score: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("score", "clip_threshold", "frame_threshold", "boundary_threshold"):
+        for name in (
+            "score",
+            "clip_threshold",
+            "frame_threshold",
+            "boundary_threshold",
+            "part_score",
+            "whole_score",
+        ):
             value = getattr(self, name)
-            if not 0 <= value <= 1:
+            if value is not None and not 0 <= value <= 1:
                 raise InputError(f"{name}: {value} is not in [0, 1]")
         if not abs(_sigmoid(self.logit) - self.score) <= LOGIT_TOLERANCE:
             raise InputError(
@@ -163,6 +175,14 @@ class ClipScore:
     def fake(self) -> bool:
         """Whether the clip is fake."""
         return self.label == "fake"
+
+    @property
+    def kind(self) -> str | None:
+        """How much of a fake is fake, "part" or "whole"; None for a genuine clip."""
+        if not self.fake:
+            return None
+        total = sum(region.offset - region.onset for region in self.regions)
+        return "whole" if total >= self.duration - WHOLE_TOLERANCE else "part"
 
     def _check_truth(self) -> None:
         if self.label not in ("genuine", "fake"):

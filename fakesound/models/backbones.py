@@ -9,7 +9,7 @@ from fakesound.config import BackboneConfig
 from fakesound.config.model import KINDS
 from fakesound.errors import InputError
 from fakesound.models.convolutional import ConvolutionalNetwork, MakeBlock
-from fakesound.models.features import Spectrogram
+from fakesound.models.features import POWER, Spectrogram
 from fakesound.models.mobilenet import InvertedResidual
 from fakesound.models.residual import ResidualBlock
 from fakesound.models.ssd import Ssd
@@ -79,7 +79,19 @@ def _build_stem(
     stem, bins = config.stem, features.bins
     if stem.kind == "conv":
         _check_halvings(config, bins)
-        return ConvStem(features.channels, config.dim, bins, windows, stem.channels, stem.blocks)
+        return ConvStem(
+            POWER,
+            config.dim,
+            bins,
+            windows,
+            stem.channels,
+            stem.blocks,
+            phase=features.channels - POWER,
+            phase_width=stem.phase_width,
+            drop_power=stem.drop_power,
+            drop_phase=stem.drop_phase,
+            statistics=stem.statistics,
+        )
     stride = stem.stride or stem.patch
     if bins % stride[0] or stride[1] % windows:
         raise InputError(

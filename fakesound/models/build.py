@@ -29,7 +29,17 @@ def build_features(config: FeaturesConfig, sample_rate: int) -> Spectrogram:
             f"features.hop_ms={config.hop_ms}: at {sample_rate} Hz a frame of {GRID.step} s is not "
             "a whole number of hops; use 10"
         )
-    return Spectrogram(config.kind, sample_rate, config.window, hop, config.bins)
+    return Spectrogram(
+        config.kind,
+        sample_rate,
+        config.window,
+        hop,
+        config.bins,
+        phase=config.phase,
+        level=config.level,
+        floor=config.floor,
+        spread=config.spread,
+    )
 
 
 def build_detector(config: RunConfig, families: Sequence[str] = ()) -> Detector:
@@ -63,6 +73,7 @@ def build_detector(config: RunConfig, families: Sequence[str] = ()) -> Detector:
             neck_depth=heads.neck_depth if heads.neck == "mamba" else 0,
             kernel=config.kernel,
             mask=config.features.mask,
+            statistics=config.backbone.has_tokens and config.backbone.stem.statistics,
         )
 
 

@@ -12,6 +12,9 @@ from fakesound.models.heads import (
     ClipHead,
     FrameHead,
     InstanceHead,
+    TwoWayHead,
+    either,
+    masked_mean,
     pool,
     pool_families,
 )
@@ -44,6 +47,8 @@ class DetectorOutput(NamedTuple):
         boundary_logits: of P(a fake region begins or ends here) of each frame.
         family_logits: of the families of attacks, as each frame sees it.
         family_attention: as ``attention``, for these.
+        whole_evidence: that all of the clip is fake, as each frame sees it; None for a pooling
+            that knows no such hypothesis.
     """
 
     frame_logits: Float[Tensor, "batch frame"] | None = None
@@ -52,6 +57,7 @@ class DetectorOutput(NamedTuple):
     boundary_logits: Float[Tensor, "batch frame"] | None = None
     family_logits: Float[Tensor, "batch frame family"] | None = None
     family_attention: Float[Tensor, "batch frame"] | None = None
+    whole_evidence: Float[Tensor, "batch frame"] | None = None
 
     def clip_logit(
         self, mask: Bool[Tensor, "batch frame"], pooling: str = "attention"
@@ -59,7 +65,19 @@ class DetectorOutput(NamedTuple):
         """Return the logit of P(fake) of each clip whose frames are those in ``mask``."""
         if self.evidence is None:
             return None
-        return pool(self.evidence, self.attention, mask, pooling)
+        part = pool(self.evidence, self.attention, mask, pooling)
+        whole = self.whole_logit(mask)
+        return part if whole is None else either(part, whole)
+
+    def part_logit(self, mask: Bool[Tensor, "batch frame"]) -> Float[Tensor, " batch"] | None:
+        """Return the logit of each clip that a part of it is fake; None for one hypothesis."""
+        if self.evidence is None or self.whole_evidence is None:
+            return None
+        return pool(self.evidence, self.attention, mask)
+
+    def whole_logit(self, mask: Bool[Tensor, "batch frame"]) -> Float[Tensor, " batch"] | None:
+        """Return the logit of each clip that all of it is fake; None for one hypothesis."""
+        return None if self.whole_evidence is None else masked_mean(self.whole_evidence, mask)
 
     def clip_family_logits(
         self, mask: Bool[Tensor, "batch frame"]
@@ -85,6 +103,7 @@ class Detector(nn.Module):
         neck_depth: Mamba blocks before the frame and boundary heads; 0: no neck.
         kernel: of the neck's scan.
         mask: share of training pairs in which bands are hidden.
+        statistics: whether the backbone gives statistics.
 
     Raises:
         ValueError: if a step of the backbone is not a whole number of frames.
@@ -105,6 +124,7 @@ class Detector(nn.Module):
         neck_depth: int = 0,
         kernel: str = "auto",
         mask: float = 0.0,
+        statistics: bool = False,
     ) -> None:
         super().__init__()
         self.features, self.backbone = features, backbone
@@ -121,9 +141,13 @@ class Detector(nn.Module):
         self.neck = MambaNeck(dim, frames, neck_depth, kernel) if neck_depth else None
         # the neck's tokens are frames
         apart = 1 if neck_depth else frames
-        clip_head = ClipHead if pooling == "attention" else InstanceHead
+        clip_heads = {"attention": ClipHead, "two_way": TwoWayHead}
+        clip_head = clip_heads.get(pooling, InstanceHead)
         self.frame_head = FrameHead(dim, apart, dropout) if frame else None
-        self.clip_head = clip_head(dim, frames, dropout, frame) if clip else None
+        self.clip_head = None
+        if clip:
+            own = {"statistics": statistics} if pooling == "two_way" else {}
+            self.clip_head = clip_head(dim, frames, dropout, frame, **own)
         self.boundary_head = FrameHead(dim, apart, dropout) if boundary else None
         self.attribution_head = None
         if self.families:
@@ -142,17 +166,28 @@ class Detector(nn.Module):
         # up to whole token steps, with zeros: the mean in every channel
         step = int(self.backbone.windows)  # type: ignore[arg-type]  # of a Backbone
         spectrogram = pad(spectrogram, (0, -windows % step))
-        tokens, summary = self.backbone.forward_features(spectrogram)  # type: ignore[operator]
+        found = self.backbone.forward_features(spectrogram)  # type: ignore[operator]
+        tokens, summary, statistics = found
         grid = tokens if self.neck is None else self.neck(tokens)
         frame_logits = self.frame_head(grid) if self.frame_head else None
-        evidence = attention = family_logits = family_attention = None
-        if self.clip_head is not None:
+        evidence = attention = whole_evidence = family_logits = family_attention = None
+        if isinstance(self.clip_head, TwoWayHead):
+            evidence, attention, whole_evidence = self.clip_head.both(
+                tokens, summary, statistics, frame_logits
+            )
+        elif self.clip_head is not None:
             evidence, attention = self.clip_head(tokens, summary, frame_logits)
         boundary_logits = self.boundary_head(grid) if self.boundary_head else None
         if self.attribution_head is not None:
             family_logits, family_attention = self.attribution_head(tokens, frame_logits)
-        found = (
-            frame_logits, evidence, attention, boundary_logits, family_logits, family_attention
-        )  # fmt: skip
+        outputs = (
+            frame_logits,
+            evidence,
+            attention,
+            boundary_logits,
+            family_logits,
+            family_attention,
+            whole_evidence,
+        )
         frames = windows // self.frame_windows
-        return DetectorOutput(*(None if part is None else part[:, :frames] for part in found))
+        return DetectorOutput(*(None if part is None else part[:, :frames] for part in outputs))

@@ -1,11 +1,13 @@
 """Heads: logits on the frame grid, and what is said of a clip, which follows from its frames."""
 
+import math
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-POOLINGS = ("attention", "linear_softmax", "max", "mean")
+POOLINGS = ("attention", "two_way", "linear_softmax", "max", "mean")
 
 
 class FrameHead(nn.Module):
@@ -71,6 +73,64 @@ class ClipHead(nn.Module):
         if self.sharpness is None or frame_logits is None:
             return evidence, attention
         return evidence + frame_logits, attention + self.sharpness * frame_logits
+
+
+class TwoWayHead(ClipHead):
+    """Two hypotheses of a clip: a part of it is fake, or all of it is.
+
+    The first is a `ClipHead`'s, whose attention looks for the part. The second is the plain mean of
+    evidence over all frames: of their tokens and logits, and of the summary and the statistics of
+    the window. Both follow exactly from windows scored apart.
+
+    Args:
+        dim: width of a token.
+        frames: frames in a step of the token grid.
+        dropout: on the tokens.
+        frame_head: whether it is given the logits of a frame head.
+        statistics: whether it is given statistics.
+
+    Attributes:
+        maps: slope and intercept of either hypothesis, by which its logit is the log likelihood
+            ratio of such fakes to genuine clips; fitted in validation, the identity before.
+    """
+
+    maps: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        frames: int,
+        dropout: float,
+        frame_head: bool = True,
+        statistics: bool = False,
+    ) -> None:
+        super().__init__(dim, frames, dropout, frame_head)
+        self.whole_tokens = nn.Linear(dim, 1)
+        self.whole_summary = nn.Sequential(
+            nn.Linear(dim * (1 + statistics), dim), nn.GELU(), nn.Linear(dim, 1)
+        )
+        self.weight = nn.Parameter(torch.tensor(0.5)) if frame_head else None
+        self.register_buffer("maps", torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+
+    def both(
+        self,
+        tokens: Float[Tensor, "batch step dim"],
+        summary: Float[Tensor, "batch dim"],
+        statistics: Float[Tensor, "batch dim"] | None,
+        frame_logits: Float[Tensor, "batch frame"] | None,
+    ) -> tuple[
+        Float[Tensor, "batch frame"], Float[Tensor, "batch frame"], Float[Tensor, "batch frame"]
+    ]:
+        """Return evidence and attention logit of each frame, and its evidence that all is fake."""
+        evidence, attention = self(tokens, summary, frame_logits)
+        window = summary if statistics is None else torch.cat((summary, statistics), dim=1)
+        own = self.whole_tokens(self.dropout(tokens)) + self.whole_summary(window)[:, None]
+        whole = own[..., 0].repeat_interleave(self.frames, dim=1)
+        if self.weight is not None and frame_logits is not None:
+            whole = whole + self.weight * frame_logits
+        part_map, whole_map = self.maps
+        evidence = evidence * part_map[0] + part_map[1]
+        return evidence, attention, whole * whole_map[0] + whole_map[1]
 
 
 class InstanceHead(nn.Module):
@@ -153,12 +213,14 @@ def pool(
     of their mean probability, and "linear_softmax" that of the mean weighed by the probabilities
     themselves (Wang, Li and Metze, ICASSP 2019), between the two.
 
+    "two_way" is "attention" here, the first of the two hypotheses of a `TwoWayHead`.
+
     Raises:
         ValueError: for another pooling.
     """
     if pooling not in POOLINGS:
         raise ValueError(f"pooling {pooling!r}: must be one of {', '.join(POOLINGS)}")
-    if pooling == "attention":
+    if pooling in ("attention", "two_way"):
         assert attention is not None
         weight = attention.masked_fill(~mask, -torch.inf).softmax(1)
         return (weight * evidence.masked_fill(~mask, 0)).sum(1)
@@ -180,3 +242,15 @@ def pool_families(
     """Return the families' logits of clips: the mean over frames in ``mask``, by attention."""
     weight = attention.masked_fill(~mask, -torch.inf).softmax(1)
     return (weight[..., None] * logits.masked_fill(~mask[..., None], 0)).sum(1)
+
+
+def masked_mean(
+    values: Float[Tensor, "batch frame"], mask: Bool[Tensor, "batch frame"]
+) -> Float[Tensor, " batch"]:
+    """Return the mean over the frames in ``mask``."""
+    return values.masked_fill(~mask, 0).sum(1) / mask.sum(1)
+
+
+def either(part: Float[Tensor, " batch"], whole: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+    """Return the log likelihood ratio of fakes, half of either hypothesis, to genuine clips."""
+    return torch.logaddexp(part, whole) - math.log(2)

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from fakesound.models.normalisation import BatchNorm
 from fakesound.models.residual import ResidualBlock
+from fakesound.models.statistics import Statistics
 
 
 class PatchStem(nn.Module):
@@ -48,6 +50,12 @@ class PatchStem(nn.Module):
         tokens: Tensor = self.proj(self.pad(spectrogram))
         return tokens
 
+    def analysed(
+        self, spectrogram: Float[Tensor, "batch channel bin window"]
+    ) -> tuple[Float[Tensor, "batch dim band step"], None]:
+        """Return the tokens on their grid, and no statistics."""
+        return self(spectrogram), None
+
 
 class ConvStem(nn.Module):
     """Two-dimensional convolutions that leave one token for each step in time.
@@ -57,14 +65,22 @@ class ConvStem(nn.Module):
     local filters at full frequency resolution see them where a coarse patch does not. Early
     convolutions also ease the training of transformers (Xiao et al., NeurIPS 2021).
 
+    Phase has a path of its own: what tells is how much its derivatives spread, so its first
+    convolution is squared before it is normalised. It joins the power after the second convolution.
+    Either may be hidden in training, lest the easier one is all that is learned.
+
     Args:
-        channels: of the spectrogram.
+        channels: of the spectrogram that are log power.
         dim: width of a token.
         bins: of the spectrogram, a multiple of ``2 ** len(widths)``.
         windows: windows of the spectrogram in one step of the token grid.
         widths: channels of the convolutions.
         blocks: residual blocks after each convolution but the first two, whose grids are the
             finest and the dearest.
+        phase: channels of the spectrogram that are phase, after those of power.
+        phase_width: channels of the first convolution of phase.
+        drop_power, drop_phase: share of training pairs from which these channels are hidden.
+        statistics: whether mean and spread over time are added to every token.
     """
 
     def __init__(
@@ -75,10 +91,19 @@ class ConvStem(nn.Module):
         windows: int,
         widths: Sequence[int],
         blocks: int = 0,
+        *,
+        phase: int = 0,
+        phase_width: int = 12,
+        drop_power: float = 0.0,
+        drop_phase: float = 0.0,
+        statistics: bool = False,
     ) -> None:
         super().__init__()
-        self.windows = windows
+        self.windows, self.power = windows, channels
+        self.drop_power, self.drop_phase = drop_power, drop_phase
         layers: list[nn.Module] = []
+        # of `layers`: where phase joins, and where statistics are taken
+        ends: list[int] = []
         width_in = channels * 2 * windows
         for place, width in enumerate(widths):
             stride = (1 if place == 0 else 2, 1)
@@ -90,7 +115,17 @@ class ConvStem(nn.Module):
             if place > 1:
                 layers += [ResidualBlock(width, width, 1, 1, 0.0) for _ in range(blocks)]
             width_in = width
+            ends.append(len(layers))
         self.layers = nn.Sequential(*layers)
+        joined, summed = min(1, len(widths) - 1), min(2, len(widths) - 1)
+        self.joined, self.summed = ends[joined], ends[summed]
+        self.phase = None
+        if phase:
+            stride = 2**joined
+            self.phase = PhasePath(phase * 2 * windows, phase_width, widths[joined], stride)
+        self.statistics = None
+        if statistics:
+            self.statistics = Statistics(widths[summed], bins // 2 ** (summed + 1), dim)
         self.proj = nn.Linear(width_in * (bins // 2 ** len(widths)), dim)
         self.norm = nn.LayerNorm(dim)
 
@@ -102,9 +137,69 @@ class ConvStem(nn.Module):
         self, spectrogram: Float[Tensor, "batch channel bin window"]
     ) -> Float[Tensor, "batch dim 1 step"]:
         """Return one token for each step in time."""
-        found = self.layers(folded(spectrogram, self.windows))
+        return self.analysed(spectrogram)[0]
+
+    def analysed(
+        self, spectrogram: Float[Tensor, "batch channel bin window"]
+    ) -> tuple[Float[Tensor, "batch dim 1 step"], Float[Tensor, "batch dim"] | None]:
+        """Return one token for each step in time, and the statistics that are part of all."""
+        power = spectrogram[:, : self.power]
+        found = self.layers[: self.joined](folded(power, self.windows))
+        if self.phase is not None:
+            phase = self.phase(folded(spectrogram[:, self.power :], self.windows))
+            if self.training and (self.drop_power or self.drop_phase):
+                keep_power, keep_phase = self._kept(found)
+                found, phase = found * keep_power, phase * keep_phase
+            found = found + phase
+        found = self.layers[self.joined : self.summed](found)
+        statistics = None
+        if self.statistics is not None:
+            # digital silence, also what fills a window up, is zero throughout
+            sounds = (power[:, 0] != 0).any(1).unflatten(1, (-1, self.windows)).any(2)
+            statistics = self.statistics(found, sounds)
+        found = self.layers[self.summed :](found)
         tokens = self.norm(self.proj(found.permute(0, 3, 1, 2).flatten(2)))
-        return tokens.transpose(1, 2).unsqueeze(2)
+        if statistics is not None:
+            tokens = tokens + statistics[:, None]
+        return tokens.transpose(1, 2).unsqueeze(2), statistics
+
+    def _kept(
+        self, found: Float[Tensor, "batch ..."]
+    ) -> tuple[Float[Tensor, "batch 1 1 1"], Float[Tensor, "batch 1 1 1"]]:
+        """Return 0 for examples whose power, and whose phase, is hidden, else 1; never both.
+
+        A fake and its genuine partner, at even and odd places, are treated alike.
+        """
+        pairs = -(-len(found) // 2)
+        draw = torch.rand(pairs, device=found.device).repeat_interleave(2)[: len(found)]
+        draw = draw[:, None, None, None]
+        power, phase = draw >= self.drop_power, draw < 1 - self.drop_phase
+        return power.to(found.dtype), phase.to(found.dtype)
+
+
+class PhasePath(nn.Module):
+    """A convolution, squared, and another: from derivatives of phase to how much they spread.
+
+    Args:
+        width_in: channels, folded.
+        width: channels that are squared.
+        width_out: channels of the path that it joins.
+        stride: over frequency, up to where it joins.
+    """
+
+    def __init__(self, width_in: int, width: int, width_out: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width_in, width, 3, padding=1, bias=False)
+        self.square_norm = BatchNorm(width)
+        self.second = nn.Conv2d(width, width_out, 3, (stride, 1), padding=1, bias=False)
+        self.norm = BatchNorm(width_out)
+
+    def forward(
+        self, phase: Float[Tensor, "batch folded band step"]
+    ) -> Float[Tensor, "batch width_out new_band step"]:
+        """Return what joins the power."""
+        spread = self.square_norm(self.first(phase).square())
+        return functional.relu(self.norm(self.second(spread)))
 
 
 def folded(

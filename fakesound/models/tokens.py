@@ -19,10 +19,12 @@ class BackboneOutput(NamedTuple):
     Attributes:
         tokens: one for each step in time.
         summary: of the whole input.
+        statistics: of the whole input, from before tokens were mixed; None for a stem without.
     """
 
     tokens: Float[Tensor, "batch step dim"]
     summary: Float[Tensor, "batch dim"]
+    statistics: Float[Tensor, "batch dim"] | None = None
 
 
 class Stem(Protocol):
@@ -32,6 +34,12 @@ class Stem(Protocol):
 
     def bands(self, bins: int) -> int:
         """Return the number of tokens over frequency."""
+        ...
+
+    def analysed(
+        self, spectrogram: Float[Tensor, "batch channel bin window"]
+    ) -> tuple[Float[Tensor, "batch dim band step"], Float[Tensor, "batch dim"] | None]:
+        """Return the tokens on their grid, and statistics of the whole input, if it takes any."""
         ...
 
 
@@ -105,7 +113,7 @@ class TokenEncoder(nn.Module):
         self, spectrogram: Float[Tensor, "batch channel bin window"]
     ) -> BackboneOutput:
         """Return tokens on a grid in time, bands averaged, and a summary."""
-        grid = self.stem(spectrogram)
+        grid, statistics = self.stem.analysed(spectrogram)  # type: ignore[operator]  # a Stem
         bands, steps = grid.shape[2:]
         by_time = self.order == "time"
         tokens = (grid.transpose(2, 3) if by_time else grid).flatten(2).transpose(1, 2)
@@ -126,7 +134,8 @@ class TokenEncoder(nn.Module):
             summary = tokens[:, middle]
             tokens = torch.cat((tokens[:, :middle], tokens[:, middle + 1 :]), dim=1)
         shape = (steps, bands) if by_time else (bands, steps)
-        return BackboneOutput(tokens.unflatten(1, shape).mean(2 if by_time else 1), summary)
+        tokens = tokens.unflatten(1, shape).mean(2 if by_time else 1)
+        return BackboneOutput(tokens, summary, statistics)
 
     def no_weight_decay(self) -> set[str]:
         """Return the names of parameters that are not matrices of a linear map."""

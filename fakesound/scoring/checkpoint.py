@@ -25,6 +25,7 @@ from fakesound.models.build import GRID, build_detector
 from fakesound.models.detector import Detector
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from fakesound.scoring.clip_score import FurtherHeads
+from fakesound.scoring.hypotheses import Hypotheses
 from fakesound.training.module import HEADS_KEY
 from fakesound.training.resuming import checkpoint_bytes
 
@@ -167,6 +168,7 @@ def annotate_checkpoint(
     calibrator: Calibrator,
     attacks: Sequence[str],
     selected_on: Sequence[str] = (),
+    hypotheses: Hypotheses | None = None,
 ) -> None:
     """Add what was learnt after the training to the checkpoint at ``path``, whole or not at all.
 
@@ -178,11 +180,17 @@ def annotate_checkpoint(
         calibrator: of clip logits.
         attacks: that the detector was trained on.
         selected_on: attacks that only served to choose the model and its thresholds.
+        hypotheses: maps of a two-way detector, which are among its weights.
 
     Raises:
         InputError: naming the file, if it is not such a checkpoint.
     """
     held = _held(path)
+    maps = f"{_PREFIX}clip_head.maps"
+    if hypotheses is not None and maps in held["state_dict"]:
+        # after those that the scores were made with, should it be annotated again
+        (slope, intercept), new = held["state_dict"][maps].T, torch.tensor(hypotheses.maps).T
+        held["state_dict"][maps] = torch.stack((slope * new[0], intercept * new[0] + new[1]), 1)
     held[KEY] = {
         "thresholds": dict(thresholds),
         "calibrator": calibrator.to_plain(),

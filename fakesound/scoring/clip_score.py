@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32
+from scipy.special import expit
 
 from fakesound.data.manifest import Clip
 from fakesound.metrics import ClipScore
 from fakesound.metrics.attribution import energy_threshold, family_scores
 from fakesound.metrics.boundaries import boundary_threshold
+from fakesound.scoring.hypotheses import either
 from fakesound.metrics.scores import FamilyScores
 from fakesound.timeline import FrameGrid
 
@@ -43,11 +45,50 @@ def stitch(
     return stitched
 
 
+class ClipLogits(NamedTuple):
+    """Logits of a clip.
+
+    Attributes:
+        clip: that it is fake.
+        part: that a part of it is; None for a detector of one hypothesis.
+        whole: that all of it is; None likewise.
+    """
+
+    clip: float
+    part: float | None = None
+    whole: float | None = None
+
+
+def clip_logits(outputs: Mapping[str, AnyValues], pooling: str) -> ClipLogits:
+    """Return the logits of a clip from what is known of all its frames.
+
+    A model without a clip head scores a clip by its highest frame, smoothed over 100 ms.
+
+    Args:
+        outputs: values of the frames, by their name in `fakesound.models.detector.DetectorOutput`.
+        pooling: of the detector.
+    """
+    if "evidence" not in outputs:
+        frames = outputs["frame_logits"]
+        width = min(5, len(frames))
+        highest = float(np.convolve(frames, np.ones(width) / width, "valid").max())
+        return ClipLogits(_bounded(highest))
+    part = _bounded(pool_frames(outputs["evidence"], outputs.get("attention"), pooling))
+    if "whole_evidence" not in outputs:
+        return ClipLogits(part)
+    whole = _bounded(float(outputs["whole_evidence"].mean()))
+    return ClipLogits(either(part, whole), part, whole)
+
+
+def _bounded(logit: float) -> float:
+    return float(np.clip(logit, -30, 30))
+
+
 def pool_frames(
     evidence: FrameValues, attention: FrameValues | None, pooling: str = "attention"
 ) -> float:
     """Return the clip logit of all frames; see `fakesound.models.heads.pool`."""
-    if pooling == "attention":
+    if pooling in ("attention", "two_way"):
         assert attention is not None
         weight = np.exp(attention - attention.max())
         return float((weight * evidence).sum() / weight.sum())
@@ -86,19 +127,15 @@ def score_outputs(
         pooling: of the detector.
         families: of attacks that it tells apart.
     """
-    logits = named = None
-    if "evidence" in outputs:
-        attention = outputs.get("attention", [None] * len(clips))
-        logits = [
-            pool_frames(frames, counts, pooling)
-            for frames, counts in zip(outputs["evidence"], attention, strict=True)
-        ]
+    named = None
+    each = [
+        {name: values[index] for name, values in outputs.items()} for index in range(len(clips))
+    ]
+    logits = [clip_logits(one, pooling) for one in each]
     if "family_logits" in outputs:
         named = [
-            family_scores(pool_families(each, counts), families)
-            for each, counts in zip(
-                outputs["family_logits"], outputs["family_attention"], strict=True
-            )
+            family_scores(pool_families(one["family_logits"], one["family_attention"]), families)
+            for one in each
         ]
     return clip_scores(
         clips,
@@ -173,28 +210,22 @@ def clip_scores(
     grid: FrameGrid,
     fold: Callable[[Clip], str | None],
     frame_logits: Sequence[AnyFrames] | None,
-    clip_logits: Sequence[float] | None,
+    logits: Sequence[ClipLogits],
     boundary_logits: Sequence[AnyFrames] | None = None,
     families: Sequence[FamilyScores] | None = None,
 ) -> list[ClipScore]:
-    """Return the scores of ``clips`` from the logits of their frames and of themselves.
-
-    A model without a clip head scores a clip by its highest frame, smoothed over 100 ms.
-    """
+    """Return the scores of ``clips`` from the logits of their frames and of themselves."""
     scores = []
     for index, clip in enumerate(clips):
         frames = frame_logits[index] if frame_logits is not None else np.zeros(0)
-        if clip_logits is not None:
-            logit = clip_logits[index]
-        else:
-            width = min(5, len(frames))
-            logit = float(np.convolve(frames, np.ones(width) / width, "valid").max())
-        logit = float(np.clip(logit, -30, 30))
+        found = logits[index]
         scores.append(
             ClipScore.of(
                 clip,
-                1 / (1 + np.exp(-logit)),
-                logit=logit,
+                float(expit(found.clip)),
+                logit=found.clip,
+                part_score=None if found.part is None else float(expit(found.part)),
+                whole_score=None if found.whole is None else float(expit(found.whole)),
                 frame_step=grid.step,
                 frame_scores=_probabilities(frames),
                 fold=fold(clip),

@@ -147,7 +147,9 @@ def carry(judged: Judged, split: Split, best: Path) -> None:
     thresholds = judged.thresholds
     assert thresholds is not None
     levels = {"clip": thresholds.clip, "frame": thresholds.frame}
-    annotate_checkpoint(best, levels, judged.calibrator, attacks, split.inner_held_out)
+    annotate_checkpoint(
+        best, levels, judged.calibrator, attacks, split.inner_held_out, judged.hypotheses
+    )
 
 
 def origin(

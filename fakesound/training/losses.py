@@ -20,6 +20,27 @@ def clip_loss(logit: Float[Tensor, " batch"], target: Float[Tensor, " batch"]) -
     return _overall(entropy, len(target))
 
 
+def hypothesis_loss(
+    logit: Float[Tensor, " batch"],
+    target: Float[Tensor, " batch"],
+    counts: Bool[Tensor, " batch"],
+    twin: float = 0.0,
+) -> Float[Tensor, ""]:
+    """Return the loss of one hypothesis on clips of its kind and all genuine ones; 0 without any.
+
+    Args:
+        logit: that the hypothesis holds.
+        target: 1 for fakes.
+        counts: pairs of its kind, for both of their examples.
+        twin: weight of `twin_loss` on these pairs, beside the cross-entropy.
+    """
+    logit = logit.float()
+    weight = (counts | (target <= 0)).float()
+    entropy = functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
+    found = _share((entropy * weight).sum(), weight.sum())
+    return found + twin * twin_loss(logit, target * counts)
+
+
 def frame_loss(
     logits: Float[Tensor, "batch frame"],
     target: Float[Tensor, "batch frame"],

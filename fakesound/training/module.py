@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from fakesound.data.dataset import Batch, WindowDataset
+from fakesound.data.dataset import PART, WHOLE, Batch, WindowDataset
 from fakesound.data.splits import Split
 from fakesound.metrics import ClipScore, metrics_block, select_thresholds
 from fakesound.metrics.attribution import attribution_block
@@ -33,6 +33,7 @@ from fakesound.training.losses import (
     clip_loss,
     edge_target,
     frame_loss,
+    hypothesis_loss,
     twin_loss,
 )
 from fakesound.training.optim import parameter_groups, warmup_cosine
@@ -185,7 +186,12 @@ class MultiTaskModule(lightning.LightningModule):
     def _losses(self, output: DetectorOutput, batch: Batch) -> dict[str, Tensor]:
         learning, losses = self.learning, {}
         clip_logit = output.clip_logit(batch.frame_mask, self.detector.pooling)
-        if clip_logit is not None:
+        part, whole = output.part_logit(batch.frame_mask), output.whole_logit(batch.frame_mask)
+        if part is not None and whole is not None:
+            kinds = ((part, batch.kind == PART), (whole, batch.kind == WHOLE))
+            each = [hypothesis_loss(c, batch.clip_target, k, learning.twin) for c, k in kinds]
+            losses["clip"] = torch.stack(each).mean()
+        elif clip_logit is not None:
             own = clip_loss(clip_logit, batch.clip_target)
             losses["clip"] = own + learning.twin * twin_loss(clip_logit, batch.clip_target)
         if output.frame_logits is not None:

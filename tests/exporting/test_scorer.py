@@ -8,7 +8,7 @@ from fakesound.data.audio import read_audio
 from fakesound.evaluation.scorer import Hearing, score_clips
 from fakesound.exporting import WaveformScorer
 from fakesound.exporting.check import clips_of
-from fakesound.exporting.scorer import Calibration, PowerSpectrum
+from fakesound.exporting.scorer import Calibration, ConvolvedSpectrum
 from fakesound.models.build import GRID
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from tests.exporting.conftest import ALL, CONV, OVERLAPPING, PATCH, RATE, small_detector
@@ -131,5 +131,5 @@ def test_the_spectrum_is_that_of_the_features(window, hop):
         center=False,
         return_complex=True,
     )
-    found = PowerSpectrum(window, hop)(waveform)
+    found = ConvolvedSpectrum(window, hop)(waveform)
     torch.testing.assert_close(found, spectrum.abs().square(), atol=1e-4, rtol=1e-4)

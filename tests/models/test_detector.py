@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from fakesound.models.detector import Detector, DetectorOutput
-from fakesound.models.features import Spectrogram
+from fakesound.models.features import POWER, Spectrogram
 from fakesound.models.stem import ConvStem, PatchStem
 from fakesound.models.tokens import BackboneOutput
 from fakesound.models.vim import VisionMamba
@@ -17,9 +17,9 @@ from .scan.conftest import one_thread  # noqa: F401  # of every test here too
 RATE, HOP, BINS, DIM = 8_000, 80, 16, 16
 FRAME = 160
 STEMS = {
-    "conv": lambda: ConvStem(Spectrogram.channels, DIM, BINS, 2, [8, 8]),
-    "patch": lambda: PatchStem(Spectrogram.channels, DIM, (8, 8), (8, 8)),
-    "overlap": lambda: PatchStem(Spectrogram.channels, DIM, (8, 6), (8, 4)),
+    "conv": lambda: ConvStem(POWER, DIM, BINS, 2, [8, 8]),
+    "patch": lambda: PatchStem(POWER, DIM, (8, 8), (8, 8)),
+    "overlap": lambda: PatchStem(POWER, DIM, (8, 6), (8, 4)),
 }
 HEADS = {"clip": (True, False), "frame": (False, True), "both": (True, True)}
 FAMILIES = ("codec", "edit", "vocoder")

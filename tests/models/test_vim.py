@@ -59,7 +59,7 @@ def entering(model, seen):
 def test_one_token_a_step_and_a_summary(order, variant, class_token, steps):
     for bands in (1, 3):
         model = vim(bands, 6, order=order, variant=variant, class_token=class_token, position=True)
-        tokens, summary = model.forward_features(grid(bands, steps))
+        tokens, summary = model.forward_features(grid(bands, steps))[:2]
         assert tokens.shape == (2, steps, DIM)
         assert summary.shape == (2, DIM)
         assert tokens.isfinite().all()
@@ -132,14 +132,14 @@ def test_the_class_token_is_in_the_middle_and_is_the_summary(order, bands, steps
     at = torch.nonzero((entering(model, seen) == 99).all(2))
     assert at.tolist() == [[0, middle], [1, middle]]
     made = sequence(model, seen)
-    tokens, summary = model.forward_features(seen)
+    tokens, summary = model.forward_features(seen)[:2]
     torch.testing.assert_close(summary, made[:, middle])
     rest = torch.cat((made[:, :middle], made[:, middle + 1 :]), 1)
     torch.testing.assert_close(tokens.mean(1), rest.mean(1))
 
 
 def test_without_a_class_token_the_mean_is_the_summary():
-    tokens, summary = vim(class_token=False).forward_features(grid())
+    tokens, summary = vim(class_token=False).forward_features(grid())[:2]
     torch.testing.assert_close(summary, tokens.mean(1))
 
 
@@ -240,7 +240,7 @@ def test_a_dropped_path_is_whole_and_the_others_make_up_for_it():
 @pytest.mark.parametrize("variant", ["v1", "v2", "none"])
 def test_every_parameter_gets_a_gradient(variant, class_token):
     model = vim(variant=variant, class_token=class_token, position=True).train()
-    tokens, summary = model.forward_features(grid())
+    tokens, summary = model.forward_features(grid())[:2]
     (tokens.square().sum() + summary.sum()).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad.abs().sum() > 0, name

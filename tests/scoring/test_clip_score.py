@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from fakesound.metrics.scores import FamilyScores
 from fakesound.models.heads import POOLINGS, pool
 from fakesound.models.heads import pool_families as model_pool_families
 from fakesound.scoring.clip_score import (
+    ClipLogits,
     FurtherHeads,
+    clip_logits,
     clip_scores,
     head_thresholds,
     pool_families,
@@ -44,8 +47,9 @@ def make_clip(frames, regions=(), clip_id="a"):
     )
 
 
-def scored(clips, frame_logits=None, clip_logits=None):
-    return clip_scores(clips, FrameGrid(), lambda clip: "unseen", frame_logits, clip_logits)
+def scored(clips, frame_logits=None, logits=None):
+    found = [ClipLogits(logit) for logit in logits or [0.0] * len(clips)]
+    return clip_scores(clips, FrameGrid(), lambda clip: "unseen", frame_logits, found)
 
 
 @settings(deadline=None, max_examples=50)
@@ -149,7 +153,7 @@ def test_thresholds_of_further_heads_come_from_validation_and_are_applied():
     # the edges at 0.2 and 0.4 s are in frames 10 and 19, and a false one is lower
     sure[[10, 19]], sure[40] = 2.0, -1.0
     found = clip_scores(
-        clips, FrameGrid(), lambda _: "seen", [sure] * 21, None, [sure] * 21, families
+        clips, FrameGrid(), lambda _: "seen", [sure] * 21, [ClipLogits(0.0)] * 21, [sure] * 21, families
     )
     thresholds = head_thresholds(found)
     assert thresholds["energy"] == 19
@@ -190,13 +194,17 @@ def test_scores_are_the_logits_of_clip_and_frames():
 def test_clips_keep_their_order_and_fold():
     clips = [make_clip(5, clip_id="b"), make_clip(5, [(0.0, 0.1)], clip_id="a")]
     found = clip_scores(
-        clips, FrameGrid(), lambda clip: "seen" if clip.is_fake else None, None, [0.0, 1.0]
+        clips,
+        FrameGrid(),
+        lambda clip: "seen" if clip.is_fake else None,
+        None,
+        [ClipLogits(0.0), ClipLogits(1.0)],
     )
     assert [(score.clip_id, score.fold) for score in found] == [("b", None), ("a", "seen")]
 
 
 def test_a_model_of_clips_alone_has_no_frames():
-    (score,) = scored([make_clip(50)], clip_logits=[0.0])
+    (score,) = scored([make_clip(50)], logits=[0.0])
     assert score.frame_scores.size == 0
     assert score.score == 0.5
 
@@ -205,20 +213,19 @@ def test_a_model_of_frames_alone_scores_a_clip_by_its_loudest_100_ms():
     frames = np.full(50, -4.0)
     frames[10] = 9.0
     frames[30:35] = [1, 2, 3, 2, 1]
-    (score,) = scored([make_clip(50)], [frames])
-    assert score.logit == pytest.approx(9 / 5)
+    assert clip_logits({"frame_logits": frames}, "attention").clip == pytest.approx(9 / 5)
 
 
 @pytest.mark.parametrize("count", [1, 3, 5])
 def test_a_clip_shorter_than_100_ms_is_scored_by_the_mean(count):
     frames = np.arange(count) - 1.0
-    (score,) = scored([make_clip(count)], [frames])
-    assert score.logit == pytest.approx(frames.mean())
+    assert clip_logits({"frame_logits": frames}, "attention").clip == pytest.approx(frames.mean())
 
 
 @pytest.mark.parametrize("sure", [-1e6, 1e6])
 def test_boundless_logits_stay_scores(sure):
-    (score,) = scored([make_clip(5)], [np.full(5, sure)], [sure])
+    evidence = {"evidence": np.full(5, sure), "attention": np.zeros(5)}
+    (score,) = scored([make_clip(5)], [np.full(5, sure)], [clip_logits(evidence, "attention").clip])
     assert score.logit == np.clip(sure, -30, 30)
     assert 0 <= score.frame_scores.min() <= score.frame_scores.max() <= 1
     assert (score.score > 0.5) == (sure > 0)
@@ -226,3 +233,15 @@ def test_boundless_logits_stay_scores(sure):
 
 def test_no_clips_give_no_scores():
     assert scored([], [], []) == []
+
+
+def test_two_hypotheses_make_one_score():
+    outputs = {
+        "evidence": np.array([-2.0, 4.0]),
+        "attention": np.array([0.0, 100.0]),
+        "whole_evidence": np.array([-3.0, 1.0]),
+    }
+    found = clip_logits(outputs, "two_way")
+    assert (found.part, found.whole) == (4.0, -1.0)
+    # half the fakes are of either kind: the mean of both likelihood ratios
+    assert found.clip == pytest.approx(math.log((math.exp(4) + math.exp(-1)) / 2))

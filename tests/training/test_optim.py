@@ -6,7 +6,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from fakesound.models.detector import Detector
-from fakesound.models.features import Spectrogram
+from fakesound.models.features import POWER, Spectrogram
 from fakesound.models.stem import ConvStem, PatchStem
 from fakesound.models.vim import VisionMamba
 from fakesound.training.losses import LossWeighting
@@ -17,9 +17,9 @@ DIM, BINS = 16, 16
 
 def model(stem="conv", variant="v2"):
     made = (
-        ConvStem(Spectrogram.channels, DIM, BINS, 2, [8, 8])
+        ConvStem(POWER, DIM, BINS, 2, [8, 8])
         if stem == "conv"
-        else PatchStem(Spectrogram.channels, DIM, (8, 4), (8, 4))
+        else PatchStem(POWER, DIM, (8, 4), (8, 4))
     )
     backbone = VisionMamba(made, BINS, 10, DIM, 2, variant=variant, position=True)
     features = Spectrogram("logstft", 8000, 128, 80, BINS)
