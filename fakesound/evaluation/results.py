@@ -26,8 +26,8 @@ from fakesound.metrics.abstention import abstention_block, calibration_figures
 from fakesound.metrics.attribution import attribution_block
 from fakesound.metrics.boundaries import boundary_block
 from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
-from fakesound.scoring.hypotheses import Hypotheses, fit_hypotheses
 from fakesound.scoring.clip_score import FAKE_SHARE, head_thresholds, with_head_thresholds
+from fakesound.scoring.hypotheses import Hypotheses, fit_hypotheses
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Judged:
     thresholds: Thresholds | None
     origin: str
     before: Mapping[str, Any] | None
-    hypotheses: Hypotheses = Hypotheses()
+    hypotheses: Hypotheses
 
 
 def judge(

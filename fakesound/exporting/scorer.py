@@ -157,7 +157,7 @@ class Calibration(nn.Module):
 
 
 class ConvolvedSpectrum(nn.Module):
-    """`fakesound.models.features.Spectrum` as one convolution, an operator that every runtime has fast.
+    """The transform of the features as one convolution, which every runtime has and computes fast.
 
     Args:
         window: samples in a window.

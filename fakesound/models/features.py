@@ -198,9 +198,7 @@ class Spectrogram(nn.Module):
             if self.phase:
                 # the transform leaves bins side by side; what follows goes along windows
                 near = slice(0, self.bins)
-                phase = self._derivatives(
-                    real[:, near].contiguous(), imag[:, near].contiguous()
-                )
+                phase = self._derivatives(real[:, near].contiguous(), imag[:, near].contiguous())
             if self.filters is not None:
                 power = torch.einsum("bft,fm->bmt", power, self.filters)
             level = power.add_(self.floor).log_()
@@ -219,7 +217,7 @@ class Spectrogram(nn.Module):
         size = torch.sqrt(across.square() + along.square()) + self.floor
         turned = across * self.turn_real - along * self.turn_imag
         deviation = across * self.turn_imag + along * self.turn_real
-        # likewise of the bin below; negative, since a window's centre lies half of it from its start
+        # likewise of the bin below; negative, since a window's centre is half of it from its start
         below_real, below_imag = (
             functional.pad(part[:, :-1], (0, 0, 1, 0)) for part in (real, imag)
         )
@@ -267,9 +265,7 @@ class Spectrogram(nn.Module):
         number = torch.stack([weight.sum() for _, weight in held]).sum().clamp(min=1)
         total = torch.stack([(level * weight).sum((0, 2)) for level, weight in held]).sum(0)
         mean = total / number
-        apart = [
-            ((level - mean[:, None]).square() * weight).sum() for level, weight in held
-        ]
+        apart = [((level - mean[:, None]).square() * weight).sum() for level, weight in held]
         variance = torch.stack(apart).sum() / (number * self.bins - 1).clamp(min=1)
         self.mean.copy_(mean)
         self.deviation.copy_(variance.sqrt().clamp_min(1e-3))

@@ -251,6 +251,8 @@ def masked_mean(
     return values.masked_fill(~mask, 0).sum(1) / mask.sum(1)
 
 
-def either(part: Float[Tensor, " batch"], whole: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+def either(
+    part: Float[Tensor, " batch"], whole: Float[Tensor, " batch"]
+) -> Float[Tensor, " batch"]:
     """Return the log likelihood ratio of fakes, half of either hypothesis, to genuine clips."""
     return torch.logaddexp(part, whole) - math.log(2)

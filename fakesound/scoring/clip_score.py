@@ -12,8 +12,8 @@ from fakesound.data.manifest import Clip
 from fakesound.metrics import ClipScore
 from fakesound.metrics.attribution import energy_threshold, family_scores
 from fakesound.metrics.boundaries import boundary_threshold
-from fakesound.scoring.hypotheses import either
 from fakesound.metrics.scores import FamilyScores
+from fakesound.scoring.hypotheses import either
 from fakesound.timeline import FrameGrid
 
 # the test protocol's share of fakes among clips, for which thresholds are chosen

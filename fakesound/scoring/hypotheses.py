@@ -11,8 +11,8 @@ from math import log
 import numpy as np
 from scipy.special import expit
 
-from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
 from fakesound.metrics.scores import ClipScore, logit
+from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
 
 
 def either(part: float, whole: float) -> float:

@@ -40,6 +40,15 @@ OVERLAPPING = (
 )
 
 ALL = ("heads=all", "heads.neck_depth=1", "heads.pooling=linear_softmax")
+TWO_WAY = (
+    "features.phase=true",
+    "features.level=-26",
+    "features.floor=1e-7",
+    "features.spread=true",
+    "backbone.stem.statistics=true",
+    "backbone.class_token=false",
+    "heads.pooling=two_way",
+)
 FAMILIES = ("codec", "edit")
 
 

@@ -56,7 +56,7 @@ def test_a_logit_for_every_frame_from_the_heads_that_are_on(stem, order, heads):
         output = model(sound(frames))
         shapes = [None if values is None else tuple(values.shape) for values in output]
         clip, frame = HEADS[heads]
-        assert shapes == [(2, frames) if on else None for on in (frame, clip, clip)] + [None] * 3
+        assert shapes == [(2, frames) if on else None for on in (frame, clip, clip)] + [None] * 4
         logit = output.clip_logit(torch.ones(2, frames, dtype=torch.bool))
         assert (None if logit is None else tuple(logit.shape)) == ((2,) if clip else None)
 

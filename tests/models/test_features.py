@@ -81,7 +81,7 @@ def test_lfcc_is_the_cosine_transform_of_log_energies_in_linear_triangles(bins):
 def test_as_many_windows_as_hops(kind, frames):
     features = spectrogram(kind)
     seen = features(noise(2, frames * 320))
-    assert seen.shape == (2, POWER, features.bins, 2 * frames)
+    assert seen.shape == (2, features.channels, features.bins, 2 * frames)
     assert seen.isfinite().all()
 
 
@@ -203,3 +203,69 @@ def test_torchaudio_is_used_without_its_compiled_extension_where_that_fails():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:3] == ["torch.Size([32, 2])"] * 3
+
+
+def with_phase(**options):
+    return Spectrogram("logstft", RATE, WINDOW, HOP, 256, phase=True, **options)
+
+
+def test_phase_is_that_of_products_of_neighbouring_points():
+    samples = noise(4800, seed=3)
+    seen = with_phase(floor=1e-7)(samples[None])[0]
+    left = (WINDOW - HOP) // 2
+    padded = np.pad(samples.numpy().astype(np.float64), (left, WINDOW - HOP - left))
+    shape = scipy.signal.get_window("hann", WINDOW)
+    starts = range(0, 4800, HOP)
+    points = np.stack([np.fft.rfft(padded[s : s + WINDOW] * shape)[:256] for s in starts], 1)
+    across = points[:, 1:] * points[:, :-1].conj()
+    turns = np.exp(-2j * np.pi * np.arange(256) * HOP / WINDOW)[:, None]
+    expected = np.exp(1j * np.angle(across * turns))
+    # of points that are not faint
+    loud = np.abs(across) > 1e-3
+    assert loud.mean() > 0.9
+    np.testing.assert_allclose(seen[3, :, 1:].numpy()[loud], expected.real[loud], atol=2e-3)
+    np.testing.assert_allclose(seen[4, :, 1:].numpy()[loud], expected.imag[loud], atol=2e-3)
+    below = -points[1:] * points[:-1].conj()
+    loud = np.abs(below) > 1e-3
+    expected = np.cos(np.angle(below))
+    np.testing.assert_allclose(seen[5, 1:].numpy()[loud], expected[loud], atol=2e-3)
+    # nothing before the first window, and nothing below the lowest bin
+    assert not seen[3:5, :, 0].any()
+    assert not seen[5, 0].any()
+
+
+def test_the_phase_of_a_sinusoid_in_the_middle_of_a_bin_does_not_deviate():
+    time = torch.arange(16_000, dtype=torch.float64) / RATE
+    samples = (0.3 * torch.sin(2 * torch.pi * 40 * RATE / WINDOW * time)).float()
+    seen = with_phase(floor=1e-7)(samples[None])[0]
+    torch.testing.assert_close(seen[3, 40, 3:-3], torch.ones(94), atol=1e-3, rtol=0)
+    torch.testing.assert_close(seen[4, 40, 3:-3], torch.zeros(94), atol=1e-3, rtol=0)
+
+
+def test_with_a_level_neither_gain_nor_polarity_nor_silence_around_counts():
+    features = with_phase(level=-26.0, floor=1e-7, spread=True)
+    samples = noise(1, 3200, seed=5)
+    seen = features(samples)
+    torch.testing.assert_close(features(-0.02 * samples), seen, atol=2e-3, rtol=0)
+    longer = features(torch.nn.functional.pad(samples, (0, 1600)))
+    # the last windows look into what follows
+    torch.testing.assert_close(longer[..., :18], seen[..., :18], atol=0.1, rtol=0)
+    assert not longer[..., 20:].any()
+
+
+def test_statistics_leave_digital_silence_out():
+    features = with_phase(level=-26.0)
+    plain, padded = with_phase(level=-26.0), noise(4, 6400)
+    plain.fit([padded])
+    features.fit([torch.nn.functional.pad(padded, (0, 6400))])
+    torch.testing.assert_close(features.mean, plain.mean, atol=0.2, rtol=0)
+
+
+def test_spread_brings_every_bin_to_one_deviation():
+    own = with_phase(spread=True)(noise(2, 16_000))[:, 1]
+    torch.testing.assert_close(own.std(-1, correction=0), torch.ones(2, 256), atol=1e-3, rtol=0)
+
+
+def test_only_linear_frequency_has_phase():
+    with pytest.raises(ValueError, match="logmel"):
+        Spectrogram("logmel", RATE, WINDOW, HOP, 40, phase=True)

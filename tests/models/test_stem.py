@@ -98,3 +98,50 @@ def test_windows_and_neighbouring_bins_of_a_step_are_told_apart():
 def test_a_whole_number_of_steps_is_needed():
     with pytest.raises(RuntimeError):
         ConvStem(2, DIM, BINS, 2, [8])(torch.randn(1, 2, BINS, 7))
+
+
+def two_paths(**options):
+    torch.manual_seed(0)
+    return ConvStem(3, DIM, BINS, 2, (4, 6, 8), phase=3, phase_width=5, **options)
+
+
+def test_power_and_phase_both_reach_the_tokens():
+    stem, seen = two_paths().eval(), torch.randn(2, 6, BINS, 20)
+    tokens = stem(seen)
+    assert tokens.shape == (2, DIM, 1, 10)
+    for hidden in (slice(0, 3), slice(3, 6)):
+        changed = seen.clone()
+        changed[:, hidden] = 0
+        assert not torch.allclose(stem(changed), tokens, atol=1e-3)
+
+
+@pytest.mark.parametrize(("drop", "hidden"), [("drop_power", 0), ("drop_phase", 3)])
+def test_a_dropped_path_has_no_effect_in_training_alone(drop, hidden):
+    stem, seen = two_paths(**{drop: 1.0}), torch.randn(4, 6, BINS, 20)
+    changed = seen.clone()
+    changed[:, hidden : hidden + 3] = torch.randn(4, 3, BINS, 20)
+    assert torch.allclose(stem(seen), stem(changed), atol=1e-5)
+    stem.eval()
+    assert not torch.allclose(stem(seen), stem(changed), atol=1e-3)
+
+
+def test_paths_are_dropped_of_both_of_a_pair_and_never_together():
+    stem = two_paths(drop_power=0.4, drop_phase=0.4)
+    power, phase = stem._kept(torch.zeros(2000, 1))
+    assert torch.equal(power[0::2], power[1::2])
+    assert torch.equal(phase[0::2], phase[1::2])
+    assert ((power + phase) >= 1).all()
+    assert 0.3 < 1 - power.mean() < 0.5
+    assert 0.3 < 1 - phase.mean() < 0.5
+
+
+def test_statistics_are_of_what_sounds_and_part_of_every_token():
+    stem, plain = two_paths(statistics=True).eval(), two_paths().eval()
+    plain.load_state_dict(stem.state_dict(), strict=False)
+    seen = torch.randn(2, 6, BINS, 40)
+    seen[..., 20:] = 0
+    tokens, statistics = stem.analysed(seen)
+    torch.testing.assert_close(tokens, plain(seen) + statistics[:, :, None, None])
+    # more of digital silence changes nothing
+    longer = torch.nn.functional.pad(seen, (0, 40))
+    torch.testing.assert_close(stem.analysed(longer)[1], statistics)

@@ -153,7 +153,13 @@ def test_thresholds_of_further_heads_come_from_validation_and_are_applied():
     # the edges at 0.2 and 0.4 s are in frames 10 and 19, and a false one is lower
     sure[[10, 19]], sure[40] = 2.0, -1.0
     found = clip_scores(
-        clips, FrameGrid(), lambda _: "seen", [sure] * 21, [ClipLogits(0.0)] * 21, [sure] * 21, families
+        clips,
+        FrameGrid(),
+        lambda _: "seen",
+        [sure] * 21,
+        [ClipLogits(0.0)] * 21,
+        [sure] * 21,
+        families,
     )
     thresholds = head_thresholds(found)
     assert thresholds["energy"] == 19

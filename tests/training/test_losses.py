@@ -16,6 +16,7 @@ from fakesound.training.losses import (
     clip_loss,
     edge_target,
     frame_loss,
+    hypothesis_loss,
     twin_loss,
 )
 
@@ -303,3 +304,16 @@ def test_dwa_goes_on_from_a_checkpoint(tmp_path):
 def test_an_unknown_weighting_is_told():
     with pytest.raises(ValueError, match="'gradnorm': must be one of fixed, uncertainty, dwa"):
         LossWeighting("gradnorm", {"clip": 1.0})
+
+
+def test_a_hypothesis_learns_of_fakes_of_its_kind_and_all_genuine_clips():
+    logit = torch.tensor([2.0, -1.0, 5.0, 0.5], requires_grad=True)
+    target, counts = torch.tensor([1.0, 0, 1, 0]), torch.tensor([True, True, False, False])
+    loss = hypothesis_loss(logit, target, counts, twin=0.5)
+    softplus = torch.nn.functional.softplus
+    entropy = softplus(torch.tensor([-2.0, -1.0, 0.5])).mean()
+    expected = entropy + 0.5 * softplus(torch.tensor(-3.0))
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    assert logit.grad[2] == 0
+    assert logit.grad[3] > 0
