@@ -14,7 +14,7 @@ INSTALL := $(PIP) install -q $(if $(LOCK),-c $(LOCK))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run smoke sweep test test-all lint clean
+.PHONY: help install lock run smoke sweep test test-all lint bench clean
 
 help: ## Show this list
 	@echo "make TARGET [ARGS='key=value ...']"
@@ -80,6 +80,11 @@ test: lint ## Lint, then all quick tests
 
 test-all: lint ## The slow tests too
 	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+bench: $(VENV)/tested ## Time kernels and the model on this machine; records in build/
+	@mkdir -p build
+	@$(BIN)/python -m benchmarks.scan --json build/scan.json $(ARGS)
+	@$(BIN)/python -m benchmarks.model --json build/model.json $(ARGS)
 
 clean: ## Remove caches and builds; keeps .venv, prepared/ and outputs/
 	@rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

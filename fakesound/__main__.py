@@ -11,7 +11,6 @@ VERBS = {
     "listen": "let people judge clips in the browser, and score them as a detector",
     "compare": "put runs, or the settings of a sweep, beside each other",
     "prepare": "make a manifest of a published corpus, a folder or a table",
-    "bench": "time the kernels, the model and the backbones on this machine",
     "export": "write a trained detector as one ONNX or safetensors file",
     "launch": "do runs and sweeps at Amazon SageMaker",
     "forge": "make labelled fakes of genuine recordings",

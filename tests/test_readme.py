@@ -50,7 +50,7 @@ NOT_RUN = {
     "torchrun": "trains, and is run by other tests",
     "docker": "needs a container engine",
     "python -m fakesound.run": "trains, and is run by other tests",
-    "python -m fakesound.bench": "takes minutes, and is run by other tests",
+    "python -m benchmarks": "takes minutes, and is run by other tests",
     "python -m fakesound.compare": "needs finished sweeps, and is run by other tests",
     "python -m fakesound.prepare corpus=fakesound": "needs a download",
     "make": "is what tests themselves are run by",
@@ -59,7 +59,6 @@ NOT_RUN = {
 }
 # minutes, or much of one
 SLOW = ("--robustness", "--to onnx", "fakesound.forge FOLDER OUT")
-PARSERS = {"bench": ("fakesound.benchmarks.options", "parser")}
 
 
 def verb_of(line):
@@ -103,9 +102,10 @@ def check(line):
     elif verb == "sagemaker":
         assert rest[2:] in ([], ["train"])
     elif verb is not None:
-        module, name = PARSERS.get(verb, (f"fakesound.{verb}", "_parser"))
-        parser = getattr(importlib.import_module(module), name)()
+        parser = importlib.import_module(f"fakesound.{verb}")._parser()
         parse(parser.parse_intermixed_args if verb == "launch" else parser.parse_args, rest[2:])
+    elif program == "python" and rest[0] == "-m":
+        parse(importlib.import_module(rest[1])._parser().parse_args, rest[2:])
     elif program == "torchrun":
         check_run(rest[rest.index("fakesound.run") + 1 :])
     elif program == "docker":

@@ -1,4 +1,4 @@
-"""Print the tables of this study from the records that `fakesound.bench` wrote.
+"""Print the tables of this study from the records that `benchmarks` wrote.
 
 python experiments/kernels/analyse.py
 """

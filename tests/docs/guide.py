@@ -10,7 +10,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # what a checkout holds that guides change or use; recordings are many, and only read
-COPIED = ("fakesound", "conf", "hydra_plugins", "tests", "pyproject.toml", "README.md")
+COPIED = (
+    "fakesound",
+    "conf",
+    "hydra_plugins",
+    "benchmarks",
+    "tests",
+    "pyproject.toml",
+    "README.md",
+)
 RECORDINGS = Path("fakesound/data/embedded")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"`([\w./-]+)`:$")

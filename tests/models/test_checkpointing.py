@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fakesound.benchmarks.memory import peak_bytes
+from benchmarks.common import peak_bytes
 from fakesound.config.composition import compose_config, run_config
 from fakesound.errors import InputError
 from fakesound.models.backbones import build_backbone

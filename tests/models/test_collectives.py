@@ -7,7 +7,7 @@ import torch.multiprocessing as mp
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from fakesound.benchmarks.train_step import SyntheticCrops
+from benchmarks.train import SyntheticCrops
 from fakesound.config.composition import compose_config, run_config
 from fakesound.data.dataset import collate
 from fakesound.training.trainer import build_module

@@ -5,10 +5,8 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from time import perf_counter
 from typing import ClassVar
 
 import torch
@@ -24,34 +22,20 @@ SOURCE = Path(__file__).with_name("scan_loop.c")
 FLAGS = ("-Ofast", "-march=native", "-fPIC")
 # gcc prefers half of an AVX-512 register; other processors and compilers do not know the option
 WIDE = "-mprefer-vector-width=512"
-_LOG2_E = 1.4426950408889634
-
-
-@dataclass(frozen=True)
-class Library:
-    """The compiled loop.
-
-    Attributes:
-        scan_forward: takes the first task, the one after the last, and a pointer to `_Scan`.
-        seconds: that compiling took.
-    """
-
-    scan_forward: Callable[..., None]
-    seconds: float
+LOG2_E = 1.4426950408889634
 
 
 class _Rows(ctypes.Structure):
-    _fields_: ClassVar = [("data", ctypes.c_void_p)] + [
-        (axis, ctypes.c_long) for axis in ("direction", "clip", "token")
+    _fields_: ClassVar = [
+        ("data", ctypes.c_void_p),
+        *((axis, ctypes.c_long) for axis in ("direction", "clip", "token")),
     ]
 
 
 class _Scan(ctypes.Structure):
     _fields_: ClassVar = [
-        *(
-            (name, ctypes.c_long)
-            for name in ("directions", "clips", "tokens", "channels", "states")
-        ),
+        *((axis, ctypes.c_long) for axis in ("directions", "clips", "tokens", "channels")),
+        ("states", ctypes.c_long),
         *((name, _Rows) for name in ("x", "dt", "B", "C", "z")),
         *((name, ctypes.c_void_p) for name in ("rate", "D", "bias")),
         ("scale", ctypes.c_float),
@@ -60,8 +44,8 @@ class _Scan(ctypes.Structure):
 
 
 @cache
-def library() -> Library:
-    """Return the loop, compiled at the first call in a process.
+def library() -> Callable[..., None]:
+    """Return the function of (first task, the one after the last, pointer to the scan).
 
     Raises:
         InputError: if there is no compiler, or it fails.
@@ -69,23 +53,20 @@ def library() -> Library:
     compiler = shutil.which("cc")
     if compiler is None:
         raise InputError("needs a C compiler called cc")
-    start = perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        made, target = Path(folder) / "scan_loop.o", Path(folder) / "scan_loop.so"
-        problem = _run(compiler, *FLAGS, WIDE, "-c", str(SOURCE), "-o", str(made))
-        if problem is not None:
-            problem = _run(compiler, *FLAGS, "-c", str(SOURCE), "-o", str(made))
+        made, target = f"{folder}/scan_loop.o", f"{folder}/scan_loop.so"
+        problem = _run(compiler, *FLAGS, WIDE, "-c", str(SOURCE), "-o", made)
+        problem = problem and _run(compiler, *FLAGS, "-c", str(SOURCE), "-o", made)
         # linked without -Ofast, with which some versions of gcc turn off subnormal numbers in every
         # program that loads the library
-        problem = problem or _run(compiler, "-shared", str(made), "-o", str(target), "-lm")
+        problem = problem or _run(compiler, "-shared", made, "-o", target, "-lm")
         if problem is not None:
             raise InputError(f"cc fails: {problem}")
-        # a library stays loaded when its file goes
-        loaded = ctypes.CDLL(str(target))
-    function = loaded.scan_forward
+        # a library stays loaded when its file is removed
+        function = ctypes.CDLL(target).scan_forward
     function.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.POINTER(_Scan)]
     function.restype = None
-    return Library(function, perf_counter() - start)
+    return function
 
 
 def scan(inputs: ScanInputs) -> Float[Tensor, "batch token channel"]:
@@ -97,7 +78,7 @@ def scan(inputs: ScanInputs) -> Float[Tensor, "batch token channel"]:
     states = inputs.B.shape[-1]
     assert inputs.z is not None
     assert channels % LANES == 0
-    rate = (-_LOG2_E * decay_rates(inputs.A_log, states)).contiguous()
+    rate = (-LOG2_E * decay_rates(inputs.A_log, states)).contiguous()
     out = inputs.x.new_empty(batch, tokens, channels)
     skip, bias = inputs.D.contiguous(), inputs.dt_bias.contiguous()
     arguments = _Scan(
@@ -107,7 +88,7 @@ def scan(inputs: ScanInputs) -> Float[Tensor, "batch token channel"]:
         inputs.scale,
         out.data_ptr(),
     )
-    run(library().scan_forward, batch * (channels // LANES), ctypes.byref(arguments))
+    run(library(), batch * (channels // LANES), ctypes.byref(arguments))
     return out
 
 
@@ -119,7 +100,7 @@ def _rows(tensor: Tensor) -> _Rows:
 
 
 def _run(*command: str) -> str | None:
-    """Run ``command`` and return None, or the first line of what it said if it failed."""
+    """Run ``command``; return None, or the first line of its message if it failed."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return None

@@ -1,0 +1,1 @@
+"""Timing scripts, not installed: ``python -m benchmarks.scan|model|train|backbones|data``."""

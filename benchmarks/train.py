@@ -1,0 +1,257 @@
+"""Time training steps of an experiment: loading, features, forward and backward, optimiser.
+
+Steps run on noise, and on crops of the experiment's corpus, which is forged first where it is
+missing. A step is what Lightning runs; Lightning's own work around it is not included. reference, a
+Python loop, runs only if named.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from statistics import median
+from typing import Any, Protocol, cast
+
+import torch
+from torch import nn
+
+from benchmarks.common import (
+    KERNELS,
+    Method,
+    Record,
+    choose,
+    in_turn,
+    kernel_problem,
+    method_of,
+    parser,
+    peak_bytes,
+    progress,
+    report,
+    with_kernel,
+)
+from benchmarks.model import only_vim
+from fakesound.command_line import guarded
+from fakesound.config import RunConfig
+from fakesound.config.composition import compose_config, run_config
+from fakesound.data.crops import CropDataset
+from fakesound.data.dataset import Batch, collate
+from fakesound.forging.corpus import Corpus, resolve_corpus
+from fakesound.models.build import GRID
+from fakesound.models.scan import resolve_kernel
+from fakesound.models.vim import VisionMamba
+from fakesound.training.module import MultiTaskModule
+from fakesound.training.trainer import build_datamodule, build_module
+
+BACKENDS = (*KERNELS, "reference")
+SYNTHETIC, CROPS = "synthetic", "crops"
+PARTS = ("loading", "features", "forward+backward", "optimiser")
+STEP = "step"
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = parser(__doc__ or "", 10, BACKENDS)
+    made.add_argument("overrides", nargs="*", metavar="key=value", help="overrides, as for run")
+    made.add_argument("--experiment", default="mt_vim", metavar="NAME", help="(mt_vim)")
+    made.add_argument("--prepared", default="prepared", help="folder of forged clips (prepared)")
+    made.add_argument("--synthetic", action="store_true", help="noise only; forge nothing")
+    return made
+
+
+def main() -> None:
+    """Run from the command line."""
+    options = _parser().parse_args()
+    given = [f"experiment={options.experiment}", f"data.prepared={options.prepared}"]
+    config = only_vim(run_config(compose_config([*given, *options.overrides])))
+    corpus = None if options.synthetic else resolve_corpus(config.data, config.split)
+    records = bench(config, corpus, method_of(options), options.backends)
+    columns = {
+        "data": "data",
+        "kernel": "backend",
+        "part": "what",
+        "ms": "seconds",
+        "x ours": "ratio",
+        "share": "share",
+        "loading and features": "loading_and_features_share",
+        "MiB": "peak_bytes",
+    }
+    report(options, records, columns)
+
+
+def bench(
+    config: RunConfig, corpus: Corpus | None, method: Method, named: Sequence[str] | None = None
+) -> list[Record]:
+    """Return the records of whole steps and of their parts.
+
+    Args:
+        config: configuration of the experiment.
+        corpus: corpus to load crops from; None to measure on noise alone.
+        method: rounds, device and dtype.
+        named: kernels given by the user; None for all that can run.
+
+    Raises:
+        InputError: if a named kernel cannot run, or the data is wrong.
+    """
+    kernels = choose(named, BACKENDS, lambda name: kernel_problem(name, method), ["reference"])
+    sources: dict[str, Crops] = {SYNTHETIC: SyntheticCrops(config)}
+    if corpus is not None:
+        datamodule = build_datamodule(config, corpus)
+        datamodule.prepare_data()
+        datamodule.setup()
+        sources[CROPS] = datamodule.train_crops
+    fitted_on = sources.get(CROPS, sources[SYNTHETIC])
+    module = build_module(config, cast(CropDataset, fitted_on)).to(method.device).train()
+    trainees = {
+        (kernel, source): Trainee(
+            with_kernel(module, kernel), loader(crops, config.data.batch_size), method
+        )
+        for source, crops in sources.items()
+        for kernel in kernels
+    }
+    steps: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in trainees}
+    # the first round compiles
+    for number, key in progress(list(in_turn(list(trainees), method.rounds + 1))):
+        steps[key].append(trainees[key].step(number))
+    medians = {
+        key: {part: median(step[part] for step in taken[1:]) for part in (*PARTS, STEP)}
+        for key, taken in steps.items()
+    }
+    ours = resolve_kernel("auto", method.device, method.dtype)
+    records: list[Record] = []
+    for key, trainee in trainees.items():
+        kernel, source = key
+        seconds, against = medians[key], medians.get((ours, source))
+        backbone = cast(VisionMamba, trainee.module.detector.backbone)
+        bands, windows = backbone.grid
+        common = {
+            "backend": kernel,
+            "B": config.data.batch_size,
+            "L": bands * windows + (backbone.cls_token is not None),
+            "E": config.backbone.expand * config.backbone.dim,
+            "N": config.backbone.state,
+            "experiment": config.name,
+            "data": source,
+            **method.extra,
+        }
+        # noise is not loaded
+        for part in (STEP, *PARTS[source == SYNTHETIC :]):
+            record = {
+                "what": f"train {part}",
+                "direction": "forward" if part in PARTS[:2] else "forward+backward",
+                "seconds": seconds[part],
+                "peak_bytes": None,
+                "first_call_seconds": None,
+                **common,
+                "ratio": None if against is None else seconds[part] / against[part],
+            }
+            if part == STEP:
+                record["peak_bytes"] = peak_bytes(lambda: trainee.step(0), method.device)  # noqa: B023
+                record["first_call_seconds"] = steps[key][0][STEP]
+                spent = seconds["loading"] + seconds["features"]
+                record["loading_and_features_share"] = spent / seconds[STEP]
+            else:
+                record["share"] = seconds[part] / seconds[STEP]
+            records.append(record)
+    return records
+
+
+class Crops(Protocol):
+    """Training crops by number."""
+
+    def __getitem__(self, number: int) -> Batch:
+        """Return a crop, without a batch axis."""
+        ...
+
+
+class SyntheticCrops:
+    """Noise in pairs like training crops: a fake, its second half fake, and a genuine twin."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.frames = GRID.count(config.data.crop.seconds)
+        self.samples = self.frames * GRID.samples(config.data.sample_rate)
+        # families of the fakes, in turn
+        self.families = ["even", "odd"]
+
+    def __getitem__(self, number: int) -> Batch:
+        """Return crop ``number``, the same at each call."""
+        generator = torch.Generator().manual_seed(number)
+        target = torch.zeros(self.frames)
+        target[self.frames // 2 :] = float(number % 2 == 0)
+        return Batch(
+            0.1 * torch.randn(self.samples, generator=generator),
+            target.max(),
+            target,
+            torch.ones(self.frames, dtype=torch.bool),
+            torch.tensor(number),
+            torch.tensor(-1 if number % 2 else number // 2 % 2),
+        )
+
+
+def loader(crops: Crops, size: int) -> Callable[[int], Batch]:
+    """Return a function that loads the batch of a step; noise is made once and kept."""
+
+    def load(number: int) -> Batch:
+        return collate([crops[number * size + place] for place in range(size)])
+
+    if not isinstance(crops, SyntheticCrops):
+        return load
+    kept = load(0)
+    return lambda _: kept
+
+
+class Trainee:
+    """A module in training, outside Lightning's trainer.
+
+    Args:
+        module: module of its own.
+        load: function that returns the batch of a step.
+        method: device and dtype.
+    """
+
+    def __init__(
+        self, module: MultiTaskModule, load: Callable[[int], Batch], method: Method
+    ) -> None:
+        self.module, self.load, self.method = module, load, method
+        # there is no trainer to log to
+        module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
+        made = cast(dict[str, Any], module.configure_optimizers())
+        self.optimiser = made["optimizer"]
+        self.schedule = made["lr_scheduler"]["scheduler"]
+
+    def step(self, number: int) -> dict[str, float]:
+        """Take step ``number`` and return the seconds of its parts and of all of it."""
+        device, dtype, now = self.method.device, self.method.dtype, self.method.now
+        start = now()
+        batch = Batch(*(tensor.to(device) for tensor in self.load(number)))
+        loaded = now()
+        with _timed(self.module.detector.features, now) as spent:
+            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                loss = self.module.training_step(batch, number)
+            loss.backward()
+        learned = now()
+        self.optimiser.step()
+        self.schedule.step()
+        self.optimiser.zero_grad()
+        stepped = now()
+        features = sum(spent)
+        learning = learned - loaded - features
+        times = (loaded - start, features, learning, stepped - learned, stepped - start)
+        return dict(zip((*PARTS, STEP), times, strict=True))
+
+
+@contextmanager
+def _timed(module: nn.Module, now: Callable[[], float]) -> Iterator[list[float]]:
+    """Yield a list that receives the seconds of each call of ``module``."""
+    starts: list[float] = []
+    spent: list[float] = []
+    hooks = [
+        module.register_forward_pre_hook(lambda *_: starts.append(now())),
+        module.register_forward_hook(lambda *_: spent.append(now() - starts.pop())),
+    ]
+    try:
+        yield spent
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+if __name__ == "__main__":
+    guarded(main)

@@ -1,1 +1,0 @@
-"""Measurements side by side: kernels, models and training steps, ours and others'."""
