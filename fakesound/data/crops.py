@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from torch.utils.data import Dataset
 
 from fakesound.data.audio import from_pcm, to_pcm
@@ -132,6 +132,10 @@ class CropDataset(Dataset[Batch]):
         by_id = {clip.clip_id: index for index, clip in enumerate(self.clips)}
         # -1 where there is none
         self.twin = np.array([by_id.get(clip.twin_id or "", -1) for clip in self.clips])
+        # of hosts, where published fakes make the domains uneven
+        self.below = np.zeros(0)
+        if len(self.draw.published):
+            self.below = np.cumsum(_host_shares([self.clips[i] for i in self.genuine]))
         self._last: tuple[int, tuple[Batch, Batch]] | None = None
 
     def __getitem__(self, number: int) -> Batch:
@@ -190,7 +194,7 @@ class CropDataset(Dataset[Batch]):
         # no draw where none is wanted: it would move all others
         foreign = remade and self.settings.foreign > 0 and rng.random() < self.settings.foreign
         if foreign:
-            host = int(rng.choice(self.genuine))
+            host = self._host(rng)
             host_start, host_length = self._window(rng, self.clips[host], samples)
             length = min(length, host_length)
             spans = [Cut(0, length)]
@@ -229,7 +233,7 @@ class CropDataset(Dataset[Batch]):
             return self._side_by_side(rng, index, own, start, length, samples, lag)
         host, host_start = own, start - lag
         if own < 0 or rng.random() < self.settings.foreign:
-            host = int(rng.choice(self.genuine))
+            host = self._host(rng)
             host_start, host_length = self._window(rng, self.clips[host], samples)
             length = min(length, host_length)
         fake, genuine = self._read(index, start, length), self._read(host, host_start, length)
@@ -256,7 +260,7 @@ class CropDataset(Dataset[Batch]):
             kind = WHOLE if _throughout(spans, len(pair.fake)) else PART
             spans = [Cut(s.start, min(s.stop, len(pair.fake))) for s in spans]
             return Pair(pair.fake, pair.partner, [s for s in spans if s.start < s.stop], kind)
-        host = int(rng.choice(self.genuine))
+        host = self._host(rng)
         host_start, host_length = self._window(rng, self.clips[host], samples)
         length = min(length, host_length)
         fake, genuine = self._read(index, start, length), self._read(host, host_start, length)
@@ -304,6 +308,13 @@ class CropDataset(Dataset[Batch]):
                 decoy = to_pcm(self.changes.recolour(from_pcm(genuine), self.rate, rng))
             partner = cut_in(host, decoy, cuts)
         return Pair(from_pcm(cut_in(host, fake, cuts)), from_pcm(partner), cuts, PART)
+
+    def _host(self, rng: Rng) -> int:
+        """Return a genuine clip to cut into, of any domain."""
+        if not len(self.below):
+            return int(rng.choice(self.genuine))
+        place = np.searchsorted(self.below, rng.random() * self.below[-1], side="right")
+        return int(self.genuine[min(place, len(self.genuine) - 1)])
 
     def _spans(self, clip: Clip, start: int, length: int) -> list[Cut]:
         """Return the fake spans of a window, in samples from its start."""
@@ -354,6 +365,14 @@ class CropDataset(Dataset[Batch]):
 
     def _read(self, index: int, start: int, length: int) -> Pcm:
         return read_clip(self.clips[index], self.rate, start, length)
+
+
+def _host_shares(clips: Sequence[Clip]) -> Float[np.ndarray, " clip"]:
+    """Return how often genuine ``clips`` are cut into: by duration, a domain by the root of its."""
+    seconds = np.array([clip.duration for clip in clips])
+    domain = np.unique([clip.domain for clip in clips], return_inverse=True)[1]
+    share = seconds / np.sqrt(np.bincount(domain, seconds))[domain]
+    return share / share.sum()
 
 
 def _throughout(spans: Sequence[Cut], length: int) -> bool:

@@ -353,3 +353,18 @@ def test_a_page_for_pastes_only_has_no_pair_fake_throughout(clips):
     some[-1] = replace(some[-1], extra={"paste_only": True})
     dataset = crops(some, paste=0)
     assert {int(dataset[number].kind) for number in range(0, 20, 2)} == {PART}
+
+
+def test_hosts_of_published_fakes_come_from_domains_by_the_root_of_their_length(clips):
+    some = published(clips, twin=False, domain="alone")
+    # fifteen more of one domain: sixteen times as long, four times as often
+    some += [replace(some[1], clip_id=f"again{n}", domain="elsewhere") for n in range(14)]
+    dataset = crops(some)
+    rng = np.random.default_rng(0)
+    drawn = [some[dataset._host(rng)].domain for _ in range(4_000)]
+    durations = {
+        name: sum(c.duration for c in some if not c.is_fake and c.domain == name)
+        for name in ("page", "elsewhere")
+    }
+    expected = durations["page"] ** 0.5 / sum(value**0.5 for value in durations.values())
+    assert drawn.count("page") / 4_000 == pytest.approx(expected, abs=0.03)
