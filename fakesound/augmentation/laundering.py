@@ -5,10 +5,11 @@ with digital silence. None of that is evidence, and a model takes all of it for 
 """
 
 from collections.abc import Mapping
+from functools import cache, lru_cache
 
 import numpy as np
 from jaxtyping import Float
-from scipy import signal
+from scipy import fft, signal
 
 from fakesound.augmentation.channel import Audio
 
@@ -18,6 +19,9 @@ LEVEL = 10 ** (-26 / 20)
 LARGEST_DB = 8.0
 TAPS = 257
 LOWEST_BAND = 100.0
+# of the windows of long-term spectra
+SIZE = 1024
+WINDOW = np.hanning(SIZE).astype(np.float32)
 
 
 def launder(
@@ -30,20 +34,22 @@ def launder(
         genuine: its partner, of the same length.
         rate: samples a second.
         rng: draws what is done.
-        shares: of pairs that are aligned in spectrum ("align", see `aligned`) and that are limited
+        shares: of pairs that are aligned in spectrum ("align", see `aligning`) and that are limited
             to a lower band than the narrower of the two has ("band").
     """
     pair = [part - part.mean() for part in (fake, genuine)]
+    spectra = [_long_term(part) for part in pair]
     # drawn even if never used, so that one share does not move the draws of the others
     align, lower, swap = rng.random(3)
-    top = min(bandwidth(part, rate) for part in pair)
+    top = min(bandwidth(spectrum, rate) for spectrum in spectra)
     if lower < shares["band"]:
         top = min(top, float(np.exp(rng.uniform(np.log(3_000), np.log(0.5 * rate)))))
     if align < shares["align"]:
         moved = int(swap < 0.5)
-        pair[moved] = aligned(pair[moved], pair[1 - moved], rate)
+        taps = aligning(spectra[moved], spectra[1 - moved], rate)
+        pair[moved] = signal.oaconvolve(pair[moved], taps, mode="same")
     if LOWEST_BAND < top < 0.46 * rate:
-        taps = signal.firwin(TAPS, top, fs=rate)
+        taps = _low_pass(round(top, -1), rate)
         pair = [signal.oaconvolve(part, taps, mode="same") for part in pair]
     floor = 10 ** (rng.uniform(-90, -70) / 20)
     levelled = [LEVEL / active_level(part, rate) * part for part in pair]
@@ -54,32 +60,26 @@ def launder(
     return fake, genuine
 
 
-def aligned(audio: Audio, other: Audio, rate: int) -> Float[np.ndarray, " sample"]:
-    """Return ``audio`` with the long-term spectrum of ``other``, third octave by third octave.
+def aligning(
+    spectrum: Float[np.ndarray, " bin"], other: Float[np.ndarray, " bin"], rate: int
+) -> Float[np.ndarray, " tap"]:
+    """Return the filter that brings one long-term power spectrum to another, by third octaves.
 
-    The filter is smooth and changes no band by more than 8 dB, so fine structure stays.
+    It is smooth and changes no band by more than 8 dB, so fine structure stays.
     """
-    centres = LOWEST_BAND * 2 ** (np.arange(0, 30) / 3)
-    centres = centres[centres < 0.45 * rate]
-    frequencies = np.fft.rfftfreq(1024, 1 / rate)
-    levels = []
-    for part in (audio, other):
-        power = _long_term(part, 1024)
-        octaves = np.log2(np.maximum(frequencies, 1)[:, None] / centres)
-        weight = np.maximum(0, 1 - 3 * np.abs(octaves) / 2)
-        levels.append(10 * np.log10((power @ weight) / weight.sum(0) + 1e-14))
-    gain = levels[1] - levels[0]
+    centres, weights = _third_octaves(rate)
+    one, two = (10 * np.log10(power @ weights + 1e-14) for power in (spectrum, other))
+    gain = two - one
     gain = np.clip(gain - np.median(gain), -LARGEST_DB, LARGEST_DB)
     edges = np.concatenate(([0], centres, [0.5 * rate]))
     shape = 10 ** (np.concatenate(([gain[0]], gain, [gain[-1]])) / 20)
-    taps = signal.firwin2(TAPS, edges, shape, fs=rate)
-    return signal.oaconvolve(audio, taps, mode="same")
+    return np.asarray(signal.firwin2(TAPS, edges, shape, nfreqs=513, fs=rate))
 
 
-def bandwidth(audio: Audio, rate: int) -> float:
-    """Return the frequency, in Hz, below which 99.9 % of the power lies."""
-    power = np.cumsum(_long_term(audio, 1024))
-    return float(np.searchsorted(power, 0.999 * power[-1]) * rate / 1024)
+def bandwidth(spectrum: Float[np.ndarray, " bin"], rate: int) -> float:
+    """Return the frequency, in Hz, below which 99.9 % of a long-term power spectrum lies."""
+    power = np.cumsum(spectrum)
+    return float(np.searchsorted(power, 0.999 * power[-1]) * rate / SIZE)
 
 
 def active_level(audio: Audio, rate: int) -> float:
@@ -90,9 +90,27 @@ def active_level(audio: Audio, rate: int) -> float:
     return float(np.sqrt(np.mean(power[power >= 1e-4 * power.max()])) + 1e-6)
 
 
-def _long_term(audio: Audio, size: int) -> Float[np.ndarray, " bin"]:
-    """Return the mean power spectrum over windows of ``size`` samples."""
-    if len(audio) < size:
-        audio = np.pad(audio, (0, size - len(audio)))
-    frames = np.lib.stride_tricks.sliding_window_view(audio, size)[:: size // 2]
-    return np.mean(np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)) ** 2, axis=0)
+def _long_term(audio: Audio) -> Float[np.ndarray, " bin"]:
+    """Return the mean power spectrum over windows that overlap by half."""
+    if len(audio) < SIZE:
+        audio = np.pad(audio, (0, SIZE - len(audio)))
+    frames = np.lib.stride_tricks.sliding_window_view(audio, SIZE)[:: SIZE // 2]
+    spectra = fft.rfft(frames * WINDOW, axis=1)
+    return np.mean(spectra.real**2 + spectra.imag**2, axis=0)
+
+
+@cache
+def _third_octaves(
+    rate: int,
+) -> tuple[Float[np.ndarray, " band"], Float[np.ndarray, "bin band"]]:
+    """Return the centres of third octaves, and how much each bin counts in each, one in all."""
+    centres = LOWEST_BAND * 2 ** (np.arange(30) / 3)
+    centres = centres[centres < 0.45 * rate]
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(SIZE, 1 / rate), 1)[:, None] / centres)
+    weights = np.maximum(0, 1 - 1.5 * np.abs(octaves))
+    return centres, weights / weights.sum(0)
+
+
+@lru_cache(1024)
+def _low_pass(top: float, rate: int) -> Float[np.ndarray, " tap"]:
+    return np.asarray(signal.firwin(TAPS, top, fs=rate))

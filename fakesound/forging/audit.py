@@ -4,7 +4,8 @@ Level, length, offset, bandwidth or dither must not give the label away; otherwi
 learns them and fails in the field (Müller et al., "Speech is silver, silence is golden", 2021).
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +15,13 @@ from scipy import optimize
 from fakesound.data.audio import read_audio
 from fakesound.data.manifest import Clip
 from fakesound.metrics import auc
+from fakesound.timeline import Region
 
 FOLDS = 5
 DECAY = 1.0
+# clips of each label for an audit of a page
+LEAST = 8
+SHOWN_BY_FILES = ("duration", "sample rate", "offset", "level", "peak")
 
 
 @dataclass(frozen=True)
@@ -60,15 +65,15 @@ def trivial_properties(clip: Clip) -> dict[str, float]:
     }
 
 
-def shortcut_audit(clips: Sequence[Clip], seed: int = 0) -> Audit:
-    """Return how well trivial properties tell the fake from the genuine ones of ``clips``.
+def shortcut_audit(clips: Sequence[Clip], seed: int = 0, without: Collection[str] = ()) -> Audit:
+    """Return how well trivial properties, but those ``without``, tell fake from genuine ``clips``.
 
     The classifier is a logistic regression on the ranks of the properties and their squares, in
     five folds that share no source; a value near 0.5 says that nothing trivial leaks.
     """
     rows = [trivial_properties(clip) for clip in clips]
     fake = np.array([clip.is_fake for clip in clips], dtype=bool)
-    names = list(rows[0]) if rows else []
+    names = [name for name in rows[0] if name not in without] if rows else []
     table = np.array([[row[name] for name in names] for row in rows]).reshape(len(rows), len(names))
     alone = {}
     for column, name in enumerate(names):
@@ -84,6 +89,33 @@ def shortcut_audit(clips: Sequence[Clip], seed: int = 0) -> Audit:
         weights = _logistic(inputs[fitted], fake[fitted])
         scores[scored] = inputs[scored] @ weights
     return Audit(auc(scores, fake), alone)
+
+
+def page_audits(clips: Sequence[Clip], most: int = 40) -> dict[str, float]:
+    """Return how well trivial properties tell fake from genuine within each page (domain), as AUC.
+
+    What laundered crops of one length do not show (`SHOWN_BY_FILES`) does not count. Pages with
+    fewer than `LEAST` whole-clip fakes or genuine clips are left out.
+
+    Args:
+        clips: of all pages; partial fakes do not count.
+        most: clips of a label on a page at most, spread over them.
+    """
+    pages: defaultdict[str, dict[str, list[Clip]]] = defaultdict(
+        lambda: {"genuine": [], "fake": []}
+    )
+    for clip in clips:
+        if not clip.is_fake or clip.regions[0] == Region(0, clip.duration):
+            pages[clip.domain][clip.label].append(clip)
+    found = {}
+    for page, labels in sorted(pages.items()):
+        if min(map(len, labels.values())) < LEAST:
+            continue
+        some = [clip for group in labels.values() for clip in group[:: -(-len(group) // most)]]
+        area = shortcut_audit(some, without=SHOWN_BY_FILES).auc
+        if area is not None:
+            found[page] = area
+    return found
 
 
 def _folds(sources: Sequence[str], seed: int) -> Int[np.ndarray, " clip"]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from fakesound.augmentation.laundering import active_level, aligned, bandwidth, launder
+from fakesound.augmentation.laundering import SIZE, active_level, aligning, bandwidth, launder
 
 RATE = 16_000
 SHARES = {"align": 0.0, "band": 0.0}
@@ -13,6 +13,16 @@ SHARES = {"align": 0.0, "band": 0.0}
 def noise(seed, samples=2 * RATE, slope=0.0):
     white = np.random.default_rng(seed).standard_normal(samples)
     return signal.lfilter([1], [1, -slope], white).astype(np.float32) * np.float32(0.02)
+
+
+def spectrum(audio):
+    """The mean power in windows, by scipy's own estimate."""
+    return signal.welch(audio, RATE, nperseg=SIZE, scaling="spectrum", detrend=False)[1]
+
+
+def aligned(audio, other):
+    taps = aligning(spectrum(audio), spectrum(other), RATE)
+    return signal.fftconvolve(audio, taps, mode="same")
 
 
 def third_octaves(audio):
@@ -37,21 +47,15 @@ def test_both_have_the_band_of_the_narrower():
     narrow = signal.oaconvolve(noise(0), taps, mode="same").astype(np.float32)
     for pair in ((narrow, noise(1)), (noise(1), narrow)):
         made = launder(*pair, RATE, np.random.default_rng(0), SHARES)
-        tops = [bandwidth(part, RATE) for part in made]
+        tops = [bandwidth(spectrum(part), RATE) for part in made]
         assert max(tops) < 3_400
         assert abs(tops[0] - tops[1]) < 250
 
 
 def test_a_share_has_a_band_lower_than_both():
-    tops = [
-        bandwidth(
-            launder(
-                noise(0), noise(1), RATE, np.random.default_rng(n), {"align": 0.0, "band": 1.0}
-            )[0],
-            RATE,
-        )
-        for n in range(20)
-    ]
+    shares = {"align": 0.0, "band": 1.0}
+    pairs = [launder(noise(0), noise(1), RATE, np.random.default_rng(n), shares) for n in range(20)]
+    tops = [bandwidth(spectrum(fake), RATE) for fake, _ in pairs]
     assert min(tops) < 5_000
     assert sum(top < 7_500 for top in tops) > 10
 
@@ -59,14 +63,14 @@ def test_a_share_has_a_band_lower_than_both():
 def test_alignment_brings_the_long_term_spectrum_of_one_to_the_other():
     dark, bright = noise(0, slope=0.6), noise(1)
     before = third_octaves(dark) - third_octaves(bright)
-    after = third_octaves(aligned(dark, bright, RATE)) - third_octaves(bright)
+    after = third_octaves(aligned(dark, bright)) - third_octaves(bright)
     assert np.ptp(before) > 9
     assert np.ptp(after) < 2.5
 
 
 def test_alignment_changes_no_band_by_more_than_8_db():
     extreme = signal.lfilter([1], [1, -0.98], noise(0)).astype(np.float32)
-    gain = third_octaves(aligned(extreme, noise(1), RATE)) - third_octaves(extreme)
+    gain = third_octaves(aligned(extreme, noise(1))) - third_octaves(extreme)
     assert np.abs(gain).max() < 9
 
 
