@@ -84,6 +84,22 @@ class ReportConfig:
 
 
 @dataclass
+class DecisionConfig:
+    """Conditions for which thresholds are chosen on validation."""
+
+    false_alarms: float | None = None
+    """Largest share of genuine clips called fake; null: no limit."""
+    fake_time: float | None = None
+    """Share of time that is fake in partial fakes and genuine clips, for the frame threshold; null:
+    half the clips are fake."""
+
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            if value is not None and not 0 < value < 1:
+                raise InputError(f"decision.{key}={value}: must be between 0 and 1, or null")
+
+
+@dataclass
 class RunConfig:
     """Everything a run is."""
 
@@ -99,6 +115,7 @@ class RunConfig:
     """Selective scan: auto, cpu, triton, mamba_ssm, chunked or reference."""
     calibration: str = "logistic"
     """Of clip scores, fitted on validation and kept in the checkpoint: logistic, isotonic, none."""
+    decision: DecisionConfig = field(default_factory=DecisionConfig)
     epochs: int = 3
     """Of `steps` training steps each; validated and saved after each."""
     steps: int = 400

@@ -28,6 +28,7 @@ from fakesound.metrics.boundaries import boundary_block
 from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
 from fakesound.scoring.clip_score import FAKE_SHARE, head_thresholds, with_head_thresholds
 from fakesound.scoring.hypotheses import Hypotheses, fit_hypotheses
+from fakesound.scoring.thresholds import OperatingPoint
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def judge(
     calibration: str | Calibrator = "none",
     thresholds: Thresholds | None = None,
     origin: str = "the score file",
+    point: OperatingPoint = OperatingPoint(),  # noqa: B008  # frozen
 ) -> Judged:
     """Return ``test`` as it is judged: calibrated, at thresholds from ``validation``.
 
@@ -68,6 +70,7 @@ def judge(
         calibration: method to fit on ``validation``, or a calibrator that was fitted before.
         thresholds: to take where there is no validation; None: those in the scores.
         origin: of these, in words.
+        point: conditions of use for which thresholds are chosen on ``validation``.
     """
     hypotheses = Hypotheses()
     if calibration == "logistic" and validation:
@@ -81,7 +84,7 @@ def judge(
         before = _calibration(test, validation)
         test, validation = calibrator.applied(test), calibrator.applied(validation)
     if validation:
-        thresholds, origin = select_thresholds(validation, FAKE_SHARE), "validation"
+        thresholds, origin = select_thresholds(validation, FAKE_SHARE, point), "validation"
         further = head_thresholds(validation)
         test = with_head_thresholds(test, further)
         validation = with_head_thresholds(validation, further)

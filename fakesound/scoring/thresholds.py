@@ -33,7 +33,25 @@ class Thresholds:
         ]
 
 
-def select_thresholds(scores: Sequence[ClipScore], fake_share: float | None = None) -> Thresholds:
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Conditions of use for which thresholds are chosen.
+
+    Attributes:
+        false_alarms: largest share of genuine validation clips called fake; None: no limit.
+        fake_time: share of the time of partial fakes and genuine clips that is fake, for the frame
+            threshold; wholly fake clips then do not count. None: all clips, as they are.
+    """
+
+    false_alarms: float | None = None
+    fake_time: float | None = None
+
+
+def select_thresholds(
+    scores: Sequence[ClipScore],
+    fake_share: float | None = None,
+    point: OperatingPoint = OperatingPoint(),  # frozen
+) -> Thresholds:
     """Return the thresholds that serve the validation clips best.
 
     The clip threshold has the highest balanced accuracy, the frame threshold the highest segment
@@ -47,21 +65,28 @@ def select_thresholds(scores: Sequence[ClipScore], fake_share: float | None = No
         scores: of the validation clips.
         fake_share: share of fakes among the clips that the thresholds are meant for; genuine clips
             are weighed to give it. F1 depends on it, balanced accuracy does not. None: as it is.
+        point: conditions of use; a given ``fake_time`` replaces ``fake_share``.
 
     Raises:
         InputError: if only some clips have frame scores.
     """
     clips = ClipColumns.of(scores)
     clip = levels(clips.score, clips.fake[None], ~clips.fake[None])
+    clip_threshold = _best(clip, _limited(clip, _balanced_accuracy(clip), point.false_alarms))
     if not has_frames(scores):
-        return Thresholds(_best(clip, _balanced_accuracy(clip)), UNDECIDED)
-    found = segments(tape_of(scores), 20_000)
+        return Thresholds(clip_threshold, UNDECIDED)
+    parts = [score for score in scores if score.kind != "whole"]
+    if point.fake_time is not None and any(score.fake for score in parts):
+        found = segments(tape_of(parts), 20_000)
+        weight = _time_weights(found.fake, point.fake_time)
+    else:
+        found = segments(tape_of(scores), 20_000)
+        weight = _clip_weights(clips.fake, fake_share)[found.clip]
     # a segment's score is its highest frame, so this sweep is the sweep over frame thresholds
-    weight = _clip_weights(clips.fake, fake_share)[found.clip]
     frame = levels(
         found.score.astype(np.float64), (weight * found.fake)[None], (weight * ~found.fake)[None]
     )
-    return Thresholds(_best(clip, _balanced_accuracy(clip)), _best(frame, _f1(frame)))
+    return Thresholds(clip_threshold, _best(frame, _f1(frame)))
 
 
 def _clip_weights(
@@ -73,6 +98,27 @@ def _clip_weights(
     if fake_share and fakes and genuines:
         weight[~fake] = fakes * (1 - fake_share) / (fake_share * genuines)
     return weight
+
+
+def _time_weights(
+    fake: Bool[np.ndarray, " segment"], fake_time: float
+) -> Float[np.ndarray, " segment"]:
+    """Return weights of segments by which the fake ones make up ``fake_time``."""
+    weight = np.ones(fake.size)
+    fakes, genuines = int(fake.sum()), int((~fake).sum())
+    if fakes and genuines:
+        weight[~fake] = fakes * (1 - fake_time) / (fake_time * genuines)
+    return weight
+
+
+def _limited(
+    at: Levels, quality: Float[np.ndarray, " cut"], false_alarms: float | None
+) -> Float[np.ndarray, " cut"]:
+    """Return ``quality``, below all others where too many genuine clips are called fake."""
+    if false_alarms is None:
+        return quality
+    alarmed = _calls(at)[1]
+    return np.where(alarmed <= false_alarms * alarmed[-1], quality, -1.0)
 
 
 def _balanced_accuracy(at: Levels) -> Float[np.ndarray, " cut"]:

@@ -36,6 +36,7 @@ from fakesound.progress import console, progress_bar
 from fakesound.report import choose_clips, read_run, write_report, write_timelines
 from fakesound.scoring.checkpoint import annotate_checkpoint
 from fakesound.scoring.clip_score import FAKE_SHARE
+from fakesound.scoring.thresholds import OperatingPoint
 from fakesound.training import processes, tracking
 from fakesound.training.datamodule import ClipDataModule
 from fakesound.training.module import MultiTaskModule
@@ -103,7 +104,8 @@ def run_experiment(
         validation, test = score(trainer, module, datamodule, best)
         if not trainer.is_global_zero:
             return {}
-        judged = judge(test, validation, config.calibration)
+        point = OperatingPoint(**vars(config.decision))
+        judged = judge(test, validation, config.calibration, point=point)
         prior = Prior(FAKE_SHARE, module.learning.frame_prior)
         shown = config.report
         with progress_bar("measuring") as progress:

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakesound.metrics import Thresholds, metrics_block, segment_f1, select_thresholds
+from fakesound.scoring.thresholds import OperatingPoint
 
 
 def clips(make_clip, fakes, genuines):
@@ -88,3 +89,44 @@ def test_a_half_where_nothing_can_be_learnt(make_clip):
     without_frames = clips(make_clip, [0.9], [0.7])
     found = select_thresholds(without_frames)
     assert (found.clip, found.frame) == (pytest.approx(0.8), 0.5)
+
+
+def test_no_more_genuine_clips_than_the_limit_are_called_fake(make_clip):
+    fakes, genuines = [0.9, 0.6, 0.55, 0.5], [0.7, 0.4, 0.3, 0.2, 0.1]
+    free = select_thresholds(clips(make_clip, fakes, genuines)).clip
+    assert 0.4 < free < 0.5
+    for limit, low, high in ((0.2, 0.4, 0.5), (0.19, 0.7, 0.9)):
+        point = OperatingPoint(false_alarms=limit)
+        assert low < select_thresholds(clips(make_clip, fakes, genuines), point=point).clip < high
+
+
+def test_without_a_threshold_below_the_limit_nothing_is_called_fake(make_clip):
+    point = OperatingPoint(false_alarms=0.1)
+    assert select_thresholds(clips(make_clip, [0.2], [0.9]), point=point).clip > 0.9
+
+
+def test_the_frame_threshold_is_of_partial_fakes_at_the_share_of_fake_time(make_clip):
+    rng = np.random.default_rng(0)
+    truth = np.zeros(50, bool)
+    truth[10:20] = True
+    partial = [
+        make_clip(
+            f"p{n}",
+            0.5,
+            regions=[(0.2, 0.4)],
+            frames=1 / (1 + np.exp(-rng.normal(2 * truth - 1.0))),
+        )
+        for n in range(40)
+    ]
+    genuine = [
+        make_clip(f"g{n}", 0.5, frames=1 / (1 + np.exp(1 - rng.normal(size=50)))) for n in (0, 1)
+    ]
+    # no threshold of theirs would be that of the others
+    whole = [make_clip(f"w{n}", 0.5, regions=[(0, 1)], frames=np.full(50, 0.02)) for n in range(50)]
+    found = {}
+    for share in (0.05, 0.3):
+        point = OperatingPoint(fake_time=share)
+        found[share] = select_thresholds([*partial, *genuine], 0.5, point).frame
+        assert select_thresholds([*partial, *genuine, *whole], 0.5, point).frame == found[share]
+    # the rarer fakes are, the surer it must be
+    assert found[0.05] > found[0.3] > 0.3
