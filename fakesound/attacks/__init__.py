@@ -27,7 +27,7 @@ class Attack:
         needs_donor: whether another source's audio goes in.
         edges_only: whether what it makes is genuine material, so that only the edges of a region
             tell: such an attack makes no fixed fake of a whole clip.
-        check: of an optional attack, raises `InputError` where what it needs is not installed.
+        check: function of an optional attack that raises `InputError` if a requirement is missing.
     """
 
     name: str

@@ -89,12 +89,12 @@ def round_trip(
     """Return ``audio`` coded and decoded, in place to the sample and at its own level.
 
     Args:
-        audio: to be coded, at a level between -6 and 0 dB of its own.
+        audio: samples to be coded, at a peak level between -6 and 0 dB.
         rate: samples a second.
         rng: draws the level.
         container: format of libsndfile.
         subtype: codec of libsndfile.
-        options: of `soundfile.write`.
+        options: arguments of `soundfile.write`.
         rates: that the codec knows, rising; it runs at the first that holds the band of ``rate``,
             or at the last. Empty: at ``rate`` itself.
     """

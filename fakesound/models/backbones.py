@@ -33,10 +33,10 @@ def build_backbone(
     """Return the backbone for inputs of ``seconds``, a `fakesound.models.detector.Backbone`.
 
     Args:
-        config: of the backbone.
+        config: backbone section of the configuration.
         features: whose spectrograms it gets.
         seconds: length of the inputs in training.
-        kernel: of selective scan and convolution, where it has these.
+        kernel: kernel of selective scan and convolution, for backbones that have them.
 
     Raises:
         InputError: if stem or stages do not fit the features.

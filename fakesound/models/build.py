@@ -46,8 +46,8 @@ def build_detector(config: RunConfig, families: Sequence[str] = ()) -> Detector:
     """Return the detector, seeded by the configuration.
 
     Args:
-        config: of the run.
-        families: of attacks in its training, for the attribution head; none: it has no such head.
+        config: configuration of the run.
+        families: attack families of the training, for the attribution head; empty for none.
 
     Raises:
         InputError: if parts of the configuration do not fit together.

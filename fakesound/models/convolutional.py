@@ -26,8 +26,8 @@ class ConvolutionalNetwork(nn.Module):
 
     Args:
         block: makes a block.
-        channels: of the spectrogram.
-        bins: of the spectrogram, a multiple of ``2 ** (len(widths) + 1)``.
+        channels: number of spectrogram channels.
+        bins: number of spectrogram bins, a multiple of ``2 ** (len(widths) + 1)``.
         windows: windows of the spectrogram in a frame.
         dim: width of a token.
         widths: channels of the stages; each halves frequency, the first by the convolution before

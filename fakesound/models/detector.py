@@ -40,13 +40,13 @@ class DetectorOutput(NamedTuple):
     """Logits on the frame grid; None for heads that are off.
 
     Attributes:
-        frame_logits: of P(fake) of each frame.
-        evidence: of the clip, as each frame sees it.
+        frame_logits: logit of P(fake) of each frame.
+        evidence: logit of the clip from each frame.
         attention: how much that counts, before the softmax over the clip's frames; None for a
             pooling without.
-        boundary_logits: of P(a fake region begins or ends here) of each frame.
-        family_logits: of the families of attacks, as each frame sees it.
-        family_attention: as ``attention``, for these.
+        boundary_logits: logit of P(a fake region begins or ends here) of each frame.
+        family_logits: logits of the attack families from each frame.
+        family_attention: attention weights for ``family_logits``.
         whole_evidence: that all of the clip is fake, as each frame sees it; None for a pooling
             that knows no such hypothesis.
     """
@@ -96,12 +96,12 @@ class Detector(nn.Module):
         backbone: spectrogram to tokens.
         frame_windows: windows of the spectrogram in a frame.
         clip, frame: which heads there are.
-        dropout: on what the heads see.
+        dropout: dropout rate of the heads' input.
         boundary: whether there is a head for the edges of fake regions.
-        families: of attacks that a head tells apart; none: no such head.
-        pooling: of the clip's frames, see `fakesound.models.heads.pool`.
+        families: attack families of the attribution head; empty for no such head.
+        pooling: rule that makes the clip logit from its frames, see `fakesound.models.heads.pool`.
         neck_depth: Mamba blocks before the frame and boundary heads; 0: no neck.
-        kernel: of the neck's scan.
+        kernel: kernel of the neck's scan.
         mask: share of training pairs in which bands are hidden.
         statistics: whether the backbone gives statistics.
 

@@ -1,4 +1,4 @@
-"""Heads: logits on the frame grid, and what is said of a clip, which follows from its frames."""
+"""Heads: logits on the frame grid, and clip logits pooled from the frames."""
 
 import math
 
@@ -16,7 +16,7 @@ class FrameHead(nn.Module):
     Args:
         dim: width of a token.
         frames: frames in a step of the token grid.
-        dropout: on the tokens.
+        dropout: dropout rate of the tokens.
     """
 
     def __init__(self, dim: int, frames: int, dropout: float) -> None:
@@ -44,7 +44,7 @@ class ClipHead(nn.Module):
     Args:
         dim: width of a token.
         frames: frames in a step of the token grid.
-        dropout: on the tokens.
+        dropout: dropout rate of the tokens.
         frame_head: whether it is given the logits of a frame head.
     """
 
@@ -85,7 +85,7 @@ class TwoWayHead(ClipHead):
     Args:
         dim: width of a token.
         frames: frames in a step of the token grid.
-        dropout: on the tokens.
+        dropout: dropout rate of the tokens.
         frame_head: whether it is given the logits of a frame head.
         statistics: whether it is given statistics.
 
@@ -141,7 +141,7 @@ class InstanceHead(nn.Module):
     Args:
         dim: width of a token.
         frames: frames in a step of the token grid.
-        dropout: on the tokens.
+        dropout: dropout rate of the tokens.
         frame_head: whether it is given the logits of a frame head.
     """
 
@@ -171,7 +171,7 @@ class AttributionHead(nn.Module):
     Args:
         dim: width of a token.
         frames: frames in a step of the token grid.
-        dropout: on the tokens.
+        dropout: dropout rate of the tokens.
         families: their number.
         frame_head: whether it is given the logits of a frame head.
     """

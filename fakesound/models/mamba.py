@@ -42,7 +42,7 @@ class BidirectionalMamba(nn.Module):
             does, forward alone; the backward ones start near 0.69, a memory of a token or two.
         tied_decay: one decay rate a channel, whose multiples 1, 2, ... the states have, where Mamba
             learns a rate for every state. Computes one exponential a token instead of ``state``.
-        kernel: of the scan and the convolution; see ``fakesound.models.scan``.
+        kernel: kernel of the scan and the convolution; see ``fakesound.models.scan``.
 
     Raises:
         InputError: if ``variant`` or ``init`` is none of these.

@@ -16,7 +16,7 @@ class BandMask(nn.Module):
     no masks in time, as they would hide a short fake region as a whole and leave its label.
 
     Args:
-        share: of pairs that are masked.
+        share: share of pairs that are masked.
     """
 
     def __init__(self, share: float) -> None:

@@ -13,7 +13,7 @@ class InvertedResidual(nn.Module):
     Args:
         width_in, width: channels before and after.
         stride: over frequency.
-        dilation: in time.
+        dilation: dilation in time.
         drop_path: rate of leaving a block with a shortcut out for an example in training.
         expand: channels inside, in multiples of ``width_in``.
     """

@@ -19,7 +19,7 @@ class MambaNeck(nn.Module):
         dim: width of a token.
         frames: frames in a step of the token grid.
         depth: number of blocks.
-        kernel: of the scan; see `BidirectionalMamba`.
+        kernel: kernel of the scan; see `BidirectionalMamba`.
     """
 
     def __init__(self, dim: int, frames: int, depth: int, kernel: str = "auto") -> None:

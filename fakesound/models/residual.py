@@ -14,7 +14,7 @@ class ResidualBlock(nn.Module):
     Args:
         width_in, width: channels before and after.
         stride: over frequency.
-        dilation: in time.
+        dilation: dilation in time.
         drop_path: rate of leaving ``f`` out for an example in training.
     """
 
@@ -60,8 +60,8 @@ def convolution(
         width: channels after.
         size: bands and steps of the filter.
         stride: over frequency.
-        dilation: in time.
-        groups: of channels.
+        dilation: dilation in time.
+        groups: number of channel groups.
     """
     near = size // 2
     return nn.Sequential(

@@ -72,7 +72,7 @@ class BidirectionalSsd(nn.Module):
         expand: width inside the mixer, in multiples of ``dim``.
         conv_width: taps of the depthwise convolution.
         chunk: tokens in a chunk at most; decides the time it takes, not what comes out.
-        kernel: of the convolution; see ``fakesound.models.scan``.
+        kernel: kernel of the convolution; see ``fakesound.models.scan``.
 
     Raises:
         ValueError: if the width inside is not a whole number of heads.

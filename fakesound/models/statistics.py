@@ -17,8 +17,8 @@ class Statistics(nn.Module):
 
     Args:
         width: channels.
-        bands: of the grid; neighbours are averaged until there are 16 or fewer.
-        dim: of the vector.
+        bands: number of bands of the grid; neighbours are averaged down to at most 16.
+        dim: length of the vector.
     """
 
     def __init__(self, width: int, bands: int, dim: int) -> None:

@@ -16,7 +16,7 @@ class PatchStem(nn.Module):
     """Linear patches, as in the published Vim and AuM; overlapping where the stride is smaller.
 
     Args:
-        channels: of the spectrogram.
+        channels: number of spectrogram channels.
         dim: width of a token.
         patch: bins and windows of a patch.
         stride: bins and windows from patch to patch.
@@ -70,9 +70,9 @@ class ConvStem(nn.Module):
     Either may be hidden in training, lest the easier one is all that is learned.
 
     Args:
-        channels: of the spectrogram that are log power.
+        channels: number of spectrogram channels that are log power.
         dim: width of a token.
-        bins: of the spectrogram, a multiple of ``2 ** len(widths)``.
+        bins: number of spectrogram bins, a multiple of ``2 ** len(widths)``.
         windows: windows of the spectrogram in one step of the token grid.
         widths: channels of the convolutions.
         blocks: residual blocks after each convolution but the first two, whose grids are the

@@ -18,8 +18,8 @@ class BackboneOutput(NamedTuple):
 
     Attributes:
         tokens: one for each step in time.
-        summary: of the whole input.
-        statistics: of the whole input, from before tokens were mixed; None for a stem without.
+        summary: summary vector of the whole input.
+        statistics: statistics of the whole input, taken before tokens are mixed; None without them.
     """
 
     tokens: Float[Tensor, "batch step dim"]
@@ -66,7 +66,7 @@ class TokenEncoder(nn.Module):
     Args:
         stem: makes the grid of tokens.
         layers: each of tokens to tokens, of any number of them.
-        bins: of the spectrogram.
+        bins: number of spectrogram bins.
         steps: length of the token grid in training; position embeddings are stretched to others.
         dim: width of a token.
         order: "time"-major puts all bands of one instant first, then the next; "frequency"-major

@@ -16,8 +16,8 @@ class Positions(NamedTuple):
     """Position embeddings, free of the order of tokens.
 
     Attributes:
-        grid: of the patches.
-        class_place: of the class token, None without one.
+        grid: rows and columns of the patches.
+        class_place: position of the class token, None without one.
     """
 
     grid: Float[Tensor, "1 dim band step"]
@@ -63,7 +63,7 @@ def positions_of(
     """Return the positions in a sequence of embeddings.
 
     Args:
-        embedding: as stored.
+        embedding: positions as stored in the file.
         grid: bands and steps.
         order: "frequency"-major, as published, or "time"-major.
         class_at: where the class token's is stored: in the middle (Vim), first (AuM), None without.

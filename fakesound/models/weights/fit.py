@@ -29,7 +29,7 @@ class InitialWeights:
     """Weights for a detector to start from.
 
     Attributes:
-        tensors: by their names in the `Detector`.
+        tensors: weights, by their names in the `Detector`.
         report: what became of every tensor of the file and of the detector.
     """
 
@@ -42,7 +42,7 @@ class InitialWeights:
 
 
 class _Fitted(NamedTuple):
-    """What became of a tensor of the file, and what it was made into, None if skipped."""
+    """Return the status of a tensor of the file and the fitted tensor, None if skipped."""
 
     how: str
     note: str = ""
@@ -55,8 +55,8 @@ def fit_weights(
     """Return the weights of ``file`` as ``detector`` can take them; it is not changed.
 
     Args:
-        file: of weights of Vim, AuM, the original project or a run.
-        detector: with the values it starts with.
+        file: weights of Vim, AuM, the 2024 project or a run.
+        detector: detector with its initial weights.
         grid: rows (bands) and columns (steps) of the file's position embeddings, where the file
             does not tell.
 

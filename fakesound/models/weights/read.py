@@ -27,7 +27,7 @@ class WeightsFile:
 
     Attributes:
         path: where it is.
-        tensors: by the names they have in the file.
+        tensors: weights, by their names in the file.
         others: names of what lies beside them: optimiser state, arguments, counters.
         settings: hyperparameters that were saved with the weights, if any.
         digest: SHA-256 of the file.

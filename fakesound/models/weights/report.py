@@ -1,4 +1,4 @@
-"""What became of every tensor of a file and of the model it was loaded into."""
+"""The status of every tensor of a weights file and of the model it was loaded into."""
 
 import re
 from collections.abc import Iterable
@@ -10,10 +10,10 @@ from rich.table import Table
 
 
 class Fate(NamedTuple):
-    """What became of a tensor, and why.
+    """Status of a tensor, with the reason.
 
     Attributes:
-        name: in the model; of those skipped, in the file.
+        name: name in the model; for skipped tensors, in the file.
         note: what was done to it, or the reason.
     """
 
@@ -23,11 +23,11 @@ class Fate(NamedTuple):
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of every tensor of a file and of the model.
+    """Status of every tensor of a file and of the model.
 
     Attributes:
         file: its name.
-        digest: of its content.
+        digest: hash of its content.
         layout: whose names and conventions it has.
         loaded: names in the model of what was copied as it is.
         resized: what was brought to another size.
