@@ -10,8 +10,8 @@ from fakesound import evaluate
 from fakesound.augmentation.conditions import CONDITIONS
 from fakesound.data.manifest import read_manifest, write_manifest
 from fakesound.metrics import (
-    block_intervals,
     metrics_block,
+    part_blocks,
     read_scores,
     select_thresholds,
     write_scores,
@@ -66,7 +66,7 @@ def test_a_score_file_gives_the_figures_of_its_scores(run, files):
     scores = read_scores(files / "a.jsonl")
     whole = results(out)["test"]["all"]
     assert {k: v for k, v in whole.items() if k != "ci"} == metrics_block(scores)
-    assert whole["ci"] == block_intervals(scores, 50, 4)
+    assert whole["ci"] == part_blocks(scores, {"all": scores}, 50, 4)["all"]["ci"]
     assert (out / "scores.jsonl").read_bytes() == (files / "a.jsonl").read_bytes()
     assert (out / "report.html").stat().st_size > 10_000
     assert {"test.csv", "attack.csv", "localisation.csv"} <= {p.name for p in out.glob("tables/*")}

@@ -11,11 +11,12 @@ from fakesound.errors import InputError
 from fakesound.evaluation.inputs import read_score_files, remarks
 from fakesound.evaluation.material import Material, Request, System, read_clips
 from fakesound.evaluation.scorer import Hearing, score_clips
-from fakesound.metrics import ClipScore, Thresholds
+from fakesound.metrics import ClipScore
 from fakesound.models.build import GRID
 from fakesound.progress import progress_bar
 from fakesound.scoring.checkpoint import Checkpoint, read_checkpoint
 from fakesound.scoring.clip_score import with_head_thresholds
+from fakesound.scoring.thresholds import Thresholds
 
 
 def of_checkpoint(request: Request) -> Material:

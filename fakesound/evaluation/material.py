@@ -13,8 +13,9 @@ from fakesound.errors import InputError
 from fakesound.evaluation.comparison import in_common
 from fakesound.evaluation.inputs import read_score_files, remarks
 from fakesound.evaluation.rows import ScoreFormat
-from fakesound.metrics import ClipScore, Thresholds
+from fakesound.metrics import ClipScore
 from fakesound.scoring.calibration import Calibrator
+from fakesound.scoring.thresholds import Thresholds
 
 
 @dataclass(frozen=True, kw_only=True)

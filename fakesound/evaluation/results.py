@@ -11,16 +11,14 @@ from fakesound.forging.audit import shortcut_audit
 from fakesound.metrics import (
     ClipScore,
     Prior,
-    Thresholds,
+    baseline_blocks,
     fold_blocks,
     has_frames,
     localisation_block,
     metrics_block,
-    partition_blocks,
     reliability,
-    select_thresholds,
+    subgroup_blocks,
     subsets,
-    trivial_blocks,
 )
 from fakesound.metrics.abstention import abstention_block, calibration_figures
 from fakesound.metrics.attribution import attribution_block
@@ -28,7 +26,7 @@ from fakesound.metrics.boundaries import boundary_block
 from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
 from fakesound.scoring.clip_score import FAKE_SHARE, head_thresholds, with_head_thresholds
 from fakesound.scoring.hypotheses import Hypotheses, fit_hypotheses
-from fakesound.scoring.thresholds import OperatingPoint
+from fakesound.scoring.thresholds import OperatingPoint, Thresholds, select_thresholds
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def figures(
     progress(0, steps)
     found["test"] = fold_blocks(test, draws, seed)
     progress(1, steps)
-    found["partition"] = partition_blocks(test, draws, seed)
+    found["partition"] = subgroup_blocks(test, draws, seed)
     progress(2, steps)
     parts = {"all": test, **folds}
     found["localisation"] = None
@@ -137,8 +135,8 @@ def figures(
     if attribution is not None:
         found["attribution"] = attribution
     progress(3, steps)
-    found["baseline"] = trivial_blocks(test, prior)
-    found["baseline_by_fold"] = {name: trivial_blocks(part, prior) for name, part in folds.items()}
+    found["baseline"] = baseline_blocks(test, prior)
+    found["baseline_by_fold"] = {name: baseline_blocks(part, prior) for name, part in folds.items()}
     found["thresholds"] = _thresholds(judged)
     found["calibration"] = None
     if judged.before is not None:

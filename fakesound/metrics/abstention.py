@@ -7,11 +7,10 @@ from jaxtyping import Bool, Float
 
 from fakesound.errors import InputError
 from fakesound.metrics.block import Block, ClipColumns
-from fakesound.metrics.calibration import ece
+from fakesound.metrics.calibration import ece, equal_weights
 from fakesound.metrics.cost import act_dcf, cllr, min_dcf
-from fakesound.metrics.levels import number, weighted_mean
+from fakesound.metrics.counts import number, weighted_mean
 from fakesound.metrics.scores import ClipScore
-from fakesound.scoring.calibration import equal_weights
 
 
 def calibration_figures(scores: Sequence[ClipScore]) -> dict[str, float | None]:
@@ -82,15 +81,6 @@ def risk_coverage(
     wrong = np.bincount(place, (~_right(clips)).astype(np.float64), minlength=count.size)
     answered = np.arange(1, len(scores) + 1)
     return answered / max(1, len(scores)), np.cumsum(np.repeat(wrong / count, count)) / answered
-
-
-def aurc(scores: Sequence[ClipScore]) -> float | None:
-    """Return the area under the risk-coverage curve, the mean of its risks; lower is better.
-
-    Geifman and El-Yaniv (2017). None for no clips.
-    """
-    _, risk = risk_coverage(scores)
-    return float(risk.mean()) if risk.size else None
 
 
 def _right(clips: ClipColumns) -> Bool[np.ndarray, " clip"]:

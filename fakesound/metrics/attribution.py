@@ -50,7 +50,7 @@ class _Fake(NamedTuple):
 
 
 def attribution_block(scores: Sequence[ClipScore]) -> dict[str, Any] | None:
-    """Return how well the families of fakes are told; None for a system that names none.
+    """Return how well attack families are identified; None for a system without family scores.
 
     Whether the detector finds the clip fake does not matter here. ``accuracy`` and ``macro_f1`` are
     of seen fakes, by the likeliest family; the latter is the mean over families with such fakes.

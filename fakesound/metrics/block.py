@@ -1,4 +1,4 @@
-"""All figures of a set of clips in one dictionary, the same keys everywhere."""
+"""The figures of a set of clips in many bootstrap draws at once, the same keys everywhere."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -8,21 +8,21 @@ from jaxtyping import Bool, Float, Int
 
 from fakesound.metrics.calibration import ece_draws
 from fakesound.metrics.cost import act_dcf_draws, cllr_draws, min_dcf_draws
-from fakesound.metrics.levels import Levels, levels, number, ratio, weighted_mean
+from fakesound.metrics.counts import ScoreCounts, ratio, score_counts, weighted_mean
+from fakesound.metrics.frames import FrameTable, segments
 from fakesound.metrics.localisation import (
-    add_score_draws,
     event_counts,
     f1_draws,
-    frame_and_time_levels,
     frame_thresholds,
     segment_counts,
 )
 from fakesound.metrics.ranking import auc_draws, average_precision_draws, eer_draws
-from fakesound.metrics.scores import ClipScore, has_frames
-from fakesound.metrics.tape import Tape, segments, tape_of
+from fakesound.metrics.scores import ClipScore
 
 Block = dict[str, int | float | None]
 Draws = dict[str, Float[np.ndarray, " draw"]]
+
+DOMAIN_CLIPS = 4  # of each label, for a domain to have an AUC of its own
 
 KEYS = (
     "clips",
@@ -45,28 +45,6 @@ KEYS = (
     "event_f1",
     "add_score",
 )
-
-
-def metrics_block(scores: Sequence[ClipScore]) -> Block:
-    """Return every figure of :data:`KEYS` for ``scores``, counted over all clips together.
-
-    Decisions use each clip's own thresholds. ``clip/auc_within_domain`` is the mean of the AUCs
-    inside each domain that holds both labels; it cannot be won by telling domains apart. The other
-    figures are defined by the functions of this package. An undefined figure is None, and so are
-    all but the clip figures of a system that only scores clips.
-
-    Raises:
-        InputError: if only some clips have frame scores.
-    """
-    weights = np.ones((1, len(scores)))
-    values = clip_draws(ClipColumns.of(scores), weights)
-    if has_frames(scores):
-        tape = tape_of(scores)
-        values |= localisation_draws(LocalisationCounts.of(tape, scores), weights)
-        values |= frame_draws(*frame_and_time_levels(tape))
-        values["add_score"] = add_score_draws(values["clip/accuracy"], values["segment_f1_20ms"])
-    undefined = np.full(1, np.nan)
-    return {"clips": len(scores)} | {key: number(values.get(key, undefined)) for key in KEYS[1:]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,13 +90,13 @@ class LocalisationCounts:
     event: Int[np.ndarray, "clip 3"]
 
     @classmethod
-    def of(cls, tape: Tape, scores: Sequence[ClipScore]) -> "LocalisationCounts":
-        """Return the counts of ``scores``, whose ``tape`` it is."""
+    def of(cls, table: FrameTable, scores: Sequence[ClipScore]) -> "LocalisationCounts":
+        """Return the counts of ``scores``, laid out in ``table``."""
         threshold = frame_thresholds(scores)
         return cls(
-            segment_20ms=segment_counts(segments(tape, 20_000), threshold),
-            segment_1s=segment_counts(segments(tape, 1_000_000), threshold),
-            event=event_counts(tape, tape.called(threshold)),
+            segment_20ms=segment_counts(segments(table, 20_000), threshold),
+            segment_1s=segment_counts(segments(table, 1_000_000), threshold),
+            event=event_counts(table, table.called(threshold)),
         )
 
     def only(self, part: Bool[np.ndarray, " every"]) -> "LocalisationCounts":
@@ -129,7 +107,7 @@ class LocalisationCounts:
 def clip_draws(clips: ClipColumns, weights: Float[np.ndarray, "draw clip"]) -> Draws:
     """Return the clip figures in each draw, NaN where they are undefined."""
     fake, logit = clips.fake, clips.logit
-    ranked = levels(logit, weights * fake, weights * ~fake)
+    ranked = score_counts(logit, weights * fake, weights * ~fake)
     caught, passed = (weighted_mean(clips.called == fake, kind, weights) for kind in (fake, ~fake))
     return {
         "clip/accuracy": weighted_mean(clips.called == fake, np.ones_like(fake), weights),
@@ -156,7 +134,7 @@ def localisation_draws(
     }
 
 
-def frame_draws(frames: Levels, time: Levels) -> Draws:
+def frame_draws(frames: ScoreCounts, time: ScoreCounts) -> Draws:
     """Return the ranking figures of frames and of time in each draw, NaN where undefined."""
     return {
         "frame/auc": auc_draws(frames),
@@ -169,11 +147,14 @@ def frame_draws(frames: Levels, time: Levels) -> Draws:
 def _auc_within_domain(
     clips: ClipColumns, weights: Float[np.ndarray, "draw clip"]
 ) -> Float[np.ndarray, " draw"]:
+    """Return the mean AUC of the domains with at least 4 clips of both labels, in each draw."""
     total, domains = np.zeros(len(weights)), np.zeros(len(weights))
     for domain in range(clips.domain.max(initial=-1) + 1):
         inside = clips.domain == domain
         fake, weight = clips.fake[inside], weights[:, inside]
-        area = auc_draws(levels(clips.logit[inside], weight * fake, weight * ~fake))
+        if min(fake.sum(), (~fake).sum()) < DOMAIN_CLIPS:
+            continue
+        area = auc_draws(score_counts(clips.logit[inside], weight * fake, weight * ~fake))
         defined = ~np.isnan(area)
         total[defined] += area[defined]
         domains += defined

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.signal import find_peaks
 
-from fakesound.metrics.levels import levels, point_weights
+from fakesound.metrics.counts import point_weights, score_counts
 from fakesound.metrics.ranking import average_precision
 from fakesound.metrics.scores import REGION_TOLERANCE, ClipScore
 from fakesound.timeline import merge_regions, microseconds
@@ -23,9 +23,9 @@ class Edges:
     """Peaks of the boundary scores of several clips, held against true edges.
 
     Attributes:
-        score: of each peak.
+        score: height of each peak.
         right: whether a true edge lies within 40 ms, which no higher peak has taken.
-        threshold: of the peak's clip.
+        threshold: threshold of the peak's clip.
         true: number of true edges.
     """
 
@@ -70,7 +70,7 @@ def boundary_threshold(scores: Sequence[ClipScore]) -> float | None:
     if not edges.right.any():
         return UNDECIDED
     right = point_weights(edges.right, None) * edges.right
-    at = levels(edges.score, right, 1 - right)
+    at = score_counts(edges.score, right, 1 - right)
     caught = np.cumsum(at.fake[0])
     f1 = 2 * caught / (caught + np.cumsum(at.genuine[0]) + edges.true)
     below = np.append(at.score[1:], 0.0)

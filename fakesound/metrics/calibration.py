@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from fakesound.metrics.levels import number, point_weights, ratio
+from fakesound.metrics.counts import number, point_weights, ratio
 
 BINS = 15
 
@@ -65,6 +65,16 @@ def reliability(
     )
     held = clips > 0
     return Reliability(score[held] / clips[held], fakes[held] / clips[held], clips[held])
+
+
+def equal_weights(
+    fake: Bool[np.ndarray, " clip"], clips: Float[np.ndarray, " clip"] | None = None
+) -> Float[np.ndarray, " clip"]:
+    """Return weights in proportion to ``clips`` that sum to a half over fakes and over genuines."""
+    count = np.ones(fake.size) if clips is None else clips
+    of_kind = np.where(fake, count[fake].sum(), count[~fake].sum())
+    weights: Float[np.ndarray, " clip"] = count / (2 * of_kind)
+    return weights
 
 
 def _bins(scores: Float[np.ndarray, " clip"]) -> Int[np.ndarray, " clip"]:

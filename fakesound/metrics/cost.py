@@ -11,12 +11,12 @@ from math import log
 import numpy as np
 from jaxtyping import Bool, Float
 
-from fakesound.metrics.levels import (
-    Levels,
+from fakesound.metrics.counts import (
+    ScoreCounts,
     error_rates,
-    levels,
     number,
     point_weights,
+    score_counts,
     weighted_mean,
 )
 
@@ -37,10 +37,10 @@ def min_dcf(
     on the order of the logits only. None unless there are both fakes and genuines.
     """
     weight = point_weights(fake, weights)
-    return number(min_dcf_draws(levels(logits, weight * fake, weight * ~fake)))
+    return number(min_dcf_draws(score_counts(logits, weight * fake, weight * ~fake)))
 
 
-def min_dcf_draws(at: Levels) -> Float[np.ndarray, " draw"]:
+def min_dcf_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
     """Return :func:`min_dcf` in each draw, NaN where it is undefined."""
     lowest: Float[np.ndarray, " draw"] = _cost(*error_rates(at)).min(axis=1)
     return lowest

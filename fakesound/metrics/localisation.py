@@ -7,10 +7,10 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from fakesound.metrics.levels import Levels, levels, number, ratio
+from fakesound.metrics.counts import ScoreCounts, number, ratio, score_counts
+from fakesound.metrics.frames import FrameTable, Segments, Spans, frame_table, segments
 from fakesound.metrics.ranking import EqualError, equal_error
 from fakesound.metrics.scores import ClipScore
-from fakesound.metrics.tape import Segments, Spans, Tape, segments, tape_of
 
 COLLAR = 250_000  # microseconds
 SHARE_OF_LENGTH = 0.5  # of the region, by which an offset may err
@@ -35,12 +35,14 @@ def segment_counts(
     )
 
 
-def event_counts(tape: Tape, called: Bool[np.ndarray, " frame"]) -> Int[np.ndarray, "clip 3"]:
+def event_counts(
+    table: FrameTable, called: Bool[np.ndarray, " frame"]
+) -> Int[np.ndarray, "clip 3"]:
     """Return each clip's regions found, events that match no region, and regions missed.
 
     See :func:`event_f1` for when an event, a run of called frames, matches a region.
     """
-    return _event_counts(tape, tape.regions, tape.spans(called))
+    return _event_counts(table, table.regions, table.spans(called))
 
 
 def matched_events(
@@ -81,7 +83,7 @@ def segment_f1(scores: Sequence[ClipScore], resolution: int) -> float | None:
     Raises:
         InputError: if a clip has no frame scores.
     """
-    counts = segment_counts(segments(tape_of(scores), resolution), frame_thresholds(scores))
+    counts = segment_counts(segments(frame_table(scores), resolution), frame_thresholds(scores))
     return number(f1_draws(counts, np.ones((1, len(scores)))))
 
 
@@ -97,48 +99,35 @@ def event_f1(scores: Sequence[ClipScore]) -> float | None:
     Raises:
         InputError: if a clip has no frame scores.
     """
-    tape = tape_of(scores)
-    counts = event_counts(tape, tape.called(frame_thresholds(scores)))
+    table = frame_table(scores)
+    counts = event_counts(table, table.called(frame_thresholds(scores)))
     return number(f1_draws(counts, np.ones((1, len(scores)))))
 
 
-def event_f1_sed_eval(scores: Sequence[ClipScore]) -> float | None:
+def sed_eval_event_draws(
+    table: FrameTable, called: Bool[np.ndarray, " frame"]
+) -> Float[np.ndarray, "1"]:
     """Return event F1 exactly as sed_eval gives it to FakeSound, to compare with published figures.
 
     As :func:`event_f1`, but where a clip holds no region, or nothing is found in it, there stands
     an event from 0 to 0 s, as FakeSound's scripts write it (Xie et al. 2024). So a genuine clip in
-    which nothing is found counts as a region found, and the share of genuine clips lifts the
-    figure: do not judge a system by it. None for no clips.
-
-    Raises:
-        InputError: if a clip has no frame scores.
+    which nothing is found counts as a region found, and the share of genuine clips raises the
+    figure: do not rank systems by it. NaN for no clips.
     """
-    tape = tape_of(scores)
-    return number(sed_eval_event_draws(tape, tape.called(frame_thresholds(scores))))
-
-
-def sed_eval_event_draws(tape: Tape, called: Bool[np.ndarray, " frame"]) -> Float[np.ndarray, "1"]:
-    """Return :func:`event_f1_sed_eval` of the ``called`` frames of ``tape``, NaN for no clips."""
     counts = _event_counts(
-        tape, _never_empty(tape, tape.regions), _never_empty(tape, tape.spans(called))
+        table, _never_empty(table, table.regions), _never_empty(table, table.spans(called))
     )
-    return f1_draws(counts, np.ones((1, tape.clips)))
-
-
-def add_score(accuracy: float | None, f1: float | None) -> float | None:
-    """Return ``0.3 accuracy + 0.7 F1``: clip accuracy and segment F1 at 20 ms in one figure.
-
-    The form of ADD 2023 track 2 (Yi et al. 2023). None where either is undefined.
-    """
-    if accuracy is None or f1 is None:
-        return None
-    return float(add_score_draws(np.array([accuracy]), np.array([f1]))[0])
+    return f1_draws(counts, np.ones((1, table.clips)))
 
 
 def add_score_draws(
     accuracy: Float[np.ndarray, " draw"], f1: Float[np.ndarray, " draw"]
 ) -> Float[np.ndarray, " draw"]:
-    """Return :func:`add_score` in each draw, NaN where it is undefined."""
+    """Return ``0.3 accuracy + 0.7 F1`` in each draw, NaN where either is undefined.
+
+    Clip accuracy and segment F1 at 20 ms in one figure: the form of ADD 2023 track 2 (Yi et al.
+    2023).
+    """
     return ADD_WEIGHT_OF_CLIPS * accuracy + (1 - ADD_WEIGHT_OF_CLIPS) * f1
 
 
@@ -153,33 +142,35 @@ def range_eer(scores: Sequence[ClipScore]) -> EqualError | None:
     Raises:
         InputError: if a clip has no frame scores.
     """
-    return equal_error(frame_and_time_levels(tape_of(scores))[1])
+    return equal_error(frame_and_time_levels(frame_table(scores))[1])
 
 
-def frame_and_time_levels(tape: Tape) -> tuple[Levels, Levels]:
+def frame_and_time_levels(table: FrameTable) -> tuple[ScoreCounts, ScoreCounts]:
     """Return the frames by score, each counting once; and by the fake and genuine time in it."""
-    fake = np.stack((tape.frame_fake, tape.frame_fake_time))
-    genuine = np.stack((~tape.frame_fake, np.diff(tape.frame_edge) - tape.frame_fake_time))
-    both = levels(tape.frame_score, fake, genuine)
-    frames, time = (Levels(both.score, both.fake[i, None], both.genuine[i, None]) for i in (0, 1))
+    fake = np.stack((table.frame_fake, table.frame_fake_time))
+    genuine = np.stack((~table.frame_fake, np.diff(table.frame_edge) - table.frame_fake_time))
+    both = score_counts(table.frame_score, fake, genuine)
+    frames, time = (
+        ScoreCounts(both.score, both.fake[i, None], both.genuine[i, None]) for i in (0, 1)
+    )
     return frames, time
 
 
-def _event_counts(tape: Tape, regions: Spans, events: Spans) -> Int[np.ndarray, "clip 3"]:
-    region, event = matched_events(regions, events, tape.clip_edge)
+def _event_counts(table: FrameTable, regions: Spans, events: Spans) -> Int[np.ndarray, "clip 3"]:
+    region, event = matched_events(regions, events, table.clip_edge)
     return _count(
-        tape.clips,
+        table.clips,
         regions.clip[region],
         np.delete(events.clip, event),
         np.delete(regions.clip, region),
     )
 
 
-def _never_empty(tape: Tape, spans: Spans) -> Spans:
+def _never_empty(table: FrameTable, spans: Spans) -> Spans:
     """Return ``spans`` with one of no length at the start of each clip that has none."""
-    empty = np.setdiff1d(np.arange(tape.clips), spans.clip)
+    empty = np.setdiff1d(np.arange(table.clips), spans.clip)
     place = np.searchsorted(spans.clip, empty)
-    start = tape.clip_edge[empty]
+    start = table.clip_edge[empty]
     return Spans(
         np.insert(spans.clip, place, empty),
         np.insert(spans.onset, place, start),

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fakesound.metrics.levels import number
+from fakesound.metrics.counts import number
+from fakesound.metrics.frames import frame_table, segments
 from fakesound.metrics.localisation import (
     f1_draws,
     frame_thresholds,
@@ -14,7 +15,6 @@ from fakesound.metrics.localisation import (
 from fakesound.metrics.proposals import OVERLAPS, ap_at, mean_of, proposals, recall_at
 from fakesound.metrics.scores import ClipScore, has_frames
 from fakesound.metrics.segment_eer import frame_logits, partialspoof_error, point_error
-from fakesound.metrics.tape import segments, tape_of
 from fakesound.metrics.timing import alarms_on, timing_on
 
 RESOLUTIONS = (20, 40, 80, 160, 320, 640)  # milliseconds
@@ -38,8 +38,8 @@ def localisation_block(scores: Sequence[ClipScore]) -> dict[str, float | None]:
     """Return every figure of :data:`LOCALISATION_KEYS` for ``scores``, over all clips together.
 
     Rates and F1 are shares of one; ``onset_error`` and ``offset_error`` are medians in seconds.
-    Each is defined by the function of its name, ``ap_tiou_50`` and ``map`` by `region_ap` and
-    `region_map`, ``ar_20`` by `region_recall`. An undefined figure is None, and so are all of a
+    ``map`` is the mean of ``ap_tiou_50`` to
+    ``ap_tiou_95``; ``ar_20`` is AR@20. An undefined figure is None, and so are all of a
     system that only scores clips.
 
     Raises:
@@ -48,24 +48,24 @@ def localisation_block(scores: Sequence[ClipScore]) -> dict[str, float | None]:
     block: dict[str, float | None] = dict.fromkeys(LOCALISATION_KEYS)
     if not has_frames(scores):
         return block
-    tape, threshold = tape_of(scores), frame_thresholds(scores)
-    called, logits = tape.called(threshold), frame_logits(tape)
+    table, threshold = frame_table(scores), frame_thresholds(scores)
+    called, logits = table.called(threshold), frame_logits(table)
     for resolution in RESOLUTIONS:
         for name, error in (
-            ("partialspoof", partialspoof_error(tape, 1000 * resolution)),
-            ("point", point_error(tape, logits, 1000 * resolution)),
+            ("partialspoof", partialspoof_error(table, 1000 * resolution)),
+            ("point", point_error(table, logits, 1000 * resolution)),
         ):
             block[f"segment_eer_{name}_{resolution}ms"] = None if error is None else error.rate
-    counts = segment_counts(segments(tape, 10_000), threshold)
-    block["segment_f1_10ms"] = number(f1_draws(counts, np.ones((1, tape.clips))))
-    block["event_f1_sed_eval"] = number(sed_eval_event_draws(tape, called))
-    found = proposals(tape, called)
+    counts = segment_counts(segments(table, 10_000), threshold)
+    block["segment_f1_10ms"] = number(f1_draws(counts, np.ones((1, table.clips))))
+    block["event_f1_sed_eval"] = number(sed_eval_event_draws(table, called))
+    found = proposals(table, called)
     precision = {f"ap_tiou_{overlap}": ap_at(found, overlap) for overlap in OVERLAPS}
     block |= precision | {"map": mean_of([*precision.values()])}
     block[f"ar_{PROPOSALS}"] = recall_at(found, PROPOSALS)
-    timing = timing_on(tape, called)
+    timing = timing_on(table, called)
     if timing is not None:
         block |= {"onset_error": timing.onset_median, "offset_error": timing.offset_median}
     genuine = np.array([not clip.fake for clip in scores], dtype=bool)
-    block["false_alarm_minutes_per_hour"] = alarms_on(tape, called, genuine)
+    block["false_alarm_minutes_per_hour"] = alarms_on(table, called, genuine)
     return block

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from fakesound.metrics.localisation import frame_thresholds
-from fakesound.metrics.scores import ClipScore
-from fakesound.metrics.tape import Tape, tape_of
+from fakesound.metrics.frames import FrameTable
 
 OVERLAPS = tuple(range(50, 100, 5))  # per cent of the union
 DECIMALS = 9  # of a confidence; equal scores in runs of other lengths are the same confidence
@@ -44,57 +42,12 @@ class Proposals:
         return hits & (self.common > 0)
 
 
-def region_ap(scores: Sequence[ClipScore], overlap: int) -> float | None:
-    """Return the average precision of found regions at ``overlap`` per cent of temporal IoU.
-
-    Proposals of all clips are ranked together by confidence. One is right when its intersection
-    with a true region of its clip is at least ``overlap`` per cent of their union; those of genuine
-    clips are all wrong. The area is that under the interpolated curve: at each recall, the highest
-    precision at that recall or a higher one, over all recalls rather than eleven. Proposals of
-    equal confidence are admitted together. Recall is of all true regions of all clips, and ends
-    where the frame threshold lets no more be found. None without fakes; 0 where nothing is found.
-
-    Args:
-        scores: the clips.
-        overlap: at least 50, so that no two proposals can claim one region.
-
-    Raises:
-        InputError: if a clip has no frame scores.
-    """
-    tape = tape_of(scores)
-    return ap_at(proposals(tape, tape.called(frame_thresholds(scores))), overlap)
-
-
-def region_map(scores: Sequence[ClipScore]) -> float | None:
-    """Return the mean of :func:`region_ap` over overlaps of 50, 55, ... 95 per cent.
-
-    Raises:
-        InputError: if a clip has no frame scores.
-    """
-    tape = tape_of(scores)
-    found = proposals(tape, tape.called(frame_thresholds(scores)))
-    return mean_of([ap_at(found, overlap) for overlap in OVERLAPS])
-
-
-def region_recall(scores: Sequence[ClipScore], at_most: int) -> float | None:
-    """Return AR@N: the recall of true regions by the N most confident proposals of each clip.
-
-    Averaged over overlaps of 50, 55, ... 95 per cent; N is ``at_most``. False alarms do not count.
-    None without fakes.
-
-    Raises:
-        InputError: if a clip has no frame scores.
-    """
-    tape = tape_of(scores)
-    return recall_at(proposals(tape, tape.called(frame_thresholds(scores))), at_most)
-
-
-def proposals(tape: Tape, called: Bool[np.ndarray, " frame"]) -> Proposals:
+def proposals(table: FrameTable, called: Bool[np.ndarray, " frame"]) -> Proposals:
     """Return the runs of ``called`` frames with the regions they overlap best."""
-    runs, regions = tape.spans(called), tape.regions
-    first = np.searchsorted(tape.frame_edge, runs.onset)
-    after = np.searchsorted(tape.frame_edge, runs.offset)
-    padded = np.append(tape.frame_score.astype(np.float64), 0.0)
+    runs, regions = table.spans(called), table.regions
+    first = np.searchsorted(table.frame_edge, runs.onset)
+    after = np.searchsorted(table.frame_edge, runs.offset)
+    padded = np.append(table.frame_score.astype(np.float64), 0.0)
     total = np.add.reduceat(padded, np.stack((first, after), axis=1).ravel())[::2]
     mean = total / (after - first)
     # every region that has a part of a run lies in one range of regions
@@ -115,7 +68,19 @@ def proposals(tape: Tape, called: Bool[np.ndarray, " frame"]) -> Proposals:
 
 
 def ap_at(found: Proposals, overlap: int) -> float | None:
-    """Return :func:`region_ap` of the proposals ``found``."""
+    """Return the average precision of found regions at ``overlap`` per cent of temporal IoU.
+
+    Proposals of all clips are ranked together by confidence. One is right when its intersection
+    with a true region of its clip is at least ``overlap`` per cent of their union; those of genuine
+    clips are all wrong. The area is that under the interpolated curve: at each recall, the highest
+    precision at that recall or a higher one, over all recalls rather than eleven. Proposals of
+    equal confidence are admitted together. Recall is of all true regions of all clips, and ends
+    where the frame threshold lets no more be found. None without fakes; 0 where nothing is found.
+
+    Args:
+        found: the proposals of all clips.
+        overlap: per cent, at least 50, so that no two proposals can claim one region.
+    """
     if not found.regions:
         return None
     if not found.clip.size:
@@ -128,7 +93,11 @@ def ap_at(found: Proposals, overlap: int) -> float | None:
 
 
 def recall_at(found: Proposals, at_most: int) -> float | None:
-    """Return :func:`region_recall` of the proposals ``found``."""
+    """Return AR@N: the recall of true regions by the N most confident proposals of each clip.
+
+    Averaged over overlaps of 50, 55, ... 95 per cent; N is ``at_most``. False alarms do not count.
+    None without fakes.
+    """
     if not found.regions:
         return None
     order = np.lexsort((-found.confidence, found.clip))

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from fakesound.metrics.levels import (
-    Levels,
+from fakesound.metrics.counts import (
+    ScoreCounts,
     cut_thresholds,
     error_rates,
-    levels,
     nearest_rates,
     number,
     point_weights,
     ratio,
+    score_counts,
 )
 
 
@@ -61,7 +61,7 @@ def auc(
     return number(auc_draws(_labelled(scores, fake, weights)))
 
 
-def auc_draws(at: Levels) -> Float[np.ndarray, " draw"]:
+def auc_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
     """Return :func:`auc` in each draw."""
     above = np.cumsum(at.fake, axis=1) - at.fake / 2
     pairs = at.fake.sum(axis=1) * at.genuine.sum(axis=1)
@@ -82,7 +82,7 @@ def average_precision(
     return number(average_precision_draws(_labelled(scores, fake, weights)))
 
 
-def average_precision_draws(at: Levels) -> Float[np.ndarray, " draw"]:
+def average_precision_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
     """Return :func:`average_precision` in each draw."""
     caught = np.cumsum(at.fake, axis=1)
     called = caught + np.cumsum(at.genuine, axis=1)
@@ -106,7 +106,7 @@ def eer(
     return equal_error(_labelled(scores, fake, weights))
 
 
-def equal_error(at: Levels) -> EqualError | None:
+def equal_error(at: ScoreCounts) -> EqualError | None:
     """Return :func:`eer` of the only draw of ``at``."""
     rate = number(eer_draws(at))
     if rate is None:
@@ -115,7 +115,7 @@ def equal_error(at: Levels) -> EqualError | None:
     return EqualError(rate, float(cut_thresholds(at)[cut]))
 
 
-def eer_draws(at: Levels) -> Float[np.ndarray, " draw"]:
+def eer_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
     """Return the rate of :func:`eer` in each draw."""
     missed, alarmed = error_rates(at)
     cut = nearest_rates(missed, alarmed)[:, None]
@@ -142,6 +142,6 @@ def _labelled(
     scores: Float[np.ndarray, " item"],
     fake: Bool[np.ndarray, " item"],
     weights: Float[np.ndarray, " item"] | None,
-) -> Levels:
+) -> ScoreCounts:
     weight = point_weights(fake, weights)
-    return levels(scores, weight * fake, weight * ~fake)
+    return score_counts(scores, weight * fake, weight * ~fake)

@@ -5,15 +5,14 @@ fake and in how the frames of a segment become one score, so a figure of one mus
 against a figure of the other.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from fakesound.metrics.frames import FrameTable, divided, segments, starting_in
 from fakesound.metrics.ranking import EqualError, eer
-from fakesound.metrics.scores import SCORE_RESOLUTION, ClipScore
-from fakesound.metrics.tape import Tape, divided, segments, starting_in, tape_of
+from fakesound.metrics.scores import SCORE_RESOLUTION
 
 DECIMALS = 9  # of a mean logit; sums of equal frames in another order are the same score
 
@@ -31,62 +30,45 @@ class Points:
     logit: Float[np.ndarray, " segment"]
 
 
-def segment_eer_partialspoof(scores: Sequence[ClipScore], resolution: int) -> EqualError | None:
+def partialspoof_error(table: FrameTable, resolution: int) -> EqualError | None:
     """Return the segment EER of PartialSpoof (Zhang et al. 2023) at ``resolution`` microseconds.
 
     A segment is fake when any part of it lies in a region; its score is that of its most fake
     frame. Segments do not overlap, and the shorter one at a clip's end counts like any other.
     Frames longer than a segment are repeated, and one that reaches into several segments counts in
     each. None unless there are both fake and genuine segments.
-
-    Raises:
-        InputError: if a clip has no frame scores.
     """
-    return partialspoof_error(tape_of(scores), resolution)
-
-
-def segment_eer_point(scores: Sequence[ClipScore], resolution: int) -> EqualError | None:
-    """Return the point EER of WeDefense at ``resolution`` microseconds.
-
-    A segment is fake when the instant at which it starts lies in a region; its score is the mean
-    of the logits of its frames, each weighed by its time in the segment. The threshold is a logit.
-    None unless there are both fake and genuine segments.
-
-    Raises:
-        InputError: if a clip has no frame scores.
-    """
-    tape = tape_of(scores)
-    return point_error(tape, frame_logits(tape), resolution)
-
-
-def partialspoof_error(tape: Tape, resolution: int) -> EqualError | None:
-    """Return :func:`segment_eer_partialspoof` of the clips on ``tape``."""
-    found = segments(tape, resolution)
+    found = segments(table, resolution)
     return eer(found.score, found.fake)
 
 
 def point_error(
-    tape: Tape, logits: Float[np.ndarray, " frame"], resolution: int
+    table: FrameTable, logits: Float[np.ndarray, " frame"], resolution: int
 ) -> EqualError | None:
-    """Return :func:`segment_eer_point` of the clips on ``tape``, whose frames have ``logits``."""
-    found = points(tape, logits, resolution)
+    """Return the point EER of WeDefense at ``resolution`` microseconds.
+
+    A segment is fake when the instant at which it starts lies in a region; its score is the mean
+    of the ``logits`` of its frames, each weighed by its time in the segment. The threshold is a
+    logit. None unless there are both fake and genuine segments.
+    """
+    found = points(table, logits, resolution)
     return eer(found.logit, found.fake)
 
 
-def frame_logits(tape: Tape) -> Float[np.ndarray, " frame"]:
+def frame_logits(table: FrameTable) -> Float[np.ndarray, " frame"]:
     """Return the log odds of each frame score, clipped as :func:`fakesound.metrics.logit` does."""
-    score = np.clip(tape.frame_score.astype(np.float64), SCORE_RESOLUTION, 1 - SCORE_RESOLUTION)
+    score = np.clip(table.frame_score.astype(np.float64), SCORE_RESOLUTION, 1 - SCORE_RESOLUTION)
     logits: Float[np.ndarray, " frame"] = np.log(score / (1 - score))
     return logits
 
 
-def points(tape: Tape, logits: Float[np.ndarray, " frame"], resolution: int) -> Points:
+def points(table: FrameTable, logits: Float[np.ndarray, " frame"], resolution: int) -> Points:
     """Return the segments of ``resolution`` microseconds by their starts and mean logits."""
-    bins = divided(tape, resolution)
+    bins = divided(table, resolution)
     # whole frames, less what those at the two ends have outside of the segment
-    weighted = np.append(logits * np.diff(tape.frame_edge), 0.0)
+    weighted = np.append(logits * np.diff(table.frame_edge), 0.0)
     total = np.add.reduceat(weighted, np.stack((bins.first, bins.after), axis=1).ravel())[::2]
-    total -= logits[bins.first] * (bins.edge[:-1] - tape.frame_edge[bins.first])
-    total -= logits[bins.after - 1] * (tape.frame_edge[bins.after] - bins.edge[1:])
+    total -= logits[bins.first] * (bins.edge[:-1] - table.frame_edge[bins.first])
+    total -= logits[bins.after - 1] * (table.frame_edge[bins.after] - bins.edge[1:])
     mean = np.round(total / np.diff(bins.edge), DECIMALS)
-    return Points(starting_in(bins.edge, tape.regions), mean)
+    return Points(starting_in(bins.edge, table.regions), mean)

@@ -1,14 +1,12 @@
 """How many seconds found regions are off, and how often genuine audio is called fake."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
 
-from fakesound.metrics.localisation import frame_thresholds, matched_events
-from fakesound.metrics.scores import ClipScore
-from fakesound.metrics.tape import Tape, tape_of
+from fakesound.metrics.frames import FrameTable
+from fakesound.metrics.localisation import matched_events
 from fakesound.timeline import MICROSECONDS
 
 MINUTES = 60  # in an hour
@@ -21,8 +19,8 @@ class TimingError:
     Attributes:
         onset_median: median over the regions found.
         onset_mean: mean over them.
-        offset_median: as the first, of their ends.
-        offset_mean: as the second.
+        offset_median: median error of their ends.
+        offset_mean: mean error of their ends.
         regions: how many were found.
     """
 
@@ -33,37 +31,15 @@ class TimingError:
     regions: int
 
 
-def timing_error(scores: Sequence[ClipScore]) -> TimingError | None:
+def timing_on(table: FrameTable, called: Bool[np.ndarray, " frame"]) -> TimingError | None:
     """Return how far found regions begin and end from the true ones.
 
     Only of the regions that :func:`fakesound.metrics.event_f1` counts as found, so an onset is off
     by at most 250 ms: read it beside that figure, for a system that finds little may time it well.
     None where no region is found.
-
-    Raises:
-        InputError: if a clip has no frame scores.
     """
-    tape = tape_of(scores)
-    return timing_on(tape, tape.called(frame_thresholds(scores)))
-
-
-def false_alarm_minutes_per_hour(scores: Sequence[ClipScore]) -> float | None:
-    """Return the minutes called fake in an hour of genuine clips.
-
-    Genuine parts of fake clips do not count. None without genuine clips.
-
-    Raises:
-        InputError: if a clip has no frame scores.
-    """
-    tape = tape_of(scores)
-    genuine = np.array([not clip.fake for clip in scores], dtype=bool)
-    return alarms_on(tape, tape.called(frame_thresholds(scores)), genuine)
-
-
-def timing_on(tape: Tape, called: Bool[np.ndarray, " frame"]) -> TimingError | None:
-    """Return :func:`timing_error` of the ``called`` frames of ``tape``."""
-    regions, events = tape.regions, tape.spans(called)
-    region, event = matched_events(regions, events, tape.clip_edge)
+    regions, events = table.regions, table.spans(called)
+    region, event = matched_events(regions, events, table.clip_edge)
     if not region.size:
         return None
     onset = np.abs(events.onset[event] - regions.onset[region]) / MICROSECONDS
@@ -78,11 +54,14 @@ def timing_on(tape: Tape, called: Bool[np.ndarray, " frame"]) -> TimingError | N
 
 
 def alarms_on(
-    tape: Tape, called: Bool[np.ndarray, " frame"], genuine: Bool[np.ndarray, " clip"]
+    table: FrameTable, called: Bool[np.ndarray, " frame"], genuine: Bool[np.ndarray, " clip"]
 ) -> float | None:
-    """Return :func:`false_alarm_minutes_per_hour` of the ``called`` frames of ``tape``."""
-    time = int(np.diff(tape.clip_edge)[genuine].sum())
+    """Return the minutes called fake in an hour of genuine clips.
+
+    Genuine parts of fake clips do not count. None without genuine clips.
+    """
+    time = int(np.diff(table.clip_edge)[genuine].sum())
     if not time:
         return None
-    alarms = called & genuine[tape.frame_clip]
-    return MINUTES * int(np.diff(tape.frame_edge)[alarms].sum()) / time
+    alarms = called & genuine[table.frame_clip]
+    return MINUTES * int(np.diff(table.frame_edge)[alarms].sum()) / time

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fakesound.metrics import ClipScore, Prior, has_frames, segment_f1, subsets, trivial_blocks
+from fakesound.metrics import ClipScore, Prior, baseline_blocks, has_frames, segment_f1, subsets
 from fakesound.report.run_folder import RunResults
 
 TITLES = {
@@ -107,7 +107,7 @@ def validation_part(results: RunResults) -> Part | None:
     block = results.metrics.get("validation")
     if not (scores and block):
         return None
-    floor = trivial_blocks(scores, Prior.of(scores))["all_fake"]
+    floor = baseline_blocks(scores, Prior.of(scores))["all_fake"]
     return Part("validation", scores, block, floor)
 
 

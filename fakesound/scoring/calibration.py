@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from fakesound.errors import InputError
 from fakesound.metrics.block import ClipColumns
+from fakesound.metrics.calibration import equal_weights
 from fakesound.metrics.scores import ClipScore
 
 METHODS = ("none", "logistic", "isotonic")
@@ -144,16 +145,6 @@ def fit_calibrator(scores: Sequence[ClipScore], method: str) -> Calibrator:
         return IDENTITY
     fit = _logistic if method == "logistic" else _isotonic
     return fit(clips.logit, clips.fake)
-
-
-def equal_weights(
-    fake: Bool[np.ndarray, " clip"], clips: Float[np.ndarray, " clip"] | None = None
-) -> Float[np.ndarray, " clip"]:
-    """Return weights in proportion to ``clips`` that sum to a half over fakes and over genuines."""
-    count = np.ones(fake.size) if clips is None else clips
-    of_kind = np.where(fake, count[fake].sum(), count[~fake].sum())
-    weights: Float[np.ndarray, " clip"] = count / (2 * of_kind)
-    return weights
 
 
 def _logistic(logits: Float[np.ndarray, " clip"], fake: Bool[np.ndarray, " clip"]) -> Calibrator:

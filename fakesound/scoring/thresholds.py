@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from fakesound.metrics.block import ClipColumns
-from fakesound.metrics.levels import Levels, levels, ratio
+from fakesound.metrics.counts import ScoreCounts, ratio, score_counts
+from fakesound.metrics.frames import frame_table, segments
 from fakesound.metrics.scores import ClipScore, has_frames
-from fakesound.metrics.tape import segments, tape_of
 
 UNDECIDED = 0.5
 
@@ -71,19 +71,19 @@ def select_thresholds(
         InputError: if only some clips have frame scores.
     """
     clips = ClipColumns.of(scores)
-    clip = levels(clips.score, clips.fake[None], ~clips.fake[None])
+    clip = score_counts(clips.score, clips.fake[None], ~clips.fake[None])
     clip_threshold = _best(clip, _limited(clip, _balanced_accuracy(clip), point.false_alarms))
     if not has_frames(scores):
         return Thresholds(clip_threshold, UNDECIDED)
     parts = [score for score in scores if score.kind != "whole"]
     if point.fake_time is not None and any(score.fake for score in parts):
-        found = segments(tape_of(parts), 20_000)
+        found = segments(frame_table(parts), 20_000)
         weight = _time_weights(found.fake, point.fake_time)
     else:
-        found = segments(tape_of(scores), 20_000)
+        found = segments(frame_table(scores), 20_000)
         weight = _clip_weights(clips.fake, fake_share)[found.clip]
     # a segment's score is its highest frame, so this sweep is the sweep over frame thresholds
-    frame = levels(
+    frame = score_counts(
         found.score.astype(np.float64), (weight * found.fake)[None], (weight * ~found.fake)[None]
     )
     return Thresholds(clip_threshold, _best(frame, _f1(frame)))
@@ -112,7 +112,7 @@ def _time_weights(
 
 
 def _limited(
-    at: Levels, quality: Float[np.ndarray, " cut"], false_alarms: float | None
+    at: ScoreCounts, quality: Float[np.ndarray, " cut"], false_alarms: float | None
 ) -> Float[np.ndarray, " cut"]:
     """Return ``quality``, below all others where too many genuine clips are called fake."""
     if false_alarms is None:
@@ -121,7 +121,7 @@ def _limited(
     return np.where(alarmed <= false_alarms * alarmed[-1], quality, -1.0)
 
 
-def _balanced_accuracy(at: Levels) -> Float[np.ndarray, " cut"]:
+def _balanced_accuracy(at: ScoreCounts) -> Float[np.ndarray, " cut"]:
     caught, alarmed = _calls(at)
     # scaled by both totals it stays in whole numbers, where equal is equal
     scaled: Float[np.ndarray, " cut"]
@@ -129,18 +129,18 @@ def _balanced_accuracy(at: Levels) -> Float[np.ndarray, " cut"]:
     return scaled
 
 
-def _f1(at: Levels) -> Float[np.ndarray, " cut"]:
+def _f1(at: ScoreCounts) -> Float[np.ndarray, " cut"]:
     caught, alarmed = _calls(at)
     return ratio(2 * caught, caught + alarmed + caught[-1])
 
 
-def _calls(at: Levels) -> tuple[Float[np.ndarray, " cut"], Float[np.ndarray, " cut"]]:
+def _calls(at: ScoreCounts) -> tuple[Float[np.ndarray, " cut"], Float[np.ndarray, " cut"]]:
     """Return the fakes and the genuines called fake when the first 0, 1, 2, ... levels are."""
     caught, alarmed = (np.append(0.0, np.cumsum(weight[0])) for weight in (at.fake, at.genuine))
     return caught, alarmed
 
 
-def _best(at: Levels, quality: Float[np.ndarray, " cut"]) -> float:
+def _best(at: ScoreCounts, quality: Float[np.ndarray, " cut"]) -> float:
     """Return the best threshold midway between scores, nearest the middle of the widest range."""
     if not (at.fake.any() and at.genuine.any()):
         return UNDECIDED

@@ -14,9 +14,10 @@ from torch.optim import AdamW
 
 from fakesound.data.dataset import PART, WHOLE, Batch, WindowDataset
 from fakesound.data.splits import Split
-from fakesound.metrics import ClipScore, metrics_block, select_thresholds
+from fakesound.metrics import ClipScore, metrics_block
 from fakesound.metrics.attribution import attribution_block
 from fakesound.metrics.boundaries import boundary_block
+from fakesound.metrics.torchmetrics import ScoreAccumulator
 from fakesound.models.detector import Detector, DetectorOutput
 from fakesound.scoring.clip_score import (
     FAKE_SHARE,
@@ -26,7 +27,7 @@ from fakesound.scoring.clip_score import (
     stitch,
     with_head_thresholds,
 )
-from fakesound.training.accumulate import ScoreAccumulator
+from fakesound.scoring.thresholds import select_thresholds
 from fakesound.training.losses import (
     LossWeighting,
     attribution_loss,

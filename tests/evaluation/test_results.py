@@ -6,10 +6,11 @@ import pytest
 
 from fakesound.evaluation.results import figures, judge
 from fakesound.evaluation.robustness import robustness
-from fakesound.metrics import Prior, Thresholds, metrics_block, select_thresholds
+from fakesound.metrics import Prior, metrics_block
 from fakesound.metrics.scores import FamilyScores
 from fakesound.scoring.calibration import Calibrator
 from fakesound.scoring.clip_score import head_thresholds
+from fakesound.scoring.thresholds import Thresholds, select_thresholds
 from tests.metrics.conftest import build_scores
 
 TEST, VALIDATION = build_scores(seed=1, pairs=12), build_scores(seed=2, pairs=12)

@@ -7,7 +7,6 @@ from fakesound.errors import InputError
 from fakesound.metrics import act_dcf, cllr, ece, metrics_block, min_dcf
 from fakesound.metrics.abstention import (
     abstention_block,
-    aurc,
     calibration_figures,
     risk_coverage,
 )
@@ -81,7 +80,6 @@ def test_curve_by_hand(clips):
     coverage, risk = risk_coverage(clips[::-1])
     assert coverage == pytest.approx([0.2, 0.4, 0.6, 0.8, 1])
     assert risk == pytest.approx([0, 1 / 2, 1 / 3, 2 / 4, 2 / 5])
-    assert aurc(clips) == pytest.approx((0 + 1 / 2 + 1 / 3 + 2 / 4 + 2 / 5) / 5)
 
 
 def test_equally_sure_clips_count_in_every_order(make_clip):
@@ -107,7 +105,6 @@ def test_the_curve_ends_at_the_error_of_all(make_scores):
 
 def test_no_clips_have_no_curve():
     assert [part.size for part in risk_coverage([])] == [0, 0]
-    assert aurc([]) is None
 
 
 def columns(scores):

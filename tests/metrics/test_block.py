@@ -8,7 +8,7 @@ import pytest
 from fakesound import metrics
 from fakesound.errors import InputError
 from fakesound.metrics import KEYS, metrics_block
-from fakesound.metrics.tape import tape_of
+from fakesound.metrics.frames import frame_table
 
 FRAME_KEYS = {*KEYS[KEYS.index("frame/auc") :]}
 
@@ -27,8 +27,8 @@ def test_every_entry_is_the_function_of_its_name(make_scores):
     logit, score, fake = (
         np.array([getattr(c, n) for c in scores]) for n in ("logit", "score", "fake")
     )
-    called, tape = score > 0.4, tape_of(scores)
-    frames = tape.frame_score.astype(float), tape.frame_fake
+    called, table = score > 0.4, frame_table(scores)
+    frames = table.frame_score.astype(float), table.frame_fake
     accuracy, f1 = np.mean(called == fake), metrics.segment_f1(scores, 20_000)
     domains = [np.array([c.domain == f"domain {i}" for c in scores]) for i in range(2)]
     expected = {
@@ -50,7 +50,7 @@ def test_every_entry_is_the_function_of_its_name(make_scores):
         "segment_f1_20ms": f1,
         "segment_f1_1s": metrics.segment_f1(scores, 1_000_000),
         "event_f1": metrics.event_f1(scores),
-        "add_score": metrics.add_score(accuracy, f1),
+        "add_score": 0.3 * accuracy + 0.7 * f1,
     }
     assert block == pytest.approx(expected, abs=1e-12)
 
@@ -61,8 +61,8 @@ def test_domains_told_apart_do_not_count_within(make_clip):
         make_clip(
             f"{domain}{kind}{i}", 0.8 if domain else 0.2, domain=f"d{domain}", regions=regions
         )
-        for domain, fakes in ((0, 1), (1, 3))
-        for kind, regions, count in ((1, [(0, 1)], fakes), (0, (), 4 - fakes))
+        for domain, fakes in ((0, 4), (1, 12))
+        for kind, regions, count in ((1, [(0, 1)], fakes), (0, (), 16 - fakes))
         for i in range(count)
     ]
     block = metrics_block(scores)
@@ -70,14 +70,17 @@ def test_domains_told_apart_do_not_count_within(make_clip):
     assert block["clip/auc_within_domain"] == 0.5
 
 
-def test_a_domain_with_one_label_is_left_out(make_clip):
-    scores = [
-        make_clip("a", 0.9, regions=[(0, 1)], domain="x"),
-        make_clip("b", 0.1, domain="x"),
-        make_clip("c", 0.95, domain="y"),
-    ]
-    assert metrics_block(scores)["clip/auc_within_domain"] == 1
-    assert metrics_block(scores[::2])["clip/auc_within_domain"] is None
+@pytest.mark.parametrize(("genuine", "expected"), [(0, 1), (3, 1), (4, 0.5)])
+def test_a_domain_counts_with_four_clips_of_both_labels(make_clip, genuine, expected):
+    def domain(name, genuine, score):
+        return [
+            *(make_clip(f"{name}f{i}", 0.8, regions=[(0, 1)], domain=name) for i in range(4)),
+            *(make_clip(f"{name}g{i}", score, domain=name) for i in range(genuine)),
+        ]
+
+    scores = [*domain("right", 4, 0.1), *domain("wrong", genuine, 0.9)]
+    assert metrics_block(scores)["clip/auc_within_domain"] == expected
+    assert metrics_block(scores[8:][:4])["clip/auc_within_domain"] is None
 
 
 def test_logits_rank_what_scores_no_longer_tell_apart(make_clip):

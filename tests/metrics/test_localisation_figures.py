@@ -7,27 +7,38 @@ import pytest
 from fakesound import metrics
 from fakesound.errors import InputError
 from fakesound.metrics import LOCALISATION_KEYS, localisation_block
+from fakesound.metrics.frames import frame_table
+from fakesound.metrics.localisation import frame_thresholds, sed_eval_event_draws
+from fakesound.metrics.proposals import ap_at, proposals, recall_at
+from fakesound.metrics.segment_eer import frame_logits, partialspoof_error, point_error
+from fakesound.metrics.timing import alarms_on, timing_on
 
 
 def test_every_entry_is_the_function_of_its_name(make_scores):
     scores = [replace(clip, frame_threshold=0.6) for clip in make_scores(3, gain=2.5)]
     block = localisation_block(scores)
-    timing = metrics.timing_error(scores)
+    table = frame_table(scores)
+    called = table.called(frame_thresholds(scores))
+    timing = timing_on(table, called)
+    found = proposals(table, called)
+    precisions = {f"ap_tiou_{overlap}": ap_at(found, overlap) for overlap in range(50, 100, 5)}
+    genuine = np.array([not clip.fake for clip in scores])
     expected = {
         "segment_f1_10ms": metrics.segment_f1(scores, 10_000),
-        "event_f1_sed_eval": metrics.event_f1_sed_eval(scores),
-        "map": metrics.region_map(scores),
-        "ar_20": metrics.region_recall(scores, 20),
+        "event_f1_sed_eval": float(sed_eval_event_draws(table, called)[0]),
+        "map": np.mean([*precisions.values()]),
+        "ar_20": recall_at(found, 20),
         "onset_error": timing.onset_median,
         "offset_error": timing.offset_median,
-        "false_alarm_minutes_per_hour": metrics.false_alarm_minutes_per_hour(scores),
+        "false_alarm_minutes_per_hour": alarms_on(table, called, genuine),
     }
     for ms in (20, 40, 80, 160, 320, 640):
-        for name in ("partialspoof", "point"):
-            function = getattr(metrics, f"segment_eer_{name}")
-            expected[f"segment_eer_{name}_{ms}ms"] = function(scores, ms * 1000).rate
-    for overlap in range(50, 100, 5):
-        expected[f"ap_tiou_{overlap}"] = metrics.region_ap(scores, overlap)
+        errors = {
+            "partialspoof": partialspoof_error(table, ms * 1000),
+            "point": point_error(table, frame_logits(table), ms * 1000),
+        }
+        expected |= {f"segment_eer_{n}_{ms}ms": error.rate for n, error in errors.items()}
+    expected |= precisions
     assert tuple(block) == LOCALISATION_KEYS
     assert block == pytest.approx(expected, abs=1e-12)
     assert all(type(value) is float for value in block.values())

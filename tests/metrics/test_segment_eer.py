@@ -2,9 +2,19 @@ import numpy as np
 import pytest
 
 from fakesound.errors import InputError
-from fakesound.metrics import eer, segment_eer_partialspoof, segment_eer_point
-from fakesound.metrics.segment_eer import frame_logits, points
-from fakesound.metrics.tape import tape_of
+from fakesound.metrics import eer
+from fakesound.metrics.frames import frame_table
+from fakesound.metrics.segment_eer import frame_logits, partialspoof_error, point_error, points
+
+
+def segment_eer_partialspoof(clips, resolution):
+    return partialspoof_error(frame_table(clips), resolution)
+
+
+def segment_eer_point(clips, resolution):
+    table = frame_table(clips)
+    return point_error(table, frame_logits(table), resolution)
+
 
 BOTH = (segment_eer_partialspoof, segment_eer_point)
 
@@ -61,7 +71,7 @@ def test_both_equal_painting_every_millisecond(make_clip, step, resolution):
     found = [function(clips, resolution * 1000) for function in BOTH]
     assert found[0].rate == pytest.approx(slow_eer(partialspoof), abs=1e-12)
     assert found[1].rate == pytest.approx(slow_eer(point), abs=1e-12)
-    segments = points(tape_of(clips), frame_logits(tape_of(clips)), resolution * 1000)
+    segments = points(frame_table(clips), frame_logits(frame_table(clips)), resolution * 1000)
     assert segments.fake.tolist() == [fake for _, fake in point]
     np.testing.assert_allclose(segments.logit, [score for score, _ in point], atol=1e-6)
 
@@ -101,17 +111,17 @@ def test_equal_frames_are_equal_segments_however_many(make_clip):
             make_clip(str(i), regions=[(0, 0.32)], frames=[value] * n, duration=n * 0.02)
             for i, n in enumerate((17, 50, 81))
         ]
-        tape = tape_of(clips)
+        table = frame_table(clips)
         for resolution in (20, 60, 70, 160, 640):
-            logits = points(tape, frame_logits(tape), resolution * 1000).logit
+            logits = points(table, frame_logits(table), resolution * 1000).logit
             assert np.unique(logits).size == 1
         assert segment_eer_point(clips, 160_000).rate == 0.5
 
 
 def test_segments_of_one_frame_are_the_frames(make_scores):
     scores = make_scores(2)
-    tape = tape_of(scores)
-    expected = eer(tape.frame_score, tape.frame_fake)
+    table = frame_table(scores)
+    expected = eer(table.frame_score, table.frame_fake)
     assert segment_eer_partialspoof(scores, 20_000) == expected
 
 

@@ -2,7 +2,21 @@ import numpy as np
 import pytest
 
 from fakesound.errors import InputError
-from fakesound.metrics import TimingError, event_f1, false_alarm_minutes_per_hour, timing_error
+from fakesound.metrics import event_f1
+from fakesound.metrics.frames import frame_table
+from fakesound.metrics.localisation import frame_thresholds
+from fakesound.metrics.timing import TimingError, alarms_on, timing_on
+
+
+def timing_error(clips):
+    table = frame_table(clips)
+    return timing_on(table, table.called(frame_thresholds(clips)))
+
+
+def false_alarm_minutes_per_hour(clips):
+    table = frame_table(clips)
+    genuine = np.array([not clip.fake for clip in clips], dtype=bool)
+    return alarms_on(table, table.called(frame_thresholds(clips)), genuine)
 
 
 def clip_of(make_clip, clip_id, regions, called, duration=10.0, step=0.02):

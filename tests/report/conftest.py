@@ -11,14 +11,14 @@ from fakesound.metrics import (
     ClipScore,
     Prior,
     Thresholds,
+    baseline_blocks,
     fold_blocks,
     localisation_block,
     logit,
     metrics_block,
-    paired_difference,
-    partition_blocks,
+    paired_differences,
+    subgroup_blocks,
     subsets,
-    trivial_blocks,
     write_scores,
 )
 from fakesound.metrics.abstention import abstention_block
@@ -110,9 +110,9 @@ def build_metrics(validation, test, setup):
     results = {
         "validation": metrics_block(validation),
         "test": fold_blocks(test, draws=20),
-        "baseline": trivial_blocks(test, prior),
+        "baseline": baseline_blocks(test, prior),
         "baseline_by_fold": {
-            fold: trivial_blocks(scores, prior) for fold, scores in folds.items() if scores
+            fold: baseline_blocks(scores, prior) for fold, scores in folds.items() if scores
         },
         "audit": {"auc": 0.53, "auc_unseen": None, "features": {"level": 0.51, "odd": None}},
         "thresholds": {"clip": 0.4, "frame": 0.6},
@@ -219,10 +219,8 @@ def build_paired(scores, other, keys=("clip/auc", "clip/eer", "segment_f1_20ms",
     for name, part in folds(scores).items():
         against = folds(other)[name]
         a, b = metrics_block(part), metrics_block(against)
-        found[name] = {
-            key: {"a": a[key], "b": b[key], **asdict(paired_difference(part, against, key, 50))}
-            for key in keys
-        }
+        differences = paired_differences(part, against, 50)
+        found[name] = {key: {"a": a[key], "b": b[key], **asdict(differences[key])} for key in keys}
     return {"names": ["ours", "theirs"], "parts": found}
 
 
@@ -242,10 +240,10 @@ def build_evaluation(scores):
     return {
         "validation": None,
         "test": fold_blocks(scores, draws=20),
-        "partition": partition_blocks(scores, 20),
+        "partition": subgroup_blocks(scores, 20),
         "localisation": {name: localisation_block(part) for name, part in parts.items()},
-        "baseline": trivial_blocks(scores, prior),
-        "baseline_by_fold": {name: trivial_blocks(part, prior) for name, part in parts.items()},
+        "baseline": baseline_blocks(scores, prior),
+        "baseline_by_fold": {name: baseline_blocks(part, prior) for name, part in parts.items()},
         "thresholds": {"clip": 0.4, "frame": 0.6, "origin": "the checkpoint"},
         "calibration": {
             "method": "logistic",

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakesound.metrics import Thresholds, metrics_block, segment_f1, select_thresholds
-from fakesound.scoring.thresholds import OperatingPoint
+from fakesound.metrics import metrics_block, segment_f1
+from fakesound.scoring.thresholds import OperatingPoint, Thresholds, select_thresholds
 
 
 def clips(make_clip, fakes, genuines):

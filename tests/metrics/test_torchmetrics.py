@@ -4,7 +4,10 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from fakesound.training.accumulate import Accumulated, ScoreAccumulator
+from fakesound.clip import Clip
+from fakesound.metrics import ClipScore, metrics_block
+from fakesound.metrics.torchmetrics import Accumulated, ScoreAccumulator, ScoreMetric
+from fakesound.timeline import Region
 
 FRAMES = 6
 
@@ -117,3 +120,54 @@ def test_devices_agree_on_all_clips(tmp_path):
             found = np.load(tmp_path / f"{name}{rank}.npz")
             frames = np.split(found["frame_logit"], np.cumsum(found["frame_count"])[:-1])
             assert_complete(Accumulated(found["clip_index"], found["clip_logit"], frames), clips)
+
+
+def dataset():
+    """Twelve clips of 0.1 s, every other one fake in its first half."""
+    return [
+        Clip(
+            clip_id=f"clip {i}",
+            path=f"/{i}.wav",
+            source_id=f"source {i}",
+            label="fake" if i % 2 else "genuine",
+            attack="a/b" if i % 2 else None,
+            regions=(Region(0.0, 0.05),) if i % 2 else (),
+            duration=0.1,
+            sample_rate=16_000,
+            corpus="corpus",
+        )
+        for i in range(12)
+    ]
+
+
+@pytest.mark.parametrize("key", ["clip/auc", "clip/cllr", "segment_f1_20ms", "frame/auc"])
+def test_a_figure_over_an_epoch_is_that_of_the_block(key):
+    clips, rng = dataset(), np.random.default_rng(0)
+    logits, frames = rng.normal(size=12), rng.normal(size=(12, 5))
+    metric = ScoreMetric(key, clips)
+    for start in (0, 5, 9, 7):  # batches overlap, as those of a distributed sampler do
+        index = np.arange(start, min(start + 5, 12))
+        metric.update(
+            torch.from_numpy(index),
+            torch.from_numpy(logits[index]),
+            torch.from_numpy(frames[index]),
+            torch.full((index.size,), 5),
+        )
+    scores = [
+        ClipScore.of(
+            clip,
+            1 / (1 + np.exp(-np.float32(logit))),
+            logit=float(np.float32(logit)),
+            frame_scores=(1 / (1 + np.exp(-row.astype(np.float32)))).astype(np.float32),
+        )
+        for clip, logit, row in zip(clips, logits, frames, strict=True)
+    ]
+    assert float(metric.compute()) == pytest.approx(metrics_block(scores)[key], abs=1e-6)
+
+
+def test_an_undefined_figure_is_nan_and_an_unknown_one_refused():
+    metric = ScoreMetric("clip/auc", dataset())
+    metric.update(torch.tensor([0, 2]), torch.tensor([0.1, 0.2]))
+    assert torch.isnan(metric.compute())
+    with pytest.raises(ValueError, match="key='clip/acc'"):
+        ScoreMetric("clip/acc", dataset())

@@ -1,18 +1,19 @@
-"""The floor under every figure: systems that do not listen."""
+"""Trivial systems: the figures that any detector must exceed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fakesound.metrics.block import Block, metrics_block
+from fakesound.metrics.block import Block
+from fakesound.metrics.resampling import metrics_block
 from fakesound.metrics.scores import ClipScore, logit
 from fakesound.timeline import FrameGrid, merge_regions, microseconds
 
 
 @dataclass(frozen=True)
 class Prior:
-    """All that the training labels tell a system that does not listen.
+    """The class balance of the training, all that a constant answer can use.
 
     Attributes:
         clip: share of the clips that is fake.
@@ -34,15 +35,15 @@ class Prior:
         return cls(sum(clip.fake for clip in scores) / len(scores), min(fake_time / time, 1.0))
 
 
-def trivial_blocks(scores: Sequence[ClipScore], prior: Prior) -> dict[str, Block]:
+def baseline_blocks(scores: Sequence[ClipScore], prior: Prior) -> dict[str, Block]:
     """Return the metrics blocks of three systems that give every clip of ``scores`` one answer.
 
     ``all_fake`` scores 1 and ``all_genuine`` 0 everywhere. ``prior`` gives every clip and every
-    frame its share in training as a constant score, the best calibrated answer without listening;
+    frame its share in training as a constant score, the best calibrated constant;
     at the threshold of 0.5 it decides like one of the other two, so what it adds is the floor of
     calibration (``clip/ece``, ``clip/cllr``). Rank figures of all three are those of chance.
 
-    Frame figures are given even where ``scores`` has no frames: all three have an opinion.
+    Frame figures are given even where ``scores`` has no frames: all three score frames.
     """
     answers = {"all_fake": Prior(1.0, 1.0), "all_genuine": Prior(0.0, 0.0), "prior": prior}
     return {

@@ -1,4 +1,4 @@
-"""Clips laid end to end on one axis of whole microseconds.
+"""The frames of many clips, end to end on one axis of whole microseconds.
 
 What happens in time - frames, regions, segments, events - is then integer arithmetic on sorted
 arrays, exact for any frame step, and as fast for a million frames as numpy allows.
@@ -19,7 +19,7 @@ from fakesound.timeline import FrameGrid, merge_regions, microseconds
 
 @dataclass(frozen=True, eq=False)
 class Spans:
-    """Spans ``[onset, offset)`` on the tape, in order of time and without overlap.
+    """Spans ``[onset, offset)`` on the common axis, in order of time and without overlap.
 
     Attributes:
         clip: index of the clip of each span.
@@ -33,7 +33,7 @@ class Spans:
 
 
 @dataclass(frozen=True, eq=False)
-class Tape:
+class FrameTable:
     """Frame scores and fake regions of many clips, in microseconds on one common axis.
 
     A clip ends at its duration: its last frame is cut there, a frame score too many is dropped,
@@ -71,7 +71,7 @@ class Tape:
     def fake_time_before(
         self, instants: Int[np.ndarray, " instant"]
     ) -> Int[np.ndarray, " instant"]:
-        """Return the fake microseconds on the tape before each of ``instants``."""
+        """Return the fake microseconds before each of ``instants``."""
         lengths = self.regions.offset - self.regions.onset
         before = np.concatenate(([0], np.cumsum(lengths)))
         begun = np.searchsorted(self.regions.onset, instants, side="right")
@@ -113,7 +113,7 @@ class Segments:
 
 @dataclass(frozen=True, eq=False)
 class Division:
-    """Bins of equal length, counted from the start of each clip; together they cover the tape.
+    """Bins of equal length, counted from the start of each clip; together they cover all clips.
 
     Attributes:
         clip: index of the clip of each bin.
@@ -128,8 +128,8 @@ class Division:
     after: Int[np.ndarray, " bin"]
 
 
-def tape_of(scores: Sequence[ClipScore]) -> Tape:
-    """Return the clips on one tape, in their order.
+def frame_table(scores: Sequence[ClipScore]) -> FrameTable:
+    """Return the frames of ``scores`` in one table, clips in their order.
 
     Raises:
         InputError: if a clip has no frame scores.
@@ -147,7 +147,7 @@ def tape_of(scores: Sequence[ClipScore]) -> Tape:
     frame_clip, index = _enumerate(counts)
     starts = clip_edge[:-1][frame_clip] + index * steps[frame_clip]
     fitted = [_fit(clip.frame_scores, int(n)) for clip, n in zip(scores, counts, strict=True)]
-    return Tape(
+    return FrameTable(
         clip_edge=clip_edge,
         frame_clip=frame_clip,
         frame_edge=np.append(starts, clip_edge[-1]),
@@ -156,27 +156,27 @@ def tape_of(scores: Sequence[ClipScore]) -> Tape:
     )
 
 
-def divided(tape: Tape, resolution: int) -> Division:
+def divided(table: FrameTable, resolution: int) -> Division:
     """Return the bins of ``resolution`` microseconds; the last one of a clip may be shorter."""
-    clip, index = _enumerate(-(-np.diff(tape.clip_edge) // resolution))
-    edge = np.append(tape.clip_edge[:-1][clip] + index * resolution, tape.clip_edge[-1])
-    frame = np.searchsorted(tape.frame_edge, edge, side="right") - 1
+    clip, index = _enumerate(-(-np.diff(table.clip_edge) // resolution))
+    edge = np.append(table.clip_edge[:-1][clip] + index * resolution, table.clip_edge[-1])
+    frame = np.searchsorted(table.frame_edge, edge, side="right") - 1
     # the frame at a bin's end belongs to it too, unless it only starts there
-    after = frame[1:] + (tape.frame_edge[frame[1:]] < edge[1:])
+    after = frame[1:] + (table.frame_edge[frame[1:]] < edge[1:])
     return Division(clip=clip, edge=edge, first=frame[:-1], after=after)
 
 
-def segments(tape: Tape, resolution: int) -> Segments:
+def segments(table: FrameTable, resolution: int) -> Segments:
     """Return the segments of ``resolution`` microseconds; the last one of a clip may be shorter.
 
     A segment is fake, or called fake, when any part of it is: the rule of sed_eval (Mesaros et al.
     2016).
     """
-    bins = divided(tape, resolution)
+    bins = divided(table, resolution)
     # reduceat takes [first, after) at even places; a sentinel lets the last range reach the end
-    padded = np.append(tape.frame_score, np.float32(-1))
+    padded = np.append(table.frame_score, np.float32(-1))
     score = np.maximum.reduceat(padded, np.stack((bins.first, bins.after), axis=1).ravel())[::2]
-    return Segments(bins.clip, touched(bins.edge, tape.regions), score)
+    return Segments(bins.clip, touched(bins.edge, table.regions), score)
 
 
 def touched(edge: Int[np.ndarray, " edge"], spans: Spans) -> Bool[np.ndarray, " bin"]:

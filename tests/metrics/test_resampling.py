@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -6,12 +6,42 @@ import pytest
 from fakesound.errors import InputError
 from fakesound.metrics import (
     KEYS,
-    block_intervals,
+    ClipScore,
+    logit,
     metrics_block,
-    paired_difference,
     paired_differences,
+    part_blocks,
+    pooled_difference,
+    resampled,
 )
 from fakesound.metrics.resampling import source_draws
+from fakesound.timeline import Region
+
+
+@pytest.fixture(autouse=True)
+def few_sources_are_enough(monkeypatch):
+    monkeypatch.setattr("fakesound.metrics.resampling.MIN_SOURCES", 2)
+    # a draw repeats clips, and which domains count is decided before
+    monkeypatch.setattr("fakesound.metrics.block.DOMAIN_CLIPS", 1)
+
+
+def block_intervals(scores, draws=1000, seed=0):
+    return part_blocks(scores, {"all": scores}, draws, seed)["all"]["ci"]
+
+
+def paired_difference(a, b, key, draws=1000, seed=0):
+    return paired_differences(a, b, draws, seed).get(key)
+
+
+@pytest.mark.parametrize("fakes", [19, 20])
+def test_intervals_and_p_values_need_twenty_sources_of_each_label(make_clip, monkeypatch, fakes):
+    monkeypatch.undo()
+    scores = [make_clip(f"g{i}", i / 50) for i in range(30)]
+    scores += [make_clip(f"f{i}", 0.4 + i / 50, regions=[(0, 1)]) for i in range(fakes)]
+    interval = block_intervals(scores, 50)["clip/auc"]
+    differences = paired_differences(scores, scores, 50)
+    runs = resampled([scores, scores], 50)
+    assert (interval is not None) == bool(differences) == bool(runs[0]) == (fakes == 20)
 
 
 def slow_draws(scores, draws, seed):
@@ -68,7 +98,8 @@ def test_sources_in_several_blocks_and_draws_in_several_passes(make_scores, monk
 
 def test_interval_of_independent_clips_is_that_of_a_share(make_clip):
     # 160 right of 200: 1.96 standard errors of a share are .055
-    scores = [make_clip(str(i), 0.2 if i < 160 else 0.8) for i in range(200)]
+    scores = [make_clip(str(i), 0.2 if i < 158 else 0.8) for i in range(198)]
+    scores += [make_clip(f"f{i}", 0.8, regions=[(0, 1)]) for i in range(2)]
     low, high = block_intervals(scores, draws=4000)["clip/accuracy"]
     assert (low, high) == pytest.approx((0.8 - 0.055, 0.8 + 0.055), abs=0.008)
 
@@ -91,16 +122,16 @@ def test_copies_of_a_source_add_no_certainty(make_scores):
 
 def test_undefined_figures_have_no_interval(make_clip, make_scores):
     genuine = [make_clip(str(i), 0.1 * i, frames=[0.5] * 50) for i in range(4)]
-    defined = {key for key, value in block_intervals(genuine, 50).items() if value is not None}
-    assert defined == {"clip/accuracy", "clip/ece"}
+    assert block_intervals(genuine, 50) == dict.fromkeys(KEYS)
     assert block_intervals([]) == dict.fromkeys(KEYS)
     one_source = [replace(clip, source_id="s") for clip in make_scores()]
     assert block_intervals(one_source) == dict.fromkeys(KEYS)
 
 
 def test_draws_without_a_kind_are_left_out(make_clip):
-    # about half of the draws of three sources miss the only fake or draw nothing else
-    scores = [make_clip("f", 0.9, regions=[(0, 1)]), make_clip("g", 0.1), make_clip("h", 0.2)]
+    # some draws of four sources hold no fake or no genuine clip
+    scores = [make_clip(name, 0.9, regions=[(0, 1)]) for name in "ef"]
+    scores += [make_clip("g", 0.1), make_clip("h", 0.2)]
     assert block_intervals(scores, 200)["clip/auc"] == [1.0, 1.0]
 
 
@@ -156,7 +187,11 @@ def test_p_is_even_under_no_difference(make_clip):
     below = []
     for _ in range(100):
         systems = [
-            [make_clip(str(i), score) for i, score in enumerate(rng.random(60))] for _ in range(2)
+            [
+                make_clip(str(i), score, regions=[(0, 1)] if i < 30 else ())
+                for i, score in enumerate(rng.random(60))
+            ]
+            for _ in range(2)
         ]
         below.append(paired_difference(*systems, "clip/accuracy", draws=200).p < 0.5)
     assert np.mean(below) == pytest.approx(0.5, abs=0.15)
@@ -170,15 +205,6 @@ def test_clips_must_match(make_scores):
     moved = [replace(scores[0], source_id="other"), *scores[1:]]
     with pytest.raises(InputError, match="another label, source_id or regions"):
         paired_difference(scores, moved, "clip/auc")
-    for key in ("clips", "clip/acc"):
-        with pytest.raises(InputError, match=f"key: '{key}' is not one of"):
-            paired_difference(scores, scores, key)
-
-
-def test_an_undefined_figure_has_no_difference(make_clip):
-    scores = [make_clip(str(i)) for i in range(3)]
-    assert paired_difference(scores, scores, "clip/auc") is None
-    assert paired_difference(scores, scores, "segment_f1_1s") is None
 
 
 def test_all_differences_at_once_are_those_of_each(make_scores):
@@ -193,8 +219,94 @@ def test_all_differences_at_once_are_those_of_each(make_scores):
 
 def test_undefined_figures_and_a_single_source_have_no_difference(make_clip, make_scores):
     genuine = [make_clip(str(i), frames=[0.5] * 50) for i in range(4)]
-    assert set(paired_differences(genuine, genuine, 20)) == {"clip/accuracy", "clip/ece"}
+    assert paired_differences(genuine, genuine, 20) == {}
+    bare = [replace(clip, frame_scores=np.zeros(0, np.float32)) for clip in make_scores()]
+    assert "frame/auc" not in paired_differences(bare, bare, 20)
     one_source = [replace(clip, source_id="s") for clip in make_scores()]
     assert paired_differences(one_source, one_source) == {}
     with pytest.raises(InputError, match="scored by only"):
         paired_differences(genuine, genuine[1:])
+
+
+def noisy_clip(number, fake, rng, skill):
+    score = float(1 / (1 + np.exp(-(skill * (2 * fake - 1) + rng.normal()))))
+    truth = np.zeros(20)
+    if fake:
+        truth[5:10] = 1
+    frames = 1 / (1 + np.exp(-(skill * (4 * truth - 2) + rng.normal(size=20))))
+    return ClipScore(
+        clip_id=f"clip {number} {fake}",
+        score=score,
+        logit=logit(score),
+        label="fake" if fake else "genuine",
+        attack="codec/gsm" if fake else None,
+        corpus="corpus",
+        domain="corpus",
+        source_id=f"source {number}",
+        regions=(Region(0.1, 0.2),) if fake else (),
+        duration=0.4,
+        fold="unseen" if fake else None,
+        frame_scores=frames.astype(np.float32),
+    )
+
+
+def system(seed, skill, sources=range(12)):
+    rng = np.random.default_rng(seed)
+    return [noisy_clip(number, fake, rng, skill) for number in sources for fake in (0, 1)]
+
+
+def pairs(found, key="clip/auc"):
+    half = len(found) // 2
+    return [(found[i][key], found[half + i][key]) for i in range(half)]
+
+
+@pytest.mark.parametrize("key", ["clip/auc", "segment_f1_20ms"])
+def test_one_pair_is_the_paired_difference(key):
+    a, b = system(0, 1.0), system(1, 0.3)
+    found = pooled_difference(pairs(resampled([a, b], draws=200, seed=3), key))
+    assert asdict(found) == pytest.approx(asdict(paired_differences(a, b, 200, 3)[key]))
+
+
+def test_the_same_pair_twice_tells_no_more_than_once():
+    a, b = system(0, 1.0), system(1, 0.3)
+    once = pooled_difference(pairs(resampled([a, b], draws=100)))
+    twice = pooled_difference(pairs(resampled([a, a, b, b], draws=100)))
+    assert asdict(twice) == pytest.approx(asdict(once))
+
+
+def test_sources_are_drawn_once_for_all_pairs():
+    """Every draw by hand: whole sources repeated, the difference of each pair, their mean."""
+    firsts, seconds = [system(s, 1.0) for s in (0, 1)], [system(s, 0.5) for s in (2, 3)]
+    found = pooled_difference(pairs(resampled([*firsts, *seconds], draws=40, seed=5)))
+    rng = np.random.default_rng(5)
+    names = sorted({c.source_id for c in firsts[0]})
+    means = []
+    for _ in range(40):
+        counts = np.bincount(rng.integers(12, size=12), minlength=12)
+        times = dict(zip(names, counts, strict=True))
+
+        def auc(scores, times=times):
+            return metrics_block([c for c in scores for _ in range(times[c.source_id])])["clip/auc"]
+
+        means.append(np.mean([auc(a) - auc(b) for a, b in zip(firsts, seconds, strict=True)]))
+    assert [found.low, found.high] == pytest.approx(np.percentile(means, (2.5, 97.5)).tolist())
+
+
+def test_pairs_on_other_recordings_add_to_the_evidence():
+    """A pair on sources of its own narrows the interval; on the same sources it cannot."""
+    rows = [system(0, 1.0), system(1, 1.0, range(12, 24)), system(2, 0.5)]
+    rows.append(system(3, 0.5, range(12, 24)))
+    both = pooled_difference(pairs(resampled(rows, draws=400)))
+    one = pooled_difference(pairs(resampled([rows[0], rows[2]], draws=400)))
+    assert both.high - both.low < one.high - one.low
+
+
+def test_what_is_undefined_is_left_out():
+    a = system(0, 1.0)
+    bare = [replace(c, frame_scores=np.zeros(0, np.float32)) for c in a]
+    genuine = [c for c in a if not c.fake]
+    found = resampled([a, bare, genuine, []], draws=10)
+    assert [sorted(figures) for figures in found] == [
+        ["clip/auc", "segment_f1_20ms"], ["clip/auc"], [], [],
+    ]  # fmt: skip
+    assert resampled([system(0, 1.0, range(1))], draws=10) == [{}]

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 
 @dataclass(frozen=True, eq=False)
-class Levels:
+class ScoreCounts:
     """Weight of fakes and of genuines at each distinct score, from the highest score down.
 
     Between two levels lies a possible threshold, so tied scores are never ranked by their order.
@@ -23,11 +23,11 @@ class Levels:
     genuine: Float[np.ndarray, "draw level"]
 
 
-def levels(
+def score_counts(
     scores: Float[np.ndarray, " item"],
     fake: Shaped[np.ndarray, "draw item"],
     genuine: Shaped[np.ndarray, "draw item"],
-) -> Levels:
+) -> ScoreCounts:
     """Return ``scores`` with their weights as fakes and as genuines, gathered by equal score."""
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
@@ -35,7 +35,7 @@ def levels(
     weights = [weight[:, order].astype(np.float64) for weight in (fake, genuine)]
     if first.size < order.size:
         weights = [np.add.reduceat(weight, first, axis=1) for weight in weights]
-    return Levels(ordered[first], *weights)
+    return ScoreCounts(ordered[first], *weights)
 
 
 def point_weights(
@@ -68,7 +68,9 @@ def number(values: Float[np.ndarray, "1"]) -> float | None:
     return None if np.isnan(values[0]) else float(values[0])
 
 
-def error_rates(at: Levels) -> tuple[Float[np.ndarray, "draw cut"], Float[np.ndarray, "draw cut"]]:
+def error_rates(
+    at: ScoreCounts,
+) -> tuple[Float[np.ndarray, "draw cut"], Float[np.ndarray, "draw cut"]]:
     """Return the rates of missed fakes and of false alarms at every cut between levels.
 
     The first cut calls everything genuine, the last one everything fake; cut ``i`` calls the first
@@ -81,7 +83,7 @@ def error_rates(at: Levels) -> tuple[Float[np.ndarray, "draw cut"], Float[np.nda
     return ratio(fakes - caught, fakes), ratio(alarmed, genuines)
 
 
-def cut_thresholds(at: Levels) -> Float[np.ndarray, " cut"]:
+def cut_thresholds(at: ScoreCounts) -> Float[np.ndarray, " cut"]:
     """Return a threshold for each cut: scores above it are exactly those of the levels before."""
     return np.append(at.score.astype(np.float64), -np.inf)
 

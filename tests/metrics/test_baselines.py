@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fakesound.metrics import Prior, metrics_block, trivial_blocks
+from fakesound.metrics import Prior, baseline_blocks, metrics_block
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_prior_counts_overlapping_regions_once(make_clip):
 
 
 def test_all_fake_and_all_genuine(scores):
-    blocks = trivial_blocks(scores, Prior(0.75, 0.2))
+    blocks = baseline_blocks(scores, Prior(0.75, 0.2))
     fake, genuine = blocks["all_fake"], blocks["all_genuine"]
     assert (fake["clip/accuracy"], genuine["clip/accuracy"]) == (0.75, 0.25)
     # 13 of 50 frames touch the region of each of three clips
@@ -37,7 +37,7 @@ def test_all_fake_and_all_genuine(scores):
 
 
 def test_rank_figures_are_chance(scores):
-    for block in trivial_blocks(scores, Prior.of(scores)).values():
+    for block in baseline_blocks(scores, Prior.of(scores)).values():
         for key in ("clip/auc", "clip/eer", "frame/auc", "frame/eer", "range_eer"):
             assert block[key] == 0.5
         assert block["clip/min_dcf"] == 1
@@ -45,9 +45,9 @@ def test_rank_figures_are_chance(scores):
 
 
 def test_prior_is_calibrated(scores):
-    block = trivial_blocks(scores, Prior.of(scores))["prior"]
+    block = baseline_blocks(scores, Prior.of(scores))["prior"]
     assert block["clip/ece"] == 0
-    even = trivial_blocks(scores, Prior(0.5, 0.5))["prior"]
+    even = baseline_blocks(scores, Prior(0.5, 0.5))["prior"]
     assert even["clip/cllr"] == pytest.approx(1)
     assert even["clip/accuracy"] == 0.25  # a half is not above the threshold
 
@@ -58,4 +58,4 @@ def test_the_system_s_own_answers_do_not_enter(scores):
         for c in scores
     ]
     assert metrics_block(silent)["segment_f1_20ms"] is None
-    assert trivial_blocks(silent, Prior(0.7, 0.1)) == trivial_blocks(scores, Prior(0.7, 0.1))
+    assert baseline_blocks(silent, Prior(0.7, 0.1)) == baseline_blocks(scores, Prior(0.7, 0.1))

@@ -1,12 +1,19 @@
-"""Gather what a model says over an epoch, on one device or many."""
+"""The figures as torchmetrics: gathered over an epoch, on one device or many."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int, Int64
+from scipy.special import expit
 from torch import Tensor
 from torchmetrics import Metric
+
+from fakesound.clip import Clip
+from fakesound.metrics.block import KEYS
+from fakesound.metrics.resampling import metrics_block
+from fakesound.metrics.scores import ClipScore
 
 
 class Accumulated(NamedTuple):
@@ -102,6 +109,58 @@ class ScoreAccumulator(Metric):
             if isinstance(state, list) and not state:
                 state.append(torch.zeros(0, dtype=torch.long, device=self.device))
         super().sync(*args, **kwargs)
+
+
+class ScoreMetric(ScoreAccumulator):
+    """Compute one figure of the metrics block over an epoch.
+
+    Updated like `ScoreAccumulator`, with the logits of each clip and of its frames. After the
+    convention of torchmetrics an undefined figure is NaN.
+
+    Args:
+        key: name of the figure, one of ``fakesound.metrics.KEYS``.
+        clips: manifest rows of the dataset, in its order.
+        frame_step: length of a frame in seconds.
+        kwargs: options of `torchmetrics.Metric`.
+
+    Raises:
+        ValueError: if ``key`` is not a figure of the block.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        clips: Sequence[Clip],
+        frame_step: float = 0.02,
+        **kwargs: Any,  # noqa: ANN401  # torchmetrics' own options
+    ) -> None:
+        if key not in KEYS[1:]:
+            raise ValueError(f"key={key!r}: not a figure; one of {', '.join(KEYS[1:])}")
+        super().__init__(**kwargs)
+        self.key = key
+        self.clips = clips
+        self.frame_step = frame_step
+
+    def compute(self) -> Float[Tensor, ""]:  # type: ignore[override]
+        """Return the figure of all clips so far, NaN where it is undefined."""
+        found = super().compute()
+        if found.clip_logit is None:
+            raise ValueError("clip_logit: missing; a figure needs the logit of each clip")
+        frames: list[np.ndarray] = found.frame_logit or [np.zeros(0)] * len(found.clip_index)
+        scores = [
+            ClipScore.of(
+                self.clips[index],
+                float(expit(logit)),
+                logit=float(logit),
+                frame_step=self.frame_step,
+                frame_scores=expit(frame).astype(np.float32),
+            )
+            for index, logit, frame in zip(
+                found.clip_index.tolist(), found.clip_logit, frames, strict=True
+            )
+        ]
+        figure = metrics_block(scores)[self.key]
+        return torch.tensor(torch.nan if figure is None else figure, device=self.device)
 
 
 def gathered(state: list[Tensor] | Tensor) -> np.ndarray:

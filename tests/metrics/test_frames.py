@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakesound.errors import InputError
-from fakesound.metrics.tape import segments, tape_of
+from fakesound.metrics.frames import frame_table, segments
 from fakesound.timeline import FrameGrid
 
 
@@ -23,12 +23,12 @@ def test_no_boundary_on_the_grid_moves_a_frame(make_clip, step, count, write):
         )
         for i in range(count)
     ]
-    tape = tape_of(clips)
-    fake = tape.frame_fake.reshape(count, count)
+    table = frame_table(clips)
+    fake = table.frame_fake.reshape(count, count)
     np.testing.assert_array_equal(fake, np.eye(count, dtype=bool))
-    assert (tape.frame_fake_time[fake.ravel()] == round(step * 1e6)).all()
-    found = segments(tape, round(step * 1e6))
-    np.testing.assert_array_equal(found.fake, tape.frame_fake)
+    assert (table.frame_fake_time[fake.ravel()] == round(step * 1e6)).all()
+    found = segments(table, round(step * 1e6))
+    np.testing.assert_array_equal(found.fake, table.frame_fake)
 
 
 def as_text(k):
@@ -65,11 +65,11 @@ def test_all_500_grid_times_are_onset_and_offset_of_their_frame(make_clip, step,
         (until, np.zeros(499, dtype=int), np.arange(1, 500)),
         (since, np.arange(500), np.full(500, 500)),
     ):
-        tape = tape_of(clips)
+        table = frame_table(clips)
         for found, scale in (
-            (tape.frame_fake, per_time),
-            (segments(tape, 20_000).fake, 1),
-            (segments(tape, 1_000_000).fake, 1 / 50),
+            (table.frame_fake, per_time),
+            (segments(table, 20_000).fake, 1),
+            (segments(table, 1_000_000).fake, 1 / 50),
         ):
             place = np.arange(found.size // len(clips))
             low, high = np.floor(first * scale)[:, None], np.ceil(after * scale)[:, None]
@@ -83,31 +83,33 @@ def test_frames_agree_with_the_frame_grid(make_scores):
         scores = make_scores(step=step, frames=30)
         grid = FrameGrid.from_seconds(step)
         expected = [grid.targets(clip.regions, clip.frame_scores.size) for clip in scores]
-        np.testing.assert_array_equal(tape_of(scores).frame_fake, np.concatenate(expected))
+        np.testing.assert_array_equal(frame_table(scores).frame_fake, np.concatenate(expected))
 
 
 def test_time_is_cut_at_the_end_of_the_clip(make_clip):
-    tape = tape_of([make_clip(regions=[(0.95, 1.001)], frames=[0.1, 0.9, 0.3], frame_step=0.4)])
-    assert np.diff(tape.frame_edge).tolist() == [400_000, 400_000, 200_000]
-    assert tape.frame_fake_time.tolist() == [0, 0, 50_000]
+    table = frame_table(
+        [make_clip(regions=[(0.95, 1.001)], frames=[0.1, 0.9, 0.3], frame_step=0.4)]
+    )
+    assert np.diff(table.frame_edge).tolist() == [400_000, 400_000, 200_000]
+    assert table.frame_fake_time.tolist() == [0, 0, 50_000]
 
 
 @pytest.mark.parametrize(("frames", "expected"), [([0.1, 0.9], [0.1, 0.9, 0.9]), ([0.1] * 4, None)])
 def test_a_frame_too_few_is_repeated_and_one_too_many_dropped(make_clip, frames, expected):
-    tape = tape_of([make_clip(frames=frames, frame_step=0.4)])
-    assert tape.frame_score.tolist() == pytest.approx(expected or [0.1] * 3)
+    table = frame_table([make_clip(frames=frames, frame_step=0.4)])
+    assert table.frame_score.tolist() == pytest.approx(expected or [0.1] * 3)
 
 
 def test_touching_and_overlapping_regions_are_one(make_clip):
     regions = [(0.5, 0.7), (0.1, 0.3), (0.2, 0.5), (0.8, 0.9)]
-    tape = tape_of([make_clip(regions=regions, frames=[0] * 50)])
-    assert tape.regions.onset.tolist() == [100_000, 800_000]
-    assert tape.regions.offset.tolist() == [700_000, 900_000]
+    table = frame_table([make_clip(regions=regions, frames=[0] * 50)])
+    assert table.regions.onset.tolist() == [100_000, 800_000]
+    assert table.regions.offset.tolist() == [700_000, 900_000]
 
 
 def test_runs_end_with_their_clip(make_clip):
-    tape = tape_of([make_clip(str(i), frames=[1, 0, 1], frame_step=0.4) for i in range(2)])
-    spans = tape.spans(tape.called(np.full(2, 0.5)))
+    table = frame_table([make_clip(str(i), frames=[1, 0, 1], frame_step=0.4) for i in range(2)])
+    spans = table.spans(table.called(np.full(2, 0.5)))
     assert spans.clip.tolist() == [0, 0, 1, 1]
     assert spans.onset.tolist() == [0, 800_000, 1_000_000, 1_800_000]
     assert spans.offset.tolist() == [400_000, 1_000_000, 1_400_000, 2_000_000]
@@ -116,16 +118,16 @@ def test_runs_end_with_their_clip(make_clip):
 def test_a_threshold_is_compared_in_double_precision(make_clip):
     low = np.float32(0.3)
     high = np.nextafter(low, np.float32(1))
-    tape = tape_of([make_clip(frames=[low, high], frame_step=0.5)])
+    table = frame_table([make_clip(frames=[low, high], frame_step=0.5)])
     middle = (float(low) + float(high)) / 2
-    assert tape.called(np.array([middle])).tolist() == [False, True]
+    assert table.called(np.array([middle])).tolist() == [False, True]
 
 
 def test_no_clips_and_clips_without_frames(make_clip):
-    assert tape_of([]).frame_score.size == 0
-    assert segments(tape_of([]), 20_000).clip.size == 0
+    assert frame_table([]).frame_score.size == 0
+    assert segments(frame_table([]), 20_000).clip.size == 0
     with pytest.raises(InputError, match="frame_scores: none"):
-        tape_of([make_clip()])
+        frame_table([make_clip()])
 
 
 @settings(max_examples=60, deadline=None)
@@ -164,5 +166,5 @@ def test_segments_equal_painting_every_millisecond(make_clip, step, resolution, 
         for start in range(0, duration, resolution):
             part = slice(start, start + resolution)
             expected.append((number, fake[part].any(), painted[part].max()))
-    found = segments(tape_of(scores), resolution * 1000)
+    found = segments(frame_table(scores), resolution * 1000)
     assert list(zip(found.clip, found.fake, found.score, strict=True)) == expected

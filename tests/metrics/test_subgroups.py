@@ -7,13 +7,23 @@ import pytest
 from fakesound import metrics
 from fakesound.metrics import (
     KEYS,
-    block_intervals,
     frame_recall,
     metrics_block,
-    partition_blocks,
-    partitions,
+    part_blocks,
+    subgroup_blocks,
+    subgroups,
     subsets,
+    with_partners,
 )
+
+
+@pytest.fixture(autouse=True)
+def few_sources_are_enough(monkeypatch):
+    monkeypatch.setattr("fakesound.metrics.resampling.MIN_SOURCES", 1)
+
+
+def block_intervals(scores, part, draws, seed):
+    return part_blocks(scores, {"part": part}, draws, seed)["part"]["ci"]
 
 
 @pytest.fixture
@@ -31,16 +41,54 @@ def names(clips):
     return sorted(clip.clip_id for clip in clips)
 
 
-def test_genuines_belong_to_every_part_and_fakes_to_theirs(scores):
+def test_folds_hold_all_genuines_and_attacks_one_for_each_fake(scores):
     parts = subsets(scores)
     assert parts.all == scores
     assert names(parts.seen) == ["f0", "f1", "g0", "g1"]
     assert names(parts.unseen) == ["f2", "g0", "g1"]
     assert {attack: names(part) for attack, part in parts.attack.items()} == {
         "a/1": ["f0", "f1", "g0", "g1"],
-        "b/2": ["f2", "g0", "g1"],
-        "c/3": ["f3", "g0", "g1"],
+        "b/2": ["f2", "g0"],
+        "c/3": ["f3", "g0"],
     }
+
+
+def test_a_fake_is_measured_with_its_twin_else_with_a_clip_like_it(make_clip):
+    def fake(name, source, **fields):
+        return make_clip(name, regions=[(0, 1)], source_id=source, **fields)
+
+    genuines = [
+        make_clip("twin", source_id="s"),
+        *(make_clip(f"d{i}", domain="page", corpus="web") for i in range(2)),
+        *(make_clip(f"c{i}", domain="other page", corpus="web") for i in range(2)),
+        make_clip("stranger", corpus="elsewhere"),
+    ]
+    twins = [fake("f1", "s", domain="page", corpus="web"), fake("f2", "s", corpus="elsewhere")]
+    chosen = {clip.clip_id for clip in with_partners(twins, genuines)} - {"f1", "f2"}
+    # one of the two has the twin, the other a clip of its own domain or corpus
+    assert "twin" in chosen
+    assert chosen - {"twin"} <= {"d0", "d1", "stranger"}
+    page = [fake(f"p{i}", f"p{i}", domain="page", corpus="web") for i in range(4)]
+    found = {clip.clip_id for clip in with_partners(page, genuines)}
+    assert found == {"p0", "p1", "p2", "p3", "d0", "d1", "c0", "c1"}
+    assert with_partners(page, genuines[::-1]) == with_partners(page, genuines)
+    assert len(with_partners(page * 1, [])) == 4
+
+
+def test_the_f1_of_an_attack_does_not_depend_on_its_number_of_clips(make_clip):
+    def pair(number, attack):
+        frames = [0.9] * 25 + [0.1] * 25  # half of the region is found, and half of the rest
+        return [
+            make_clip(f"{attack}{number}", regions=[(0, 0.5)], attack=attack, frames=frames[::-1],
+                      source_id=f"{attack}{number}"),
+            make_clip(f"g{attack}{number}", frames=frames, source_id=f"{attack}{number}"),
+        ]  # fmt: skip
+
+    scores = [clip for i in range(9) for clip in pair(i, "a/often")] + pair(0, "b/once")
+    blocks = metrics.fold_blocks(scores, draws=0)["attack"]
+    assert blocks["a/often"]["clips"] == 18
+    assert blocks["b/once"]["clips"] == 2
+    assert blocks["a/often"]["segment_f1_20ms"] == blocks["b/once"]["segment_f1_20ms"]
 
 
 def test_a_fold_without_fakes_is_empty_and_not_a_success(scores):
@@ -58,12 +106,12 @@ def test_blocks_hold_figures_and_intervals(scores):
         (blocks["unseen"], parts.unseen),
         (blocks["attack"]["c/3"], parts.attack["c/3"]),
     ]:
-        intervals = block_intervals(part, 20, 3)
+        intervals = block_intervals(scores, part, 20, 3)
         assert {key: value for key, value in block.items() if key != "ci"} == metrics_block(part)
         defined = {key for key in intervals if intervals[key]}
         assert {key for key, ends in block["ci"].items() if ends} == defined
-    # every part hears the same draws, of the sources of all clips
-    assert blocks["all"]["ci"] == block_intervals(parts.all, 20, 3)
+    # every part has the same draws, of the sources of all clips
+    assert blocks["all"]["ci"] == block_intervals(scores, parts.all, 20, 3)
     assert json.loads(json.dumps(blocks, allow_nan=False)) == blocks
 
 
@@ -75,28 +123,31 @@ def test_no_draws_leave_the_intervals_out(scores):
 def mixed(make_clip):
     """Two families, corpora and subsets; one corpus and one subset without fakes."""
     return [
-        make_clip("f1", regions=[(0, 0.1)], attack="a/1", corpus="x", subsets=("easy", "hard")),
-        make_clip("f2", regions=[(0, 0.6)], attack="a/2", corpus="x", subsets=("hard",)),
-        make_clip("f3", regions=[(0, 1)], attack="b/3", corpus="y"),
-        make_clip("g1", corpus="x", subsets=("easy", "hard")),
-        make_clip("g2", corpus="x", subsets=("zeroshot",)),
-        make_clip("g3", corpus="y"),
-        make_clip("g4", corpus="z"),
+        make_clip(
+            "f1", regions=[(0, 0.1)], attack="a/1", corpus="x", domain="x", subsets=("easy", "hard")
+        ),
+        make_clip(
+            "f2", regions=[(0, 0.6)], attack="a/2", corpus="x", domain="x", subsets=("hard",)
+        ),
+        make_clip("f3", regions=[(0, 1)], attack="b/3", corpus="y", domain="y"),
+        make_clip("g1", corpus="x", domain="x", subsets=("easy", "hard")),
+        make_clip("g2", corpus="x", domain="x", subsets=("zeroshot",)),
+        make_clip("g3", corpus="y", domain="y"),
+        make_clip("g4", corpus="z", domain="z"),
     ]
 
 
 def test_partitions_hold_their_fakes_and_the_genuines_that_belong(mixed):
-    genuines = ["g1", "g2", "g3", "g4"]
     found = {
         kind: {name: names(part) for name, part in parts.items()}
-        for kind, parts in partitions(mixed).items()
+        for kind, parts in subgroups(mixed).items()
     }
     assert found == {
-        "family": {"a": ["f1", "f2", *genuines], "b": ["f3", *genuines]},
+        "family": {"a": ["f1", "f2", "g1", "g2"], "b": ["f3", "g3"]},
         "region_length": {
-            "under 0.25 s": ["f1", *genuines],
-            "0.5-1 s": ["f2", *genuines],
-            "whole clip": ["f3", *genuines],
+            "under 0.25 s": ["f1", "g2"],
+            "0.5-1 s": ["f2", "g2"],
+            "whole clip": ["f3", "g3"],
         },
         "corpus": {"x": ["f1", "f2", "g1", "g2"], "y": ["f3", "g3"]},
         "subset": {"easy": ["f1", "g1"], "hard": ["f1", "f2", "g1"]},
@@ -120,36 +171,36 @@ def test_partitions_hold_their_fakes_and_the_genuines_that_belong(mixed):
 )
 def test_fakes_go_by_their_longest_region(make_clip, regions, length):
     clip = make_clip(regions=regions, duration=10.0)
-    assert list(partitions([clip])["region_length"]) == [length]
+    assert list(subgroups([clip])["region_length"]) == [length]
 
 
 def test_lengths_go_from_short_to_whole(make_clip):
     ends = (10, 5, 3, 1.5, 0.7, 0.3, 0.1)
     clips = [make_clip(str(end), regions=[(0, end)], duration=10.0) for end in ends]
-    assert list(partitions(clips)["region_length"]) == [
+    assert list(subgroups(clips)["region_length"]) == [
         "under 0.25 s", "0.25-0.5 s", "0.5-1 s", "1-2 s", "2-4 s", "over 4 s", "whole clip",
     ]  # fmt: skip
 
 
 def test_partitions_without_fakes_are_empty(mixed):
-    parts = partitions([clip for clip in mixed if not clip.fake])
+    parts = subgroups([clip for clip in mixed if not clip.fake])
     assert parts == {"family": {}, "region_length": {}, "corpus": {}, "subset": {}}
 
 
 def test_partition_blocks_hold_figures_and_intervals(make_scores):
     scores = make_scores(1, pairs=6)
-    blocks = partition_blocks(scores, draws=20, seed=3)
-    parts = partitions(scores)
+    blocks = subgroup_blocks(scores, draws=20, seed=3)
+    parts = subgroups(scores)
     assert len(parts["region_length"]) > 1
     for kind, of_kind in parts.items():
         assert blocks[kind].keys() == of_kind.keys()
         for name, part in of_kind.items():
-            expected = metrics_block(part) | {"ci": block_intervals(part, 20, 3)}
+            expected = metrics_block(part) | {"ci": block_intervals(scores, part, 20, 3)}
             if kind == "region_length":
                 expected["frame_recall"] = frame_recall(part)
             assert blocks[kind][name] == expected
     assert json.loads(json.dumps(blocks, allow_nan=False)) == blocks
-    assert "ci" not in partition_blocks(scores, draws=0)["corpus"]["corpus"]
+    assert "ci" not in subgroup_blocks(scores, draws=0)["corpus"]["corpus"]
 
 
 def test_frame_recall_by_hand(make_clip):

@@ -1,18 +1,20 @@
-"""The same figures for parts of a test set: seen and unseen attacks, each attack, and others."""
+"""The same figures for subgroups of a test set: seen and unseen attacks, each attack, others."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
+from zlib import crc32
 
-from fakesound.metrics.bootstrap import BlockWithIntervals, part_blocks
+from fakesound.metrics.frames import frame_table
 from fakesound.metrics.localisation import frame_thresholds
+from fakesound.metrics.resampling import BlockWithIntervals, part_blocks
 from fakesound.metrics.scores import REGION_TOLERANCE, ClipScore, has_frames
-from fakesound.metrics.tape import tape_of
 from fakesound.timeline import merge_regions, microseconds
 
-Partitions = dict[str, dict[str, list[ClipScore]]]
+Subgroups = dict[str, dict[str, list[ClipScore]]]
 
 WHOLE_CLIP = "whole clip"
+LIKENESSES = 4  # ways in which a genuine partner may resemble a fake
 # by the longest region in microseconds; a length on a bound belongs to the longer kind
 REGION_LENGTHS = {
     "under 0.25 s": 250_000,
@@ -35,13 +37,13 @@ class Breakdown(TypedDict):
 
 @dataclass(frozen=True)
 class Subsets:
-    """Parts of a test set, each with all genuine clips.
+    """Parts of a test set.
 
     Attributes:
         all: every clip.
-        seen: with the fakes whose attack was in training.
-        unseen: with the fakes whose attack was not.
-        attack: with the fakes of one attack, by its name.
+        seen: the fakes whose attack was in training, with all genuine clips.
+        unseen: the fakes whose attack was not, with all genuine clips.
+        attack: the fakes of one attack with their genuine partners, by its name.
     """
 
     all: list[ClipScore]
@@ -55,7 +57,9 @@ def subsets(scores: Sequence[ClipScore]) -> Subsets:
 
     Fakes without a fold, of an attack that only served model selection, count in ``all`` and for
     their attack. Where a fold has no fakes its part is empty: genuine clips alone would look like
-    success on it.
+    success on it. The fakes of an attack come with as many genuine clips as there are fakes (see
+    :func:`with_partners`): F1 depends on the share of fakes, and with all genuine clips an attack
+    with many fakes would look better than one with few.
     """
     genuines = [clip for clip in scores if not clip.fake]
 
@@ -70,27 +74,53 @@ def subsets(scores: Sequence[ClipScore]) -> Subsets:
         all=list(scores),
         seen=part([clip for clip in scores if clip.fake and clip.fold == "seen"]),
         unseen=part([clip for clip in scores if clip.fake and clip.fold == "unseen"]),
-        attack={attack: part(fakes) for attack, fakes in sorted(by_attack.items())},
+        attack={a: with_partners(fakes, genuines) for a, fakes in sorted(by_attack.items())},
     )
 
 
-def partitions(scores: Sequence[ClipScore]) -> Partitions:
+def subgroups(scores: Sequence[ClipScore]) -> Subgroups:
     """Return the parts of a test set by what its fakes have in common.
 
-    By "family" of the attack and by "region_length", the longest region of a fake, each with all
-    genuine clips; by "corpus" and by official "subset", with the genuine clips of the same one.
+    By "family" of the attack and by "region_length", the longest region of a fake, each with the
+    genuine partners of its fakes (see :func:`with_partners`); by "corpus" and by official
+    "subset", with the genuine clips of the same one.
     Parts without fakes are left out: genuine clips alone would look like success. Lengths go from
     short to whole clips, names by alphabet.
     """
-    lengths = (*REGION_LENGTHS, WHOLE_CLIP)
     return {
-        "family": _parts(scores, lambda clip: [_family(clip)] if clip.fake else None),
-        "region_length": _parts(
-            scores, lambda clip: [region_length(clip)] if clip.fake else None, lengths
-        ),
+        "family": _paired(scores, lambda clip: (clip.attack or "").split("/")[0]),
+        "region_length": _paired(scores, region_length, (*REGION_LENGTHS, WHOLE_CLIP)),
         "corpus": _parts(scores, lambda clip: [clip.corpus]),
         "subset": _parts(scores, lambda clip: clip.subsets),
     }
+
+
+def with_partners(fakes: Sequence[ClipScore], genuines: Sequence[ClipScore]) -> list[ClipScore]:
+    """Return ``fakes`` with one genuine clip for each, as far as there are enough.
+
+    The partner of a fake is its genuine twin, a clip of the same source; without one, or where
+    another fake has it, a clip of the same domain, else of the same corpus, else any. Each genuine
+    clip serves once. The choice depends on names alone, so it is the same for every system.
+    """
+    free = {clip.clip_id: clip for clip in sorted(genuines, key=_shuffled)}
+    pools: dict[tuple[str, str], list[ClipScore]] = {}
+    for clip in free.values():
+        for key in _likenesses(clip):
+            pools.setdefault(key, []).append(clip)
+    chosen: list[ClipScore] = []
+    waiting = sorted(fakes, key=_shuffled)
+    for level in range(LIKENESSES):
+        left = []
+        for fake in waiting:
+            pool = pools.get(_likenesses(fake)[level], [])
+            while pool and pool[-1].clip_id not in free:
+                pool.pop()
+            if pool:
+                chosen.append(free.pop(pool.pop().clip_id))
+            else:
+                left.append(fake)
+        waiting = left
+    return [*fakes, *chosen]
 
 
 def region_length(clip: ClipScore) -> str:
@@ -115,18 +145,18 @@ def frame_recall(scores: Sequence[ClipScore]) -> float | None:
     """
     if not has_frames(scores):
         return None
-    tape = tape_of(scores)
-    fakes = int(tape.frame_fake.sum())
-    found = int((tape.frame_fake & tape.called(frame_thresholds(scores))).sum())
+    table = frame_table(scores)
+    fakes = int(table.frame_fake.sum())
+    found = int((table.frame_fake & table.called(frame_thresholds(scores))).sum())
     return found / fakes if fakes else None
 
 
-def partition_blocks(
+def subgroup_blocks(
     scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0
 ) -> dict[str, dict[str, BlockWithIntervals]]:
-    """Return the metrics block of each of :func:`partitions`, with its intervals under ``ci``.
+    """Return the metrics block of each of :func:`subgroups`, with its intervals under ``ci``.
 
-    Those by region length also tell :func:`frame_recall`.
+    Those by region length also hold :func:`frame_recall`.
 
     Args:
         scores: the test clips.
@@ -136,7 +166,7 @@ def partition_blocks(
     Raises:
         InputError: if only some clips have frame scores.
     """
-    parts = partitions(scores)
+    parts = subgroups(scores)
     flat = {f"{kind}/{name}": part for kind in parts for name, part in parts[kind].items()}
     found = part_blocks(scores, flat, draws, seed)
     blocks = {kind: {name: found[f"{kind}/{name}"] for name in parts[kind]} for kind in parts}
@@ -168,20 +198,39 @@ def fold_blocks(scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0) -
     }
 
 
-def _family(clip: ClipScore) -> str:
-    return (clip.attack or "").split("/")[0]
+def _likenesses(clip: ClipScore) -> list[tuple[str, str]]:
+    """Return what a genuine partner may share with ``clip``, the closest first."""
+    return [
+        ("source", clip.source_id),
+        ("domain", clip.domain),
+        ("corpus", clip.corpus),
+        ("any", ""),
+    ]
+
+
+def _shuffled(clip: ClipScore) -> tuple[int, str]:
+    return crc32(clip.clip_id.encode()), clip.clip_id
+
+
+def _paired(
+    scores: Sequence[ClipScore], name: Callable[[ClipScore], str], order: Sequence[str] = ()
+) -> dict[str, list[ClipScore]]:
+    """Return the fakes of each name with their genuine partners."""
+    genuines = [clip for clip in scores if not clip.fake]
+    named: dict[str, list[ClipScore]] = {}
+    for clip in scores:
+        if clip.fake:
+            named.setdefault(name(clip), []).append(clip)
+    return {
+        each: with_partners(named[each], genuines)
+        for each in order or sorted(named)
+        if each in named
+    }
 
 
 def _parts(
-    scores: Sequence[ClipScore],
-    names: Callable[[ClipScore], Iterable[str] | None],
-    order: Sequence[str] = (),
+    scores: Sequence[ClipScore], names: Callable[[ClipScore], Iterable[str]]
 ) -> dict[str, list[ClipScore]]:
-    """Return the clips of each name that a fake has; those whose names are None are in all."""
-    named = [(clip, names(clip)) for clip in scores]
-    held = {name for clip, own in named if clip.fake for name in own or ()}
-    return {
-        name: [clip for clip, own in named if own is None or name in own]
-        for name in order or sorted(held)
-        if name in held
-    }
+    """Return the clips of each name that a fake has."""
+    held = {name for clip in scores if clip.fake for name in names(clip)}
+    return {name: [clip for clip in scores if name in names(clip)] for name in sorted(held)}
