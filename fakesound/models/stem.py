@@ -193,6 +193,8 @@ class PhasePath(nn.Module):
         self.square_norm = BatchNorm(width)
         self.second = nn.Conv2d(width, width_out, 3, (stride, 1), padding=1, bias=False)
         self.norm = BatchNorm(width_out)
+        # quietly at first: a power path that was trained before keeps what it knows
+        nn.init.constant_(self.norm.weight, 0.2)
 
     def forward(
         self, phase: Float[Tensor, "batch folded band step"]
