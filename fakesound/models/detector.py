@@ -1,4 +1,4 @@
-"""The detector: waveform in, what its heads say of frames and clip out."""
+"""The detector: waveform in, logits of frames and clip out."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -47,8 +47,8 @@ class DetectorOutput(NamedTuple):
         boundary_logits: logit of P(a fake region begins or ends here) of each frame.
         family_logits: logits of the attack families from each frame.
         family_attention: attention weights for ``family_logits``.
-        whole_evidence: that all of the clip is fake, as each frame sees it; None for a pooling
-            that knows no such hypothesis.
+        whole_evidence: logit of P(all of the clip is fake) from each frame; None for a pooling
+            without such a hypothesis.
     """
 
     frame_logits: Float[Tensor, "batch frame"] | None = None
@@ -154,13 +154,13 @@ class Detector(nn.Module):
             self.attribution_head = AttributionHead(dim, frames, dropout, len(families), frame)
 
     def forward(self, waveform: Float[Tensor, "batch sample"]) -> DetectorOutput:
-        """Return what the heads say of ``waveform``, a whole number of frames long."""
+        """Return the heads' outputs for ``waveform``, a whole number of frames long."""
         return self.of_spectrogram(self.features(waveform))
 
     def of_spectrogram(
         self, spectrogram: Float[Tensor, "batch channel bin window"]
     ) -> DetectorOutput:
-        """Return what the heads say of what the features made of a waveform."""
+        """Return the heads' outputs for a spectrogram of the features."""
         spectrogram = self.mask(spectrogram)
         windows = spectrogram.shape[-1]
         # up to whole token steps, with zeros: the mean in every channel

@@ -82,8 +82,9 @@ class Spectrogram(nn.Module):
        bin's own, as a number of length 1, near 0 where there is no sound.
     6. Real part of the group delay's, from the centre of the window.
 
-    Phase is left by what makes a waveform and not by what it says (Saratxaga et al., Speech
-    Communication 2016). Products of neighbouring points carry its derivatives without unwrapping.
+    Phase depends on the process that made a waveform more than on its content (Saratxaga et al.,
+    Speech Communication 2016). Products of neighbouring points give its derivatives without
+    unwrapping.
 
     Args:
         kind: "logstft" (linear frequency), "logmel" or "lfcc" (Sahidullah, Kinnunen and Hanilci

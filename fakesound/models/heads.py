@@ -34,7 +34,7 @@ class FrameHead(nn.Module):
 
 
 class ClipHead(nn.Module):
-    """What each frame says of the clip and how much it counts; the clip logit is the weighted mean.
+    """Evidence and weight of each frame; the clip logit is the weighted mean of the evidence.
 
     Attention pooling for multiple-instance learning (Ilse, Tomczak and Welling, ICML 2018). With a
     frame head its logits are part of both, so that clip and frames agree: a clip is fake because
@@ -162,10 +162,10 @@ class InstanceHead(nn.Module):
 
 
 class AttributionHead(nn.Module):
-    """Which family of attacks each frame speaks for, if it is fake, and how much it counts.
+    """Logits of the families of attacks for each frame, if it is fake, and the frame's weight.
 
     The families' logits of a clip are the mean over frames, weighed as in `ClipHead`. Where to look
-    is what the frame head says; no gradient goes back into it, since a family is learned of fakes
+    follows from the frame head; no gradient goes back into it, since a family is learned of fakes
     alone.
 
     Args:

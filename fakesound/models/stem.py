@@ -65,9 +65,9 @@ class ConvStem(nn.Module):
     local filters at full frequency resolution see them where a coarse patch does not. Early
     convolutions also ease the training of transformers (Xiao et al., NeurIPS 2021).
 
-    Phase has a path of its own: what tells is how much its derivatives spread, so its first
-    convolution is squared before it is normalised. It joins the power after the second convolution.
-    Either may be hidden in training, lest the easier one is all that is learned.
+    Phase has a path of its own, whose first convolution is squared before it is normalised: the
+    evidence is how much the derivatives of phase spread. It joins the power path after the second
+    convolution. In training either path is hidden from a share of the pairs, so that both learn.
 
     Args:
         channels: number of spectrogram channels that are log power.
@@ -193,7 +193,7 @@ class PhasePath(nn.Module):
         self.square_norm = BatchNorm(width)
         self.second = nn.Conv2d(width, width_out, 3, (stride, 1), padding=1, bias=False)
         self.norm = BatchNorm(width_out)
-        # quietly at first: a power path that was trained before keeps what it knows
+        # small at first, so that a power path that was trained before is hardly disturbed
         nn.init.constant_(self.norm.weight, 0.2)
 
     def forward(

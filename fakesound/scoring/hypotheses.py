@@ -58,8 +58,8 @@ class Hypotheses:
 def fit_hypotheses(scores: Sequence[ClipScore]) -> Hypotheses:
     """Return the maps that suit the validation clips, by logistic regression.
 
-    A hypothesis of whose kind there are no fakes is left as it is; so are both for a detector that
-    knows one alone.
+    A hypothesis without fakes of its kind keeps the identity; so do both for a detector of one
+    hypothesis.
     """
     if not all(clip.part_score is not None and clip.whole_score is not None for clip in scores):
         return Hypotheses()
