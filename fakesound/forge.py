@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fakesound.attacks import ATTACKS, choose_attacks
+from fakesound.attacks.weights import set_weights
 from fakesound.command_line import guarded
 from fakesound.data.manifest import Clip, write_manifest
 from fakesound.errors import InputError
@@ -35,6 +36,7 @@ def _main() -> None:
     if options.out is None:
         _parser().error("OUT is missing: the folder to write to")
     _check(options)
+    set_weights(_weights(options.weights), "--weights")
     attacks = choose_attacks(options.attacks, "--attacks")
     problems: list[str] = []
     if options.folder == "embedded":
@@ -88,6 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="list the attacks and stop")
     parser.add_argument(
         "--attacks", nargs="+", default=["*"], metavar="NAME", help="names or globs (all)"
+    )
+    parser.add_argument(
+        "--weights",
+        nargs="+",
+        default=[],
+        metavar="NETWORK=DIR",
+        help="weights of published networks that optional attacks run",
     )
     parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")
     parser.add_argument(
@@ -143,6 +152,14 @@ def _check(options: argparse.Namespace) -> None:
             raise InputError(f"--{key}={value}: must be at least {bound}")
     if options.out.exists() and not options.out.is_dir():
         raise InputError(f"OUT={options.out}: is a file; name a folder to write to")
+
+
+def _weights(given: list[str]) -> dict[str, str]:
+    folders = dict(text.split("=", 1) for text in given if "=" in text)
+    for text in given:
+        if "=" not in text:
+            raise InputError(f"--weights {text}: must be NETWORK=DIR, such as lyra=DIR")
+    return folders
 
 
 def _list_attacks() -> None:

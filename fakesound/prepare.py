@@ -1,4 +1,4 @@
-"""Read a data set in its published layout and write a manifest of it.
+"""Read a data set in its published layout, or fetch one, and write a manifest of it.
 
 python -m fakesound.prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true] [shards=true]
 python -m fakesound.prepare manifest=FILE out=DIR
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 USAGE = """\
 python -m fakesound.prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true] [shards=true]
+python -m fakesound.prepare corpus=genuine_recordings [mirror=DIR] [sources=GLOB,...] [out=DIR]
 python -m fakesound.prepare manifest=FILE out=DIR [shard_size=MIB] [allow_missing=true]
 
 Reads a data set as it comes, opens every audio file, compares it with what the
@@ -38,12 +39,22 @@ whole, to s3://... too. Stopped and started again, it writes only what is missin
   manifest=FILE        put the clips of a manifest into shards; instead of a data set
   shard_size=MIB       audio in a shard (256)
 
+corpus=genuine_recordings downloads free recordings from public git repositories and
+Debian packages (by apt-get; no root needed), some 20 hours of speech, music and sound,
+and writes clips of at most 10 s to OUT/train and OUT/heldout, with a manifest in each;
+OUT/licenses.txt names the licence of every source. Sources in heldout are never for
+training: they measure false alarms. Stopped and started again, it fetches what is missing.
+
+  mirror=DIR           clones (OWNER+NAME) and .deb files to use instead of downloads
+  sources=GLOB,...     only the sources of these names; sources=list shows all
+
 Examples:
   python -m fakesound.prepare corpus=fakesound root=~/data/FakeSound allow_missing=true
   python -m fakesound.prepare corpus=asvspoof2019_la root=~/data/LA
   python -m fakesound.prepare corpus=folder root=recordings
   python -m fakesound.prepare corpus=csv root=clips.csv out=prepared/mine
   python -m fakesound.run experiment=mt_vim data.manifest=prepared/mine/manifest.jsonl
+  python -m fakesound.prepare corpus=genuine_recordings out=genuine
   python -m fakesound.prepare manifest=prepared/mine/manifest.jsonl out=sharded
   python -m fakesound.run experiment=mt_vim data.manifest=s3://bucket/sharded/manifest.jsonl
 
@@ -61,8 +72,20 @@ domain, donor_ids ("a;b"), license. Paths are relative to the table.
 
 Exit codes: 0 done; 2 wrong input, said in one line; 1 anything else.
 """
-KEYS = ("corpus", "root", "out", "allow_missing", "shards", "manifest", "shard_size")
+KEYS = (
+    "corpus",
+    "root",
+    "out",
+    "allow_missing",
+    "shards",
+    "manifest",
+    "shard_size",
+    "mirror",
+    "sources",
+)
 SHARD_SIZE = 256
+# fetched from many places, not read from one
+RECORDINGS = "genuine_recordings"
 
 
 @dataclass(frozen=True)
@@ -100,6 +123,8 @@ def _main() -> None:
         return
     if "manifest" in values:
         _pack(values)
+    elif values.get("corpus") == RECORDINGS:
+        _fetch_recordings(values)
     else:
         _prepare(_options(values))
 
@@ -183,6 +208,48 @@ def _prepare(options: Options) -> None:
     print(out / "manifest.jsonl")
 
 
+def _fetch_recordings(values: dict[str, str]) -> None:
+    """Fetch genuine recordings and write manifests of them."""
+    for key in ("root", "shards", "shard_size"):
+        if key in values:
+            raise InputError(f"{key}={values[key]}: not a key of corpus={RECORDINGS}")
+    out, allow_missing = _out(values, Path("prepared") / RECORDINGS), _flag(values, "allow_missing")
+    mirror = Path(values["mirror"]).expanduser() if "mirror" in values else None
+    if mirror is not None and not mirror.is_dir():
+        raise InputError(
+            f"mirror={mirror}: no such folder; give the one with clones and .deb files"
+        )
+    from fakesound.corpora.genuine_recordings import prepare_recordings, read_sources
+    from fakesound.files import lock_folder
+    from fakesound.progress import console, progress_bar
+
+    if values.get("sources") == "list":
+        for source in read_sources():
+            use = "held out" if source.heldout else "train"
+            print(f"{source.name}\t{source.kind}\t{use}\t{source.license}")
+        return
+    sources = read_sources(values.get("sources", "*").split(","))
+    lock_folder(out, "out")
+    with progress_bar("sources") as progress:
+        taken, problems = prepare_recordings(out, sources, mirror, progress)
+    for source, found in taken.items():
+        left = "".join(f", {number} {reason}" for reason, number in found.left_out.items())
+        console.print(
+            f"{source.name} ({source.kind}): {found.hours:.2f} h, {source.license}; left out: "
+            f"{left.removeprefix(', ') or 'nothing'}",
+            highlight=False,
+        )
+    for problem in problems:
+        console.print(f"missing: {problem}", highlight=False)
+    if not taken or (problems and not allow_missing):
+        raise InputError(
+            f"corpus={RECORDINGS}: {len(problems)} of {len(sources)} sources are missing, first "
+            f"{problems[0]}; start again to fetch them, or allow_missing=true leaves them out"
+        )
+    for part in sorted(out.glob("*/manifest.jsonl")):
+        print(part)
+
+
 def _values(arguments: Sequence[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for argument in arguments:
@@ -201,11 +268,14 @@ def _values(arguments: Sequence[str]) -> dict[str, str]:
 
 def _options(values: dict[str, str]) -> Options:
     name = values.get("corpus")
-    there = f"there are {', '.join(CORPORA)} (corpus=list tells more)"
+    there = f"there are {', '.join([*CORPORA, RECORDINGS])} (corpus=list tells more)"
+    for key in ("mirror", "sources"):
+        if key in values:
+            raise InputError(f"{key}={values[key]}: is a key of corpus={RECORDINGS} alone")
     if name is None:
         raise InputError(f"corpus: missing; {there}, --help explains")
     if name not in CORPORA:
-        near = difflib.get_close_matches(name, CORPORA, n=1)
+        near = difflib.get_close_matches(name, [*CORPORA, RECORDINGS], n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"corpus={name}: no such data set; {hint}{there}")
     if "root" not in values:
@@ -256,6 +326,8 @@ def _list_corpora() -> None:
         if not corpus.per_folder:
             print(f"  from {corpus.source}\n  licence: {corpus.card}")
         print()
+    print(f"{RECORDINGS}: free recordings of speech, music and sound, all genuine; fetched")
+    print("  from public git repositories and Debian packages; sources=list shows them")
 
 
 def _counts(missing: Sequence[str], wrong: Sequence[str]) -> str:

@@ -3,15 +3,18 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from fakesound import prepare
-from fakesound.corpora import CORPORA
+from fakesound.corpora import CORPORA, genuine_recordings
+from fakesound.corpora.genuine_recordings import Source
 from fakesound.data.manifest import read_manifest
 from tests.conftest import fakesound
+from tests.corpora.public_sources import build_repository, encoded, sound
 
 
 @pytest.fixture
@@ -231,3 +234,63 @@ def test_wrong_shards_are_told(run, arguments, told):
     assert (code, printed) == (2, "")
     assert line.startswith(f"error: {told}")
     assert line.count("\n") == 1
+
+
+@pytest.fixture
+def few_sources(monkeypatch, tmp_path):
+    """A mirror with one small repository, and a list of it and another that is nowhere."""
+    commit = build_repository(tmp_path / "mirror" / "o+n", {"a.wav": encoded(sound())})
+    there = Source("git", "o/n", commit, ("*.wav",), "speech", "CC0-1.0", "LICENSE")
+    nowhere = Source("debian", "no-such-package", "1", ("*",), "music", "GPL-2.0", "copyright")
+    monkeypatch.setattr(
+        genuine_recordings,
+        "read_sources",
+        lambda patterns=("*",): [
+            s for s in (there, nowhere) if "*" in patterns or s.name in patterns
+        ],
+    )
+    monkeypatch.setattr(genuine_recordings.debian.shutil, "which", lambda name: None)
+    return tmp_path / "mirror"
+
+
+def test_genuine_recordings_are_fetched(run, few_sources):
+    code, printed, said = run(
+        "corpus=genuine_recordings", f"mirror={few_sources}", "sources=o/n", "out=made"
+    )
+    assert (code, printed) == (0, "made/train/manifest.jsonl\n")
+    assert "CC0-1.0" in said
+    assert len(read_manifest(Path("made/train/manifest.jsonl"))) == 1
+
+
+def test_sources_that_cannot_be_fetched_are_an_error_unless_allowed(run, few_sources):
+    arguments = ("corpus=genuine_recordings", f"mirror={few_sources}", "out=made")
+    code, _, said = run(*arguments)
+    assert code == 2
+    assert "1 of 2 sources are missing, first no-such-package" in said.splitlines()[-1]
+    assert run(*arguments, "allow_missing=true")[:2] == (0, "made/train/manifest.jsonl\n")
+
+
+def test_the_sources_are_listed_with_their_licences(run, few_sources):
+    code, printed, _ = run("corpus=genuine_recordings", "sources=list")
+    assert code == 0
+    assert printed.splitlines()[0].split("\t") == ["o/n", "speech", "train", "CC0-1.0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["corpus=genuine_recordings", "root=x"], "root=x: not a key of corpus=genuine_recordings"),
+        (["corpus=genuine_recordings", "mirror=/no/x"], "mirror=/no/x: no such folder"),
+        (["corpus=genuine_recordings", "sources=x/y"], "sources=x/y: no such source"),
+        (
+            ["corpus=folder", "root=.", "mirror=."],
+            "mirror=.: is a key of corpus=genuine_recordings",
+        ),
+        (["corpus=genuine_recording"], "did you mean genuine_recordings?"),
+    ],
+)
+def test_wrong_keys_of_fetched_corpora_are_refused(run, arguments, words):
+    code, _, said = run(*arguments)
+    assert code == 2
+    assert words in said
+    assert len(said.splitlines()) == 1

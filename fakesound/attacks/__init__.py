@@ -7,11 +7,22 @@ result can replace the same span of the original. A gap attack fills gaps from t
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 
 import numpy as np
 
-from fakesound.attacks import codec, edit, inpainting, lpcnet, neural, separation, vocoder
+from fakesound.attacks import (
+    codec,
+    edit,
+    inpainting,
+    lpcnet,
+    neural,
+    published,
+    separation,
+    vocoder,
+)
 from fakesound.attacks.spectral import Audio
+from fakesound.attacks.weights import weights_folder
 from fakesound.errors import InputError
 
 
@@ -100,6 +111,23 @@ ATTACKS: dict[str, Attack] = {
         Attack("codec/codec2", codec.codec2),
         Attack("codec/neural_rvq", neural.neural_rvq),
         Attack("codec/lpcnet", lpcnet.lpcnet, check=lpcnet.library),
+        Attack("codec/lyra", published.lyra, check=partial(weights_folder, "lyra", "codec/lyra")),
+        Attack(
+            "vocoder/hifigan",
+            published.hifigan,
+            check=partial(weights_folder, "hifigan", "vocoder/hifigan"),
+        ),
+        Attack(
+            "vocoder/hifigan_16k",
+            published.hifigan_16k,
+            check=partial(weights_folder, "hifigan_16k", "vocoder/hifigan_16k"),
+        ),
+        Attack(
+            "inpainting/tplcnet",
+            published.tplcnet,
+            longest_gap=0.08,
+            check=partial(weights_folder, "tplcnet", "inpainting/tplcnet"),
+        ),
         Attack("separation/harmonic_percussive", separation.harmonic_percussive),
         Attack("separation/spectral_gate", separation.spectral_gate),
     )

@@ -196,6 +196,9 @@ class DataConfig:
     """Longer recordings are cut into clips of this length."""
     attacks: list[str] = field(default_factory=lambda: ["*"])
     """Names or globs of the attacks to forge."""
+    attack_weights: dict[str, str] = field(default_factory=dict)
+    """Folders with the weights of published networks that optional attacks run: lyra, tplcnet,
+    hifigan, hifigan_16k."""
     train_attacks: int = 4
     """Fakes forged of each training clip, attacks in rotation."""
     evaluation_attacks: int = 2

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from math import gcd
 from pathlib import Path
 from typing import BinaryIO
@@ -60,7 +61,7 @@ def audio_info(path: AudioPath) -> AudioInfo:
         return _info(path, source)
 
 
-def _info(path: AudioPath, source: Path | BinaryIO) -> AudioInfo:
+def _info(path: AudioPath | str, source: Path | BinaryIO) -> AudioInfo:
     if isinstance(path, Path):
         if not path.is_file():
             raise InputError(f"{path}: no such file")
@@ -109,8 +110,28 @@ def read_audio(
         return _read_audio(path, source, rate, start, samples)
 
 
+def stream_info(source: BinaryIO, name: str) -> AudioInfo:
+    """Return what the header of an open audio file says; ``name`` is for messages.
+
+    Raises:
+        InputError: if it is not audio.
+    """
+    found = _info(name, source)
+    source.seek(0)
+    return found
+
+
+def decode_audio(source: BinaryIO, name: str, rate: int) -> Float32[np.ndarray, " sample"]:
+    """Return the audio in an open file, mono at ``rate``; ``name`` is for messages.
+
+    Raises:
+        InputError: as `read_audio`.
+    """
+    return _read_audio(name, source, rate, 0, None)
+
+
 def _read_audio(
-    path: AudioPath, source: Path | BinaryIO, rate: int, start: int, samples: int | None
+    path: AudioPath | str, source: Path | BinaryIO, rate: int, start: int, samples: int | None
 ) -> Float32[np.ndarray, " sample"]:
     info = _info(path, source)
     if info.samples == 0:
@@ -141,8 +162,17 @@ def _read_audio(
     mono = audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1)
     if rate != info.sample_rate:
         common = gcd(rate, info.sample_rate)
-        mono = signal.resample_poly(mono, rate // common, info.sample_rate // common)
+        up, down = rate // common, info.sample_rate // common
+        mono = signal.resample_poly(mono, up, down, window=_low_pass(up, down))
     return np.ascontiguousarray(mono[:samples], dtype=np.float32)
+
+
+@cache
+def _low_pass(up: int, down: int) -> Float32[np.ndarray, " tap"]:
+    """Return the filter that scipy designs anew for each call of ``resample_poly``."""
+    widest = max(up, down)
+    taps = signal.firwin(20 * widest + 1, 1 / widest, window=("kaiser", 5.0))
+    return taps.astype(np.float32)
 
 
 def read_pcm(path: AudioPath, start: int, samples: int) -> Int16[np.ndarray, " sample"]:

