@@ -21,6 +21,7 @@ from fakesound.scoring.checkpoint import (
     write_safetensors,
 )
 from fakesound.scoring.clip_score import FurtherHeads
+from fakesound.scoring.hypotheses import Hypotheses
 from fakesound.training.losses import LossWeighting
 from fakesound.training.module import Learning, MultiTaskModule
 
@@ -146,6 +147,23 @@ def test_a_checkpoint_carries_what_is_added_to_it(trained, folder, tmp_path):
         assert found.attacks == tuple(ATTACKS)
         assert same_scores(found.detector(), trained[1])
     assert json.loads(found.metadata()["calibrator"]) == CALIBRATOR.to_plain()
+
+
+def test_maps_of_the_hypotheses_are_weights_and_compose(tmp_path):
+    config = run_config(compose_config([*CONFIG, "heads.pooling=two_way"]))
+    trainer = build_trainer()
+    trainer.strategy.connect(build_module(build_detector(config), config))
+    path = tmp_path / "best.ckpt"
+    trainer.save_checkpoint(path)
+    first = Hypotheses(Calibrator("logistic", 2.0, 1.0), Calibrator("logistic", 0.5, -1.0))
+    then = Hypotheses(Calibrator("logistic", 3.0, -1.0), IDENTITY)
+    for hypotheses in (first, then):
+        annotate_checkpoint(path, LATER, IDENTITY, ATTACKS, hypotheses=hypotheses)
+    write_safetensors(tmp_path / "a.safetensors", read_checkpoint(path))
+    for file in (path, tmp_path / "a.safetensors"):
+        head = read_checkpoint(file).detector().clip_head
+        # 3 (2 x + 1) - 1, and x / 2 - 1
+        assert head.maps.tolist() == [[6.0, 2.0], [0.5, -1.0]]
 
 
 def test_lightning_loads_an_annotated_checkpoint(trained, folder):
