@@ -1,11 +1,10 @@
-"""The one way audio is read: soundfile, mixed to mono, at one rate."""
+"""Read audio files as mono at one rate: the same samples whole, in windows and in blocks."""
 
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from math import gcd
 from pathlib import Path
 from typing import BinaryIO
@@ -15,29 +14,29 @@ import soundfile
 from jaxtyping import Float32, Int16
 from scipy import signal
 
-from fakesound.data.places import AudioPath, open_audio
+from fakesound.data.decoding import SequentialFile, decode_blocks, open_decoder, reason
+from fakesound.data.places import AudioPath
 from fakesound.errors import InputError
 from fakesound.files import write_whole
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
 FULL_SCALE = 32_768
-# samples a second that recorders and converters have; a header that says other is damaged
-RATES = (1_000, 400_000)
 # a file may be this many seconds off the duration its manifest gives
 DURATION_TOLERANCE = 0.025
-# how libsndfile says that a header (WAV, AIFF, AU) declares more bytes than there are
+# libsndfile's remark on a header (WAV, AIFF, AU) that declares more bytes than there are
 CUT_SHORT = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
 # programs that write to a pipe declare this many bytes or more: they do not know
 UNKNOWN_SIZE = 0x7FFF_0000
+CANCELLED = 10 ** (-12 / 10)  # power of the mixed channels against their mean power
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file's header says.
+    """The shape of an audio file.
 
     Attributes:
         samples: length, per channel.
-        sample_rate: samples a second.
+        sample_rate: samples per second.
         channels: number of channels.
     """
 
@@ -52,46 +51,24 @@ class AudioInfo:
 
 
 def audio_info(path: AudioPath) -> AudioInfo:
-    """Return what the header of the audio file at ``path`` says.
+    """Return the shape of the audio file at ``path``, by its header where that is right.
 
     Raises:
         InputError: if the file is missing, empty or not audio.
     """
-    with _source(path) as source:
-        return _info(path, source)
+    with open_decoder(path) as file:
+        return file_info(file)
 
 
-def _info(path: AudioPath | str, source: Path | BinaryIO) -> AudioInfo:
-    if isinstance(path, Path):
-        if not path.is_file():
-            raise InputError(f"{path}: no such file")
-        if path.stat().st_size == 0:
-            raise InputError(f"{path}: is empty (0 bytes); replace or remove it")
-    try:
-        info = soundfile.info(source)
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: cannot be read as audio ({reason(error)}); replace it") from None
-    if not RATES[0] <= info.samplerate <= RATES[1]:
-        raise InputError(
-            f"{path}: its header says {info.samplerate} Hz, which nothing records at; replace it"
-        )
-    samples = info.frames
-    if cut := CUT_SHORT.search(info.extra_info):
+def file_info(file: SequentialFile) -> AudioInfo:
+    """Return the shape of an open file, with the length that its header declares."""
+    samples = file.frames
+    if cut := CUT_SHORT.search(file.extra_info):
         declared, found = int(cut[1]), int(cut[2])
-        # a few bytes amiss are a matter of padding
+        # a few missing bytes are padding
         if 0 < found < declared - 64 and declared < UNKNOWN_SIZE:
             samples = samples * declared // found
-    return AudioInfo(samples, info.samplerate, info.channels)
-
-
-@contextmanager
-def _source(path: AudioPath) -> Iterator[Path | BinaryIO]:
-    """Yield what libsndfile reads: a path, or the bytes of what is no file of its own."""
-    if isinstance(path, Path):
-        yield path
-    else:
-        with open_audio(path) as file:
-            yield file
+    return AudioInfo(samples, file.samplerate, file.channels)
 
 
 def read_audio(
@@ -99,26 +76,25 @@ def read_audio(
 ) -> Float32[np.ndarray, " sample"]:
     """Return ``samples`` samples from ``start`` on, mono at ``rate``; the rest of the file if None.
 
-    ``start`` and ``samples`` count at ``rate``. Channels are averaged; other rates are resampled
-    with a polyphase filter.
+    ``start`` and ``samples`` count at ``rate``. Channels are averaged, but for those that cancel
+    (see `loudest_channel`); other rates are resampled with a polyphase filter.
 
     Raises:
         InputError: if the file is missing, not audio, holds no samples, NaN or Inf, or is shorter
-            than its header says.
+            than its header declares.
     """
-    with _source(path) as source:
-        return _read_audio(path, source, rate, start, samples)
+    with open_decoder(path) as file:
+        return _read(path, file, rate, start, samples)
 
 
 def stream_info(source: BinaryIO, name: str) -> AudioInfo:
-    """Return what the header of an open audio file says; ``name`` is for messages.
+    """Return the shape of an open audio file; ``name`` is for messages.
 
     Raises:
         InputError: if it is not audio.
     """
-    found = _info(name, source)
-    source.seek(0)
-    return found
+    with open_decoder(name, source.read()) as file:
+        return file_info(file)
 
 
 def decode_audio(source: BinaryIO, name: str, rate: int) -> Float32[np.ndarray, " sample"]:
@@ -127,44 +103,112 @@ def decode_audio(source: BinaryIO, name: str, rate: int) -> Float32[np.ndarray, 
     Raises:
         InputError: as `read_audio`.
     """
-    return _read_audio(name, source, rate, 0, None)
+    with open_decoder(name, source.read()) as file:
+        return _read(name, file, rate, 0, None)
 
 
-def _read_audio(
-    path: AudioPath | str, source: Path | BinaryIO, rate: int, start: int, samples: int | None
+def _read(
+    path: AudioPath | str, file: SequentialFile, rate: int, start: int, samples: int | None
 ) -> Float32[np.ndarray, " sample"]:
-    info = _info(path, source)
+    info = file_info(file)
     if info.samples == 0:
         raise InputError(f"{path}: holds no samples; replace or remove it")
-    if rate == info.sample_rate:
-        first, count = start, -1 if samples is None else samples
-    else:
+    first, count = start, samples
+    if rate != info.sample_rate:
         first = start * info.sample_rate // rate
-        count = -1 if samples is None else -(-samples * info.sample_rate // rate)
-    _rewind(source)
-    try:
-        audio, _ = soundfile.read(source, count, first, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: cannot be decoded ({reason(error)}); replace it") from None
-    except (MemoryError, ValueError):  # from numpy, of an array of that size
-        raise InputError(
-            f"{path}: its header says {info.duration:.0f} s of {info.channels} channels, which do "
-            "not fit into memory; replace it"
-        ) from None
-    expected = max(0, info.samples - first)
-    if len(audio) < (expected if count < 0 else min(count, expected)):
-        found = (first + len(audio)) / info.sample_rate
-        raise InputError(
-            f"{path}: is truncated at {found:.2f} of {info.duration:.2f} s; replace it"
-        )
-    if not np.isfinite(audio).all():
-        raise InputError(f"{path}: holds NaN or Inf samples; replace or remove it")
-    mono = audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1)
+        count = None if samples is None else -(-samples * info.sample_rate // rate)
+    mono = _read_mono(path, file, info, first, count)
     if rate != info.sample_rate:
         common = gcd(rate, info.sample_rate)
         up, down = rate // common, info.sample_rate // common
         mono = signal.resample_poly(mono, up, down, window=_low_pass(up, down))
     return np.ascontiguousarray(mono[:samples], dtype=np.float32)
+
+
+def mono_blocks(
+    path: AudioPath | str, file: SequentialFile, start: int = 0
+) -> Iterator[Float32[np.ndarray, " sample"]]:
+    """Yield the samples of ``file`` from ``start`` on, mixed to mono, at its own rate.
+
+    Raises:
+        InputError: if the file cannot be decoded, or holds NaN or Inf.
+    """
+    channel = loudest_channel(path, file)
+    try:
+        for block in decode_blocks(file, start):
+            if not np.isfinite(block).all():
+                raise InputError(f"{path}: holds NaN or Inf samples; replace or remove it")
+            if channel is not None:
+                yield block[:, channel]
+            else:
+                yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path}: cannot be decoded ({reason(error)}); replace it") from None
+
+
+def check_length(path: AudioPath | str, info: AudioInfo, decoded: int) -> None:
+    """Raise if only ``decoded`` of the samples that the header declares are there.
+
+    Raises:
+        InputError: if the file ends early, by more than the frame of a codec.
+    """
+    if decoded < info.samples - round(DURATION_TOLERANCE * info.sample_rate):
+        raise InputError(
+            f"{path}: is truncated at {decoded / info.sample_rate:.2f} of {info.duration:.2f} s; "
+            "replace it"
+        )
+
+
+def _read_mono(
+    path: AudioPath | str, file: SequentialFile, info: AudioInfo, start: int, samples: int | None
+) -> Float32[np.ndarray, " sample"]:
+    parts, decoded = [np.zeros(0, np.float32)], 0
+    try:
+        for part in mono_blocks(path, file, start):
+            parts.append(part if samples is None else part[: samples - decoded])
+            decoded += len(parts[-1])
+            if samples is not None and decoded >= samples:
+                break
+        else:
+            if start < info.samples:
+                check_length(path, info, start + decoded)
+        return np.concatenate(parts)
+    except MemoryError:
+        raise InputError(
+            f"{path}: {info.duration:.0f} s of {info.channels} channels do not fit into memory; "
+            "cut it into parts"
+        ) from None
+
+
+def loudest_channel(path: AudioPath | str, file: SequentialFile) -> int | None:
+    """Return the channel to use alone where the mean of the channels would cancel.
+
+    That is where the mean is more than 12 dB below the channels, as in recordings whose channels
+    are each other's negative. None where the mean is used.
+    """
+    if file.channels == 1:
+        return None
+    if isinstance(path, Path):
+        stat = path.stat()
+        return _loudest_of_file(path, stat.st_size, stat.st_mtime_ns)
+    with file.reopen() as again:
+        return _loudest(again)
+
+
+@lru_cache(maxsize=4096)
+def _loudest_of_file(path: Path, size: int, changed: int) -> int | None:
+    del size, changed  # part of the key: another file may have come to the same place
+    with open_decoder(path) as file:
+        return _loudest(file)
+
+
+def _loudest(file: SequentialFile) -> int | None:
+    energy, mixed = np.zeros(file.channels), 0.0
+    for block in decode_blocks(file):
+        energy += np.square(block, dtype=np.float64).sum(axis=0)
+        mixed += float(np.square(block.mean(axis=1), dtype=np.float64).sum())
+    cancelled = energy.mean() > 0 and mixed < CANCELLED * energy.mean()
+    return int(energy.argmax()) if cancelled else None
 
 
 @cache
@@ -184,28 +228,22 @@ def read_pcm(path: AudioPath, start: int, samples: int) -> Int16[np.ndarray, " s
     Raises:
         InputError: if the file cannot be read or is shorter.
     """
-    with _source(path) as source:
-        try:
-            with soundfile.SoundFile(source) as file:
-                rate = file.samplerate
-                if as_stored := (file.channels, file.subtype) == (1, "PCM_16"):
-                    file.seek(start)
-                    pcm = file.read(samples, dtype="int16")
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise InputError(f"{path}: cannot be decoded ({reason(error)}); replace it") from None
-        if not as_stored:
-            _rewind(source)
-            count = None if samples < 0 else samples
-            pcm = to_pcm(_read_audio(path, source, rate, start, count))
+    with open_decoder(path) as file:
+        rate, count = file.samplerate, None if samples < 0 else samples
+        if (file.channels, file.subtype) == (1, "PCM_16"):
+            try:
+                file.seek(start)
+                pcm = file.read(file.frames - start if count is None else count, dtype="int16")
+            except soundfile.LibsndfileError as error:
+                raise InputError(
+                    f"{path}: cannot be decoded ({reason(error)}); replace it"
+                ) from None
+        else:
+            pcm = to_pcm(_read_mono(path, file, file_info(file), start, count))
     missing = max(0, samples - len(pcm))
     if missing > round(DURATION_TOLERANCE * rate):
         raise InputError(f"{path}: is shorter than expected; replace it or prepare the data again")
     return np.pad(pcm, (0, missing)) if missing else pcm
-
-
-def _rewind(source: Path | BinaryIO) -> None:
-    if not isinstance(source, Path):
-        source.seek(0)
 
 
 def to_pcm(audio: Float32[np.ndarray, " sample"]) -> Int16[np.ndarray, " sample"]:
@@ -225,9 +263,3 @@ def write_wav(path: Path, pcm: Int16[np.ndarray, " sample"], rate: int) -> None:
     buffer = io.BytesIO()
     soundfile.write(buffer, pcm, rate, subtype="PCM_16", format="WAV")
     write_whole(path, buffer.getvalue(), durable=False)
-
-
-def reason(error: Exception) -> str:
-    """Return what libsndfile says is wrong, in a few words."""
-    text = str(getattr(error, "error_string", error)).strip().rstrip(".")
-    return text or type(error).__name__

@@ -5,16 +5,15 @@ from math import gcd
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from jaxtyping import Float32
 from scipy import signal
 
-from fakesound.data.audio import audio_info, reason
+from fakesound.data.audio import check_length, file_info, mono_blocks
+from fakesound.data.decoding import open_decoder
 from fakesound.errors import InputError
 
 Samples = Float32[np.ndarray, " sample"]
 
-BLOCK = 262_144  # samples of a file that are read at a time
 # half the length of the filter of `scipy.signal.resample_poly`, in samples of the lower rate
 REACH = 10
 
@@ -77,20 +76,15 @@ def stream_audio(path: Path, rate: int) -> Iterator[Samples]:
         InputError: if the file is missing, not audio, holds no samples, NaN or Inf, or is shorter
             than its header says.
     """
-    info = audio_info(path)
-    if info.samples == 0:
-        raise InputError(f"{path}: holds no samples; replace or remove it")
-    resampler, heard = Resampler(info.sample_rate, rate), 0
-    for part in _parts(path):
-        if not np.isfinite(part).all():
-            raise InputError(f"{path}: holds NaN or Inf samples; replace or remove it")
-        heard += len(part)
-        yield resampler.push(part)
-    if heard < info.samples:
-        raise InputError(
-            f"{path}: is truncated at {heard / info.sample_rate:.2f} of {info.duration:.2f} s; "
-            "replace it"
-        )
+    with open_decoder(path) as file:
+        info = file_info(file)
+        if info.samples == 0:
+            raise InputError(f"{path}: holds no samples; replace or remove it")
+        resampler, decoded = Resampler(info.sample_rate, rate), 0
+        for part in mono_blocks(path, file):
+            decoded += len(part)
+            yield resampler.push(part)
+    check_length(path, info, decoded)
     yield resampler.finish()
 
 
@@ -100,12 +94,3 @@ def resampled(parts: Iterable[Samples], given: int, wanted: int) -> Iterator[Sam
     for part in parts:
         yield resampler.push(part)
     yield resampler.finish()
-
-
-def _parts(path: Path) -> Iterator[Samples]:
-    try:
-        with soundfile.SoundFile(path) as file:
-            while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
-                yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise InputError(f"{path}: cannot be decoded ({reason(error)}); replace it") from None
