@@ -26,7 +26,7 @@ from benchmarks.common import (
 )
 from fakesound.command_line import guarded
 from fakesound.config import RunConfig
-from fakesound.config.composition import compose_config, run_config
+from fakesound.config.compose import compose_config, run_config
 from fakesound.models.build import GRID, build_detector
 from fakesound.models.detector import Detector
 from fakesound.models.tokens import TokenEncoder

@@ -35,7 +35,7 @@ from benchmarks.common import (
 from benchmarks.scan import MAMBAPY, Size, mambapy_bytes
 from fakesound.command_line import guarded
 from fakesound.config import RunConfig
-from fakesound.config.composition import compose_config, run_config
+from fakesound.config.compose import compose_config, run_config
 from fakesound.errors import InputError
 from fakesound.models.backbones import build_backbone
 from fakesound.models.build import GRID, build_features

@@ -31,7 +31,7 @@ from benchmarks.common import (
 from benchmarks.model import only_vim
 from fakesound.command_line import guarded
 from fakesound.config import RunConfig
-from fakesound.config.composition import compose_config, run_config
+from fakesound.config.compose import compose_config, run_config
 from fakesound.data.crops import CropDataset
 from fakesound.data.dataset import Batch, collate
 from fakesound.forging.corpus import Corpus, resolve_corpus

@@ -1,4 +1,4 @@
-"""Compare the runs of one or several sweeps.
+"""Compare runs: of a sweep, of several, or any there are.
 
 python -m fakesound.compare FOLDER [FOLDER ...] [--reference KEY=VALUE] [--out compare.html]
 python -m fakesound.compare FOLDER --wandb ENTITY/PROJECT
@@ -7,23 +7,24 @@ python -m fakesound.compare FOLDER --wandb ENTITY/PROJECT
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from fakesound.command_line import guarded
 from fakesound.errors import InputError
 
 DESCRIPTION = """\
-Compare all runs under the folders on one page: medians and ranges over seeds, every attack with
-every setting, metrics against the balance of the losses, size and speed, and paired tests of the
+One page of all runs under the folders: medians and ranges over seeds, every attack against every
+setting, scores against the balance of the losses, size and speed, and a paired test of any two
 settings. Writes FOLDER/comparison.html, .csv and .json, as every sweep does at its end.
 """
 EXAMPLES = """\
 examples:
-  compare the settings of a sweep with another reference
+  a sweep again, measured against another of its settings
     python -m fakesound.compare outputs/backbone --reference backbone.name=mobilenet
-  compare two sweeps and a run on one page
+  two sweeps and a run in one page
     python -m fakesound.compare outputs/tasks outputs/backbone outputs/mt_vim/TIME --out all.html
-  save the comparison as a report at Weights & Biases, for runs that were sent there
+  the same comparison at Weights & Biases, of the runs that were sent there
     python -m fakesound.compare outputs/backbone --wandb ENTITY/PROJECT
 """
 
@@ -37,7 +38,8 @@ def _main() -> None:
     options = _parser().parse_args()
     _check(options)
     # after the checks, since it takes a second
-    from fakesound.config.composition import default_values
+    from fakesound.config import RunConfig
+    from fakesound.config.saved import flatten
     from fakesound.progress import console
     from fakesound.report import write_comparison
 
@@ -45,24 +47,33 @@ def _main() -> None:
         console.print(f"W&B: {_publish(options.folders, options.wandb)}")
         return
     page = options.out or options.folders[0] / "comparison.html"
+    defaults = flatten(asdict(RunConfig()))
     console.print(
-        write_comparison(options.folders, page, options.reference, default_values(), options.draws)
+        write_comparison(options.folders, page, options.reference, defaults, options.draws)
     )
     console.print(f"comparison: {page}")
 
 
 def _publish(folders: Sequence[Path], place: str) -> str:
-    """Save the report of the runs in ``folders`` at W&B and return its address."""
-    from fakesound.report import read_sweep
-    from fakesound.training.wandb_report import publish
+    """Make the report of the runs in ``folders`` at W&B and return its address."""
+    from fakesound.report import compared_runs
+    from fakesound.training.wandb_report import Shown, publish
 
-    sweep = read_sweep(folders)
-    if not sweep.runs:
+    compared = compared_runs(folders, draws=0)
+    if not compared.rows:
         raise InputError(f"{folders[0]}: no run has finished yet")
-    if all(run.config.get("logger.group") is None for run in sweep.runs):
+    groups = {row.config.get("logger.group") for row in compared.rows} - {None}
+    if not groups:
         raise InputError(f"{folders[0]}: its runs have no group at W&B, which sweeps set; see -m")
     entity, _, project = place.partition("/")
-    return publish(sweep, entity, project)
+    shown = Shown(
+        name=compared.name,
+        groups=sorted(map(str, groups)),
+        keys=compared.keys,
+        part=compared.part,
+        attacks=sorted({attack for row in compared.rows for attack in row.attacks}),
+    )
+    return publish(shown, entity, project)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,40 +84,34 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "folders", type=Path, nargs="+", metavar="FOLDER", help="folder of a sweep or of a run"
+        "folders", type=Path, nargs="+", metavar="FOLDER", help="of a sweep, or of a run"
     )
     parser.add_argument(
         "--reference",
         metavar="KEY=VALUE",
-        help="setting to compare the others with; several keys with commas [default: the default "
-        "configuration]",
+        help="setting to measure the others against; several keys with commas (the default one)",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="page to write [default: FOLDER/comparison.html]"
+        "--out", type=Path, metavar="FILE", help="page to write (comparison.html in FOLDER)"
     )
     parser.add_argument(
-        "--draws",
-        type=int,
-        default=1000,
-        help="bootstrap resamples of the paired tests; 0 leaves them out [default: 1000]",
+        "--draws", type=int, default=1000, help="of the paired tests (1000); 0: leave them out"
     )
     parser.add_argument(
-        "--wandb",
-        metavar="ENTITY/PROJECT",
-        help="save the comparison as a report at Weights & Biases instead",
+        "--wandb", metavar="ENTITY/PROJECT", help="make it a report at Weights & Biases instead"
     )
     return parser
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Check the options before anything is read.
+    """Find what does not go together, before anything is read.
 
     Raises:
-        InputError: naming the option and the fix.
+        InputError: naming the option and the mend.
     """
     for folder in options.folders:
         if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; give the folder of a sweep or a run")
+            raise InputError(f"{folder}: no such folder; give the folder of a sweep or of a run")
     if options.draws < 0:
         raise InputError(f"--draws={options.draws}: must be at least 0")
     if options.wandb is not None:
@@ -114,11 +119,9 @@ def _check(options: argparse.Namespace) -> None:
             raise InputError(f"--wandb={options.wandb}: must be ENTITY/PROJECT")
         return
     if options.out is None and len(options.folders) > 1:
-        raise InputError("--out: several folders need a page to write; use --out all.html")
+        raise InputError("--out: several folders; say where the page goes, as in --out all.html")
     if options.out is not None and options.out.suffix != ".html":
-        raise InputError(
-            f"--out={options.out}: must end in .html; .csv and .json get the same name"
-        )
+        raise InputError(f"--out={options.out}: must end in .html; .csv and .json come beside it")
 
 
 if __name__ == "__main__":

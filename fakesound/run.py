@@ -13,6 +13,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,14 +29,16 @@ from omegaconf import DictConfig
 
 from fakesound.command_line import FAILED, guarded
 from fakesound.config import RunConfig
-from fakesound.config.composition import (
+from fakesound.config.compose import (
     compose_config,
     configuration_folder,
-    default_values,
+    current_overrides,
     readable_errors,
     register_schema,
     run_config,
+    run_help,
 )
+from fakesound.config.saved import flatten
 from fakesound.errors import InputError
 from fakesound.files import lock_folder
 from fakesound.training import processes, together
@@ -76,14 +79,16 @@ def _main() -> None:
         return
     arguments: Namespace = get_args_parser().parse_args()
     if arguments.help:
-        from fakesound.config.help import run_help
-
         run_help()
         return
     if processes.is_on_another_host():
         together.help_other_host(arguments.overrides)
         return
     register_schema()
+    # Hydra reads the command line itself
+    renamed = dict(zip(arguments.overrides, current_overrides(arguments.overrides), strict=True))
+    sys.argv = [renamed.get(argument, argument) for argument in sys.argv]
+    arguments.overrides = list(renamed.values())
     sweep = None
     if not (arguments.info or arguments.cfg or arguments.hydra_help or arguments.config_dir):
         sweep = _check(arguments)
@@ -134,10 +139,10 @@ def _check(arguments: Namespace) -> Path | None:
                 "runs has N processes"
             )
         processes.check_count(together.processes_here(config), together.hosts(config))
-    source = config.init["from"]
+    source = config.init.path
     if source is not None and not Path(source).is_file():
         raise InputError(
-            f"init.from={source}: no such file; check the path, relative ones start where you are"
+            f"init.path={source}: no such file; check the path, relative ones start where you are"
         )
     if multirun:
         _check_plugins(composed.hydra)
@@ -277,7 +282,7 @@ def _compare(folder: Path) -> None:
 
     if folder.is_dir():
         page = folder / "comparison.html"
-        console.print(write_comparison([folder], page, defaults=default_values()))
+        console.print(write_comparison([folder], page, defaults=flatten(asdict(RunConfig()))))
         console.print(f"comparison: {page}")
 
 

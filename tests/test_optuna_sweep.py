@@ -9,7 +9,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
-from fakesound.config.composition import compose_config
+from fakesound.config.compose import compose_config
 from fakesound.errors import InputError
 
 optuna = pytest.importorskip("optuna")

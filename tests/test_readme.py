@@ -17,7 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import fakesound
 from fakesound.attacks import ATTACKS, BUILT_IN
-from fakesound.config.composition import compose_config, run_config
+from fakesound.config.compose import compose_config, run_config
 from fakesound.corpora import CORPORA
 from fakesound.data.manifest import read_manifest
 from fakesound.prepare import _values

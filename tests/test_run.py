@@ -12,7 +12,7 @@ import pytest
 import yaml
 from torch.utils.data import DataLoader, Dataset
 
-from fakesound.config.composition import compose_config, identity, run_config
+from fakesound.config.compose import compose_config, identity, run_config
 from fakesound.errors import OutsideError
 from fakesound.files import lock_folder
 from fakesound.training.experiment import deaths_told
@@ -179,7 +179,7 @@ def test_a_process_that_loads_data_and_is_killed_is_told_in_one_line():
 
 
 def test_a_run_starts_from_the_weights_of_another(finished, small, tmp_path):
-    source = f"init.from={finished[0] / 'checkpoints' / 'best.ckpt'}"
+    source = f"init.path={finished[0] / 'checkpoints' / 'best.ckpt'}"
     arguments = (*small, source, "hydra.run.dir=out", "logger=disabled", "report.examples=1")
     done = fakesound("run", *arguments, folder=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -191,7 +191,7 @@ def test_a_run_starts_from_the_weights_of_another(finished, small, tmp_path):
 
 
 def test_weights_that_do_not_fit_are_told_before_anything_is_made(finished, small, tmp_path):
-    source = f"init.from={finished[0] / 'checkpoints' / 'best.ckpt'}"
+    source = f"init.path={finished[0] / 'checkpoints' / 'best.ckpt'}"
     arguments = (*small, source, "backbone.dim=48", "data.prepared=new")
     done = fakesound("run", *arguments, folder=tmp_path)
     assert done.returncode == 2
@@ -220,7 +220,7 @@ def test_single_task_controls_run(experiment, small, tmp_path):
         ("experiment=nosuch", ("nosuch", "mt_vim")),
         ("+nosuch=1", ("nosuch",)),
         ("optim.lr=-1", ("optim.lr", "positive")),
-        ("init.from=/nowhere/vim.pth", ("init.from=/nowhere/vim.pth", "no such file")),
+        ("init.path=/nowhere/vim.pth", ("init.path=/nowhere/vim.pth", "no such file")),
         ("init.form=vim.pth", ("init.form", "did you mean from?")),
     ],
 )

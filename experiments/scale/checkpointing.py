@@ -8,7 +8,7 @@ from statistics import median
 
 import torch
 
-from fakesound.config.composition import compose_config, run_config
+from fakesound.config.compose import compose_config, run_config
 from fakesound.models.build import build_detector
 
 

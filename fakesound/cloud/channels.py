@@ -29,7 +29,7 @@ def take_channels(config: RunConfig, hyperparameters: dict[str, str]) -> dict[st
         found = []
         for number, place in enumerate(value if several else [value]):
             _check_remote(key, place)
-            name = WEIGHTS if key == "init.from" else key.rpartition(".")[2]
+            name = WEIGHTS if key == "init.path" else key.rpartition(".")[2]
             name = f"{name}_{number}" if several else name
             folder, file = _parted(key, place)
             channels[name] = folder
@@ -44,7 +44,7 @@ def _places(config: RunConfig) -> Mapping[str, Any]:
     """Return each key that says where data is, and what it says."""
     keys = ("root", "manifest", "extra", *PARTS)
     given = {f"data.{key}": getattr(config.data, key) for key in keys}
-    given["init.from"] = config.init["from"]
+    given["init.path"] = config.init.path
     return {key: value for key, value in given.items() if value}
 
 
@@ -53,9 +53,9 @@ def _check_remote(key: str, place: str) -> None:
         return
     path = PurePath(place)
     # a manifest names audio beside it
-    whole = key.rpartition(".")[2] in FOLDERS or key == "init.from"
+    whole = key.rpartition(".")[2] in FOLDERS or key == "init.path"
     what, to = (path, path.name) if whole else (path.parent, path.parent.name)
-    copy = "aws s3 cp" if key == "init.from" else "aws s3 cp --recursive"
+    copy = "aws s3 cp" if key == "init.path" else "aws s3 cp --recursive"
     address = f"s3://BUCKET/{to}" if whole else f"s3://BUCKET/{to}/{path.name}"
     raise InputError(
         f"{key}={place}: is on this machine; `{copy} {what} s3://BUCKET/{to}` copies it, then give "
@@ -69,4 +69,4 @@ def _parted(key: str, place: str) -> tuple[str, str]:
         return place.rstrip("/") + "/", ""
     folder, _, file = place.rpartition("/")
     # of weights this file alone, of a manifest the audio beside it too
-    return (place if key == "init.from" else f"{folder}/"), f"/{file}"
+    return (place if key == "init.path" else f"{folder}/"), f"/{file}"

@@ -27,7 +27,7 @@ CHANNELS = {
     "train": ("data.train", "*.jsonl"),
     "validation": ("data.validation", "*.jsonl"),
     "test": ("data.test", "*.jsonl"),
-    "init": ("init.from", "*"),
+    "init": ("init.path", "*"),
 }
 LISTS = ("data.extra", "data.train", "data.validation", "data.test")
 

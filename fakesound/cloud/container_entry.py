@@ -35,7 +35,8 @@ from fakesound.cloud.container import (
 )
 from fakesound.cloud.printed import epoch_line, result_line
 from fakesound.command_line import WRONG_INPUT, guarded
-from fakesound.config.composition import compose_config, identity, run_config
+from fakesound.config.compose import compose_config, run_config
+from fakesound.config.saved import identity
 from fakesound.errors import InputError
 
 # what SageMaker shows of a failure

@@ -15,7 +15,8 @@ from fakesound.cloud.channels import take_channels
 from fakesound.cloud.grammar import quoted
 from fakesound.cloud.ranges import Ranges, ranges_of
 from fakesound.config import RunConfig
-from fakesound.config.composition import compose_config, identity, readable_errors, run_config
+from fakesound.config.compose import compose_config, readable_errors, run_config
+from fakesound.config.saved import identity
 from fakesound.errors import InputError
 
 # what the container decides

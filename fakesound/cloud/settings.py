@@ -8,8 +8,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from fakesound.config.composition import configuration_folder, readable_errors
-from fakesound.config.help import keys_of
+from fakesound.config.compose import configuration_folder, keys_of, readable_errors
 from fakesound.config.launch import SageMakerConfig
 from fakesound.errors import InputError
 

@@ -1,22 +1,30 @@
-"""The configuration: every key, its type, its default and what it may be.
+"""Configuration of a run: every key with its type, default and meaning.
 
-Groups under ``conf/`` fill these in. A wrong key or type is rejected while the configuration is
-composed, a wrong value by ``__post_init__`` below; nothing heavy is imported before that.
+The defaults of these classes are those of a run; files under ``conf/`` hold differences from them.
+A wrong key or type is refused while the configuration is composed, a wrong value by
+``__post_init__``; nothing heavy is imported before that.
 """
 
 from fakesound.config.data import (
     AugmentConfig,
     CropConfig,
     DataConfig,
+    FakeAugmentationConfig,
     PublishedConfig,
     SplitConfig,
-    VariationConfig,
 )
 from fakesound.config.heads import TASKS, HeadsConfig
 from fakesound.config.launch import SageMakerConfig
-from fakesound.config.loss import LossConfig
 from fakesound.config.model import BackboneConfig, FeaturesConfig, StemConfig
-from fakesound.config.run import LoggerConfig, OptimConfig, ReportConfig, RunConfig
+from fakesound.config.training import (
+    DecisionConfig,
+    InitConfig,
+    LoggerConfig,
+    LossConfig,
+    OptimConfig,
+    ReportConfig,
+    RunConfig,
+)
 
 __all__ = [
     "TASKS",
@@ -24,8 +32,11 @@ __all__ = [
     "BackboneConfig",
     "CropConfig",
     "DataConfig",
+    "DecisionConfig",
+    "FakeAugmentationConfig",
     "FeaturesConfig",
     "HeadsConfig",
+    "InitConfig",
     "LoggerConfig",
     "LossConfig",
     "OptimConfig",
@@ -35,5 +46,4 @@ __all__ = [
     "SageMakerConfig",
     "SplitConfig",
     "StemConfig",
-    "VariationConfig",
 ]

@@ -1,9 +1,12 @@
-"""What values may be; a wrong one is told with its key."""
+"""Checks of values; the error names the key."""
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
 
 from fakesound.errors import InputError
 
 
-def one_of(key: str, value: str, choices: tuple[str, ...]) -> None:
+def one_of(key: str, value: str, choices: Sequence[str]) -> None:
     """Raise `InputError` unless ``value`` is one of ``choices``."""
     if value not in choices:
         raise InputError(f"{key}={value}: must be one of {', '.join(choices)}")
@@ -19,3 +22,16 @@ def share(key: str, value: float) -> None:
     """Raise `InputError` unless ``value`` lies between 0 and 1."""
     if not 0 <= value <= 1:
         raise InputError(f"{key}={value}: must be between 0 and 1")
+
+
+def shares(section: str, values: Mapping[str, float]) -> None:
+    """Raise `InputError` unless all ``values`` of a ``section`` lie between 0 and 1."""
+    for name, value in values.items():
+        share(f"{section}.{name}", value)
+
+
+def unknown_key(key: str, known: Collection[str]) -> InputError:
+    """Return the error for ``key``, whose last part is none of the ``known`` names."""
+    near = difflib.get_close_matches(key.rpartition(".")[2], known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return InputError(f"{key}: no such key; {hint}there are {', '.join(sorted(known))}")

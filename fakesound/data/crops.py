@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Float, Float32
 from torch.utils.data import Dataset
 
+from fakesound.config import CropConfig, PublishedConfig
 from fakesound.data.audio import from_pcm, to_pcm
 from fakesound.data.compose import Cut, Pcm, cut_in, draw_cuts
 from fakesound.data.dataset import PART, WHOLE, Batch, item_of, read_clip
-from fakesound.data.draws import FakeDraw, Shares
+from fakesound.data.draws import FakeDraw
 from fakesound.data.manifest import Clip
 from fakesound.timeline import FrameGrid, Region
 
@@ -20,40 +21,6 @@ Rng = np.random.Generator
 # windows of a published fake whose peak is below this, of full scale, are drawn again
 QUIET = 0.006
 ATTEMPTS = 3
-
-
-@dataclass(frozen=True)
-class CropSettings:
-    """How training crops are drawn.
-
-    Attributes:
-        seconds: length of a crop.
-        later_seconds: length of the crops whose numbers are in ``later``.
-        later: numbers of the crops in the second part of a training.
-        whole: share of forged fakes that are fake throughout the crop.
-        shortest: seconds of the shortest region.
-        longest: seconds of the longest region, at most 90 % of the crop.
-        most: regions in a crop at most.
-        foreign: share of fakes with a twin that are cut into another recording than their own.
-        paste: share of published fakes that are cut into a genuine recording.
-        host: share of crops with cuts whose genuine part, and partner, change their channel; and of
-            published fakes that change theirs before they are cut in.
-        genuine: share of crops with cuts whose partner has genuine audio cut in at the same places.
-        independent: share of pairs fake throughout whose two crops are augmented independently.
-    """
-
-    seconds: float = 2.0
-    later_seconds: float = 4.0
-    later: range = range(0)
-    whole: float = 0.15
-    shortest: float = 0.06
-    longest: float = 10.0
-    most: int = 2
-    foreign: float = 0.0
-    paste: float = 0.4
-    host: float = 0.0
-    genuine: float = 0.0
-    independent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -101,9 +68,10 @@ class CropDataset(Dataset[Batch]):
         grid: frames.
         rate: samples a second.
         settings: how crops are drawn.
-        shares: of the fakes in the draws.
-        changes: to the audio.
-        seed: of every draw.
+        published: how fakes of published generators are drawn.
+        changes: changes to the audio.
+        seed: seed of every draw.
+        later: numbers of the crops of ``settings.later_seconds``.
     """
 
     def __init__(
@@ -111,15 +79,16 @@ class CropDataset(Dataset[Batch]):
         clips: Sequence[Clip],
         grid: FrameGrid,
         rate: int,
-        settings: CropSettings,
-        shares: Shares,
+        settings: CropConfig,
+        published: PublishedConfig,
         changes: Changes,
         seed: int,
+        later: range = range(0),
     ) -> None:
         self.clips = list(clips)
         self.grid, self.rate, self.settings = grid, rate, settings
-        self.changes, self.seed = changes, seed
-        self.draw = FakeDraw(self.clips, shares)
+        self.published, self.changes, self.seed, self.later = published, changes, seed, later
+        self.draw = FakeDraw(self.clips, published, settings.weights)
         names = {clip.attack for clip in self.clips if clip.attack is not None}
         self.families = sorted({name.partition("/")[0] for name in names})
         # arrays: a draw from a list would copy all of it
@@ -150,8 +119,8 @@ class CropDataset(Dataset[Batch]):
 
     def seconds(self, number: int) -> float:
         """Return the length of crop ``number``."""
-        settings = self.settings
-        return settings.later_seconds if number in settings.later else settings.seconds
+        later = self.settings.later_seconds if number in self.later else None
+        return later or self.settings.seconds
 
     def _items(self, pair: int) -> tuple[Batch, Batch]:
         rng = np.random.default_rng([self.seed, pair])
@@ -166,9 +135,9 @@ class CropDataset(Dataset[Batch]):
         length = len(made.fake)
         # one generator for both, but where they are to be independent
         ways = [rng, _copied(rng)]
-        if made.kind == WHOLE and self.settings.independent > 0:
+        if made.kind == WHOLE and self.settings.independent_share > 0:
             apart = np.random.default_rng([self.seed, pair, 2])
-            if apart.random() < self.settings.independent:
+            if apart.random() < self.settings.independent_share:
                 ways[1] = apart
         regions = [Region(cut.start / self.rate, cut.stop / self.rate) for cut in made.cuts]
         items = []
@@ -191,7 +160,8 @@ class CropDataset(Dataset[Batch]):
             return self._alone(rng, index, start, length, spans, samples)
         remade, own, host_start = _throughout(spans, length), host, start
         # no draw where none is wanted: it would move all others
-        foreign = remade and self.settings.foreign > 0 and rng.random() < self.settings.foreign
+        wanted = self.settings.cross_recording_share
+        foreign = remade and wanted > 0 and rng.random() < wanted
         if foreign:
             host = self._host(rng)
             host_start, host_length = self._window(rng, self.clips[host], samples)
@@ -227,17 +197,17 @@ class CropDataset(Dataset[Batch]):
             return Pair(from_pcm(fake), from_pcm(genuine), spans, PART)
         if not _throughout(spans, length):
             return self._alone(rng, index, start, length, spans, samples)
-        paste = rng.random() < self.settings.paste or bool(clip.extra.get("paste_only"))
+        paste = rng.random() < self.published.paste or bool(clip.extra.get("paste_only"))
         if not paste and (own >= 0 or mates is not None):
             return self._side_by_side(rng, index, own, start, length, samples, lag)
         host, host_start = own, start - lag
-        if own < 0 or rng.random() < self.settings.foreign:
+        if own < 0 or rng.random() < self.settings.cross_recording_share:
             host = self._host(rng)
             host_start, host_length = self._window(rng, self.clips[host], samples)
             length = min(length, host_length)
         fake, genuine = self._read(index, start, length), self._read(host, host_start, length)
         cuts = self._draw_cuts(rng, length)
-        if self.settings.host > 0 and rng.random() < self.settings.host:
+        if self.settings.channel_share > 0 and rng.random() < self.settings.channel_share:
             fake = to_pcm(self.changes.recolour(from_pcm(fake), self.rate, rng))
         decoy = None
         if host != own:
@@ -299,10 +269,10 @@ class CropDataset(Dataset[Batch]):
         itself through another channel: an edge between two recordings is no fake.
         """
         settings, host = self.settings, genuine
-        if settings.host > 0 and rng.random() < settings.host:
+        if settings.channel_share > 0 and rng.random() < settings.channel_share:
             host = to_pcm(self.changes.recolour(from_pcm(genuine), self.rate, rng))
         partner = host
-        if settings.genuine > 0 and rng.random() < settings.genuine:
+        if settings.genuine_splice_share > 0 and rng.random() < settings.genuine_splice_share:
             if decoy is None:
                 decoy = to_pcm(self.changes.recolour(from_pcm(genuine), self.rate, rng))
             partner = cut_in(host, decoy, cuts)
@@ -330,7 +300,7 @@ class CropDataset(Dataset[Batch]):
     ) -> Sequence[Cut]:
         """Return which parts of the available ``spans`` to use."""
         if _throughout(spans, length):
-            if rng.random() < self.settings.whole and not edges_only:
+            if rng.random() < self.settings.fully_fake_share and not edges_only:
                 return spans
             return self._draw_cuts(rng, length)
         # gaps are used as they were filled: their edges belong to the attack
@@ -339,8 +309,9 @@ class CropDataset(Dataset[Batch]):
 
     def _draw_cuts(self, rng: Rng, length: int) -> list[Cut]:
         settings = self.settings
-        longest = min(settings.longest, 0.9 * length / self.rate)
-        return draw_cuts(rng, length, self.rate, settings.shortest, longest, settings.most)
+        shortest, most = settings.min_region_seconds, settings.max_regions
+        longest = min(settings.max_region_seconds, 0.9 * length / self.rate)
+        return draw_cuts(rng, length, self.rate, shortest, longest, most)
 
     def _window(self, rng: Rng, clip: Clip, samples: int) -> tuple[int, int]:
         """Return start and length of a crop of at most ``samples``."""

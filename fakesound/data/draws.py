@@ -2,33 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
 from jaxtyping import Float
 
 from fakesound.clip import Clip
+from fakesound.config import PublishedConfig
 
 # rounds in which shares above their cap are cut and the rest is scaled up
 ROUNDS = 100
-
-
-@dataclass(frozen=True)
-class Shares:
-    """How forged and published fakes share the draws.
-
-    Attributes:
-        forged: share of draws that are forged, where there are published fakes as well.
-        page: largest share of the published draws that a page (a domain) may have.
-        generator: largest share of the published draws that a generator (an attack) may have.
-        weights: how often forged attacks are drawn, by name or glob; 1 for those not named.
-    """
-
-    forged: float
-    page: float
-    generator: float
-    weights: Mapping[str, float]
 
 
 class FakeDraw:
@@ -40,25 +23,29 @@ class FakeDraw:
 
     Args:
         clips: of the training set.
-        shares: of the mixture.
+        published: shares of forged fakes, pages and generators in the draws.
+        weights: relative frequency of forged attacks, by name or glob; 1 for the rest.
     """
 
-    def __init__(self, clips: Sequence[Clip], shares: Shares) -> None:
+    def __init__(
+        self, clips: Sequence[Clip], published: PublishedConfig, weights: Mapping[str, float]
+    ) -> None:
         groups: defaultdict[str, list[int]] = defaultdict(list)
-        published: list[int] = []
+        generated: list[int] = []
         for index, clip in enumerate(clips):
             if clip.attack is not None and clip.decoder is None:
                 groups[clip.attack].append(index)
             elif clip.attack is not None:
-                published.append(index)
+                generated.append(index)
         # arrays: a draw from a list would copy all of it
         self.attacks = [np.array(groups[name]) for name in sorted(groups)]
-        weights = np.array([_weight(name, shares.weights) for name in sorted(groups)])
-        self.chance = weights / weights.sum() if len(weights) else weights
-        self.published = np.array(published, dtype=int)
-        self.share = published_shares([clips[i] for i in published], shares.page, shares.generator)
+        chance = np.array([_weight(name, weights) for name in sorted(groups)])
+        self.chance = chance / chance.sum() if len(chance) else chance
+        self.published = np.array(generated, dtype=int)
+        found = [clips[i] for i in generated]
+        self.share = published_shares(found, published.page, published.generator)
         self.below = np.cumsum(self.share)
-        self.forged = (shares.forged if published else 1.0) if groups else 0.0
+        self.forged = (published.forged if generated else 1.0) if groups else 0.0
 
     def __call__(self, rng: np.random.Generator) -> int:
         """Return the index of a fake."""
@@ -113,4 +100,6 @@ def _family(clip: Clip) -> str:
 
 
 def _weight(attack: str, weights: Mapping[str, float]) -> float:
-    return next((w for pattern, w in weights.items() if fnmatchcase(attack, pattern)), 1.0)
+    """Return the weight of ``attack``: by its name, else by the longest glob it matches, else 1."""
+    globs = sorted((p for p in weights if fnmatchcase(attack, p)), key=len, reverse=True)
+    return weights[attack] if attack in weights else weights[globs[0]] if globs else 1.0

@@ -57,6 +57,7 @@ def build_backbone(
         )
     stem = _build_stem(config, features, windows)
     checkpointing = own.pop("checkpointing", False)
+    own["position"] = own.pop("pos_embed")
     if config.has_states:
         own["kernel"] = kernel
     made = TOKENS[config.kind](

@@ -83,7 +83,7 @@ def build_initial(config: RunConfig) -> InitialWeights | None:
     Raises:
         InputError: if the file cannot be used, or does not fit the backbone.
     """
-    source, grid = config.init["from"], config.init["grid"]
+    source, grid = config.init.path, config.init.grid
     if source is None:
         return None
     # read first: that says what is wrong with a file sooner than a large detector is made

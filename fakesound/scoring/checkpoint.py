@@ -12,13 +12,12 @@ from typing import Any
 import safetensors.torch
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
-from omegaconf import OmegaConf
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from fakesound import __version__
 from fakesound.config import RunConfig
-from fakesound.config.composition import run_config
+from fakesound.config.saved import from_plain
 from fakesound.errors import InputError
 from fakesound.files import write_whole
 from fakesound.models.build import GRID, build_detector
@@ -268,9 +267,9 @@ def _read_safetensors(path: Path) -> Checkpoint:
 
 
 def _config(path: Path, plain: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration; what the file does not know yet is as it is by default."""
+    """Return the configuration, with the keys of today."""
     try:
-        return run_config(OmegaConf.create(dict(plain)))
+        return from_plain(plain)
     except InputError as error:
         raise InputError(
             f"{path}: its configuration is not of this version of fakesound ({error}); use the "

@@ -10,9 +10,8 @@ from torch.utils.data import DataLoader
 
 from fakesound.augmentation import augment, launder, recoloured, vary
 from fakesound.config import DataConfig, SplitConfig
-from fakesound.data.crops import Changes, CropDataset, CropSettings
+from fakesound.data.crops import Changes, CropDataset
 from fakesound.data.dataset import Batch, CropLoader, EpochSampler, WindowDataset, collate
-from fakesound.data.draws import Shares
 from fakesound.data.manifest import Clip
 from fakesound.data.splits import Split, split_clips
 from fakesound.forging import Corpus, forge
@@ -77,7 +76,7 @@ class ClipDataModule(lightning.LightningDataModule):
             self.corpus.inner_held_out,
             self.split_config.seen_per_genuine,
         )
-        crop, published = self.data.crop, self.data.published
+        published = self.data.published
         per_epoch = self.steps * self.data.batch_size
         later = range(0)
         if self.later is not None:
@@ -87,28 +86,16 @@ class ClipDataModule(lightning.LightningDataModule):
             self.split.train,
             self.grid,
             self.data.sample_rate,
-            CropSettings(
-                seconds=crop.seconds,
-                later_seconds=crop.later_seconds or crop.seconds,
-                later=later,
-                whole=crop.whole,
-                shortest=crop.shortest,
-                longest=crop.longest,
-                most=crop.most,
-                foreign=crop.foreign,
-                paste=published.paste,
-                host=crop.host,
-                genuine=crop.genuine,
-                independent=crop.independent,
-            ),
-            Shares(published.forged, published.page, published.generator, dict(crop.weights)),
+            self.data.crop,
+            published,
             Changes(
                 partial(augment, shares=self.data.augment.shares()),
-                partial(vary, shares=dict(vars(self.data.variation))),
+                partial(vary, shares=dict(vars(self.data.fake_augmentation))),
                 partial(launder, shares={"align": published.align, "band": published.band}),
                 recoloured,
             ),
             self.seed,
+            later,
         )
         self.validation_windows = self._windows(self.split.validation)
         self.test_windows = self._windows(self.split.test)

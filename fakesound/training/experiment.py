@@ -21,7 +21,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from fakesound import provenance
 from fakesound.config import RunConfig
-from fakesound.config.composition import identity
+from fakesound.config.saved import identity
 from fakesound.data.hashes import HASHES, audio_hashes, hash_list, hash_of, read_list
 from fakesound.data.manifest import Clip, manifest_hash, write_manifest
 from fakesound.data.places import AudioPath

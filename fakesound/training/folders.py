@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fakesound.config import RunConfig
-from fakesound.config.composition import identity
+from fakesound.config.saved import identity
 from fakesound.files import LOCK, OWNER
 
 SUPERSEDED = ".superseded"

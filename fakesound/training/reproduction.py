@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
+import yaml
 from rich.table import Table
 
 from fakesound import provenance
 from fakesound.config import RunConfig
-from fakesound.config.composition import identity, run_config
+from fakesound.config.saved import from_plain, identity
 from fakesound.data.hashes import HASHES, read_list, relative
 from fakesound.data.manifest import Clip, clip_row
 from fakesound.data.places import AudioPath
@@ -195,20 +195,22 @@ def figures_table(recorded: Mapping[str, Any], repeated: Mapping[str, Any]) -> T
 def _recorded_config(run: RunResults, origin: Mapping[str, Any]) -> RunConfig:
     path = run.folder / "config.yaml"
     try:
-        config = run_config(OmegaConf.create(dict(run.config)))
+        saved = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = from_plain(saved)
     except InputError as error:
         raise InputError(
             f"{path}: is not a configuration of this version of fakesound ({error})"
         ) from None
-    if origin.get("config_hash") not in (None, identity(config)):
+    if origin.get("config_hash") not in (None, identity(saved)):
         raise InputError(
             f"{path}: is not the configuration that metrics.json is of, or of another version of "
             "fakesound; give a folder as its run left it"
         )
-    # one process gives what several gave, to rounding
-    alone = {**config.trainer, "devices": 1, "num_nodes": 1}
+    # one process gives what several gave, to rounding; precision "auto" depends on the host
+    pinned = {"devices": 1, "num_nodes": 1, "precision": origin.get("precision")}
+    trainer = config.trainer | {k: v for k, v in pinned.items() if v is not None}
     logger = replace(config.logger, mode="disabled")
-    return replace(config, resume="auto", logger=logger, trainer=alone)
+    return replace(config, resume="auto", logger=logger, trainer=trainer)
 
 
 def _place(recorded: Path, config: RunConfig) -> Path:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
 
 from fakesound.config import RunConfig
-from fakesound.config.composition import compose_config, run_config
-from fakesound.config.trainer import check_batch, processes_on_host
+from fakesound.config.compose import compose_config, run_config
+from fakesound.config.saved import from_plain
+from fakesound.config.training import check_batch, processes_on_host
 from fakesound.errors import InputError
 from fakesound.files import write_whole
 from fakesound.training import processes
@@ -91,7 +91,7 @@ def _do(folder: Path) -> None:
         raise InputError(
             f"hydra.run.dir={folder}: is not on this host; name a folder that all hosts see"
         )
-    config = run_config(OmegaConf.load(path))  # type: ignore[arg-type]
+    config = from_plain(yaml.safe_load(path.read_text(encoding="utf-8")))
     failed = True
     try:
         run_experiment(config, resolve_corpus(config.data, config.split), folder)

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
 from fakesound.config import TASKS, RunConfig
-from fakesound.config.trainer import check_batch, processes_in_all
+from fakesound.config.training import check_batch, processes_in_all
 from fakesound.data.crops import CropDataset
 from fakesound.data.dataset import collate
 from fakesound.errors import InputError
@@ -71,7 +71,6 @@ def build_module(
     edges = edge_target(sample.frame_target, sample.frame_mask)
     edge = float(edges.sum() / sample.frame_mask.sum())
     loss, optim = config.loss, config.optim
-    tasks = {task: getattr(loss, task) * getattr(heads, task) for task in TASKS}
     learning = Learning(
         frame_loss=loss.frame_loss,
         focal_gamma=loss.focal_gamma,
@@ -82,11 +81,11 @@ def build_module(
         lr=optim.lr,
         weight_decay=optim.weight_decay,
         warmup=optim.warmup,
-        final=optim.final,
+        final=optim.final_lr_factor,
         steps=config.epochs * config.steps,
         seed=config.seed,
     )
-    weighting = LossWeighting(loss.weighting, tasks, loss.temperature)
+    weighting = LossWeighting(loss.weighting, config.task_weights(), loss.temperature)
     return MultiTaskModule(detector, weighting, learning, asdict(config))
 
 
@@ -141,7 +140,6 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
             default_root_dir=folder,
             # whoever started the processes, they are told by the environment what they are
             plugins=[
-                *arguments.pop("plugins", []),
                 LightningEnvironment(),
                 WholeCheckpoints(),
             ],
@@ -157,7 +155,7 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
 
 def _without_loss(config: RunConfig) -> bool:
     """Return whether a head that is on learns nothing."""
-    return any(getattr(config.heads, task) and not getattr(config.loss, task) for task in TASKS)
+    return any(getattr(config.heads, task) and not config.loss.weight(task) for task in TASKS)
 
 
 def auto_precision() -> str:

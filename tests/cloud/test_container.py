@@ -14,7 +14,7 @@ from fakesound.cloud.container import (
     read_container,
     variables,
 )
-from fakesound.config.composition import compose_config, run_config
+from fakesound.config.compose import compose_config, run_config
 from fakesound.errors import InputError
 
 RESOURCES = {"current_host": "algo-2", "hosts": ["algo-10", "algo-2", "algo-1"],

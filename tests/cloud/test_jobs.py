@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from fakesound.cloud.container import Container, overrides_of
 from fakesound.cloud.jobs import expand, tuning
-from fakesound.config.composition import compose_config, configuration_folder, identity, run_config
+from fakesound.config.compose import compose_config, configuration_folder, identity, run_config
 from fakesound.errors import InputError
 
 # with overrides of groups, values of their own and lists among what is swept
@@ -84,7 +84,7 @@ def test_runs_of_a_sweep_are_told_apart_by_name(tmp_path, monkeypatch):
 def test_data_in_s3_is_a_channel(tmp_path, monkeypatch):
     words = [
         "experiment=smoke", "data.root=s3://b/recordings/", "data.extra=[s3://b/a,s3://c]",
-        "init.from=s3://b/weights/vim.pth",
+        "init.path=s3://b/weights/vim.pth",
     ]  # fmt: skip
     (job,) = expand(words, multirun=False)
     assert job.channels == {
@@ -96,7 +96,7 @@ def test_data_in_s3_is_a_channel(tmp_path, monkeypatch):
     config = run_config(in_container(job, tmp_path, monkeypatch))
     assert config.data.root == str(tmp_path / "root")
     assert config.data.extra == [str(tmp_path / "extra_0"), str(tmp_path / "extra_1")]
-    assert config.init["from"] == str(tmp_path / "init" / "vim.pth")
+    assert config.init.path == str(tmp_path / "init" / "vim.pth")
 
 
 def test_manifests_in_s3_come_with_the_audio_beside_them(tmp_path, monkeypatch):
@@ -127,7 +127,7 @@ def test_the_place_of_the_data_is_part_of_what_a_run_is():
     [
         (["data.root=audio/mine"], "`aws s3 cp --recursive audio/mine s3://BUCKET/mine`"),
         (["data=fakesound", "split=official"], "data.manifest=s3://BUCKET/fakesound/manifest"),
-        (["init.from=vim.pth"], "`aws s3 cp vim.pth"),
+        (["init.path=vim.pth"], "`aws s3 cp vim.pth"),
         (["data.root=s3://"], "is on this machine"),
         (["seed=0,1"], "seed: has several values; add -m"),
         (["sweep=optuna"], "optim.lr: is a range to search; add --tune"),

@@ -6,9 +6,9 @@ import numpy as np
 import soundfile
 import torch
 
+from fakesound.config import CropConfig, PublishedConfig
 from fakesound.data.audio import read_pcm, write_wav
-from fakesound.data.crops import Changes, CropDataset, CropSettings
-from fakesound.data.draws import Shares
+from fakesound.data.crops import Changes, CropDataset
 from fakesound.data.manifest import Clip
 from fakesound.timeline import FrameGrid, Region
 
@@ -97,10 +97,12 @@ def crops(
     forged=0.25,
     **settings,
 ):
-    settings = CropSettings(**({"seconds": 0.5} | settings))
-    shares = Shares(forged, 0.06, 0.03, weights or {})
+    later = settings.pop("later", range(0))
+    published = PublishedConfig(forged=forged, paste=settings.pop("paste", 0.4))
+    settings = {"seconds": 0.5, "fully_fake_share": 0.15, "cross_recording_share": 0} | settings
+    crop = CropConfig(**settings, weights=weights or {})
     changes = Changes(augment, vary, launder, recolour)
-    return CropDataset(clips, GRID, RATE, settings, shares, changes, seed)
+    return CropDataset(clips, GRID, RATE, crop, published, changes, seed, later)
 
 
 def only(clips, *attacks):

@@ -75,9 +75,9 @@ def test_regions_of_gap_attacks_stay_where_they_were_filled(clips):
 
 
 def test_some_crops_are_fake_throughout(clips):
-    every = crops(only(clips, "a/whole"), whole=1.0)
+    every = crops(only(clips, "a/whole"), fully_fake_share=1.0)
     assert all(every[number].frame_target.all() for number in range(0, 20, 2))
-    none = crops(only(clips, "a/whole"), whole=0.0)
+    none = crops(only(clips, "a/whole"), fully_fake_share=0.0)
     assert not any(none[number].frame_target.all() for number in range(0, 20, 2))
 
 
@@ -109,7 +109,7 @@ def test_clips_shorter_than_a_crop_are_padded(clips, augment):
 
 
 def test_fake_and_partner_are_augmented_alike(clips):
-    dataset = crops(only(clips, "a/whole"), loud, whole=0)
+    dataset = crops(only(clips, "a/whole"), loud, fully_fake_share=0)
     for number in range(0, 30, 2):
         fake, partner = dataset[number], dataset[number + 1]
         far = fake.frame_target.numpy() > 0
@@ -151,7 +151,7 @@ def test_gaps_are_not_varied(clips):
 
 def test_a_foreign_fake_is_cut_into_another_recording(clips):
     genuine = [clip for clip in clips if clip.attack is None]
-    dataset = crops(only(clips, "a/whole"), foreign=1.0, whole=1.0)
+    dataset = crops(only(clips, "a/whole"), cross_recording_share=1.0, fully_fake_share=1.0)
     hosts = set()
     for number in range(0, 60, 2):
         fake, partner = dataset[number], dataset[number + 1]
@@ -168,7 +168,7 @@ def test_foreign_fakes_come_from_other_sources_too(clips):
     # one fake only: whatever it is cut into, what is cut in is of its own recording
     own = next(clip for clip in clips if clip.attack == "a/whole")
     some = [clip for clip in clips if clip.attack is None] + [own]
-    dataset = crops(some, foreign=1.0)
+    dataset = crops(some, cross_recording_share=1.0)
     hosts = {
         clip.clip_id
         for number in range(1, 40, 2)
@@ -240,7 +240,7 @@ def test_without_a_page_the_fake_is_cut_into_a_genuine_recording(clips):
 
 def test_a_share_of_published_fakes_is_cut_into_other_recordings(clips):
     some = published(clips)
-    dataset = crops(some, paste=0.5, foreign=0.5)
+    dataset = crops(some, paste=0.5, cross_recording_share=0.5)
     kinds = [int(dataset[number].kind) for number in range(0, 200, 2)]
     assert 30 < kinds.count(PART) < 70
     hosts = {
@@ -273,7 +273,10 @@ def test_pairs_fake_throughout_are_laundered_together(clips):
 
 def test_the_host_alone_changes_its_channel(clips):
     some = only(clips, "a/whole")
-    plain, other = crops(some, whole=0), crops(some, whole=0, host=1.0)
+    plain, other = (
+        crops(some, fully_fake_share=0),
+        crops(some, fully_fake_share=0, channel_share=1.0),
+    )
     for number in range(0, 20, 2):
         assert torch.equal(plain[number].frame_target, other[number].frame_target)
         partner = plain[number + 1].waveform
@@ -285,8 +288,8 @@ def test_the_host_alone_changes_its_channel(clips):
 @pytest.mark.parametrize("twin", [True, False])
 def test_a_partner_has_genuine_audio_cut_in_at_the_same_places(clips, twin):
     some = published(clips, twin=twin)
-    dataset = crops(some, paste=1, foreign=1, genuine=1.0)
-    plain = crops(some, paste=1, foreign=1)
+    dataset = crops(some, paste=1, cross_recording_share=1, genuine_splice_share=1.0)
+    plain = crops(some, paste=1, cross_recording_share=1)
     for number in range(0, 40, 2):
         fake, partner = dataset[number], dataset[number + 1]
         cut = fake.frame_target.numpy() > 0
@@ -306,7 +309,7 @@ def test_filled_gaps_and_edits_get_no_genuine_cuts(clips):
         for clip in only(clips, "a/whole")
     ]
     for some in (gaps, edits):
-        dataset = crops(some, genuine=1.0, host=1.0)
+        dataset = crops(some, genuine_splice_share=1.0, channel_share=1.0)
         for number in range(1, 20, 2):
             assert host_of(some, dataset[number].waveform) is not None
 
@@ -318,7 +321,7 @@ def test_pairs_fake_throughout_are_augmented_independently(clips):
     some = published(clips)
     plain = crops(some, paste=0)
     for independent in (0.0, 1.0):
-        dataset = crops(some, shift, paste=0, independent=independent)
+        dataset = crops(some, shift, paste=0, independent_share=independent)
         for number in range(0, 10, 2):
             shifts = [
                 (dataset[n].waveform - plain[n].waveform).mean() for n in (number, number + 1)
@@ -333,7 +336,13 @@ def test_later_crops_are_longer(clips):
 
 
 def test_regions_are_no_longer_than_asked(clips):
-    dataset = crops(only(clips, "a/whole"), seconds=1.0, whole=0, most=1, longest=0.1)
+    dataset = crops(
+        only(clips, "a/whole"),
+        seconds=1.0,
+        fully_fake_share=0,
+        max_regions=1,
+        max_region_seconds=0.1,
+    )
     assert max(int(dataset[n].frame_target.sum()) for n in range(0, 60, 2)) <= 6
 
 

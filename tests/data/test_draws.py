@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fakesound.clip import Clip
-from fakesound.data.draws import FakeDraw, Shares, published_shares
+from fakesound.config import PublishedConfig
+from fakesound.data.draws import FakeDraw, _weight, published_shares
 from fakesound.timeline import Region
 
 
@@ -72,7 +73,7 @@ def test_caps_that_cannot_hold_become_even_shares():
 def test_draws_follow_the_shares():
     clips = [fake(n, f"tts/{n % 8}", f"{n % 5}") for n in range(40)]
     clips += [fake(n, f"edit/{n % 4}", "forge", None) for n in range(40, 80)]
-    draw = FakeDraw(clips, Shares(0.25, 1, 1, {"edit/0": 0}))
+    draw = FakeDraw(clips, PublishedConfig(0.25, 1, 1), {"edit/0": 0})
     rng = np.random.default_rng(0)
     drawn = Counter(draw(rng) for _ in range(20_000))
     forged = sum(count for index, count in drawn.items() if clips[index].decoder is None)
@@ -87,6 +88,14 @@ def test_draws_follow_the_shares():
 @pytest.mark.parametrize("decoder", [None, "gan"])
 def test_one_kind_alone_has_all_draws(decoder):
     clips = [fake(n, f"tts/{n}", decoder=decoder) for n in range(4)]
-    draw = FakeDraw(clips, Shares(0.25, 0.06, 0.03, {}))
+    draw = FakeDraw(clips, PublishedConfig(0.25, 0.06, 0.03), {})
     rng = np.random.default_rng(0)
     assert {draw(rng) for _ in range(200)} == {0, 1, 2, 3}
+
+
+def test_a_name_counts_before_a_glob_and_a_longer_glob_before_a_shorter():
+    weights = {"edit/*": 1, "edit/time_*": 2, "edit/time_stretch": 3, "*": 4}
+    found = [_weight(name, weights) for name in ("edit/time_stretch", "edit/time_warp", "edit/cut")]
+    assert found == [3, 2, 1]
+    assert _weight("vocoder/world", weights) == 4
+    assert _weight("vocoder/world", {"edit/*": 1}) == 1

@@ -277,12 +277,12 @@ def test_manifests_and_shards_at_a_url(remote, mixed, tmp_path):
 def test_a_run_takes_a_manifest_at_a_url_and_does_not_decode_it_again(remote, monkeypatch):
     url, _ = remote
     monkeypatch.setattr("fakesound.forging.labelled.read_audio", None)
-    clips, left_out, _ = labelled_clips(DataConfig(manifest=url), SplitConfig())
+    clips, left_out, _ = labelled_clips(DataConfig(manifest=url), SplitConfig("official", None))
     assert len(clips) == len(read_manifest(place(url)))
     assert {clip.split for clip in clips} == {"train", "validation"}
     assert left_out == []
     with pytest.raises(InputError, match=r"data\.manifest=memory://lost\.jsonl: no such"):
-        labelled_clips(DataConfig(manifest="memory://lost.jsonl"), SplitConfig())
+        labelled_clips(DataConfig(manifest="memory://lost.jsonl"), SplitConfig("official", None))
 
 
 def test_one_read_of_one_range_for_a_crop(remote, mixed, monkeypatch):

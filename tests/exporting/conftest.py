@@ -2,7 +2,7 @@
 
 import torch
 
-from fakesound.config.composition import compose_config, run_config
+from fakesound.config.compose import compose_config, run_config
 from fakesound.models.build import build_detector
 
 RATE = 16_000
@@ -20,7 +20,7 @@ CONV = ("backbone.depth=2",)
 PATCH = (
     "backbone.stem.kind=patch",
     "backbone.stem.patch=[16,8]",
-    "backbone.position=true",
+    "backbone.pos_embed=true",
     "backbone.order=frequency",
     "backbone.variant=v1",
     "features.kind=logmel",
@@ -32,7 +32,7 @@ OVERLAPPING = (
     "backbone.stem.patch=[16,6]",
     "backbone.stem.stride=[16,4]",
     "backbone.class_token=false",
-    "backbone.position=true",
+    "backbone.pos_embed=true",
     "backbone.variant=none",
     "backbone.tied_decay=true",
     "features.kind=lfcc",

@@ -13,7 +13,7 @@ METADATA = {"sample_rate": "16000", "frame_step": "0.02"}
 PARTICULAR = {
     "transformer": (
         "backbone.head_dim=8",
-        "backbone.position=true",
+        "backbone.pos_embed=true",
         "backbone.stem.kind=patch",
         "backbone.stem.patch=[16,8]",
         "backbone.class_token=false",

@@ -42,7 +42,7 @@ def test_the_inner_attack_can_be_named_or_left_away():
 
 
 def test_the_official_split_holds_nothing_out():
-    assert held_out_attacks(SplitConfig(), NAMES) == ((), ())
+    assert held_out_attacks(SplitConfig("official", None), NAMES) == ((), ())
 
 
 def leave_family_out(held_out, inner="auto"):
@@ -72,7 +72,7 @@ def test_a_family_is_one_that_is_there(name):
 
 
 def test_folds_may_hold_an_attack_out_or_none():
-    assert held_out_attacks(SplitConfig("source_folds"), NAMES) == ((), ())
+    assert held_out_attacks(SplitConfig("source_folds", None), NAMES) == ((), ())
     held_out, inner = held_out_attacks(SplitConfig("source_folds", "codec/*"), NAMES)
     assert (held_out, len(inner)) == (("codec/mp3", "codec/opus"), 1)
     assert held_out_attacks(SplitConfig("source_folds", None, "edit/splice"), NAMES) == (
@@ -120,7 +120,7 @@ def resolve(clips, on_bad_audio="error", split=None):
     path = clips[0].path.with_name("manifest.jsonl")
     write_manifest(path, clips)
     data = DataConfig(manifest=str(path), on_bad_audio=on_bad_audio)
-    return resolve_corpus(data, split or SplitConfig())
+    return resolve_corpus(data, split or SplitConfig("official", None))
 
 
 def test_a_manifest_without_splits_gets_them_by_source(corpus):
@@ -157,7 +157,7 @@ def test_rows_without_a_split_are_not_used_where_others_have_one(corpus):
 def test_validation_is_carved_of_an_official_training_set(corpus):
     given = [replace(c, split="test" if c.source_id > "s5" else "train") for c in corpus]
     given[0] = replace(given[0], donor_ids=("s1",))
-    found = resolve(given, split=SplitConfig(validation_share=0.4, seed=3))
+    found = resolve(given, split=SplitConfig("official", None, validation_share=0.4, seed=3))
     parts = {c.source_id: c.split for c in found.clips}
     assert parts["s6"] == parts["s7"] == "test"
     assert {parts[f"s{n}"] for n in range(6)} == {"train", "validation"}
@@ -254,10 +254,10 @@ def test_fakes_of_one_fold_serve_the_others():
 def test_a_folder_is_not_forged_into_itself(recordings):
     data = DataConfig(root=str(recordings), prepared=str(recordings / "prepared"))
     with pytest.raises(InputError, match=r"data.prepared=.*would pass for genuine"):
-        resolve_corpus(data, SplitConfig())
+        resolve_corpus(data, SplitConfig("official", None))
 
 
-@pytest.mark.parametrize("split", [leave_out("codec/mp3", None), SplitConfig("source_folds")])
+@pytest.mark.parametrize("split", [leave_out("codec/mp3", None), SplitConfig("source_folds", None)])
 def test_extra_recordings_add_to_training_and_validation_alone(recordings, tmp_path, split):
     extra = tmp_path / "more"
     for number in range(30):
@@ -288,7 +288,7 @@ def test_extra_folders_lie_apart(recordings, tmp_path):
         data = DataConfig(
             root=root and str(root), extra=[str(f) for f in extra], prepared=str(prepared)
         )
-        return resolve_corpus(data, SplitConfig())
+        return resolve_corpus(data, SplitConfig("official", None))
 
     named = tmp_path / "here" / "tapes", tmp_path / "there" / "tapes"
     for folder in named:

@@ -56,7 +56,9 @@ def test_one_corpus_trains_and_another_tests(make_manifest):
     one = make_manifest("one", {f"a{n}": "train" for n in range(10)} | {"a10": "test"})
     two = make_manifest("two", {"b0": "train", "b1": "test"})
     three = make_manifest("three", {"c0": None, "c1": None})
-    found = resolve_corpus(DataConfig(train=[one], test=[two, three]), SplitConfig())
+    found = resolve_corpus(
+        DataConfig(train=[one], test=[two, three]), SplitConfig("official", None)
+    )
     parts = dealt(found)
     assert parts.pop(("two", "test")) == {"b1"}
     assert parts.pop(("three", "test")) == {"c0", "c1"}
@@ -72,7 +74,7 @@ def test_one_corpus_trains_and_another_tests(make_manifest):
 def test_validation_rows_stay_where_there_are_some(make_manifest):
     one = make_manifest("one", {"a": "train", "b": "validation", "c": "test"})
     two = make_manifest("two", {"d": None, "e": None})
-    found = resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig())
+    found = resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig("official", None))
     assert dealt(found) == {
         ("one", "train"): {"a"},
         ("one", "validation"): {"b"},
@@ -86,7 +88,7 @@ def test_a_corpus_given_for_validation_spares_the_training_set(make_manifest):
     two = make_manifest("two", {"c": None})
     three = make_manifest("three", {"d": None})
     data = DataConfig(train=[one], validation=[two], test=[three])
-    assert dealt(resolve_corpus(data, SplitConfig())) == {
+    assert dealt(resolve_corpus(data, SplitConfig("official", None))) == {
         ("one", "train"): {"a", "b"},
         ("two", "validation"): {"c"},
         ("three", "test"): {"d"},
@@ -97,7 +99,7 @@ def test_a_corpus_may_train_and_test_and_others_join_it(make_manifest):
     one = make_manifest("one", {"a": "train", "b": "validation", "c": "test"})
     two = make_manifest("two", {"d": "train", "e": "validation", "f": "test"})
     data = DataConfig(train=[one, two], test=[one])
-    assert dealt(resolve_corpus(data, SplitConfig())) == {
+    assert dealt(resolve_corpus(data, SplitConfig("official", None))) == {
         ("one", "train"): {"a"},
         ("one", "validation"): {"b"},
         ("one", "test"): {"c"},
@@ -109,8 +111,8 @@ def test_a_corpus_may_train_and_test_and_others_join_it(make_manifest):
 def test_a_corpus_without_splits_that_trains_and_tests_gets_them(make_manifest):
     one = make_manifest("one", {f"a{n}": None for n in range(8)})
     two = make_manifest("two", {"b": None})
-    found = resolve_corpus(DataConfig(train=[one], test=[one, two]), SplitConfig())
-    alone = resolve_corpus(DataConfig(manifest=one), SplitConfig())
+    found = resolve_corpus(DataConfig(train=[one], test=[one, two]), SplitConfig("official", None))
+    alone = resolve_corpus(DataConfig(manifest=one), SplitConfig("official", None))
     parts = dealt(found)
     assert parts.pop(("two", "test")) == {"b"}
     assert parts == dealt(alone)
@@ -123,9 +125,9 @@ def test_shared_sources_are_told_or_dropped(make_manifest):
     with pytest.raises(
         InputError, match=r"source 'b' of one, .* test of two .*shared_sources=drop"
     ):
-        resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig())
+        resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig("official", None))
     data = DataConfig(train=[one], test=[two], shared_sources="drop")
-    found = resolve_corpus(data, SplitConfig())
+    found = resolve_corpus(data, SplitConfig("official", None))
     assert dealt(found) == {
         ("one", "train"): {"a"},
         ("one", "validation"): {"c"},
@@ -155,20 +157,25 @@ def test_a_manifest_that_is_not_there_is_named_before_any_is_read(key, tmp_path)
     data = {part: [str(there)] for part in ("train", "validation", "test")}
     data = {"manifest": "lost.jsonl"} if key == "manifest" else data | {key: ["lost.jsonl"]}
     with pytest.raises(InputError, match=rf"data\.{key}=lost\.jsonl: no such manifest; check"):
-        resolve_corpus(DataConfig(**data), SplitConfig())
+        resolve_corpus(DataConfig(**data), SplitConfig("official", None))
 
 
 def test_unused_rows_are_not_looked_at(make_manifest, tmp_path):
     one = make_manifest("one", {"a": "train", "b": "validation", "c": "test"})
     two = make_manifest("two", {"d": None})
     (tmp_path / "one" / "c-genu.wav").write_bytes(b"no audio")
-    assert len(resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig()).clips) == 9
+    assert (
+        len(
+            resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig("official", None)).clips
+        )
+        == 9
+    )
     (tmp_path / "one" / "a-genu.wav").write_bytes(b"no audio")
     with pytest.raises(InputError, match=r"clip a-genu: .* cannot be read as audio"):
-        resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig())
+        resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig("official", None))
 
 
 def test_folds_are_of_one_corpus(make_manifest):
     one, two = (make_manifest(name, {name: None}) for name in ("one", "two"))
     with pytest.raises(InputError, match="split=source_folds: deals one corpus"):
-        resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig("source_folds"))
+        resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig("source_folds", None))

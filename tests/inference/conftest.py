@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fakesound.config.composition import compose_config, run_config
+from fakesound.config.compose import compose_config, run_config
 from fakesound.inference import Detector
 from fakesound.models.build import build_detector
 from fakesound.scoring.calibration import Calibrator

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from fakesound.config.composition import compose_config
+from fakesound.config.compose import compose_config
 from tests.conftest import fakesound
 from tests.launchers import slurm
 

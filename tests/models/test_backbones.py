@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fakesound.config import BackboneConfig
-from fakesound.config.composition import compose_config, configuration_folder, run_config
+from fakesound.config.compose import compose_config, configuration_folder, run_config
 from fakesound.config.model import KINDS as BACKBONE_KINDS
 from fakesound.errors import InputError
 from fakesound.models.backbones import build_backbone
@@ -111,7 +111,7 @@ def test_vision_mamba_draws_what_it_always_drew():
         ("transformer_micro", "backbone.tied_decay=true", "backbone.tied_decay=true: "),
         ("ssd_micro", "backbone.variant=v1", "backbone.variant=v1: backbone.kind=ssd has no"),
         ("fcn_resnet", "backbone.expand=4", "backbone.expand=4: backbone.kind=fcn_resnet"),
-        ("fcn_resnet", "backbone.position=true", "backbone.position=true: "),
+        ("fcn_resnet", "backbone.pos_embed=true", "backbone.pos_embed=true: "),
         ("mobilenet", "backbone.order=frequency", "backbone.order=frequency: "),
         ("mobilenet", "backbone.stem.kind=patch", "backbone.stem.kind=patch: must be conv"),
         ("vim_micro", "backbone.head_dim=16", "backbone.head_dim=16: backbone.kind=vim has no"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks.common import peak_bytes
-from fakesound.config.composition import compose_config, run_config
+from fakesound.config.compose import compose_config, run_config
 from fakesound.errors import InputError
 from fakesound.models.backbones import build_backbone
 from fakesound.models.features import Spectrogram

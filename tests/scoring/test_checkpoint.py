@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from safetensors import safe_open
 
-from fakesound.config.composition import compose_config, run_config
+from fakesound.config.compose import compose_config, run_config
 from fakesound.errors import InputError
 from fakesound.models.build import build_detector
 from fakesound.scoring.calibration import IDENTITY, Calibrator

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fakesound.augmentation import CHANGES
-from fakesound.config.composition import compose_config, run_config
+from fakesound.config.compose import compose_config, run_config
 from fakesound.data.dataset import collate
 from fakesound.errors import InputError
 from fakesound.evaluation.scorer import Hearing, score_clips
@@ -59,7 +59,7 @@ def test_training_sees_neither_held_out_attack(data):
 def test_training_starts_from_published_weights(small, data, tmp_path):
     tensors = published.weights(384, 2)
     torch.save({"model": tensors}, tmp_path / "vim.pth")
-    chosen = ("backbone=vim_small", "backbone.depth=2", f"init.from={tmp_path / 'vim.pth'}")
+    chosen = ("backbone=vim_small", "backbone.depth=2", f"init.path={tmp_path / 'vim.pth'}")
     config = run_config(compose_config(["experiment=mt_vim", *small[1:], *PLAIN, *chosen]))
     initial = build_initial(config)
     for module in (
@@ -152,7 +152,7 @@ def test_every_head_is_learned_and_logged(everything):
     total = 0
     for task in module.weighting.tasks:
         assert row[f"train/{task}_loss"] > 0
-        total += getattr(config.loss, task) * row[f"train/{task}_loss"]
+        total += config.loss.weight(task) * row[f"train/{task}_loss"]
     assert row["train/loss"] == pytest.approx(total, rel=1e-4)
     assert 0 <= row["validation/boundary/ap"] <= 1
     assert 0 <= row["validation/attribution/accuracy"] <= 1

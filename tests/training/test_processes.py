@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fakesound.config.trainer import check_trainer, processes_in_all, processes_on_host
+from fakesound.config.training import check_trainer, processes_in_all, processes_on_host
 from fakesound.errors import InputError, ProcessError
 from fakesound.training import processes
 from fakesound.training.processes import Place, first_host, place, take_place_in_step

@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from fakesound.config.composition import compose_config, run_config
+from fakesound.config.compose import compose_config, run_config
 from fakesound.forging import resolve_corpus
 from fakesound.training.experiment import run_experiment
 from fakesound.training.resuming import BEST, LAST, PREVIOUS, LastCheckpoint, is_sound, start_from

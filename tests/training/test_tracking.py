@@ -7,7 +7,7 @@ from fakesound.training.tracking import flatten
 UNREACHABLE = """
 from pathlib import Path
 from fakesound.training import tracking
-from fakesound.config.composition import compose_config, run_config
+from fakesound.config.compose import compose_config, run_config
 config = run_config(compose_config(["experiment=smoke", "logger=online"]))
 logger = tracking.make_logger(config, {}, Path("run"))
 print("offline", logger.experiment.offline)

@@ -196,7 +196,7 @@ class _Fitting:
 
     def _why_absent(self, name: str) -> str:
         if name == POSITIONS:
-            return "backbone.position=false"
+            return "backbone.pos_embed=false"
         if name == "backbone.cls_token":
             return "backbone.class_token=false"
         if name.startswith("backbone.stem."):

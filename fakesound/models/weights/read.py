@@ -42,7 +42,7 @@ class WeightsFile:
 
 def refusal(path: Path, why: str) -> InputError:
     """Return the error that says why the file at ``path`` cannot be used."""
-    return InputError(f"init.from={path}: {why}")
+    return InputError(f"init.path={path}: {why}")
 
 
 def read_weights(path: Path) -> WeightsFile:

@@ -89,7 +89,7 @@ def test_without_a_class_token_or_positions_theirs_are_skipped(tmp_path):
     assert ("cls_token", "backbone.class_token=false") in report.skipped
     assert dict(report.converted)["backbone.pos_embed"].endswith("without the class token's")
     report = loaded(path, detector(depth=1, position=False))
-    assert ("pos_embed", "backbone.position=false") in report.skipped
+    assert ("pos_embed", "backbone.pos_embed=false") in report.skipped
 
 
 def test_a_class_token_that_the_file_lacks_starts_as_it_would(tmp_path):

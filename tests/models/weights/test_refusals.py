@@ -34,7 +34,7 @@ from .cases import detector, loaded, original, saved, told
 )
 def test_a_backbone_of_another_kind_is_told_with_what_to_choose(options, words, tmp_path):
     path = saved(tmp_path, published.weights(depth=1))
-    assert told(path, detector(depth=1, **options)) == f"init.from={path}: {words}"
+    assert told(path, detector(depth=1, **options)) == f"init.path={path}: {words}"
 
 
 def test_weights_of_fobi_are_not_copied_to_both_directions(tmp_path):

@@ -1,0 +1,260 @@
+"""Configurations from the command line: Hydra, its errors in one line, and ``--help``."""
+
+import ast
+import hashlib
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from fakesound.config.checks import unknown_key
+from fakesound.config.saved import REMOVED, RENAMED
+from fakesound.config.training import RunConfig
+from fakesound.errors import InputError
+from fakesound.progress import console
+
+WEIGHTS = "data.crop.weights."
+LONGEST_NAME = 120
+# a longer mapping would fill the page of --help
+MOST_ENTRIES = 4
+
+USAGE = """\
+[bold]python -m fakesound.run[/] experiment=NAME \\[key=value ...]     one run
+[bold]python -m fakesound.run[/] -m sweep=NAME \\[key=value ...]       many runs, compared
+[bold]python -m fakesound.run[/] -m experiment=NAME key=a,b,c        your own sweep
+
+Without other data, the recordings of the package are used: fakes are forged of
+them, one attack is held out of training, and a detector is trained and tested
+on the attack it has not seen.
+
+  experiment=mt_vim                                the main experiment
+  experiment=mt_vim data.root=DIR                  on your genuine recordings
+  experiment=mt_vim split.held_out='inpainting/*'  hold out a whole family
+  experiment=mt_vim data.train=\\[A] data.test=\\[B] split=official   train and test on manifests
+  experiment=mt_vim init.path=FILE                 start from published weights or a run
+  experiment=mt_vim resume=auto                    resume a stopped run
+  experiment=smoke                                 everything once, quickly
+  --reproduce RUN_DIR                              repeat a run and compare the results
+
+Results: outputs/NAME/TIME/ with report.html, metrics.json, scores.jsonl and
+checkpoints. Exit codes: 0 done; 2 wrong input or configuration (one line, --debug
+shows more); 1 anything else.
+"""
+
+
+def configuration_folder() -> Path:
+    """Return ``conf/``: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def register_schema() -> None:
+    """Register the schema with Hydra, which then checks every key and type."""
+    OmegaConf.register_new_resolver("slug", _slug, replace=True)
+    OmegaConf.register_new_resolver("attacks", _attacks, replace=True)
+    node = OmegaConf.structured(RunConfig)
+    # their names are not known in advance
+    for mapping in (node.data.crop.weights, node.trainer):
+        OmegaConf.set_struct(mapping, False)
+    ConfigStore.instance().store(name="schema", node=node)
+
+
+def compose_config(overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
+    """Return the configuration that ``overrides`` give.
+
+    Args:
+        overrides: ``key=value`` or ``group=choice``, in the grammar of Hydra.
+        with_hydra: whether to keep Hydra's own settings, as ``hydra``.
+
+    Raises:
+        InputError: in one line, for a key, value or file that is wrong.
+    """
+    register_schema()
+    current = current_overrides(overrides)
+    with readable_errors():
+        try:
+            # inside a running application, Hydra is initialised already
+            if GlobalHydra.instance().is_initialized():
+                return compose("config", current, return_hydra_config=with_hydra)
+            with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
+                return compose("config", current, return_hydra_config=with_hydra)
+        except ValueError as error:  # what Hydra raises for an override it cannot interpret
+            raise InputError(_one_line(error)) from error
+
+
+def run_config(composed: DictConfig) -> RunConfig:
+    """Return the typed configuration, every value checked.
+
+    Raises:
+        InputError: in one line, for a value that is wrong or a key that the schema does not have.
+    """
+    with readable_errors():
+        # Hydra's own node resolves only inside a job
+        keys = [str(key) for key in composed if key != "hydra"]
+        picked = OmegaConf.masked_copy(composed, keys)
+        plain = OmegaConf.to_container(picked, resolve=True, throw_on_missing=True)
+        # merged again into the schema, since "+key=value" slips past Hydra's own check
+        checked = OmegaConf.merge(OmegaConf.structured(RunConfig), plain)
+        config = OmegaConf.to_object(checked)
+    assert isinstance(config, RunConfig)
+    return config
+
+
+def current_overrides(overrides: Sequence[str]) -> list[str]:
+    """Return ``overrides`` with the keys of today; those of the last release give a hint.
+
+    Raises:
+        InputError: for a key that is gone, naming what to use instead.
+    """
+    return [_current(text) for text in overrides]
+
+
+def _current(text: str) -> str:
+    sign, key, equals, value = re.fullmatch(r"([+~]*)([^=]*)(=?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    if key in REMOVED:
+        raise InputError(f"{key}: no such key any more; {REMOVED[key]}")
+    new = key
+    for old, current in (RENAMED | {"ingredient": "ablation"}).items():
+        if f"{key}.".startswith(f"{old}."):
+            new = current + key.removeprefix(old)
+    if new != key:
+        console.print(f"{key} is now {new}; the old name works for this release", markup=False)
+    if new.startswith(WEIGHTS) and "/" in new:
+        # the grammar of Hydra has no such keys, but mappings with them
+        return f"{sign}{WEIGHTS[:-1]}={{{new.removeprefix(WEIGHTS)}:{value}}}"
+    return f"{sign}{new}{equals}{value}"
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Turn errors of Hydra and OmegaConf into an `InputError` of one line."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(_one_line(error)) from error
+
+
+def _one_line(error: BaseException) -> str:
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    if any(isinstance(link, InputError) for link in chain):
+        return str(next(link for link in chain if isinstance(link, InputError)))
+    for link in chain:
+        key = getattr(link, "full_key", None)
+        if isinstance(link, OmegaConfBaseException) and key:
+            parent = getattr(link, "parent_node", None)
+            if isinstance(link, ConfigKeyError | AttributeError) and isinstance(parent, DictConfig):
+                return str(unknown_key(key, [str(name) for name in parent]))
+            return f"{key}: {_first_line(link)}"
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        return f"{group}={choice}: no such choice; there are {', '.join(error.options)}"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: is not key=value; quote values with special characters"
+    line = _first_line(chain[0])
+    several = re.fullmatch(r"Ambiguous value for argument '(.*)'", line)
+    if several:
+        return f"{several[1]}: has several values; add -m to run each, or quote them as one value"
+    return line
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _attacks(part: str) -> str:
+    """Return the "names" or the "families" of the attacks of the forge, as a sweep over them."""
+    # scipy makes this too slow to import for all that needs no list of attacks
+    from fakesound.attacks import ATTACKS, BUILT_IN
+
+    return ",".join(sorted({n if part == "names" else ATTACKS[n].family for n in BUILT_IN}))
+
+
+def _slug(text: str) -> str:
+    """Return ``text`` as a folder name, of a length that every file system takes."""
+    name = "".join(c if c.isalnum() or c in "=,.-_" else "-" for c in str(text)) or "run"
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def run_help() -> None:
+    """Print the help of ``python -m fakesound.run``."""
+    # to stdout, unlike progress and messages
+    out = Console()
+    out.print(USAGE, highlight=False)
+    for group in ("experiment", "sweep"):
+        choices = Table(group, "description", title=f"{group}=", title_justify="left", box=None)
+        choices.width = out.width
+        for path in sorted((configuration_folder() / group).glob("*.yaml")):
+            choices.add_row(path.stem, _first_comment(path))
+        out.print(choices)
+    groups = Table("group", "choices", title="Groups", title_justify="left", box=None)
+    for folder in sorted(path for path in configuration_folder().iterdir() if path.is_dir()):
+        if folder.name not in ("experiment", "sweep", "hydra", "launch"):
+            choices = sorted(path.stem for path in folder.glob("*.yaml"))
+            groups.add_row(folder.name, ", ".join(choices))
+    out.print(groups)
+    key_column = Column("key", no_wrap=True)
+    keys = Table(key_column, "default", "meaning", title="Keys", title_justify="left", box=None)
+    for key, default, meaning in keys_of(RunConfig()):
+        keys.add_row(escape(key), escape(default), escape(meaning))
+    out.print(keys)
+
+
+def keys_of(section: Any, prefix: str = "") -> list[tuple[str, str, str]]:  # noqa: ANN401
+    """Return every key of a ``section`` of the schema with its value and meaning."""
+    meanings = _meanings(type(section))
+    rows: list[tuple[str, str, str]] = []
+    for item in fields(section):
+        value = getattr(section, item.name)
+        if is_dataclass(value):
+            rows += keys_of(value, f"{prefix}{item.name}.")
+        else:
+            rows.append((prefix + item.name, _shown(value), meanings.get(item.name, "")))
+    return rows
+
+
+def _meanings(section: type) -> dict[str, str]:
+    """Return the docstrings that follow the fields of a dataclass."""
+    body = ast.parse(inspect.getsource(section)).body[0].body  # type: ignore[attr-defined]
+    found = {}
+    for line, after in pairwise(body):
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+            text = getattr(getattr(after, "value", None), "value", None)
+            if isinstance(after, ast.Expr) and isinstance(text, str):
+                found[line.target.id] = " ".join(text.split())
+    return found
+
+
+def _first_comment(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comments = [line[1:].strip() for line in lines if line.startswith("#")]
+    return escape(next((text for text in comments if "@package" not in text), ""))
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401  # a default of any type
+    if isinstance(value, dict) and len(value) > MOST_ENTRIES:
+        return f"{len(value)} entries"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value)

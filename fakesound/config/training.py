@@ -1,0 +1,297 @@
+"""Losses, optimisation, processes, logging and reporting of a run, and the run as a whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fakesound.config.checks import at_least, one_of, share, unknown_key
+from fakesound.config.data import DataConfig, SplitConfig
+from fakesound.config.heads import TASKS, HeadsConfig
+from fakesound.config.model import BackboneConfig, FeaturesConfig
+from fakesound.errors import InputError
+
+WEIGHTINGS = ("fixed", "uncertainty", "dwa")
+FRAME_LOSSES = ("bce", "focal", "dice")
+KERNELS = ("auto", "cpu", "triton", "mamba_ssm", "chunked", "reference")
+CALIBRATIONS = ("logistic", "isotonic", "none")
+LOGGER_MODES = ("offline", "online", "disabled")
+# arguments of lightning.Trainer, without those that a run sets itself
+_TRAINER = """
+accelerator accumulate_grad_batches barebones benchmark check_val_every_n_epoch detect_anomaly
+deterministic devices enable_autolog_hparams enable_checkpointing enable_model_summary
+enable_progress_bar fast_dev_run gradient_clip_algorithm gradient_clip_val inference_mode
+limit_predict_batches limit_test_batches limit_train_batches limit_val_batches max_steps max_time
+min_epochs min_steps model_registry num_nodes overfit_batches precision profiler
+reload_dataloaders_every_n_epochs sync_batchnorm val_check_interval
+"""
+TRAINER_ARGUMENTS = tuple(_TRAINER.split())
+
+
+@dataclass
+class LossConfig:
+    """Losses of the tasks and their weights."""
+
+    weighting: str = "fixed"
+    """"fixed", "uncertainty" (Kendall et al. 2018) or "dwa" (dynamic weight averaging)."""
+    frame_share: float = 0.7
+    """Weight of the frame loss; the clip loss gets the rest. A loss of weight 0 is only logged."""
+    boundary: float = 0.3
+    """Weight of the boundary loss, where that head is on."""
+    attribution: float = 0.1
+    """Weight of the attribution loss, where that head is on."""
+    frame_loss: str = "bce"
+    """"bce" with a weight for fake frames from the data, "focal" or "dice"."""
+    twin: float = 0.7
+    """Weight, in all tasks but attribution, of the loss that ranks a fake above its twin."""
+    focal_gamma: float = 2.0
+    """Focusing parameter of the focal loss."""
+    temperature: float = 2.0
+    """Temperature of dynamic weight averaging; a larger one gives more even weights."""
+
+    def __post_init__(self) -> None:
+        one_of("loss.weighting", self.weighting, WEIGHTINGS)
+        one_of("loss.frame_loss", self.frame_loss, FRAME_LOSSES)
+        share("loss.frame_share", self.frame_share)
+        for key in ("boundary", "attribution", "twin", "focal_gamma"):
+            at_least(f"loss.{key}", getattr(self, key), 0)
+        if not self.temperature > 0:
+            raise InputError(f"loss.temperature={self.temperature}: must be positive")
+
+    def weight(self, task: str) -> float:
+        """Return the weight of the loss of ``task``."""
+        balance = {"clip": 1 - self.frame_share, "frame": self.frame_share}
+        return balance[task] if task in balance else float(getattr(self, task))
+
+
+@dataclass
+class OptimConfig:
+    """AdamW with linear warm-up and cosine decay, step by step."""
+
+    lr: float = 3e-3
+    """Peak learning rate."""
+    weight_decay: float = 0.01
+    """Weight decay of matrices; vectors, norms, A and D have none."""
+    warmup: float = 0.08
+    """Share of the steps in which the learning rate rises to its peak."""
+    final_lr_factor: float = 0.02
+    """Last learning rate, in units of the peak."""
+    ema: float | None = 0.97
+    """Decay of an exponential moving average of the weights, which is then saved and tested; null:
+    no average."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lr < 1:
+            raise InputError(f"optim.lr={self.lr}: must be positive, and below 1")
+        at_least("optim.weight_decay", self.weight_decay, 0)
+        share("optim.warmup", self.warmup)
+        share("optim.final_lr_factor", self.final_lr_factor)
+        if self.ema is not None:
+            share("optim.ema", self.ema)
+
+
+@dataclass
+class InitConfig:
+    """Weights to start from."""
+
+    path: str | None = None
+    """File of weights: Vim's, AuM's, the original project's or a run's; null: random weights."""
+    grid: list[int] | None = None
+    """Rows and columns of the file's position embeddings, where the file does not contain them."""
+
+    def __post_init__(self) -> None:
+        if self.path == "":
+            raise InputError("init.path=: must be the path of a file")
+        if self.grid is None:
+            return
+        if len(self.grid) != 2 or min(self.grid) < 1:
+            raise InputError(f"init.grid={self.grid}: must be [rows,columns]")
+        if self.path is None:
+            raise InputError(f"init.grid={self.grid}: describes a file of weights; give init.path")
+
+
+@dataclass
+class LoggerConfig:
+    """Weights & Biases."""
+
+    mode: str = "offline"
+    """"offline" (upload later with `wandb sync`), "online" or "disabled"."""
+    project: str = "fakesound"
+    """W&B project."""
+    entity: str | None = None
+    """User or team at W&B; null: the one logged in."""
+    group: str | None = None
+    """W&B group; a sweep sets it to its name."""
+    table_clips: int = 24
+    """Clips with audio and timeline in the logged table: half the worst, half at random."""
+
+    def __post_init__(self) -> None:
+        one_of("logger.mode", self.mode, LOGGER_MODES)
+        at_least("logger.table_clips", self.table_clips, 0)
+
+
+@dataclass
+class ReportConfig:
+    """Report of a run."""
+
+    draws: int = 1000
+    """Bootstrap draws for the confidence intervals."""
+    examples: int = 8
+    """Clips with a player in report.html."""
+    confidence: float | None = None
+    """Certainty below which the report counts a clip as "uncertain", say 0.8; null: always decide.
+    """
+
+    def __post_init__(self) -> None:
+        at_least("report.draws", self.draws, 0)
+        at_least("report.examples", self.examples, 0)
+        if self.confidence is not None and not 0.5 <= self.confidence < 1:
+            raise InputError(
+                f"report.confidence={self.confidence}: must be from 0.5 (always decide) to below 1"
+            )
+
+
+@dataclass
+class DecisionConfig:
+    """Conditions for which thresholds are chosen on validation."""
+
+    false_alarms: float | None = None
+    """Largest share of genuine clips called fake; null: no limit."""
+    fake_time: float | None = None
+    """Share of time that is fake in partial fakes and genuine clips, for the frame threshold; null:
+    half the clips are fake."""
+
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            if value is not None and not 0 < value < 1:
+                raise InputError(f"decision.{key}={value}: must be between 0 and 1, or null")
+
+
+def trainer_defaults() -> dict[str, Any]:
+    """Return the arguments of lightning.Trainer that a run has by default."""
+    return {
+        "accelerator": "auto",
+        # processes on each host, and hosts; together they share data.batch_size
+        "devices": 1,
+        "num_nodes": 1,
+        # bf16-mixed where the hardware is faster with it, else 32-true
+        "precision": "auto",
+        "gradient_clip_val": 1.0,
+    }
+
+
+@dataclass
+class RunConfig:
+    """A run."""
+
+    name: str = "run"
+    """Name of the folder under outputs/ and of the W&B run."""
+    seed: int = 0
+    """Seed of weights, crops and augmentation."""
+    resume: str = "never"
+    """"auto" continues the newest unfinished run of the same configuration; "never" starts anew."""
+    tags: list[str] = field(default_factory=list)
+    """Tags at W&B."""
+    kernel: str = "auto"
+    """Selective scan: auto, cpu, triton, mamba_ssm, chunked or reference."""
+    calibration: str = "logistic"
+    """Calibration of clip scores, fitted on validation and kept in the checkpoint: logistic,
+    isotonic or none."""
+    decision: DecisionConfig = field(default_factory=DecisionConfig)
+    epochs: int = 3
+    """Epochs of `steps` training steps; the run is validated and saved after each."""
+    steps: int = 400
+    """Training steps in an epoch."""
+    checkpoint_steps: int = 200
+    """Steps between checkpoints within an epoch, from which a stopped run resumes."""
+    data: DataConfig = field(default_factory=DataConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    heads: HeadsConfig = field(default_factory=HeadsConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    init: InitConfig = field(default_factory=InitConfig)
+    trainer: dict[str, Any] = field(default_factory=trainer_defaults)
+    """Arguments of lightning.Trainer; `devices` times `num_nodes` processes train together."""
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
+
+    def __post_init__(self) -> None:
+        one_of("resume", self.resume, ("auto", "never"))
+        one_of("kernel", self.kernel, KERNELS)
+        one_of("calibration", self.calibration, CALIBRATIONS)
+        for key in ("epochs", "steps", "checkpoint_steps"):
+            at_least(key, getattr(self, key), 1)
+        at_least("seed", self.seed, 0)
+        check_trainer(self.trainer, self.data.batch_size)
+        if not any(self.task_weights().values()):
+            raise InputError(
+                f"loss.frame_share={self.loss.frame_share}: no head that is on has a weight above "
+                "0; set heads.clip=true, heads.frame=true or another share"
+            )
+
+    def task_weights(self) -> dict[str, float]:
+        """Return the weight of each task's loss; 0 where its head is off."""
+        return {t: self.loss.weight(t) if getattr(self.heads, t) else 0.0 for t in TASKS}
+
+
+def processes_on_host(trainer: Mapping[str, Any]) -> int | None:
+    """Return the number of processes on each host; None where it depends on the host.
+
+    Raises:
+        InputError: if ``trainer.devices`` is no number or list of devices.
+    """
+    devices = trainer.get("devices", 1)
+    wrong = InputError(
+        f"trainer.devices={devices}: must be a number of processes, a list of GPUs as in [0,1], or "
+        "auto"
+    )
+    if isinstance(devices, bool):
+        raise wrong
+    if isinstance(devices, str) and devices != "auto":
+        parts = devices.split(",")
+        if not all(part.strip().lstrip("-").isdecimal() for part in parts):
+            raise wrong
+        devices = int(devices) if len(parts) == 1 else parts
+    if devices in ("auto", -1):
+        return None
+    count = devices if isinstance(devices, int) else len(devices)
+    if count < 1:
+        raise wrong
+    return count
+
+
+def processes_in_all(trainer: Mapping[str, Any]) -> int | None:
+    """Return the number of processes on all hosts; None where it depends on the hosts."""
+    here = processes_on_host(trainer)
+    return None if here is None else here * int(trainer.get("num_nodes", 1))
+
+
+def check_trainer(trainer: Mapping[str, Any], batch_size: int) -> None:
+    """Check the arguments of the trainer, and that processes can share batches of ``batch_size``.
+
+    Raises:
+        InputError: if one is unknown or wrong.
+    """
+    for key in trainer:
+        if key not in TRAINER_ARGUMENTS:
+            raise unknown_key(f"trainer.{key}", TRAINER_ARGUMENTS)
+    nodes = trainer.get("num_nodes", 1)
+    if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1:
+        raise InputError(f"trainer.num_nodes={nodes}: must be a number of hosts, at least 1")
+    count = processes_in_all(trainer)
+    if count is not None:
+        check_batch(batch_size, count)
+
+
+def check_batch(batch_size: int, count: int) -> None:
+    """Check that ``count`` processes can share a batch of pairs.
+
+    Raises:
+        InputError: if they cannot.
+    """
+    if count > 1 and batch_size % (2 * count):
+        raise InputError(
+            f"data.batch_size={batch_size}: {count} processes cannot share its pairs of crops "
+            f"evenly; use a multiple of {2 * count}"
+        )
