@@ -1,4 +1,4 @@
-"""Print a comparison as Markdown: every run, and every setting against the reference.
+"""Print a comparison as Markdown: every run, and every setting compared with the reference.
 
 python -m fakesound.compare outputs/SWEEP [--reference KEY=VALUE] --out comparison.html
 python experiments/table.py comparison.json
@@ -8,13 +8,9 @@ import json
 import sys
 from pathlib import Path
 
-FIGURES = {
-    "unseen/clip/auc": "clip AUC, unseen",
-    "unseen/segment_f1_20ms": "segment F1 (20 ms), unseen",
-    "seen/clip/auc": "clip AUC, seen",
-    "seen/segment_f1_20ms": "segment F1, seen",
-}
-NAMES = {"clip/auc": "clip AUC", "segment_f1_20ms": "segment F1"}
+from fakesound.report.glossary import METRICS
+
+KEYS = ("clip/auc", "frame/auc", "segment_f1_20ms")
 
 
 def main(path: Path) -> None:
@@ -23,33 +19,38 @@ def main(path: Path) -> None:
     runs = found["runs"]
     keys = list(runs[0])
     keys = keys[keys.index("run") + 1 : keys.index("held_out")]
-    print("| setting | seed |", " | ".join(FIGURES.values()), "| minutes |")
-    print("|---|---|" + "---|" * (len(FIGURES) + 1))
+    columns = {
+        f"{part}/{key}": f"{METRICS[key].title}, {part}"
+        for part in ("unseen", "seen")
+        for key in KEYS
+    }
+    print("| setting | seed |", " | ".join(columns.values()), "| minutes |")
+    print("|---|---|" + "---|" * (len(columns) + 1))
     for run in sorted(runs, key=lambda run: (str([run[key] for key in keys]), run["seed"])):
-        setting = ", ".join(said(key, run[key]) for key in keys) or run["run"]
-        cells = [cell(run, key) for key in FIGURES]
+        setting = ", ".join(name(key, run[key]) for key in keys) or run["run"]
+        cells = [cell(run, key) for key in columns]
         minutes = f"{run['seconds'] / 60:.1f}"
         print(f"| {setting} | {run['seed']} |", " | ".join([*cells, minutes]), "|")
-    print("\n| setting | against | figure | difference | p | seeds that agree |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "\n| setting | reference | metric | difference | p | p, Holm | seeds with the same sign |"
+    )
+    print("|---|---|---|---|---|---|---|")
     for pair in (pair for pair in found["paired"] if pair["other"] == found["reference"]):
-        for key, name in NAMES.items():
-            if (one := pair["differences"].get(key)) is None:
-                continue
+        for key, one in pair["differences"].items():
             difference = f"{one['difference']:+.3f} [{one['low']:+.3f}, {one['high']:+.3f}]"
+            tests = f"{one['p']:.3f} | {pair['holm'][key]:.3f}"
             agreeing = f"{pair['agreeing'][key]} of {pair['pairs']}"
-            print(f"| {pair['setting']} | {pair['other']} | {name} | {difference} |", end="")
-            print(f" {one['p']:.3f} | {agreeing} |")
+            print(f"| {pair['setting']} | {pair['other']} | {METRICS[key].title} |", end="")
+            print(f" {difference} | {tests} | {agreeing} |")
 
 
-def said(key: str, value: object) -> str:
-    """Return a key and its value in words."""
-    last = key.split(".")[-1]
-    return str(value) if last == "name" else f"{last} {value}"
+def name(key: str, value: object) -> str:
+    """Return a value with its key, or alone if it is a name."""
+    return str(value) if key.split(".")[-1] == "name" else f"{key}={value}"
 
 
 def cell(run: dict, key: str) -> str:
-    """Return a figure of a run with its interval."""
+    """Return a metric of a run with its interval."""
     if run.get(key) is None:
         return ""
     low, high = run.get(f"{key}/low"), run.get(f"{key}/high")

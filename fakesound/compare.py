@@ -1,4 +1,4 @@
-"""Compare runs: of a sweep, of several, or any there are.
+"""Compare the runs of one or several sweeps.
 
 python -m fakesound.compare FOLDER [FOLDER ...] [--reference KEY=VALUE] [--out compare.html]
 python -m fakesound.compare FOLDER --wandb ENTITY/PROJECT
@@ -14,17 +14,17 @@ from fakesound.command_line import guarded
 from fakesound.errors import InputError
 
 DESCRIPTION = """\
-One page of all runs under the folders: medians and ranges over seeds, every attack against every
-setting, scores against the balance of the losses, size and speed, and a paired test of any two
+Compare all runs under the folders on one page: medians and ranges over seeds, every attack with
+every setting, metrics against the balance of the losses, size and speed, and paired tests of the
 settings. Writes FOLDER/comparison.html, .csv and .json, as every sweep does at its end.
 """
 EXAMPLES = """\
 examples:
-  a sweep again, measured against another of its settings
+  compare the settings of a sweep with another reference
     python -m fakesound.compare outputs/backbone --reference backbone.name=mobilenet
-  two sweeps and a run in one page
+  compare two sweeps and a run on one page
     python -m fakesound.compare outputs/tasks outputs/backbone outputs/mt_vim/TIME --out all.html
-  the same comparison at Weights & Biases, of the runs that were sent there
+  save the comparison as a report at Weights & Biases, for runs that were sent there
     python -m fakesound.compare outputs/backbone --wandb ENTITY/PROJECT
 """
 
@@ -55,25 +55,17 @@ def _main() -> None:
 
 
 def _publish(folders: Sequence[Path], place: str) -> str:
-    """Make the report of the runs in ``folders`` at W&B and return its address."""
-    from fakesound.report import compared_runs
-    from fakesound.training.wandb_report import Shown, publish
+    """Save the report of the runs in ``folders`` at W&B and return its address."""
+    from fakesound.report import read_sweep
+    from fakesound.training.wandb_report import publish
 
-    compared = compared_runs(folders, draws=0)
-    if not compared.rows:
+    sweep = read_sweep(folders)
+    if not sweep.runs:
         raise InputError(f"{folders[0]}: no run has finished yet")
-    groups = {row.config.get("logger.group") for row in compared.rows} - {None}
-    if not groups:
+    if all(run.config.get("logger.group") is None for run in sweep.runs):
         raise InputError(f"{folders[0]}: its runs have no group at W&B, which sweeps set; see -m")
     entity, _, project = place.partition("/")
-    shown = Shown(
-        name=compared.name,
-        groups=sorted(map(str, groups)),
-        keys=compared.keys,
-        part=compared.part,
-        attacks=sorted({attack for row in compared.rows for attack in row.attacks}),
-    )
-    return publish(shown, entity, project)
+    return publish(sweep, entity, project)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,34 +76,40 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "folders", type=Path, nargs="+", metavar="FOLDER", help="of a sweep, or of a run"
+        "folders", type=Path, nargs="+", metavar="FOLDER", help="folder of a sweep or of a run"
     )
     parser.add_argument(
         "--reference",
         metavar="KEY=VALUE",
-        help="setting to measure the others against; several keys with commas (the default one)",
+        help="setting to compare the others with; several keys with commas [default: the default "
+        "configuration]",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="page to write (comparison.html in FOLDER)"
+        "--out", type=Path, metavar="FILE", help="page to write [default: FOLDER/comparison.html]"
     )
     parser.add_argument(
-        "--draws", type=int, default=1000, help="of the paired tests (1000); 0: leave them out"
+        "--draws",
+        type=int,
+        default=1000,
+        help="bootstrap resamples of the paired tests; 0 leaves them out [default: 1000]",
     )
     parser.add_argument(
-        "--wandb", metavar="ENTITY/PROJECT", help="make it a report at Weights & Biases instead"
+        "--wandb",
+        metavar="ENTITY/PROJECT",
+        help="save the comparison as a report at Weights & Biases instead",
     )
     return parser
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Find what does not go together, before anything is read.
+    """Check the options before anything is read.
 
     Raises:
-        InputError: naming the option and the mend.
+        InputError: naming the option and the fix.
     """
     for folder in options.folders:
         if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; give the folder of a sweep or of a run")
+            raise InputError(f"{folder}: no such folder; give the folder of a sweep or a run")
     if options.draws < 0:
         raise InputError(f"--draws={options.draws}: must be at least 0")
     if options.wandb is not None:
@@ -119,9 +117,11 @@ def _check(options: argparse.Namespace) -> None:
             raise InputError(f"--wandb={options.wandb}: must be ENTITY/PROJECT")
         return
     if options.out is None and len(options.folders) > 1:
-        raise InputError("--out: several folders; say where the page goes, as in --out all.html")
+        raise InputError("--out: several folders need a page to write; use --out all.html")
     if options.out is not None and options.out.suffix != ".html":
-        raise InputError(f"--out={options.out}: must end in .html; .csv and .json come beside it")
+        raise InputError(
+            f"--out={options.out}: must end in .html; .csv and .json get the same name"
+        )
 
 
 if __name__ == "__main__":

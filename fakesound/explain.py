@@ -58,9 +58,9 @@ def _main() -> None:
 def _draw(detector: "Detector", recording: Path, out: Path | None) -> None:
     from fakesound.data.audio import read_audio
     from fakesound.inference.explanation import Occlusion
-    from fakesound.inference.explanation_figure import explanation_figure
+    from fakesound.inference.page import detection_content
+    from fakesound.report.clip_view import Relevance, Sound, clip_figure
     from fakesound.report.style import save_figure
-    from fakesound.report.timelines import Sound
 
     audio = read_audio(recording, detector.rate)
     occlusion = Occlusion(detector, audio)
@@ -68,7 +68,12 @@ def _draw(detector: "Detector", recording: Path, out: Path | None) -> None:
         explanation = occlusion.explain(progress)
     detection = detector.detect(audio)
     out = out or recording.with_suffix(".explained.png")
-    save_figure(explanation_figure(explanation, detection, Sound(audio, detector.rate)), out)
+    relevance = Relevance(explanation.relevance, explanation.seconds, explanation.hertz)
+    sound = Sound(audio, detector.rate)
+    content = detection_content(detection, detector.frame_threshold, sound, relevance)
+    figure = clip_figure(content)
+    assert figure is not None
+    save_figure(figure, out)
     console.print(f"{detection.verdict}, score {detection.score:.2f}; picture: {out}")
 
 

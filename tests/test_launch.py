@@ -10,7 +10,7 @@ import pytest
 from fakesound import launch
 from fakesound.cloud import account
 from tests.conftest import command, fakesound
-from tests.report.conftest import build_run
+from tests.run_factory import make_run
 
 pytest.importorskip("boto3")
 moto = pytest.importorskip("moto")
@@ -170,7 +170,7 @@ def test_a_fetched_sweep_is_compared_as_one_made_here(typed, file, tmp_path):
     for number, (lr, finished) in enumerate([(0.001, True), (0.003, True), (0.01, False)]):
         run = tmp_path / "there" / str(number)
         changes = {"optim.lr": lr, "logger": {"group": "sweep"}}
-        build_run(run, finished=finished, changes=changes, audio=False)
+        make_run(run, finished=finished, changes=changes, sources=4)
         for path in run.rglob("*"):
             if path.is_file():
                 inside = path.relative_to(run)
@@ -183,5 +183,5 @@ def test_a_fetched_sweep_is_compared_as_one_made_here(typed, file, tmp_path):
     assert sorted(path.name for path in (out / "sweep").iterdir()) == ["id0", "id1"]
     done = fakesound("compare", str(out / "sweep"), "--draws=0", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "lr 0.001" in done.stderr
+    assert "optim.lr=0.001" in done.stderr
     assert (out / "sweep" / "comparison.html").is_file()

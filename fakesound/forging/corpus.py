@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from fakesound.attacks import choose_attacks, match_attacks
@@ -57,7 +57,8 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
         held_out, inner = held_out_attacks(split, names)
         folder = Path(data.prepared)
         return Corpus(tuple(clips), (), folder, held_out, inner, tuple(left_out), tuple(notes))
-    set_weights(data.attack_weights, "data.attack_weights")
+    folders = {name: folder for name, folder in asdict(data.attack_weights).items() if folder}
+    set_weights(folders, "data.attack_weights")
     attacks = choose_attacks(data.attacks, "data.attacks")
     held_out, inner = held_out_attacks(split, attacks)
     if data.root is None:

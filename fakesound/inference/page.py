@@ -1,32 +1,27 @@
-"""Detections as one page to look at and listen to."""
+"""Detections as one HTML page with pictures and audio."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from fakesound.data.audio import read_audio
-from fakesound.errors import InputError
 from fakesound.files import write_whole
 from fakesound.inference.detection import Detection
-from fakesound.inference.picture import detection_figure
 from fakesound.inference.writing import Result
-from fakesound.report.embed import figure_uri, render, sound_uri
-from fakesound.report.timelines import PlotArea, Sound, plot_area
+from fakesound.report import formatting
+from fakesound.report.clip_view import (
+    ClipContent,
+    ClipView,
+    Relevance,
+    Sound,
+    clip_view,
+    read_sound,
+    spans,
+)
+from fakesound.report.style import render
+from fakesound.timeline import Region
 
-# seconds of a recording that goes into a page with its sound; a longer one is shown by its scores
-LONGEST = 600.0
+# longer recordings are shown by their scores alone
+LONGEST = 600.0  # seconds
 RATE = 16_000
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A detection as the page shows it; ``area`` is where its picture's time axis lies."""
-
-    path: str
-    detection: Detection
-    picture: str
-    area: PlotArea
-    audio: str | None
 
 
 def write_page(
@@ -36,44 +31,61 @@ def write_page(
     model: str,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Write the page of ``results`` to ``path``, whole or not at all.
+    """Write the page of ``results`` to ``path`` atomically.
 
     Args:
-        results: of the files.
-        path: of the page.
-        threshold: of frames, at which a region begins.
-        model: what the detector is called.
-        progress: called with the recordings drawn and their number.
+        results: results of the files.
+        path: HTML file to write.
+        threshold: frame threshold at which a region begins.
+        model: name of the detector.
+        progress: called with the number of recordings drawn and their total.
     """
-    found = [result for result in results if result.detection is not None]
-    shown = []
-    for number, result in enumerate(found):
-        shown.append(_shown(result, threshold))
+    rows = []
+    found = [(result.path, result.detection) for result in results if result.detection is not None]
+    for number, (name, detection) in enumerate(found):
+        rows.append((_view(name, detection, threshold), detection))
         progress(number + 1, len(found))
-    counts = {
-        verdict: sum(s.detection.verdict == verdict for s in shown)
-        for verdict in ("fake", "uncertain", "genuine")
-    }
-    context = {
-        "shown": shown,
+    context: dict[str, object] = {
+        "rows": rows,
+        "views": [view for view, _ in rows],
         "failed": [result for result in results if result.error is not None],
-        "counts": counts,
-        "threshold": threshold,
+        "counts": {
+            verdict: sum(detection.verdict == verdict for _, detection in rows)
+            for verdict in ("fake", "uncertain", "genuine")
+        },
         "model": model,
         "longest": LONGEST,
+        "fmt": formatting,
+        "interval": lambda block, key: None,
     }
     write_whole(path, render("detections.html.jinja", context))
 
 
-def _shown(result: Result, threshold: float) -> Shown:
-    detection = result.detection
-    assert detection is not None
-    sound = None
-    if detection.duration <= LONGEST:
-        try:
-            sound = Sound(read_audio(Path(result.path), RATE), RATE)
-        except InputError:  # moved since, or standard input
-            sound = None
-    figure = detection_figure(detection, threshold, sound)
-    audio = None if sound is None else sound_uri(sound)
-    return Shown(result.path, detection, figure_uri(figure), plot_area(figure), audio)
+def detection_content(
+    detection: Detection, threshold: float, sound: Sound | None, relevance: Relevance | None = None
+) -> ClipContent:
+    """Return what a picture of ``detection`` shows."""
+    return ClipContent(
+        duration=detection.duration,
+        sound=sound,
+        frame_scores=detection.frame_scores,
+        frame_step=detection.frame_step,
+        threshold=threshold,
+        found=[Region(region.onset, region.offset) for region in detection.regions],
+        relevance=relevance,
+    )
+
+
+def _view(path: str, detection: Detection, threshold: float) -> ClipView:
+    short = detection.duration <= LONGEST
+    sound = read_sound(Path(path), RATE) if short else None
+    content = detection_content(detection, threshold, sound)
+    facts = {
+        "score": formatting.number(detection.score),
+        "duration": f"{detection.duration:.2f} s",
+    }
+    if detection.attack_family:
+        facts["closest family"] = detection.attack_family
+    if content.found:
+        facts["fake parts"] = spans(content.found)
+    return clip_view(content, Path(path).name, path, facts, detection.verdict)

@@ -14,11 +14,11 @@ from fakesound.metrics.scores import ClipScore
 
 
 def calibration_figures(scores: Sequence[ClipScore]) -> dict[str, float | None]:
-    """Return what calibration is meant to better: ``cllr, min_dcf, act_dcf, ece`` and ``brier``.
+    """Return what calibration is meant to improve: ``cllr, min_dcf, act_dcf, ece`` and ``brier``.
 
-    ``brier`` is the mean of ``(score - fake)^2`` (Brier 1950). It and ``ece`` weigh fakes and
-    genuines the same, the prior at which a calibrated score is P(fake). All are None unless there
-    are both.
+    The first four are those of the metrics block. ``brier`` is the mean of ``(score - fake)^2``
+    (Brier 1950), with equal weights of fakes and genuine clips, the prior at which a calibrated
+    score is P(fake). All are None unless there are both.
     """
     clips = ClipColumns.of(scores)
     if not (clips.fake.any() and not clips.fake.all()):
@@ -28,7 +28,7 @@ def calibration_figures(scores: Sequence[ClipScore]) -> dict[str, float | None]:
         "cllr": cllr(clips.logit, clips.fake),
         "min_dcf": min_dcf(clips.logit, clips.fake),
         "act_dcf": act_dcf(clips.logit, clips.fake),
-        "ece": ece(clips.score, clips.fake, weights),
+        "ece": ece(clips.score, clips.fake),
         "brier": float(weights @ (clips.score - clips.fake) ** 2),
     }
 

@@ -1,4 +1,4 @@
-"""Which clips to show: by rule, so that nobody picks them."""
+"""Example clips of a report, chosen by rule."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,33 +6,36 @@ from dataclasses import dataclass
 import numpy as np
 
 from fakesound.metrics import ClipScore, has_frames, segment_f1
-from fakesound.report.parts import STEP, shown_parts
-from fakesound.report.run_folder import RunResults
+from fakesound.report.clip_view import (
+    LONGEST,
+    ClipContent,
+    ClipView,
+    clip_sound,
+    clip_view,
+    spans,
+)
+from fakesound.report.formatting import number
+from fakesound.report.run_results import STEP, RunResults, shown_parts
 
-# the order in which kinds are given up where there is room for few examples, last first
+# kinds by priority: the last ones are dropped first if there is room for few examples
 KINDS = ("typical", "missed", "best", "alarm", "genuine")
 ORDER = ("best", "typical", "missed", "alarm", "genuine")
 
 
 @dataclass(frozen=True)
 class Example:
-    """A clip that is shown.
-
-    Attributes:
-        clip: its scores.
-        why: the rule that picked it.
-    """
+    """A clip and the rule that chose it."""
 
     clip: ClipScore
     why: str
 
 
 def pick_examples(results: RunResults, count: int) -> list[Example]:
-    """Return ``count`` clips of the test, or fewer if there are not so many.
+    """Choose ``count`` clips of the test, or fewer if there are not so many.
 
-    Of the unseen fakes (of all of them where no attack is unseen): the best localised, those
-    around the median, the one with the lowest score. Of the genuine clips: the one with the
-    highest score, and the one in the middle. The same results give the same clips.
+    Of the unseen fakes (of all fakes if none is unseen): the best localised, typical ones of
+    different attacks, and the one with the lowest score. Of the genuine clips: the one with the
+    highest score, and a typical one. Equal results give equal clips.
     """
     part = shown_parts(results)[0]
     frames = has_frames(part.scores)
@@ -46,17 +49,18 @@ def pick_examples(results: RunResults, count: int) -> list[Example]:
         "genuine": _from_middle(genuines),
     }
     chosen: list[tuple[str, ClipScore]] = []
-    taken: set[str] = set()
 
     def take(kind: str) -> None:
-        clip = next((clip for clip in pools[kind] if clip.clip_id not in taken), None)
-        if clip is not None and len(chosen) < count:
-            chosen.append((kind, clip))
-            taken.add(clip.clip_id)
+        taken = {clip.clip_id for _, clip in chosen}
+        left = [clip for clip in pools[kind] if clip.clip_id not in taken]
+        if kind == "typical":
+            attacks = [clip.attack for _, clip in chosen]
+            left.sort(key=lambda clip: attacks.count(clip.attack))
+        if left and len(chosen) < count:
+            chosen.append((kind, left[0]))
 
     for kind in KINDS:
         take(kind)
-    # what room is left shows what is usual
     for _ in range(count - len(chosen)):
         take("typical")
     return [
@@ -66,7 +70,7 @@ def pick_examples(results: RunResults, count: int) -> list[Example]:
 
 
 def choose_clips(results: RunResults, count: int) -> list[ClipScore]:
-    """Return ``count`` test clips whose audio is known: half the worst scored, half at random."""
+    """Choose ``count`` test clips with known audio: half with the worst scores, half at random."""
     clips = sorted(
         (clip for clip in results.test_scores if clip.clip_id in results.clips),
         key=lambda clip: (clip.logit if clip.fake else -clip.logit, clip.clip_id),
@@ -75,6 +79,30 @@ def choose_clips(results: RunResults, count: int) -> list[ClipScore]:
     rest = clips[count // 2 :]
     drawn = np.random.default_rng(0).permutation(len(rest))[: count - len(worst)]
     return [*worst, *(rest[index] for index in sorted(drawn))]
+
+
+def example_view(example: Example, results: RunResults) -> ClipView:
+    """Return the view of ``example``, with its audio if it can be read."""
+    clip = example.clip
+    content = ClipContent.of_score(clip, clip_sound(results, clip.clip_id))
+    verdict = "fake" if clip.score > clip.clip_threshold else "genuine"
+    facts = {"score": number(clip.score)}
+    if clip.fake:
+        facts["fake"] = spans(content.truth or ())
+    if clip.frame_scores.size:
+        facts["marked"] = spans(content.found)
+    if (f1 := clip_f1(clip)) is not None:
+        facts["segment F1"] = number(f1)
+    if clip.duration > LONGEST:
+        facts["shown"] = f"the first {LONGEST:.0f} of {clip.duration:.0f} s"
+    return clip_view(
+        content,
+        title=example.why,
+        subtitle=f"{clip.attack or 'genuine'} · {clip.clip_id}",
+        facts=facts,
+        verdict=verdict,
+        wrong=(verdict == "fake") != clip.fake,
+    )
 
 
 def clip_f1(clip: ClipScore) -> float | None:
@@ -107,5 +135,5 @@ def _why(kind: str, clip: ClipScore, frames: bool) -> str:
     if kind == "missed":
         return "Fake with the lowest score" if called else "Worst miss"
     if kind == "alarm":
-        return "Worst false alarm" if called else "Genuine clip nearest to a false alarm"
+        return "Worst false alarm" if called else "Genuine clip with the highest score"
     return "Typical fake" if kind == "typical" else "Typical genuine clip"

@@ -1,189 +1,230 @@
-"""Figures over many clips: error trade-off, calibration, and answers withheld."""
+"""Curves over many clips: error trade-off, calibration, abstention; and over epochs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from scipy.special import ndtri
 
-from fakesound.metrics import ClipScore, Reliability, auc, operating_points, reliability
+from fakesound.metrics import ClipScore, Reliability, auc, eer, reliability
 from fakesound.metrics.abstention import risk_coverage
-from fakesound.report.style import FOLD_COLOURS, PALETTE, look, new_figure, panel
-from fakesound.report.wording import number
+from fakesound.report.formatting import number
+from fakesound.report.glossary import METRICS
+from fakesound.report.style import HALF, PALETTE, PART_COLOURS, new_figure, style_context
 
-WIDTH, HEIGHT = 5.1, 4.75  # inches of a figure that takes half the page
-LEFT, RIGHT = 0.75, 0.2  # margins
+HEIGHT = 4.6  # inches
 RATES = (0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 LOWEST, HIGHEST = 0.005, 0.9
-SHARES = (0, 0.25, 0.5, 0.75, 1)
+SELECTION = "validation/selection"
+LOSSES = {
+    "train/loss": ("total", PALETTE.ink),
+    "train/clip_loss": ("clip", PALETTE.clip),
+    "train/frame_loss": ("frame", PALETTE.frame),
+}
+AREAS = {
+    "validation/clip/auc": (METRICS["clip/auc"].title, PALETTE.clip),
+    "validation/frame/auc": (METRICS["frame/auc"].title, PALETTE.frame),
+}
+
+Parts = Mapping[str, Sequence[ClipScore]]
 
 
-def det_figure(folds: Mapping[str, Sequence[ClipScore]]) -> Figure | None:
-    """Return the detection error trade-off of each part of the test, with its equal error rate.
+def det_figure(parts: Parts) -> Figure | None:
+    """Draw the detection error trade-off of each part of the test, and its equal error rate.
 
     Axes are normal deviates, on which scores with normal distributions give straight lines
-    (Martin et al. 1997). None where no part holds both fakes and genuines.
+    (Martin et al. 1997). None if no part holds both fakes and genuine clips.
     """
-    with look():
-        figure = new_figure(WIDTH, HEIGHT)
-        axes = panel(figure, LEFT, 0.5, WIDTH - LEFT - RIGHT, HEIGHT - 0.65)
-        drawn = [name for name, clips in folds.items() if _det_curve(axes, name, clips)]
-        if not drawn:
-            return None
+    from sklearn.metrics import DetCurveDisplay
+
+    def draw(axes: Axes, name: str, clips: Sequence[ClipScore]) -> None:
+        logit, fake = _columns(clips)
+        point = eer(logit, fake)
+        assert point is not None
+        label = f"{_label(name)}, EER {number(point.rate, 3)}"
+        colour = _colour(name)
+        DetCurveDisplay.from_predictions(fake, logit, name=label, ax=axes, color=colour)
+        axes.plot(*[ndtri(np.clip(point.rate, 1e-6, 1 - 1e-6))] * 2, "o", color=colour)
+
+    def finish(axes: Axes) -> None:
         limits = ndtri([LOWEST, HIGHEST])
-        axes.plot(
-            ndtri([LOWEST, 0.5]), ndtri([LOWEST, 0.5]), color=PALETTE.line, linewidth=0.8, zorder=0
-        )
+        middle = ndtri([LOWEST, 0.5])
+        axes.plot(middle, middle, color=PALETTE.line, linewidth=0.8, zorder=0)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_ticks(ndtri(RATES), [f"{100 * rate:g} %" for rate in RATES])
         axes.set(xlim=limits, ylim=limits)
-        axes.grid(True)
-        axes.set_xlabel("genuine clips called fake")
-        axes.set_ylabel("fake clips missed")
-        axes.legend(loc="upper right")
-    return figure
+
+    return _curves(
+        _both_labels(parts), draw, finish, "genuine clips called fake", "fake clips missed"
+    )
 
 
-def roc_figure(folds: Mapping[str, Sequence[ClipScore]]) -> Figure | None:
-    """Return the receiver operating characteristic of each part of the test, with its area.
+def roc_figure(parts: Parts) -> Figure | None:
+    """Draw the receiver operating characteristic of each part of the test, and its area.
 
-    None where no part holds both fakes and genuines.
+    None if no part holds both fakes and genuine clips.
     """
-    with look():
-        figure = new_figure(WIDTH, HEIGHT)
-        axes = panel(figure, LEFT, 0.5, WIDTH - LEFT - RIGHT, HEIGHT - 0.65)
-        drawn = [name for name, clips in folds.items() if _roc_curve(axes, name, clips)]
-        if not drawn:
-            return None
+    from sklearn.metrics import RocCurveDisplay
+
+    def draw(axes: Axes, name: str, clips: Sequence[ClipScore]) -> None:
+        logit, fake = _columns(clips)
+        curve = RocCurveDisplay.from_predictions(
+            fake, logit, ax=axes, curve_kwargs={"color": _colour(name)}
+        )
+        curve.line_.set_label(f"{_label(name)}, AUC {number(auc(logit, fake), 3)}")
+
+    def finish(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=PALETTE.line, linewidth=0.8, zorder=0)
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_ticks(SHARES, [f"{100 * share:g} %" for share in SHARES])
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        axes.grid(True)
-        axes.set_xlabel("genuine clips called fake")
-        axes.set_ylabel("fake clips found")
-        axes.legend(loc="lower right")
-    return figure
+            axis.set_major_formatter(PercentFormatter(1))
+
+    return _curves(
+        _both_labels(parts), draw, finish, "genuine clips called fake", "fake clips found"
+    )
 
 
-def reliability_of(folds: Mapping[str, Sequence[ClipScore]]) -> dict[str, Reliability]:
+def reliability_points(parts: Parts) -> dict[str, Reliability]:
     """Return the points of the reliability diagram of each part of the test that has clips."""
     return {
-        name: reliability(np.array([clip.score for clip in clips], dtype=np.float64), _fake(clips))
-        for name, clips in folds.items()
+        name: reliability(np.array([c.score for c in clips], np.float64), _columns(clips)[1])
+        for name, clips in parts.items()
         if clips
     }
 
 
 def reliability_figure(points: Mapping[str, Reliability]) -> Figure | None:
-    """Return how often clips of a score are fake, for each part of the test; None without clips.
+    """Draw the share of fakes among clips of a score, for each part of the test.
 
-    The area of a point is the number of its clips.
+    The area of a point is its number of clips. None without clips.
     """
-    if not points:
-        return None
-    with look():
-        figure = new_figure(WIDTH, HEIGHT)
-        axes = panel(figure, LEFT, 0.5, WIDTH - LEFT - RIGHT, HEIGHT - 0.65)
+    from sklearn.calibration import CalibrationDisplay
+
+    def draw(axes: Axes, name: str, part: Reliability) -> None:
+        colour = _colour(name)
+        display = CalibrationDisplay(part.share_fake, part.score, None)
+        display.plot(
+            ax=axes, name=_label(name), ref_line=False, color=colour, linewidth=1.2, marker=""
+        )
+        area = 12 + 240 * part.clips / part.clips.sum()
+        axes.scatter(part.score, part.share_fake, s=area, color=colour, alpha=0.75, linewidths=0)
+
+    def finish(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=PALETTE.muted, linewidth=0.8, linestyle=(0, (3, 3)))
-        for name, part in points.items():
-            colour = _colour(name)
-            axes.plot(part.score, part.share_fake, color=colour, linewidth=1.2, label=_label(name))
-            area = 12 + 240 * part.clips / part.clips.sum()
-            axes.scatter(
-                part.score, part.share_fake, s=area, color=colour, alpha=0.75, linewidths=0
-            )
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-        axes.grid(True)
-        axes.set_xlabel("score")
-        axes.set_ylabel("share of such clips that is fake")
-        if set(points) != {"all"}:
-            axes.legend(loc="best")
-    return figure
+
+    return _curves(points, draw, finish, "score", "share of fakes among such clips")
 
 
-def risk_figure(
-    folds: Mapping[str, Sequence[ClipScore]], answered: Mapping[str, float] | None = None
-) -> Figure | None:
-    """Return the share of wrong answers where only the surest clips are answered.
+def risk_figure(parts: Parts, answered: Mapping[str, float] | None = None) -> Figure | None:
+    """Draw the share of wrong answers if only the clips with the surest scores are answered.
 
-    The risk-coverage curve (El-Yaniv and Wiener 2010) of each part of the test; a dot where the
-    share ``answered`` lies. None without clips.
+    The risk-coverage curve (El-Yaniv and Wiener 2010) of each part of the test, with a dot at the
+    share of clips that is ``answered``. None without clips.
     """
-    folds = {name: clips for name, clips in folds.items() if clips}
-    if not folds:
+
+    def draw(axes: Axes, name: str, clips: Sequence[ClipScore]) -> None:
+        coverage, risk = risk_coverage(clips)
+        axes.plot(coverage, risk, color=_colour(name), label=_label(name))
+        share = (answered or {}).get(name)
+        if share:
+            wrong = risk[max(0, round(share * len(risk)) - 1)]
+            axes.plot(share, wrong, "o", color=_colour(name), markersize=6)
+
+    def finish(axes: Axes) -> None:
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1))
+
+    clips = {name: clips for name, clips in parts.items() if clips}
+    return _curves(clips, draw, finish, "clips answered, surest first", "wrong answers among them")
+
+
+def training_figure(epochs: Sequence[Mapping[str, Any]]) -> Figure | None:
+    """Draw losses and validation metrics over the epochs, with a line at the selected epoch.
+
+    None if none of them was logged.
+    """
+
+    def logged(key: str) -> list[Mapping[str, Any]]:
+        return [row for row in epochs if row.get(key) is not None]
+
+    panels = [
+        (title, {key: line for key, line in lines.items() if logged(key)})
+        for title, lines in (("training loss", LOSSES), ("validation", AREAS))
+    ]
+    panels = [(title, lines) for title, lines in panels if lines]
+    if not panels:
         return None
-    with look():
-        figure = new_figure(WIDTH, HEIGHT)
-        axes = panel(figure, LEFT, 0.5, WIDTH - LEFT - RIGHT, HEIGHT - 0.65)
-        highest = 0.0
-        for name, clips in folds.items():
-            coverage, risk = risk_coverage(clips)
-            axes.plot(coverage, risk, color=_colour(name), label=_label(name))
-            highest = max(highest, float(risk.max()))
-            share = (answered or {}).get(name)
-            if share:
-                wrong = risk[max(0, round(share * len(risk)) - 1)]
-                axes.plot(share, wrong, "o", color=_colour(name), markersize=6)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.03 * highest, 1.15 * highest or 0.1))
-        axes.xaxis.set_ticks(SHARES, [f"{100 * share:g} %" for share in SHARES])
-        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
-        axes.grid(True)
-        axes.set_xlabel("clips answered, the surest first")
-        axes.set_ylabel("wrong answers among them")
-        if set(folds) != {"all"}:
-            axes.legend(loc="upper left")
+    selected = max(logged(SELECTION), key=lambda row: float(row[SELECTION]), default=None)
+    with style_context():
+        figure = new_figure(3.0)
+        for axes, (title, lines) in zip(
+            figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+        ):
+            axes.set_title(title, color=PALETTE.ink)
+            for key, (label, colour) in lines.items():
+                rows = logged(key)
+                axes.plot(
+                    [float(row["epoch"]) + 1 for row in rows],
+                    [float(row[key]) for row in rows],
+                    **{"color": colour, "marker": "o", "markersize": 3, "label": label},
+                )
+            axes.legend(loc="best")
+            if selected is not None:
+                axes.axvline(
+                    float(selected["epoch"]) + 1, color=PALETTE.muted, linewidth=0.8, zorder=0
+                )
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.grid(True, axis="y")
+            axes.margins(x=0.02)
+            axes.set_xlabel("epoch")
     return figure
 
 
-def _det_curve(axes: Axes, name: str, clips: Sequence[ClipScore]) -> bool:
-    points = operating_points(np.array([clip.logit for clip in clips]), _fake(clips))
-    if points is None:
-        return False
-    missed, alarmed = points.miss_rate, points.false_alarm_rate
-    nearest = int(np.argmin(np.abs(missed - alarmed)))
-    rate = np.array([missed[nearest] + alarmed[nearest]]) / 2
-    colour = _colour(name)
-    axes.plot(
-        _deviate(alarmed),
-        _deviate(missed),
-        color=colour,
-        drawstyle="steps-post",
-        label=f"{_label(name)}, EER {number(rate[0], 3)}",
-    )
-    axes.plot(_deviate(rate), _deviate(rate), "o", color=colour, markersize=6)
-    return True
+def _curves(
+    parts: Mapping[str, Any],
+    draw: Callable[[Axes, str, Any], None],
+    finish: Callable[[Axes], None],
+    xlabel: str,
+    ylabel: str,
+) -> Figure | None:
+    """Draw a curve for each of ``parts`` over common axes; None without parts."""
+    if not parts:
+        return None
+    with style_context():
+        figure = new_figure(HEIGHT, HALF)
+        axes = figure.add_subplot()
+        for name, part in parts.items():
+            draw(axes, name, part)
+        finish(axes)
+        axes.grid(True)
+        # scikit-learn's displays set labels and a legend of their own
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        axes.legend(loc="best")
+    return figure
 
 
-def _roc_curve(axes: Axes, name: str, clips: Sequence[ClipScore]) -> bool:
-    logit, fake = np.array([clip.logit for clip in clips]), _fake(clips)
-    points = operating_points(logit, fake)
-    if points is None:
-        return False
-    axes.plot(
-        points.false_alarm_rate,
-        1 - points.miss_rate,
-        color=_colour(name),
-        label=f"{_label(name)}, AUC {number(auc(logit, fake), 3)}",
-    )
-    return True
+def _both_labels(parts: Parts) -> dict[str, Sequence[ClipScore]]:
+    return {name: clips for name, clips in parts.items() if len({c.fake for c in clips}) == 2}
+
+
+def _columns(
+    clips: Sequence[ClipScore],
+) -> tuple[Float[np.ndarray, " clip"], Bool[np.ndarray, " clip"]]:
+    """Return the logits of ``clips``, and whether they are fake."""
+    logit: Float[np.ndarray, " clip"] = np.array([clip.logit for clip in clips], dtype=np.float64)
+    fake: Bool[np.ndarray, " clip"] = np.array([clip.fake for clip in clips], dtype=bool)
+    return logit, fake
 
 
 def _colour(name: str) -> str:
-    return FOLD_COLOURS.get(name, PALETTE.ink)
+    return PART_COLOURS.get(name, PALETTE.ink)
 
 
 def _label(name: str) -> str:
     return "test" if name == "all" else name
-
-
-def _deviate(rate: Float[np.ndarray, " cut"]) -> Float[np.ndarray, " cut"]:
-    # a rate of 0 or 1 lies at infinity, which is outside the axes as well
-    deviate: Float[np.ndarray, " cut"] = ndtri(np.clip(rate, 1e-6, 1 - 1e-6))
-    return deviate
-
-
-def _fake(clips: Sequence[ClipScore]) -> Bool[np.ndarray, " clip"]:
-    return np.array([clip.fake for clip in clips], dtype=bool)

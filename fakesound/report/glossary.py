@@ -1,16 +1,18 @@
-"""What each figure is called, and what it means to a newcomer."""
+"""Title and meaning of every metric: the one place where a metric gets its name."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure of the metrics block.
+class Metric:
+    """A metric of the metrics block.
 
     Attributes:
-        key: its key.
-        title: its name in a table.
-        meaning: its explanation, in a sentence or two.
+        key: key in ``metrics.json``.
+        title: name in tables and figures.
+        meaning: explanation in a sentence or two.
         lower_is_better: whether it is an error or a cost.
     """
 
@@ -20,169 +22,195 @@ class Figure:
     lower_is_better: bool = False
 
 
-CLIP_FIGURES = (
-    Figure(
+CLIP_METRICS = (
+    Metric(
         "clip/auc",
         "Clip AUC",
-        "How often a fake clip scores higher than a genuine one. 1 is perfect, .5 is guessing; no "
-        "threshold is involved.",
+        "Probability that a fake clip scores higher than a genuine one. 1 is perfect, 0.5 is "
+        "chance; no threshold is involved.",
     ),
-    Figure(
+    Metric(
         "clip/eer",
         "EER",
-        "Equal error rate: the error where as many fakes are missed as genuine clips raise a false "
-        "alarm. 0 is perfect, .5 is guessing.",
+        "Equal error rate: the error rate at the threshold where misses and false alarms are "
+        "equally frequent. 0 is perfect, 0.5 is chance.",
         lower_is_better=True,
     ),
-    Figure(
+    Metric(
         "clip/balanced_accuracy",
         "Balanced accuracy",
-        "Mean of the shares of fake and of genuine clips that are called right, at the threshold. "
-        ".5 is guessing, however many of the clips are fake.",
+        "Mean of the accuracies on fake and on genuine clips, at the threshold. 0.5 is chance, "
+        "whatever the share of fakes.",
     ),
-    Figure(
+    Metric(
         "clip/min_dcf",
         "minDCF",
-        "Cost at the best threshold where 5 % of clips are fake and a missed fake costs ten false "
-        "alarms. 0 is perfect, 1 is no better than not listening.",
+        "Detection cost at the best threshold, if 5 % of clips are fake and a missed fake costs "
+        "ten false alarms. 0 is perfect, 1 is no better than ignoring the audio.",
         lower_is_better=True,
     ),
-    Figure(
+    Metric(
         "clip/cllr",
         "Cllr",
-        "How good the scores are as odds. 0 is perfect; 1 says nothing; more than 1 misleads.",
+        "Cost of the scores as likelihood ratios. 0 is perfect, 1 carries no information, more "
+        "than 1 is misleading.",
         lower_is_better=True,
     ),
-    Figure(
+    Metric(
         "clip/ece",
         "ECE",
-        "Calibration error: how far, on average, a score lies from the share of such clips that "
-        "are fake. 0 is perfect.",
+        "Expected calibration error: mean distance of a score from the share of fakes among clips "
+        "with such scores. 0 is perfect.",
         lower_is_better=True,
     ),
 )
-FRAME_FIGURES = (
-    Figure(
+FRAME_METRICS = (
+    Metric(
         "segment_f1_20ms",
         "Segment F1, 20 ms",
-        "Agreement of the marked parts with the true ones in steps of 20 ms, at the threshold: "
-        "1 when all fake steps are marked and nothing else. Marking "
-        "everything already earns something, so read it beside that.",
+        "F1 of the marked segments of 20 ms, at the threshold. Marking everything scores above 0 "
+        "and depends on the share of fake time, so compare with the always-fake baseline.",
     ),
-    Figure("segment_f1_1s", "Segment F1, 1 s", "The same in steps of a second."),
-    Figure(
+    Metric("segment_f1_1s", "Segment F1, 1 s", "F1 of the marked segments of one second."),
+    Metric(
         "event_f1",
         "Event F1",
-        "The same over whole regions: found when the onset is within 250 ms, and the end within "
-        "250 ms or half the region's length.",
+        "F1 of whole regions. A region is correct if its onset is within 250 ms of the true one, "
+        "and its offset within 250 ms or half the length of the region.",
     ),
-    Figure(
+    Metric(
         "frame/auc",
         "Frame AUC",
-        "How often a fake frame of 20 ms scores higher than a genuine one, over all clips. 1 is "
-        "perfect, .5 is guessing.",
+        "Probability that a fake frame of 20 ms scores higher than a genuine one, over all clips. "
+        "1 is perfect, 0.5 is chance.",
     ),
-    Figure(
+    Metric(
         "range_eer",
         "Range EER",
         "Equal error rate over time: the share of fake time missed equals the share of genuine "
-        "time marked. 0 is perfect, .5 is guessing.",
+        "time marked. 0 is perfect, 0.5 is chance.",
         lower_is_better=True,
     ),
 )
-OTHER_FIGURES = (
-    Figure("clip/accuracy", "Accuracy", "Share of the clips called right; depends on the mix."),
-    Figure(
+OTHER_METRICS = (
+    Metric(
+        "clip/accuracy",
+        "Accuracy",
+        "Share of clips classified correctly; depends on the share of fakes.",
+    ),
+    Metric(
         "clip/auc_within_domain",
         "Clip AUC within domains",
-        "Mean of the clip AUCs inside each kind of recording: telling kinds apart does not help.",
+        "Mean of the clip AUCs within each domain, so that telling domains apart does not help.",
     ),
-    Figure(
+    Metric(
         "clip/ap",
         "Clip average precision",
-        "Mean share of fakes among the clips that score at least as high as each fake.",
+        "Mean precision over all thresholds at which a fake clip is found.",
     ),
-    Figure(
+    Metric(
         "clip/act_dcf",
         "actDCF",
-        "The cost of minDCF at the threshold that would be right if scores were calibrated.",
+        "Detection cost of minDCF at the threshold that is right for calibrated scores.",
         lower_is_better=True,
     ),
-    Figure("frame/ap", "Frame average precision", "The same over frames of 20 ms."),
-    Figure(
+    Metric("frame/ap", "Frame average precision", "Average precision over frames of 20 ms."),
+    Metric(
         "frame/eer",
         "Frame EER",
         "Equal error rate over frames of 20 ms.",
         lower_is_better=True,
     ),
-    Figure("add_score", "ADD score", "0.3 accuracy + 0.7 segment F1 at 20 ms, as in ADD 2023."),
+    Metric("add_score", "ADD score", "0.3 accuracy + 0.7 segment F1 at 20 ms, as in ADD 2023."),
 )
-ALL_FIGURES = (*CLIP_FIGURES, *FRAME_FIGURES, *OTHER_FIGURES)
-FRAME_RECALL = Figure(
+ALL_METRICS = (*CLIP_METRICS, *FRAME_METRICS, *OTHER_METRICS)
+FRAME_RECALL = Metric(
     "frame_recall",
     "Frame recall",
     "Share of the fake frames that are marked, at the threshold.",
 )
-PRECISION_FIGURES = tuple(
-    Figure(
+PRECISION_METRICS = tuple(
+    Metric(
         f"ap_tiou_{overlap}",
-        f".{overlap:02d}",
-        f"Average precision of regions, which are right when they share {overlap} % of what they "
-        "and a true one cover together.",
+        f"0.{overlap:02d}",
+        f"Average precision of regions that overlap a true one with an IoU of at least {overlap} "
+        "%.",
     )
     for overlap in range(50, 100, 5)
 )
-LOCALISATION_FIGURES = (
-    Figure("segment_f1_10ms", "Segment F1, 10 ms", "Segment F1 in steps of 10 ms."),
-    Figure(
+LOCALISATION_METRICS = (
+    Metric("segment_f1_10ms", "Segment F1, 10 ms", "F1 of the marked segments of 10 ms."),
+    Metric(
         "event_f1_sed_eval",
         "Event F1, sed_eval",
-        "F1 over whole regions as the toolbox sed_eval counts them, for comparison with published "
-        "figures.",
+        "F1 of whole regions as the toolbox sed_eval computes it, for comparison with published "
+        "values.",
     ),
-    Figure(
+    Metric(
         "map",
         "mAP",
-        "Mean of the average precisions of regions over ten demands on their overlap with a true "
-        "one, from 50 % to 95 %. 1 is perfect.",
+        "Mean of the average precisions of regions over ten IoU thresholds from 0.50 to 0.95. 1 is "
+        "perfect.",
     ),
-    Figure(
+    Metric(
         "ar_20",
         "Average recall, 20",
-        "Share of the true regions that are among the 20 surest of a clip, averaged over the same "
-        "ten demands. False alarms do not count.",
+        "Share of the true regions among the 20 highest-scoring regions of a clip, averaged over "
+        "the same ten IoU thresholds. False alarms do not count.",
     ),
-    Figure(
+    Metric(
         "onset_error",
         "Onset error, s",
-        "How far the start of a found region lies from the true one, in seconds; the median.",
+        "Median distance in seconds between the onset of a region and the true one.",
         lower_is_better=True,
     ),
-    Figure(
+    Metric(
         "offset_error",
         "Offset error, s",
-        "The same for the end of a region.",
+        "Median distance in seconds between the offset of a region and the true one.",
         lower_is_better=True,
     ),
-    Figure(
+    Metric(
         "false_alarm_minutes_per_hour",
         "False alarms, min/h",
-        "Minutes marked in an hour of genuine audio.",
+        "Minutes marked per hour of genuine audio.",
         lower_is_better=True,
     ),
 )
 SEGMENT_ERRORS = {"segment_eer_partialspoof": "PartialSpoof", "segment_eer_point": "point"}
-CALIBRATION_FIGURES = (
+CALIBRATION_METRICS = (
     *(
-        Figure(f.key.removeprefix("clip/"), f.title, f.meaning, f.lower_is_better)
-        for f in (*CLIP_FIGURES, *OTHER_FIGURES)
-        if f.key in ("clip/cllr", "clip/min_dcf", "clip/act_dcf", "clip/ece")
+        replace(metric, key=metric.key.removeprefix("clip/"))
+        for metric in ALL_METRICS
+        if metric.key in ("clip/cllr", "clip/min_dcf", "clip/act_dcf", "clip/ece")
     ),
-    Figure(
+    Metric(
         "brier",
-        "Brier",
-        "Mean squared distance of the score from the truth, 0 or 1. 0 is perfect; .25 is what a "
-        "score of .5 gives.",
+        "Brier score",
+        "Mean squared distance of the score from the label, 0 or 1. 0 is perfect; a constant score "
+        "of 0.5 gives 0.25.",
         lower_is_better=True,
     ),
 )
+METRICS: Mapping[str, Metric] = {
+    metric.key: metric
+    for metric in (*ALL_METRICS, FRAME_RECALL, *LOCALISATION_METRICS, *PRECISION_METRICS)
+}
+# what detection and localisation are compared by, between attacks, conditions and runs
+MAIN_KEYS = ("clip/auc", "frame/auc", "segment_f1_20ms")
+PART_TITLES = {
+    "unseen": "Unseen attacks",
+    "seen": "Seen attacks",
+    "all": "Test",
+    "validation": "Validation",
+}
+
+
+def known(blocks: Iterable[Mapping[str, Any]], key: str) -> bool:
+    """Return whether any of ``blocks`` has a value for ``key``."""
+    return any(block.get(key) is not None for block in blocks)
+
+
+def defined(metrics: Iterable[Metric], blocks: Sequence[Mapping[str, Any]]) -> list[Metric]:
+    """Return those of ``metrics`` that any of ``blocks`` has a value for."""
+    return [metric for metric in metrics if known(blocks, metric.key)]

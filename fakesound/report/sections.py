@@ -1,194 +1,367 @@
-"""The sections of a page that not every run has: each None or empty where it is left out."""
+"""Tables and figures of a report: attacks, breakdowns, conditions, and two systems compared."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure as Drawing
+from matplotlib.figure import Figure
 
 from fakesound.metrics import Reliability
 from fakesound.report.glossary import (
-    ALL_FIGURES,
-    CALIBRATION_FIGURES,
-    FRAME_RECALL,
-    LOCALISATION_FIGURES,
-    PRECISION_FIGURES,
+    ALL_METRICS,
+    CALIBRATION_METRICS,
+    LOCALISATION_METRICS,
+    METRICS,
+    PART_TITLES,
+    PRECISION_METRICS,
     SEGMENT_ERRORS,
-    Figure,
+    Metric,
+    defined,
+    known,
 )
-from fakesound.report.interval_figure import Panel, Series, interval_figure
-from fakesound.report.parts import TITLES, known, value_of
-from fakesound.report.style import PALETTE
+from fakesound.report.rows_figure import Panel, Row, Series, rows_figure
+from fakesound.report.run_results import Group, Value, value_of
+from fakesound.report.style import PALETTE, PART_COLOURS
 
-PARTITIONS = {
-    "region_length": "By length of the fake part",
-    "family": "By family of attacks",
-    "corpus": "By corpus",
-    "subset": "By official subset",
-}
-PARTITION_FIGURES = (
-    *(f for f in ALL_FIGURES if f.key in ("clip/auc", "clip/eer", "segment_f1_20ms")),
-    FRAME_RECALL,
-)
-PARTITION_PANELS = ("clip/auc", "segment_f1_20ms", "frame_recall")
 ORDER = ("unseen", "seen", "all", "validation")
-BEFORE = "before calibration"
-RELIABILITY = ("score", "share_fake", "clips")
+SIGNIFICANCE = 0.05
+BREAKDOWNS = {
+    "region_length": "Length of the longest fake part",
+    "corpus": "Corpus",
+    "subset": "Official subset",
+}
+GROUP_KEYS = ("clip/auc", "frame/auc", "segment_f1_20ms")
+CONDITION_KEYS = ("clip/auc", "segment_f1_20ms")
+PAIRED_KEYS = (
+    *("clip/auc", "clip/eer", "clip/balanced_accuracy", "segment_f1_20ms", "frame/auc"),
+    *("range_eer", "event_f1"),
+)
 
 
 @dataclass(frozen=True)
-class Partition:
-    """The test divided by something.
+class TableRow:
+    """A row of a table of metrics.
 
     Attributes:
-        title: its heading.
-        rows: metrics block of each division by its name.
-        figures: that any of them has.
+        title: heading of the row.
+        block: metrics block.
+        counts: numbers shown before the metrics.
+        style: CSS class: "unseen", "baseline" or none.
     """
 
     title: str
-    rows: Mapping[str, Mapping[str, Any]]
-    figures: Sequence[Figure]
-
-    @property
-    def counts(self) -> list[str]:
-        """The numbers of clips that are known of its divisions."""
-        blocks = list(self.rows.values())
-        split = [name for name in ("fakes", "genuine") if known(blocks, name)]
-        return split or [name for name in ("clips",) if known(blocks, name)]
+    block: Mapping[str, Any]
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    style: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Figures of parts of the test.
+    """A table of metrics, one a column.
 
     Attributes:
-        figures: the columns.
-        rows: heading and values of each row.
+        corner: heading of the first column.
+        metrics: columns.
+        rows: rows.
     """
 
-    figures: Sequence[Figure]
-    rows: Sequence[tuple[str, Mapping[str, Any]]]
+    corner: str
+    metrics: Sequence[Metric]
+    rows: Sequence[TableRow]
+
+    @property
+    def counts(self) -> list[str]:
+        """Names of the counts of its rows."""
+        return list(dict.fromkeys(name for row in self.rows for name in row.counts))
 
 
 @dataclass(frozen=True)
-class Localisation:
-    """How exactly fake parts are found.
+class Difference:
+    """Difference of two systems in a metric.
 
     Attributes:
-        segment_errors: both segment equal error rates of each part; None where undefined.
-        figures: the others.
-        precisions: average precision of regions at each demand on their overlap.
+        metric: what is compared.
+        a: value of the first system.
+        b: value of the second system.
+        difference: a minus b, with its interval.
+        p: two-sided p-value; None if there are too few sources.
     """
 
-    segment_errors: Table | None
-    figures: Table | None
-    precisions: Table | None
+    metric: Metric
+    a: float | None
+    b: float | None
+    difference: Value
+    p: float | None
+
+    @property
+    def better(self) -> int | None:
+        """The better system, 0 or 1, if the difference is significant; otherwise None."""
+        value = self.difference.value
+        if self.p is None or self.p >= SIGNIFICANCE or not value:
+            return None
+        return int((value < 0) != self.metric.lower_is_better)
+
+    @property
+    def improvement(self) -> Value:
+        """The difference, positive if the first system is better."""
+        value, ends = self.difference.value, self.difference.interval
+        if not self.metric.lower_is_better or value is None:
+            return self.difference
+        return Value(-value, None if ends is None else (-ends[1], -ends[0]))
 
 
-def partitions(metrics: Mapping[str, Any]) -> list[Partition]:
-    """Return the divisions of the test that have more than one name."""
+@dataclass(frozen=True)
+class PairedPart:
+    """Two systems on a part of the test.
+
+    Attributes:
+        name: "unseen", "seen" or "all".
+        systems: names of the two.
+        differences: differences in the metrics that both have.
+    """
+
+    name: str
+    systems: tuple[str, str]
+    differences: Sequence[Difference]
+
+    @property
+    def title(self) -> str:
+        """Heading of the part."""
+        return PART_TITLES[self.name]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """A part of the test under each condition.
+
+    Attributes:
+        name: "unseen", "seen" or "all".
+        titles: names of the conditions, clean audio first.
+        blocks: metrics block under each.
+    """
+
+    name: str
+    titles: Sequence[str]
+    blocks: Sequence[Mapping[str, Any]]
+
+    @property
+    def title(self) -> str:
+        """Heading of the part."""
+        return PART_TITLES[self.name]
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """Metrics that are shown."""
+        return [METRICS[key] for key in CONDITION_KEYS if known(self.blocks, key)]
+
+    def change(self, row: int, key: str) -> float | None:
+        """Return the difference of a condition to clean audio."""
+        value, clean = self.blocks[row].get(key), self.blocks[0].get(key)
+        return None if value is None or clean is None else float(value) - float(clean)
+
+
+def group_table(groups: Sequence[Group], corner: str, metrics: Iterable[Metric]) -> Table:
+    """Return ``metrics`` of each group, with its numbers of clips."""
+    rows = [
+        TableRow(
+            group.name,
+            group.block,
+            {"fakes": group.fakes, "genuine": group.genuine},
+            "unseen" if group.part == "unseen" else "",
+        )
+        for group in groups
+    ]
+    return Table(corner, defined(metrics, [group.block for group in groups]), rows)
+
+
+def groups_figure(groups: Sequence[Group], by_family: bool = False) -> Figure | None:
+    """Draw clip AUC, frame AUC and segment F1 of each group; None without any value.
+
+    Ticks mark a trivial system: chance for an AUC, the always-fake baseline for F1.
+
+    Args:
+        groups: attacks, or other groups of the test.
+        by_family: whether the names are ``family/generator``, grouped by family.
+    """
+    several = len({group.part for group in groups}) > 1
+    rows = []
+    for group in groups:
+        family, _, name = group.name.partition("/")
+        label = f"{name if by_family and name else group.name} ({group.fakes})"
+        colour = PALETTE.unseen if several and group.part == "unseen" else PALETTE.ink
+        rows.append(Row(label, family if by_family else None, colour))
+    panels = []
+    for key in GROUP_KEYS:
+        values = [value_of(group.block, key) for group in groups]
+        series = [
+            Series(
+                [v if g.part == part else Value(None) for v, g in zip(values, groups, strict=True)],
+                label if several else "",
+                colour,
+            )
+            for part, label, colour in (
+                ("unseen", "unseen attacks", PALETTE.unseen),
+                ("seen", "seen attacks", PALETTE.seen),
+                (None, "both or neither", PALETTE.muted),
+            )
+            if any(group.part == part for group in groups)
+        ]
+        panels.append(Panel(METRICS[key].title, series, [group.baseline(key) for group in groups]))
+    return rows_figure(rows, panels)
+
+
+def paired_parts(paired: Mapping[str, Any]) -> list[PairedPart]:
+    """Return the "paired" object of ``metrics.json``, the unseen attacks first.
+
+    The whole test is left out if it has an unseen or a seen part.
+    """
+    first, second = paired["names"]
     found = []
-    for kind, title in PARTITIONS.items():
-        rows = (metrics.get("partition") or {}).get(kind) or {}
-        shown = [f for f in PARTITION_FIGURES if known(list(rows.values()), f.key)]
-        if len(rows) > 1 and shown:
-            found.append(Partition(title, rows, shown))
-    return found
+    for name in ORDER:
+        entries = paired["parts"].get(name) or {}
+        differences = []
+        for metric in ALL_METRICS:
+            entry = entries.get(metric.key)
+            if entry is not None:
+                low, high = entry.get("low"), entry.get("high")
+                ends = None if low is None or high is None else (low, high)
+                value = Value(entry["difference"], ends)
+                differences.append(
+                    Difference(metric, entry["a"], entry["b"], value, entry.get("p"))
+                )
+        if differences:
+            found.append(PairedPart(name, (first, second), differences))
+    return [part for part in found if part.name != "all"] or found
 
 
-def partition_figure(partition: Partition) -> Drawing | None:
-    """Return clip AUC, segment F1 and frame recall of each division, as far as they are known."""
+def paired_figure(parts: Sequence[PairedPart]) -> Figure | None:
+    """Draw the improvement of the first system over the second in each metric, about zero."""
+    by_key = [{each.metric.key: each for each in part.differences} for part in parts]
+    keys = [key for key in PAIRED_KEYS if any(key in found for found in by_key)]
+    if not keys:
+        return None
+    series = [
+        Series(
+            [found[key].improvement if key in found else Value(None) for key in keys],
+            part.title.lower(),
+            PART_COLOURS.get(part.name, PALETTE.ink),
+        )
+        for part, found in zip(parts, by_key, strict=True)
+    ]
+    title = f"right of zero: {parts[0].systems[0]} is better"
+    rows = [Row(METRICS[key].title) for key in keys]
+    return rows_figure(rows, [Panel(title, series, differences=True)])
+
+
+def conditions(robustness: Mapping[str, Any]) -> list[Conditions]:
+    """Return the "robustness" object of ``metrics.json`` by part of the test.
+
+    The whole test is left out if it has an unseen or a seen part.
+    """
+    given = robustness["conditions"]
+    if len(given) < 2:
+        return []
+    titles = [condition["title"] for condition in given]
+    parts = [
+        Conditions(name, titles, [condition.get(name) or {} for condition in given])
+        for name in ORDER
+        if given[0].get(name)
+    ]
+    parts = [part for part in parts if part.metrics]
+    return [part for part in parts if part.name != "all"] or parts
+
+
+def conditions_figure(parts: Sequence[Conditions]) -> Figure | None:
+    """Draw clip AUC and segment F1 under each condition, with a dashed line at clean audio."""
+    if not parts:
+        return None
     panels = [
         Panel(
-            figure.title.lower().replace("auc", "AUC").replace("f1", "F1"),
+            METRICS[key].title,
             [
                 Series(
-                    "",
-                    PALETTE.seen,
-                    [value_of(block, figure.key) for block in partition.rows.values()],
+                    [value_of(block, key) for block in part.blocks],
+                    part.title.lower(),
+                    PART_COLOURS.get(part.name, PALETTE.ink),
+                    part.blocks[0].get(key),
                 )
+                for part in parts
             ],
         )
-        for figure in partition.figures
-        if figure.key in PARTITION_PANELS
+        for key in CONDITION_KEYS
     ]
-    return interval_figure(list(partition.rows), panels)
+    return rows_figure([Row(title) for title in parts[0].titles], panels)
 
 
-def localisation(metrics: Mapping[str, Any]) -> Localisation | None:
-    """Return how exactly fake parts are found, None where nothing of it is known."""
-    parts = _parts(metrics.get("localisation") or {})
-    blocks = [block for _, block in parts]
-    resolutions = sorted(
+def localisation_tables(metrics: Mapping[str, Any]) -> dict[str, Table]:
+    """Return the tables of localisation that have values: "regions", "segments", "precision"."""
+    parts = by_part(metrics.get("localisation") or {})
+    rows = [TableRow(title, block) for title, block in parts]
+    sizes = sorted(
         {
             int(key.removeprefix(f"{kind}_").removesuffix("ms"))
             for kind in SEGMENT_ERRORS
-            for block in blocks
+            for _, block in parts
             for key in block
             if key.startswith(f"{kind}_") and block[key] is not None
         }
     )
     errors = [
-        (
-            f"{title}, {named}" if len(parts) > 1 else named,
-            {f"{size}": block.get(f"{kind}_{size}ms") for size in resolutions},
+        TableRow(
+            f"{title}, {name}" if len(parts) > 1 else name,
+            {str(size): block.get(f"{kind}_{size}ms") for size in sizes},
         )
         for title, block in parts
-        for kind, named in SEGMENT_ERRORS.items()
+        for kind, name in SEGMENT_ERRORS.items()
     ]
-    columns = [Figure(f"{size}", f"{size} ms", "") for size in resolutions]
-    found = Localisation(
-        Table(columns, errors) if columns else None,
-        _table(LOCALISATION_FIGURES, parts),
-        _table(PRECISION_FIGURES, parts),
-    )
-    return found if found.segment_errors or found.figures or found.precisions else None
+    tables = {
+        "regions": Table("metric", LOCALISATION_METRICS, rows),
+        "segments": Table("segment", [Metric(f"{n}", f"{n} ms", "") for n in sizes], errors),
+        "precision": Table("IoU", PRECISION_METRICS, rows),
+    }
+    found = {name: _defined(table) for name, table in tables.items()}
+    return {name: table for name, table in found.items() if table.metrics}
 
 
-def calibration(metrics: Mapping[str, Any]) -> Table | None:
-    """Return figures of calibration of each part, after and before where both are known."""
+def calibration_table(metrics: Mapping[str, Any]) -> Table | None:
+    """Return calibration metrics of each part, and before calibration if they are known."""
     given = metrics.get("calibration") or {}
-    before, after = ({**(given.get(name) or {})} for name in ("before", "after"))
+    before, after = given.get("before") or {}, given.get("after") or {}
     rows = []
-    for title, block in _parts(after or before):
-        name = next(key for key, value in TITLES.items() if value == title)
-        if before and after:
-            rows += [(title, block), (BEFORE, before.get(name) or {})]
-        else:
-            rows.append((title, block))
-    return _table(CALIBRATION_FIGURES, rows)
+    for name, title in PART_TITLES.items():
+        block = (after or before).get(name)
+        if block and title in dict(by_part(after or before)):
+            rows.append(TableRow(title, block))
+            if before and after:
+                rows.append(TableRow("before calibration", before.get(name) or {}, {}, "baseline"))
+    table = _defined(Table("clips", CALIBRATION_METRICS, rows))
+    return table if table.metrics else None
 
 
 def reliability_before(metrics: Mapping[str, Any], names: Iterable[str]) -> dict[str, Reliability]:
     """Return the points of the named parts' reliability diagrams before calibration."""
     before = (metrics.get("calibration") or {}).get("before") or {}
     return {
-        name: Reliability(*(np.array(points[key], np.float64) for key in RELIABILITY))
+        name: Reliability(
+            *(np.array(points[key], np.float64) for key in ("score", "share_fake", "clips"))
+        )
         for name in names
         if (points := (before.get(name) or {}).get("reliability"))
     }
 
 
-def abstention(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return title and figures of each part when the detector may say that it cannot tell."""
-    parts = _parts(metrics.get("abstention") or {})
-    return [(title, block) for title, block in parts if block.get("answered") is not None]
-
-
-def _parts(by_name: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+def by_part(blocks: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """Return title and block of each part, the unseen attacks first.
 
-    All of the test is left out where it has folds.
+    The whole test is left out if it has an unseen or a seen part.
     """
-    there = [name for name in ORDER if by_name.get(name)]
-    folds = {"unseen", "seen"} & {*there}
-    return [(TITLES[name], by_name[name]) for name in there if not (folds and name == "all")]
+    names = [name for name in ORDER if isinstance(blocks.get(name), Mapping)]
+    divided = {"unseen", "seen"} & {*names}
+    return [(PART_TITLES[name], blocks[name]) for name in names if not (divided and name == "all")]
 
 
-def _table(
-    figures: Sequence[Figure], rows: Sequence[tuple[str, Mapping[str, Any]]]
-) -> Table | None:
-    shown = [figure for figure in figures if known([block for _, block in rows], figure.key)]
-    return Table(shown, rows) if shown else None
+def _defined(table: Table) -> Table:
+    return Table(
+        table.corner, defined(table.metrics, [row.block for row in table.rows]), table.rows
+    )

@@ -1,34 +1,35 @@
-"""The look of all figures and pages: colours, type, and how a figure is saved."""
+"""Style of all figures and pages: colours, fonts, and how they are written."""
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from fakesound.files import write_whole
 
 
 @dataclass(frozen=True)
 class Palette:
-    """Every colour; told apart with any kind of colour vision.
+    """All colours; distinguishable with any kind of colour vision.
 
     Attributes:
-        ink: text and what is true.
-        muted: what is said in passing, and trivial baselines.
+        ink: text and ground truth.
+        muted: secondary text and trivial baselines.
         line: rules and grids.
         wash: quiet backgrounds.
         paper: the page.
         unseen: attacks that were not in training.
-        seen: attacks that were.
-        found: parts a model calls fake.
+        seen: attacks that were in training.
+        found: parts that a detector calls fake.
         clip: the clip task.
         frame: the frame task.
     """
@@ -46,11 +47,12 @@ class Palette:
 
 
 PALETTE = Palette()
-FOLD_COLOURS = {"unseen": PALETTE.unseen, "seen": PALETTE.seen}
+PART_COLOURS = {"unseen": PALETTE.unseen, "seen": PALETTE.seen}
 # matplotlib lays text out in DejaVu Sans, which is wider than all of these
 FONTS = "'Helvetica Neue', 'Segoe UI', Roboto, Arial, 'DejaVu Sans', sans-serif"
+WIDE, HALF = 10.4, 5.1  # inches of a figure over the whole page, and over half of it
 
-_LOOK: dict[Any, Any] = {
+_STYLE: dict[Any, Any] = {
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
     "text.color": PALETTE.ink,
@@ -65,6 +67,7 @@ _LOOK: dict[Any, Any] = {
     "axes.titlesize": 9.5,
     "axes.titlelocation": "left",
     "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
     "xtick.color": PALETTE.muted,
     "ytick.color": PALETTE.muted,
     "xtick.labelsize": 8.5,
@@ -86,41 +89,22 @@ _LOOK: dict[Any, Any] = {
 }
 
 
-def tint(colour: str) -> tuple[float, float, float]:
-    """Return a lighter ``colour``, opaque so that no grid shows through."""
-    red, green, blue = to_rgb(colour)
-    return 0.35 + 0.65 * red, 0.35 + 0.65 * green, 0.35 + 0.65 * blue
-
-
-def blend(start: str, end: str, share: float) -> str:
-    """Return the colour that lies ``share`` of the way from ``start`` to ``end``."""
-    low, high = to_rgb(start), to_rgb(end)
-    red, green, blue = ((1 - share) * low[part] + share * high[part] for part in range(3))
-    return to_hex((red, green, blue))
-
-
 @contextmanager
-def look() -> Iterator[None]:
-    """Draw what is drawn inside in the one look."""
-    with matplotlib.rc_context(_LOOK), warnings.catch_warnings():
+def style_context() -> Iterator[None]:
+    """Apply the style to everything that is drawn inside."""
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         # a name in a script that DejaVu Sans lacks still shows right in the SVG
         warnings.filterwarnings("ignore", message="Glyph")
         yield
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of so many inches; call it, and draw on it, inside :func:`look`."""
-    return Figure(figsize=(width, height))
-
-
-def panel(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Return new axes at these inches of ``figure``."""
-    across, up = figure.get_size_inches()
-    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+def new_figure(height: float, width: float = WIDE) -> Figure:
+    """Create an empty figure whose layout adapts to its text; use it in `style_context`."""
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def svg(figure: Figure) -> bytes:
-    """Return ``figure`` as SVG; the same figure gives the same bytes."""
+    """Return ``figure`` as SVG; equal figures give equal bytes."""
     data = _saved(figure, "svg", {"Date": None})
     return data.replace(b"font-family: 'DejaVu Sans', sans-serif", f"font-family: {FONTS}".encode())
 
@@ -131,12 +115,42 @@ def png(figure: Figure) -> bytes:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write ``figure`` to ``path``, as SVG or PNG by its suffix, whole or not at all."""
+    """Write ``figure`` to ``path`` atomically, as SVG or PNG by its suffix."""
     write_whole(path, svg(figure) if path.suffix == ".svg" else png(figure))
 
 
+def render(template: str, context: Mapping[str, object]) -> str:
+    """Fill the page ``template`` with ``context``; every value is escaped."""
+    return _environment().get_template(template).render(palette=PALETTE, **context)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("fakesound.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def settle(figure: Figure) -> None:
+    """Lay ``figure`` out once and for all.
+
+    The solver behind the layout gives other last digits each time, which would show in the bytes.
+    """
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        with style_context():
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for axes in figure.axes:
+            axes.set_position([round(float(part), 6) for part in axes.get_position().bounds])
+
+
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
+    settle(figure)
     buffer = io.BytesIO()
-    with look():
+    with style_context():
         figure.savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()

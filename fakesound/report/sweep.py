@@ -1,69 +1,56 @@
-"""The runs of a sweep, read from disk: what differs between them, and what came out."""
+"""Runs of a sweep, read from disk and grouped by the configuration keys that differ."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any
 
 from fakesound.errors import InputError
-from fakesound.report.parts import Value, value_of
-from fakesound.report.run_folder import read_config, read_metrics
+from fakesound.report.formatting import flatten
+from fakesound.report.formatting import setting as written
+from fakesound.report.glossary import MAIN_KEYS
+from fakesound.report.run_results import Value, read_config, read_metrics, value_of
 
 DEPTH = 3
-# names and places of a run, no part of what was tried
-NAMING = ("name", "tags", "resume", "logger", "data.prepared", "data.workers", "data.forge_workers")
-# what a run is tested on, or by what chance; they have columns of their own
+# name and location of a run; not part of what is varied
+UNVARIED = (
+    *("name", "tags", "resume", "logger", "hydra"),
+    *("data.prepared", "data.workers", "data.forge_workers"),
+)
+# what a run is tested on, and its randomness; these have columns of their own
 HELD_OUT, SEED, FOLD = "split.held_out", "seed", "split.fold"
-# of keys that change together, one of these tells the most, the first most of all
-TELLING = ("name", "kind", "weighting")
-FIGURES = {
-    "unseen": ("clip/auc", "clip/eer", "segment_f1_20ms"),
-    "seen": ("clip/auc", "clip/eer", "segment_f1_20ms"),
-}
-# the mean of those that are defined is what a run is judged by
+# values that are clear without their key
+NAMES = ("name", "kind", "weighting")
+KEYS = ("clip/auc", "clip/eer", "frame/auc", "segment_f1_20ms")
+# the mean of those that are defined is the validation objective
 OBJECTIVE = ("clip/auc", "frame/auc")
 
 
 @dataclass(frozen=True)
-class SweepRun:
-    """A run as the comparison needs it.
+class Run:
+    """A finished run.
 
     Attributes:
-        name: its folder, relative to the sweep's.
-        folder: where it lies.
-        config: its resolved configuration.
-        metrics: what ``metrics.json`` holds; None if the run has not finished.
-    """
-
-    name: str
-    folder: Path
-    config: Mapping[str, Any]
-    metrics: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True)
-class SweepRow:
-    """A finished run in the comparison.
-
-    Attributes:
-        name: its folder, relative to the sweep's.
-        folder: where it lies.
-        overrides: the keys that differ between the runs, but for held-out attacks, seed and fold,
-            with this run's values.
-        config: all keys of its configuration, joined by dots.
-        held_out: the attacks it held out, in words; empty for none.
-        seed: of the run.
-        fold: of the sources that it was tested on; None where they are not dealt into folds.
-        figures: by part and key, as in "unseen/clip/auc".
+        name: folder of the run, relative to the sweep's.
+        folder: path of that folder.
+        overrides: this run's values of the keys that differ between the runs, except for held-out
+            attacks, seed and fold.
+        config: all configuration keys, joined by dots.
+        held_out: held-out attacks, joined by commas; empty for none.
+        seed: seed of the run.
+        fold: fold of the sources that it was tested on; None if there are no folds.
+        values: metrics by part and key, as in "unseen/clip/auc".
         attacks: metrics block of each attack of the test.
-        all_fake_f1: segment F1 at 20 ms of calling everything fake on the unseen clips, or on all
-            where none are unseen.
-        objective: its figure on validation.
-        judged_by: what that is the mean of.
-        parameters: of the detector; None if it is not recorded.
-        seconds: that the run took.
-        step_seconds: of a training step, the validation after each epoch included; None where it
-            is not known, as of a run that was stopped and went on.
+        all_fake_f1: segment F1 at 20 ms of the always-fake baseline on the unseen clips, or on all
+            if none are unseen.
+        objective: objective on validation.
+        objective_keys: metrics that the objective is the mean of.
+        parameters: number of parameters of the detector; None if it is not recorded.
+        seconds: duration of the run.
+        step_seconds: seconds of a training step, validation included; None if unknown, as for a
+            run that was resumed.
     """
 
     name: str
@@ -73,80 +60,221 @@ class SweepRow:
     held_out: str
     seed: int
     fold: int | None
-    figures: Mapping[str, Value]
+    values: Mapping[str, Value]
     attacks: Mapping[str, Mapping[str, Any]]
     all_fake_f1: float | None
     objective: float | None
-    judged_by: tuple[str, ...]
+    objective_keys: tuple[str, ...]
     parameters: int | None
     seconds: float
     step_seconds: float | None
 
     @property
     def test(self) -> tuple[str, int, int | None]:
-        """What is alike in runs that may be compared one by one."""
+        """What two runs must have in common to be compared as a pair."""
         return self.held_out, self.seed, self.fold
 
+    @property
+    def label(self) -> str:
+        """What differs between this run and others, except for seed, attack and fold."""
+        parts = [
+            written(value) if key.split(".")[-1] in NAMES else f"{key}={written(value)}"
+            for key, value in self.overrides.items()
+        ]
+        return ", ".join(parts) or "all runs"
 
-def read_sweep(folder: Path) -> list[SweepRun]:
-    """Return the runs under ``folder``, up to three folders down; finished ones have metrics.
 
-    A run's own folder gives that run.
+@dataclass(frozen=True)
+class Setting:
+    """Runs that have a configuration, or a held-out attack, in common.
+
+    Attributes:
+        label: what they have in common.
+        runs: the runs.
+    """
+
+    label: str
+    runs: Sequence[Run]
+
+    def values(self, key: str) -> list[float]:
+        """Return a metric of each run that has it."""
+        return [v for run in self.runs if (v := run.values[key].value) is not None]
+
+    def median(self, key: str) -> Value:
+        """Return the median and the range of a metric; for a single run its 95 % interval."""
+        values = self.values(key)
+        if len(self.runs) == 1:
+            return self.runs[0].values[key]
+        return Value(median(values), (min(values), max(values))) if values else Value(None)
+
+    def median_of(self, what: Callable[[Run], float | None]) -> float | None:
+        """Return the median of ``what`` over the runs that have it."""
+        known = [value for run in self.runs if (value := what(run)) is not None]
+        return median(known) if known else None
+
+    @property
+    def objective(self) -> float | None:
+        """Mean of the objective on validation."""
+        known = [run.objective for run in self.runs if run.objective is not None]
+        return fmean(known) if known else None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The runs under one or several folders.
+
+    Attributes:
+        name: name of the sweep.
+        runs: finished runs, ordered by what differs between them.
+        unfinished: names of the other runs.
+    """
+
+    name: str
+    runs: Sequence[Run]
+    unfinished: Sequence[str] = ()
+
+    @property
+    def settings(self) -> list[Setting]:
+        """The runs by configuration."""
+        return _grouped(self.runs, lambda run: run.label)
+
+    @property
+    def attacks(self) -> list[Setting]:
+        """The runs by held-out attack."""
+        return _grouped(self.runs, lambda run: run.held_out)
+
+    @property
+    def keys(self) -> list[str]:
+        """Keys that differ between the runs, except for seed, attack and fold."""
+        return list(self.runs[0].overrides) if self.runs else []
+
+    @property
+    def part(self) -> str:
+        """The part of the test that counts: "unseen", or "seen" if no attack is unseen."""
+        known = [run.values[f"unseen/{key}"].value for run in self.runs for key in MAIN_KEYS]
+        return "seen" if all(value is None for value in known) else "unseen"
+
+    @property
+    def several_attacks(self) -> bool:
+        """Whether the runs hold out different attacks."""
+        return len({run.held_out for run in self.runs}) > 1
+
+    def columns(self) -> list[str]:
+        """Return the metrics that any run has, by part and key."""
+        keys = dict.fromkeys(key for run in self.runs for key in run.values)
+        return [key for key in keys if any(run.values[key].value is not None for run in self.runs)]
+
+    def best(self) -> Setting | None:
+        """Return the setting with the highest objective on validation.
+
+        None if there is no choice, or if the objectives are means of different metrics, as with
+        and without a frame head.
+        """
+        known = [setting for setting in self.settings if setting.objective is not None]
+        if len(known) < 2 or len({run.objective_keys for run in self.runs}) > 1:
+            return None
+        return max(known, key=lambda setting: setting.objective or 0.0)
+
+    def reference(self, wanted: str | None, defaults: Mapping[str, Any]) -> Setting:
+        """Return the setting that others are compared with.
+
+        Args:
+            wanted: ``KEY=VALUE[,KEY=VALUE]``; None for the setting nearest to ``defaults``.
+            defaults: default value of each key, joined by dots.
+
+        Raises:
+            InputError: if no setting, or several, are ``wanted``.
+        """
+        settings = self.settings
+        if not settings:
+            raise InputError(f"--reference={wanted}: no run has finished yet")
+        if wanted is None:
+            return max(
+                settings,
+                key=lambda one: sum(defaults.get(k) == v for k, v in one.runs[0].overrides.items()),
+            )
+        # commas inside a list separate nothing
+        pairs = [text.partition("=") for text in re.split(r",(?=[\w.]+=)", wanted)]
+        for key, sign, _ in pairs:
+            if not sign or key not in self.keys:
+                known = ", ".join(self.keys) or "no key except seed and held-out attack"
+                raise InputError(f"--reference={wanted}: the runs differ in {known}; use KEY=VALUE")
+        found = [
+            setting
+            for setting in settings
+            if all(text in _spellings(setting.runs[0].overrides[key]) for key, _, text in pairs)
+        ]
+        if len(found) == 1:
+            return found[0]
+        labels = "; ".join(setting.label for setting in found or settings)
+        raise InputError(
+            f"--reference={wanted}: matches {len(found)} settings; use one of {labels}"
+        )
+
+
+def read_sweep(folders: Sequence[Path]) -> Sweep:
+    """Read the runs under ``folders``, up to three levels down; a run's folder gives that run.
 
     Raises:
-        InputError: if ``folder`` does not exist or a run's configuration cannot be read.
+        InputError: if a folder does not exist or a configuration cannot be read.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give the folder of a sweep")
-    if _is_run(folder):
-        return [_read(folder, folder.resolve().name)]
-    return [
-        _read(place, place.relative_to(folder).as_posix()) for place in _run_folders(folder, DEPTH)
-    ]
-
-
-def sweep_rows(runs: Sequence[SweepRun]) -> list[SweepRow]:
-    """Return one row for each finished run of ``runs``, ordered by what differs between them."""
-    keys = differing_keys([run.config for run in runs])
-    rows = [_row(run, run.metrics, keys) for run in runs if run.metrics is not None]
-    return sorted(
-        rows,
-        key=lambda row: (_order(row.overrides.values()), row.held_out, row.fold or 0, row.seed),
+    configs: dict[Path, Mapping[str, Any]] = {}
+    names: dict[Path, str] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; give the folder of a sweep or a run")
+        for place in [folder] if _is_run(folder) else _run_folders(folder, DEPTH):
+            inside = place.relative_to(folder).as_posix()
+            alone = folder.resolve().name if inside == "." else inside
+            names[place] = alone if len(folders) == 1 else str(place)
+            configs[place] = read_config(place / "config.yaml")
+    keys = differing_keys(list(configs.values()))
+    finished = [place for place in configs if (place / "metrics.json").is_file()]
+    runs = [_run(names[place], place, configs[place], keys) for place in finished]
+    return Sweep(
+        name=" and ".join(folder.resolve().name for folder in folders),
+        runs=sorted(
+            runs,
+            key=lambda run: (
+                [_order(value) for value in run.overrides.values()],
+                *(run.held_out, run.fold or 0, run.seed),
+            ),
+        ),
+        unfinished=[names[place] for place in configs if place not in finished],
     )
 
 
 def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the keys whose values differ between ``configs``, joined by dots.
 
-    Left out are names and places, the seed, the fold and the held-out attacks. Of keys of one
-    group that only change together, such as all that make a backbone larger, one stands for the
-    rest; and where a group's name, kind or weighting says what another key of it is, that says all.
+    Names and locations, seed, fold and held-out attacks are left out, and keys that follow from
+    another key of their group, such as the size of a backbone from its name.
     """
-    flat = [dict(_flat(config)) for config in configs]
-    # of each key, which runs are alike in it, whatever its values are called
-    alike: dict[str, tuple[int, ...]] = {}
+    flat = [flatten(config) for config in configs]
+    # for each key, the first run with the same value
+    values: dict[str, list[int]] = {}
     for key in {key: None for config in flat for key in config}:
-        values = [repr(config.get(key)) for config in flat]
-        if len(set(values)) > 1 and not _naming(key):
-            alike[key] = tuple(values.index(value) for value in values)
+        spelled = [repr(config.get(key)) for config in flat]
+        if len(set(spelled)) > 1 and not _is_unvaried(key):
+            values[key] = [spelled.index(value) for value in spelled]
     found: list[str] = []
-    for key in sorted(alike, key=_telling):
+    for key in sorted(values, key=lambda key: (key.split(".")[-1] not in NAMES, key)):
         group = [known for known in found if known.split(".")[0] == key.split(".")[0]]
-        told = any(alike[known] == alike[key] for known in group)
-        named = [known for known in group if known.split(".")[-1] in TELLING]
-        if not told and not any(_says(alike[known], alike[key]) for known in named):
+        if not any(_determines(values[known], values[key]) for known in group):
             found.append(key)
-    return [key for key in alike if key in found]
+    return [key for key in values if key in found]
 
 
-def _telling(key: str) -> int:
-    last = key.split(".")[-1]
-    return TELLING.index(last) if last in TELLING else len(TELLING)
-
-
-def _says(one: Sequence[int], other: Sequence[int]) -> bool:
-    """Return whether runs alike in ``one`` are alike in ``other``."""
+def _determines(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Return whether runs equal in ``one`` are equal in ``other``."""
     return len(set(zip(one, other, strict=True))) == len(set(one))
+
+
+def _grouped(runs: Sequence[Run], label: Callable[[Run], str]) -> list[Setting]:
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(label(run), []).append(run)
+    return [Setting(name, members) for name, members in found.items()]
 
 
 def _run_folders(folder: Path, depth: int) -> Iterator[Path]:
@@ -163,69 +291,50 @@ def _is_run(folder: Path) -> bool:
     return (folder / "config.yaml").is_file()
 
 
-def _read(folder: Path, name: str) -> SweepRun:
-    path = folder / "metrics.json"
-    metrics = read_metrics(path) if path.is_file() else None
-    return SweepRun(name, folder, read_config(folder / "config.yaml"), metrics)
-
-
-def _row(run: SweepRun, metrics: Mapping[str, Any], keys: Sequence[str]) -> SweepRow:
-    flat = dict(_flat(run.config))
+def _run(name: str, folder: Path, config: Mapping[str, Any], keys: Sequence[str]) -> Run:
+    metrics = read_metrics(folder / "metrics.json")
+    flat = flatten(config)
     test = metrics["test"]
-    figures = {
-        f"{part}/{name}": value_of(test[part], name)
-        for part, names in FIGURES.items()
-        for name in names
-    }
-    by_fold = metrics.get("baseline_by_fold", {})
-    floor = by_fold.get("unseen") or metrics.get("baseline", {})
+    baselines = metrics.get("baseline_by_fold", {}).get("unseen") or metrics.get("baseline", {})
     held_out = flat.get(HELD_OUT) or []
     validation = metrics.get("validation") or {}
     origin = metrics.get("provenance", {})
-    return SweepRow(
-        name=run.name,
-        folder=run.folder,
+    seconds = origin.get("seconds", {})
+    steps = (flat.get("epochs") or 0) * (flat.get("steps") or 0)
+    timed = steps and seconds.get("train") is not None and not origin.get("resumed")
+    return Run(
+        name=name,
+        folder=folder,
         overrides={key: flat.get(key) for key in keys},
         config=flat,
         held_out=held_out if isinstance(held_out, str) else ", ".join(held_out),
         seed=flat.get(SEED, 0),
         fold=flat.get(FOLD) if flat.get("split.name") == "source_folds" else None,
-        figures=figures,
+        values={
+            f"{part}/{key}": value_of(test[part], key)
+            for part in ("unseen", "seen")
+            for key in KEYS
+        },
         attacks=test.get("attack") or {},
-        all_fake_f1=floor.get("all_fake", {}).get("segment_f1_20ms"),
+        all_fake_f1=baselines.get("all_fake", {}).get("segment_f1_20ms"),
         objective=metrics.get("objective"),
-        judged_by=tuple(key for key in OBJECTIVE if validation.get(key) is not None),
+        objective_keys=tuple(key for key in OBJECTIVE if validation.get(key) is not None),
         parameters=origin.get("parameters"),
-        seconds=sum(origin.get("seconds", {}).values()),
-        step_seconds=_step_seconds(flat, origin),
+        seconds=sum(seconds.values()),
+        step_seconds=float(seconds["train"]) / steps if timed else None,
     )
 
 
-def _step_seconds(config: Mapping[str, Any], origin: Mapping[str, Any]) -> float | None:
-    steps = (config.get("epochs") or 0) * (config.get("steps") or 0)
-    trained = origin.get("seconds", {}).get("train")
-    if not steps or trained is None or origin.get("resumed"):
-        return None
-    return float(trained) / steps
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _naming(key: str) -> bool:
+def _is_unvaried(key: str) -> bool:
     return key in (HELD_OUT, SEED, FOLD) or any(
-        key == name or key.startswith(f"{name}.") for name in NAMING
+        key == name or key.startswith(f"{name}.") for name in UNVARIED
     )
 
 
-def _order(values: Any) -> list[tuple[int, float, str]]:  # noqa: ANN401  # whatever YAML holds
+def _order(value: object) -> tuple[int, float, str]:
     """Return a key that sorts numbers as numbers and the rest as text."""
-    return [
-        (0, float(value), "") if isinstance(value, int | float) else (1, 0.0, str(value))
-        for value in values
-    ]
+    return (0, float(value), "") if isinstance(value, int | float) else (1, 0.0, str(value))
+
+
+def _spellings(value: object) -> tuple[str, ...]:
+    return str(value), written(value), str(value).replace(" ", "")

@@ -1,7 +1,7 @@
-"""Any two settings of a sweep, run by run on the same clips."""
+"""Paired comparison of the settings of a sweep, run by run on the same clips."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fakesound.metrics import (
     ClipScore,
@@ -12,26 +12,25 @@ from fakesound.metrics import (
     resampled,
     subsets,
 )
-from fakesound.report.paired import CHANCE
-from fakesound.report.settings import JUDGED, Setting
-from fakesound.report.sweep import SweepRow
+from fakesound.report.sections import SIGNIFICANCE
+from fakesound.report.sweep import Run, Setting, Sweep
 
-# above it only the reference is compared with the rest
+# above it all settings are compared with the reference alone
 MOST_SETTINGS = 16
-
-Clips = frozenset[tuple[str, bool, str]]
+PAIRED_KEYS = ("clip/auc", "segment_f1_20ms")
 
 
 @dataclass(frozen=True)
 class SettingPair:
-    """How far one setting exceeds another on unseen attacks.
+    """Difference of one setting to another on the part of the test that counts.
 
     Attributes:
-        setting: the one.
-        other: the other, which is subtracted.
-        pairs: runs of the two on the same clips, with the same seed.
-        differences: in clip AUC and segment F1, the mean over these.
-        agreeing: in how many of the pairs the difference has the sign of the mean.
+        setting: label of the one.
+        other: label of the other, which is subtracted.
+        pairs: number of pairs of runs on the same clips, with the same seed.
+        differences: differences in clip AUC and segment F1, the mean over the pairs.
+        agreeing: number of pairs whose difference has the sign of the mean.
+        holm: p-values, corrected for the number of settings compared with ``other``.
     """
 
     setting: str
@@ -39,71 +38,59 @@ class SettingPair:
     pairs: int
     differences: Mapping[str, PairedDifference]
     agreeing: Mapping[str, int]
+    holm: Mapping[str, float]
 
     def better(self, key: str) -> bool | None:
-        """Return whether the one is better beyond chance; None where it cannot be told."""
-        found = self.differences.get(key)
-        if found is None or found.p >= CHANCE or not found.difference:
+        """Return whether the one is significantly better; None if neither is."""
+        if self.holm.get(key, 1.0) >= SIGNIFICANCE or not self.differences[key].difference:
             return None
-        return found.difference > 0
+        return self.differences[key].difference > 0
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A run with its figures in every draw.
+    """Clips of a run, and its metrics in every bootstrap resample."""
 
-    Attributes:
-        clips: that it was tested on: id, whether fake, source.
-        figures: on the unseen ones.
-    """
-
-    clips: Clips
-    figures: Mapping[str, Resampled]
+    clips: frozenset[tuple[str, bool, str]]
+    metrics: Mapping[str, Resampled]
 
 
-def setting_pairs(
-    settings: Sequence[Setting], reference: Setting, draws: int, part: str
-) -> list[SettingPair]:
-    """Return every setting against every other, or against ``reference`` alone if they are many.
+def setting_pairs(sweep: Sweep, reference: Setting, resamples: int) -> list[SettingPair]:
+    """Compare every setting with every other, or with ``reference`` alone if they are many.
 
-    Settings that share no run on the same clips with the same seed cannot be paired.
+    Settings without runs on the same clips with the same seed cannot be paired. With fewer than 20
+    sources of fakes or of genuine clips there is no comparison.
 
     Args:
-        settings: of the sweep.
-        reference: one of them.
-        draws: of the sources, for intervals and p-values.
-        part: "unseen" or "seen" attacks.
+        sweep: the runs.
+        reference: one of its settings.
+        resamples: bootstrap resamples of the sources; 0 for no comparison.
 
     Raises:
         InputError: if a score file cannot be read.
     """
-    rows = [row for setting in settings for row in setting.rows]
-    if len(settings) < 2 or not draws:
+    settings = sweep.settings
+    if len(settings) < 2 or not resamples:
         return []
-    measured = _measured(rows, draws, part)
-    against = settings if len(settings) <= MOST_SETTINGS else [reference]
-    found = [
-        _pair(setting, other, measured)
-        for other in against
-        for setting in settings
-        if setting is not other
-    ]
-    return [pair for pair in found if pair.differences]
-
-
-def _measured(rows: Sequence[SweepRow], draws: int, part: str) -> dict[str, Measured]:
-    scores = [_part(row, part) for row in rows]
-    figures = resampled(scores, draws)
-    return {
-        row.name: Measured(
-            frozenset((clip.clip_id, clip.fake, clip.source_id) for clip in clips), found
+    scores = [_scores(run, sweep.part) for run in sweep.runs]
+    measured = {
+        run.name: Measured(
+            frozenset((clip.clip_id, clip.fake, clip.source_id) for clip in clips),
+            metrics,
         )
-        for row, clips, found in zip(rows, scores, figures, strict=True)
+        for run, clips, metrics in zip(
+            sweep.runs, scores, resampled(scores, resamples), strict=True
+        )
     }
+    found = []
+    for other in settings if len(settings) <= MOST_SETTINGS else [reference]:
+        pairs = [_pair(one, other, measured) for one in settings if one is not other]
+        found += _corrected([pair for pair in pairs if pair.differences])
+    return found
 
 
-def _part(row: SweepRow, part: str) -> Sequence[ClipScore]:
-    path = row.folder / "scores.jsonl"
+def _scores(run: Run, part: str) -> Sequence[ClipScore]:
+    path = run.folder / "scores.jsonl"
     if not path.is_file():
         return ()
     parts = subsets(read_scores(path))
@@ -111,21 +98,36 @@ def _part(row: SweepRow, part: str) -> Sequence[ClipScore]:
 
 
 def _pair(setting: Setting, other: Setting, measured: Mapping[str, Measured]) -> SettingPair:
-    twins = {row.test: measured[row.name] for row in other.rows}
+    others = {run.test: measured[run.name] for run in other.runs}
     pairs = [
-        (measured[row.name], twins[row.test])
-        for row in setting.rows
-        if row.test in twins and twins[row.test].clips == measured[row.name].clips
+        (measured[run.name], others[run.test])
+        for run in setting.runs
+        if run.test in others and others[run.test].clips == measured[run.name].clips
     ]
     differences, agreeing = {}, {}
-    for key in JUDGED:
+    for key in PAIRED_KEYS:
         both = [
-            (one.figures[key], two.figures[key])
+            (one.metrics[key], two.metrics[key])
             for one, two in pairs
-            if key in one.figures and key in two.figures
+            if key in one.metrics and key in two.metrics
         ]
         if both:
             found = pooled_difference(both)
             differences[key] = found
             agreeing[key] = sum((a.value - b.value) * found.difference > 0 for a, b in both)
-    return SettingPair(setting.label, other.label, len(pairs), differences, agreeing)
+    return SettingPair(setting.label, other.label, len(pairs), differences, agreeing, {})
+
+
+def _corrected(pairs: Sequence[SettingPair]) -> list[SettingPair]:
+    """Return ``pairs`` with p-values corrected for their number (Holm 1979)."""
+    corrected: dict[str, dict[str, float]] = {pair.setting: {} for pair in pairs}
+    for key in PAIRED_KEYS:
+        ranked = sorted(
+            (pair for pair in pairs if key in pair.differences),
+            key=lambda pair: pair.differences[key].p,
+        )
+        highest = 0.0
+        for rank, pair in enumerate(ranked):
+            highest = max(highest, min(1.0, (len(ranked) - rank) * pair.differences[key].p))
+            corrected[pair.setting][key] = highest
+    return [replace(pair, holm=corrected[pair.setting]) for pair in pairs]

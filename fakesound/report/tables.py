@@ -1,4 +1,4 @@
-"""The figures of a test as tables for other programs."""
+"""Metrics of a test as CSV tables."""
 
 import csv
 import io
@@ -13,12 +13,12 @@ Row = dict[str, Any]
 
 
 def write_tables(metrics: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write the figures of ``metrics.json`` to ``folder/tables``, and return the files.
+    """Write the metrics of ``metrics.json`` to ``folder/tables``, and return the files.
 
-    One file for each of test, attack, family, region_length, corpus, subset, localisation,
-    robustness and paired that there is; each whole or not at all. A row has a name, its number of
-    clips, and each figure under its key, with the ends of its 95 % interval under ``<key>/low``
-    and ``<key>/high``; undefined figures are empty.
+    One file each for test, attack, family, region_length, corpus, subset, localisation,
+    robustness and paired, if they exist; each is written atomically. A row has a name, its number
+    of clips, and each metric under its key, with the ends of its 95 % interval under
+    ``<key>/low`` and ``<key>/high``; undefined metrics are empty.
     """
     test = metrics["test"]
     partition = metrics.get("partition") or {}
@@ -41,7 +41,7 @@ def write_tables(metrics: Mapping[str, Any], folder: Path) -> list[Path]:
     for name, rows in tables.items():
         if rows:
             written.append(folder / "tables" / f"{name}.csv")
-            write_whole(written[-1], _csv(rows))
+            write_whole(written[-1], to_csv(rows))
     return written
 
 
@@ -78,7 +78,8 @@ def _paired(paired: Mapping[str, Any]) -> Iterator[Row]:
                 yield _row(names, entry)
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return ``rows`` as CSV, with a column for each key that any of them has."""
     text = io.StringIO()
     columns = list(dict.fromkeys(key for row in rows for key in row))
     writer = csv.DictWriter(text, columns, lineterminator="\n")

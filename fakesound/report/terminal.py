@@ -1,4 +1,4 @@
-"""Tables on the terminal: of a run, of two systems, of audio that went through something."""
+"""Tables for the terminal, at most 100 columns wide."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,46 +6,38 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from fakesound.report.glossary import CLIP_FIGURES, FRAME_FIGURES
-from fakesound.report.paired import paired_parts
-from fakesound.report.parts import interval, known, shown_parts
-from fakesound.report.robustness import parts_under_conditions
-from fakesound.report.run_folder import RunResults
-from fakesound.report.wording import number, p_value, signed
+from fakesound.report.formatting import bounds, number, p_value, signed
+from fakesound.report.glossary import CLIP_METRICS, FRAME_METRICS, METRICS, defined
+from fakesound.report.run_results import RunResults, Value, shown_parts, value_of
+from fakesound.report.sections import conditions, paired_parts
+from fakesound.report.sweep import Sweep
 
 
 def results_table(results: RunResults) -> Table:
-    """Return the figures of seen and unseen attacks, each beside calling everything fake.
-
-    Intervals are dimmed. Fits a terminal of 100 columns.
-    """
+    """Return the metrics of unseen and seen attacks, each beside the always-fake baseline."""
     parts = shown_parts(results)
-    table = _table("")
+    table = empty_table("")
     for part in parts:
         table.add_column(part.title.lower(), style="bold" if part is parts[0] else None)
-        table.add_column("all called fake", style="dim")
+        table.add_column("always fake", style="dim")
     counts = []
     for part in parts:
-        fakes = sum(clip.fake for clip in part.scores)
-        counts += [Text(f"{fakes} of {len(part.scores)} clips"), Text("")]
+        counts += [Text(f"{part.fakes} of {len(part.scores)} clips"), Text("")]
     table.add_row("fakes", *counts, end_section=True)
-    for figure in (*CLIP_FIGURES, *FRAME_FIGURES):
-        if known([part.block for part in parts], figure.key):
-            cells = []
-            for part in parts:
-                cells.append(figure_text(part.block, figure.key))
-                cells.append(Text(number(part.all_fake.get(figure.key))))
-            table.add_row(figure.title, *cells)
+    for metric in defined((*CLIP_METRICS, *FRAME_METRICS), [part.block for part in parts]):
+        cells = []
+        for part in parts:
+            cells.append(value_text(value_of(part.block, metric.key)))
+            baseline = part.all_fake.get(metric.key)
+            cells.append(Text("" if baseline is None else number(baseline)))
+        table.add_row(metric.title, *cells)
     return table
 
 
 def paired_table(paired: Mapping[str, Any]) -> Table:
-    """Return the "paired" object of ``metrics.json`` as a table, the better system in bold.
-
-    Bold only where the difference is beyond chance. Fits a terminal of 100 columns.
-    """
+    """Return the "paired" object of ``metrics.json``, significantly better values in bold."""
     first, second = paired["names"]
-    table = _table("")
+    table = empty_table("")
     table.add_column(Text(first), overflow="ellipsis", max_width=18)
     table.add_column(Text(second), overflow="ellipsis", max_width=18)
     table.add_column("difference", no_wrap=True)
@@ -53,53 +45,76 @@ def paired_table(paired: Mapping[str, Any]) -> Table:
     for part in paired_parts(paired):
         table.add_row(Text(part.title, style="bold"))
         for each in part.differences:
-            if each.figure not in (*CLIP_FIGURES, *FRAME_FIGURES):
+            if each.metric not in (*CLIP_METRICS, *FRAME_METRICS):
                 continue
             values = [Text(number(value, 3)) for value in (each.a, each.b)]
             if each.better is not None:
                 values[each.better].stylize("bold")
             change = Text(signed(each.difference.value, 3))
-            if each.difference.interval is not None:
-                low, high = each.difference.interval
-                change.append(f" [{signed(low, 3)}, {signed(high, 3)}]", style="dim not bold")
-            table.add_row(f"  {each.figure.title}", *values, change, p_value(each.p))
+            change.append(f" {bounds(each.difference.interval, 3, sign=True)}", "dim not bold")
+            table.add_row(f"  {each.metric.title}", *values, change, p_value(each.p))
     return table
 
 
 def robustness_table(robustness: Mapping[str, Any]) -> Table:
-    """Return the "robustness" object of ``metrics.json`` as a table.
+    """Return the "robustness" object of ``metrics.json`` with the changes from clean audio.
 
-    Clip AUC and segment F1 of the unseen attacks, or of all where none is known to be unseen,
-    under each condition, with the change against clean audio. Fits a terminal of 100 columns.
+    Clip AUC and segment F1 of the unseen attacks, or of the whole test if none are unseen.
     """
-    table = _table("heard")
-    parts = parts_under_conditions(robustness)
+    table = empty_table("condition")
+    parts = conditions(robustness)
     if not parts:
         return table
     part = parts[0]
-    for figure in part.figures:
-        table.add_column(Text(f"{figure.title}\n{part.title.lower()}"), no_wrap=True)
+    for metric in part.metrics:
+        table.add_column(Text(f"{metric.title}\n{part.title.lower()}"), no_wrap=True)
         table.add_column("change", no_wrap=True)
     for row, (title, block) in enumerate(zip(part.titles, part.blocks, strict=True)):
         cells = []
-        for figure in part.figures:
-            change = part.change(row, figure.key) if row else None
-            cells.append(figure_text(block, figure.key))
-            cells.append(Text(signed(change) if row else ""))
+        for metric in part.metrics:
+            cells.append(value_text(value_of(block, metric.key)))
+            cells.append(Text(signed(part.change(row, metric.key)) if row else ""))
         table.add_row(Text(title), *cells)
     return table
 
 
-def figure_text(block: Mapping[str, Any], key: str) -> Text:
-    """Return a figure with its interval dimmed."""
-    text = Text(number(block.get(key)))
-    ends = interval(block, key)
-    if ends is not None:
-        text.append(f" [{number(ends[0])}, {number(ends[1])}]", style="dim not bold")
+def value_text(value: Value) -> Text:
+    """Return a value with its interval dimmed."""
+    text = Text(number(value.value))
+    if value.interval is not None:
+        text.append(f" {bounds(value.interval)}", style="dim not bold")
     return text
 
 
-def _table(heading: str) -> Table:
+def empty_table(heading: str) -> Table:
+    """Return a table without rows whose first column has ``heading``."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column(heading)
+    return table
+
+
+def sweep_table(sweep: Sweep) -> Table:
+    """Return the runs of a sweep with their test metrics; intervals only for the main part."""
+    columns = [key for key in sweep.columns() if not key.endswith(("eer", "frame/auc"))]
+    several_seeds = len({run.seed for run in sweep.runs}) > 1
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("run", overflow="ellipsis", no_wrap=True)
+    if several_seeds:
+        table.add_column("seed", justify="right", style="dim")
+    for key in columns:
+        part, _, name = key.partition("/")
+        table.add_column(f"{part}\n{METRICS[name].title.partition(',')[0]}", no_wrap=True)
+    table.add_column("always fake\nSegment F1", style="dim", no_wrap=True)
+    for run in sweep.runs:
+        names = [run.label] if run.overrides or not sweep.several_attacks else []
+        names += [run.held_out] if sweep.several_attacks else []
+        cells = [Text(", ".join(names))]
+        cells += [Text(str(run.seed))] if several_seeds else []
+        for key in columns:
+            value = run.values[key]
+            main = key.startswith(sweep.part)
+            cells.append(value_text(value if main else Value(value.value)))
+        table.add_row(*cells, number(run.all_fake_f1))
+    for name in sweep.unfinished:
+        table.add_row(Text(name, style="yellow"), *[""] * several_seeds, "not finished")
     return table

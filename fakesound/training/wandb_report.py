@@ -1,51 +1,38 @@
-"""The comparison of a sweep at Weights & Biases: a report, made here and kept there."""
+"""Comparison of a sweep as a report at Weights & Biases."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import requests
 import wandb
 
 from fakesound.errors import InputError
+from fakesound.report.formatting import bounds, number
+from fakesound.report.glossary import METRICS
+from fakesound.report.sweep import Sweep
 
 if TYPE_CHECKING:  # an extra
     from wandb_workspaces.reports import v2
 
 OBJECTIVE = "objective"
-TESTED = {"clip AUC": "test/{part}/clip/auc", "segment F1": "test/{part}/segment_f1_20ms"}
-COLUMNS, PANEL_HEIGHT = 24, 8
+TEST_KEYS = ("clip/auc", "frame/auc", "segment_f1_20ms")
+CURVES = {
+    "validation/clip/auc": f"{METRICS['clip/auc'].title}, validation",
+    "validation/frame/auc": f"{METRICS['frame/auc'].title}, validation",
+    "train/loss": "Training loss",
+}
+COLUMNS, HEIGHT = 24, 8
 REACH_SECONDS = 15
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What the report is of.
-
-    Attributes:
-        name: its title.
-        groups: of the runs at W&B; each sweep has one.
-        keys: of the configuration that differ between the runs.
-        part: "unseen" or "seen" attacks.
-        attacks: of the tests.
-    """
-
-    name: str
-    groups: Sequence[str]
-    keys: Sequence[str]
-    part: str
-    attacks: Sequence[str]
-
-
-def publish(shown: Shown, entity: str, project: str) -> str:
-    """Save the report of ``shown`` at W&B and return its address.
+def publish(sweep: Sweep, entity: str, project: str) -> str:
+    """Save the report of ``sweep`` at W&B and return its address.
 
     Raises:
         InputError: if wandb-workspaces is not installed or no one is logged in.
         SystemExit: with one line, if W&B cannot be reached or refuses.
     """
-    made = report(shown, entity, project)
+    made = report(sweep, entity, project)
     os.environ.setdefault("WANDB_SILENT", "true")
     settings = wandb.setup().settings
     netrc = requests.utils.get_netrc_auth(settings.base_url)
@@ -53,7 +40,7 @@ def publish(shown: Shown, entity: str, project: str) -> str:
         raise InputError("--wandb: no one is logged in; `wandb login`, or set WANDB_API_KEY")
     _check_reach(settings.base_url)
     try:
-        # asks W&B whether the key is good
+        # W&B checks the key here
         wandb.login(prompt=False)
         return str(made.save().url)
     except Exception as error:  # wandb-workspaces has no errors of its own
@@ -62,7 +49,7 @@ def publish(shown: Shown, entity: str, project: str) -> str:
 
 
 def _check_reach(address: str) -> None:
-    """Make sure that a server answers: wandb itself would try again for minutes.
+    """Check that a server answers, since wandb itself would retry for minutes.
 
     Raises:
         SystemExit: with one line, if none does.
@@ -74,7 +61,7 @@ def _check_reach(address: str) -> None:
         raise SystemExit(f"error: W&B: {address} cannot be reached ({reason})") from error
 
 
-def report(shown: Shown, entity: str, project: str) -> "v2.Report":
+def report(sweep: Sweep, entity: str, project: str) -> "v2.Report":
     """Return the report as wandb-workspaces has it; no network is needed.
 
     Raises:
@@ -86,77 +73,117 @@ def report(shown: Shown, entity: str, project: str) -> "v2.Report":
         raise InputError(
             "--wandb: wandb-workspaces is not installed; pip install '.[sweep]'"
         ) from None
-    runs = v2.Runset(
-        entity=entity,
-        project=project,
-        name=shown.name,
-        filters=f"Group in {list(shown.groups)}",
+    groups = sorted({str(run.config.get("logger.group")) for run in sweep.runs} - {"None"})
+    single, grouped = (
+        v2.Runset(
+            entity=entity,
+            project=project,
+            name=sweep.name,
+            filters=f"Group in {groups}",
+            groupby=keys,
+        )
+        for keys in ([], [f"config.{key}" for key in sweep.keys])
     )
-    grid = v2.PanelGrid(runsets=[runs], panels=[*_overview(shown), *_by_attack(shown)])
     return v2.Report(
         entity=entity,
         project=project,
-        title=f"Comparison: {shown.name}",
-        description="Choose by the objective, which is of validation; the test figures only tell.",
-        blocks=[grid],
+        title=f"Comparison: {sweep.name}",
+        description="Choose by the validation objective; the test metrics are for reporting.",
+        blocks=[
+            v2.MarkdownBlock(settings_table(sweep)),
+            v2.PanelGrid(runsets=[single], panels=_single(sweep)),
+            v2.PanelGrid(runsets=[grouped], panels=[*_curves(), *_attacks(sweep)]),
+        ],
         width="fluid",
     )
 
 
-def _overview(shown: Shown) -> list[object]:
+def settings_table(sweep: Sweep) -> str:
+    """Return objective and test metrics of each setting in Markdown: median and range, or value."""
+    keys = [key for key in sweep.columns() if key.startswith(f"{sweep.part}/")]
+    titles = [f"{METRICS[key.partition('/')[2]].title}, {sweep.part}" for key in keys]
+    rows = [["setting", "runs", "validation objective", *titles]]
+    rows.append(["---"] * len(rows[0]))
+    for setting in sweep.settings:
+        values = [setting.median(key) for key in keys]
+        rows.append(
+            [setting.label, str(len(setting.runs)), number(setting.objective, 3)]
+            + [f"{number(v.value, 3)} {bounds(v.interval, 3)}".strip() for v in values]
+        )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _single(sweep: Sweep) -> list[object]:
+    """Return panels of single runs: what was varied and measured, size, and configuration."""
     from wandb_workspaces.reports import v2
 
-    tested = {title: key.format(part=shown.part) for title, key in TESTED.items()}
-    results = {OBJECTIVE: OBJECTIVE} | {f"{shown.part} {t}": key for t, key in tested.items()}
+    tested = {f"test/{sweep.part}/{key}": METRICS[key].title for key in TEST_KEYS}
     lines = v2.ParallelCoordinatesPlot(
-        title="What was tried, and what came out",
+        title="Settings and results",
         columns=[
-            *(v2.ParallelCoordinatesPlotColumn(v2.Config(key)) for key in shown.keys),
+            *(v2.ParallelCoordinatesPlotColumn(v2.Config(key)) for key in sweep.keys),
             *(
                 v2.ParallelCoordinatesPlotColumn(v2.SummaryMetric(key), display_name=title)
-                for title, key in results.items()
+                for key, title in {OBJECTIVE: "validation objective", **tested}.items()
             ),
         ],
-        layout=v2.Layout(x=0, y=0, w=COLUMNS, h=PANEL_HEIGHT + 2),
+        layout=v2.Layout(x=0, y=0, w=COLUMNS, h=HEIGHT + 2),
     )
     third = COLUMNS // 3
+    auc = v2.SummaryMetric(next(iter(tested)))
     size = v2.ScatterPlot(
         title="Size",
         x=v2.SummaryMetric("provenance/parameters"),
-        y=v2.SummaryMetric(tested["clip AUC"]),
+        y=auc,
         log_x=True,
-        layout=v2.Layout(x=0, y=PANEL_HEIGHT + 2, w=third, h=PANEL_HEIGHT),
+        layout=v2.Layout(x=0, y=HEIGHT + 2, w=third, h=HEIGHT),
     )
     choice = v2.ScatterPlot(
-        title="Validation against test",
+        title="Validation and test",
         x=v2.SummaryMetric(OBJECTIVE),
-        y=v2.SummaryMetric(tested["clip AUC"]),
-        layout=v2.Layout(x=third, y=PANEL_HEIGHT + 2, w=third, h=PANEL_HEIGHT),
+        y=auc,
+        layout=v2.Layout(x=third, y=HEIGHT + 2, w=third, h=HEIGHT),
     )
     differing = v2.RunComparer(
-        diff_only=True,
-        layout=v2.Layout(x=2 * third, y=PANEL_HEIGHT + 2, w=third, h=PANEL_HEIGHT),
+        diff_only=True, layout=v2.Layout(x=2 * third, y=HEIGHT + 2, w=third, h=HEIGHT)
     )
     return [lines, size, choice, differing]
 
 
-def _by_attack(shown: Shown) -> list[object]:
-    """Return a bar plot for each attack: clip AUC by setting, the median of its runs."""
+def _curves() -> list[object]:
+    """Return learning curves by setting: mean, with the range of its runs."""
     from wandb_workspaces.reports import v2
 
-    group = v2.Config(shown.keys[0]) if shown.keys else v2.Metric("Group")
-    width, top = COLUMNS // 4, 2 * (PANEL_HEIGHT + 1)
+    width = COLUMNS // len(CURVES)
+    return [
+        v2.LinePlot(
+            title=title,
+            x="epoch",
+            y=[key],
+            groupby_aggfunc="mean",
+            groupby_rangefunc="minmax",
+            layout=v2.Layout(x=index * width, y=0, w=width, h=HEIGHT),
+        )
+        for index, (key, title) in enumerate(CURVES.items())
+    ]
+
+
+def _attacks(sweep: Sweep) -> list[object]:
+    """Return clip AUC and frame AUC of each attack by setting, the median of its runs."""
+    from wandb_workspaces.reports import v2
+
+    width = COLUMNS // 4
+    attacks = sorted({attack for run in sweep.runs for attack in run.attacks})
     return [
         v2.BarPlot(
-            title=f"{attack}: clip AUC",
-            metrics=[v2.SummaryMetric(f"test/attack/{attack}/clip/auc")],
-            groupby=group,
+            title=attack,
+            metrics=[
+                v2.SummaryMetric(f"test/attack/{attack}/{key}") for key in ("clip/auc", "frame/auc")
+            ],
             groupby_aggfunc="median",
             groupby_rangefunc="minmax",
             range_x=(0, 1),
-            layout=v2.Layout(
-                x=(index % 4) * width, y=top + (index // 4) * PANEL_HEIGHT, w=width, h=PANEL_HEIGHT
-            ),
+            layout=v2.Layout(x=(index % 4) * width, y=HEIGHT * (1 + index // 4), w=width, h=HEIGHT),
         )
-        for index, attack in enumerate(shown.attacks)
+        for index, attack in enumerate(attacks)
     ]

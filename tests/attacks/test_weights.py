@@ -1,12 +1,14 @@
 import json
 import os
 import sys
+from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
 
 from fakesound.attacks import ATTACKS, choose_attacks, weights
 from fakesound.attacks.weights import PUBLISHED, VARIABLE, set_weights, weights_folder
+from fakesound.config.data import AttackWeightsConfig
 from fakesound.errors import InputError
 
 
@@ -100,3 +102,7 @@ def test_processes_inherit_the_folders(libraries, tmp_path):
     folder = filled(tmp_path / "weights", "lyra")
     set_weights({"lyra": str(folder)}, "--weights")
     assert json.loads(os.environ[VARIABLE]) == {"lyra": str(folder)}
+
+
+def test_every_network_has_a_key_of_the_configuration():
+    assert {key.name for key in fields(AttackWeightsConfig)} == set(PUBLISHED)

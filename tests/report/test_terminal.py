@@ -1,78 +1,75 @@
 import io
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
-from fakesound.report import paired_table, read_run, results_table, robustness_table
-from fakesound.report.wording import number, signed
+from fakesound.report import paired_table, read_sweep, results_table, robustness_table
+from fakesound.report.formatting import bounds, number, signed
+from fakesound.report.terminal import sweep_table
+from tests.run_factory import make_run
 
 
 def shown(table, width=100):
     console = Console(file=io.StringIO(), width=width)
     console.print(table)
-    return console.file.getvalue()
+    text = console.file.getvalue()
+    assert all(len(line) <= width for line in text.splitlines())
+    return text
 
 
-def test_table_has_the_figures_and_fits(run):
+def test_results_have_intervals_and_the_baseline(run):
     text = shown(results_table(run))
-    assert all(len(line) <= 100 for line in text.splitlines())
     assert "…" not in text
-    for fold in ("unseen", "seen"):
-        block = run.metrics["test"][fold]
-        low, high = block["ci"]["segment_f1_20ms"]
+    for part in ("unseen", "seen"):
+        block = run.metrics["test"][part]
         value = number(block["segment_f1_20ms"])
-        assert f"{value} [{number(low)}, {number(high)}]" in text
-    assert number(run.metrics["baseline_by_fold"]["unseen"]["all_fake"]["segment_f1_20ms"]) in text
+        assert f"{value} {bounds(tuple(block['ci']['segment_f1_20ms']))}" in text
+        baseline = run.metrics["baseline_by_fold"][part]["all_fake"]
+        assert number(baseline["segment_f1_20ms"]) in text
+        assert number(baseline["clip/cllr"]) not in text
 
 
-def test_only_tasks_that_exist_are_shown(make_run, tmp_path):
-    run = read_run(make_run(tmp_path / "run", frame_task=False, audio=False))
-    text = shown(results_table(run))
-    assert "Clip AUC" in text
-    assert "Segment F1" not in text
-
-
-def test_an_evaluation_without_folds_has_one_column_of_figures(evaluation):
-    whole = replace(
-        evaluation, test_scores=[replace(clip, fold=None) for clip in evaluation.test_scores]
-    )
-    text = shown(results_table(whole))
-    assert text.splitlines()[0].split() == ["test", "all", "called", "fake"]
+def test_results_without_parts_have_one_column(evaluation):
+    scores = [replace(clip, fold=None) for clip in evaluation.test_scores]
+    text = shown(results_table(replace(evaluation, test_scores=scores)))
+    assert text.splitlines()[0].split() == ["test", "always", "fake"]
     assert number(evaluation.metrics["test"]["all"]["clip/auc"]) in text
 
 
 def test_two_systems_fit_and_show_the_difference(evaluation):
     paired = evaluation.metrics["paired"]
     text = shown(paired_table(paired | {"names": ["ours", "a peer with a very long name"]}))
-    assert all(len(line) <= 100 for line in text.splitlines())
     entry = paired["parts"]["unseen"]["segment_f1_20ms"]
-    interval = f"[{signed(entry['low'], 3)}, {signed(entry['high'], 3)}]"
-    assert f"{signed(entry['difference'], 3)} {interval}" in text
+    assert signed(entry["difference"], 3) in text
+    if entry["low"] is not None:
+        assert bounds((entry["low"], entry["high"]), 3, sign=True) in text
 
 
-def test_only_the_system_that_is_better_beyond_chance_is_bold():
-    entry = {"a": 0.9, "b": 0.8, "difference": 0.1, "low": 0.05, "high": 0.15}
-    paired = {
-        "names": ["ours", "theirs"],
-        "parts": {
-            "all": {"clip/auc": entry | {"p": 0.01}, "clip/balanced_accuracy": entry | {"p": 0.2}}
-        },
-    }
-    ours, theirs = (list(column.cells) for column in paired_table(paired).columns[1:3])
-    bold = [bool(cell and cell.spans) for cell in ours]
-    assert bold == [False, True, False]
-    assert not any(cell and cell.spans for cell in theirs)
+@pytest.mark.parametrize(("p", "bold"), [(0.01, True), (0.2, False), (None, False)])
+def test_only_a_significantly_better_system_is_bold(p, bold):
+    entry = {"a": 0.9, "b": 0.8, "difference": 0.1, "low": 0.05, "high": 0.15, "p": p}
+    paired = {"names": ["ours", "theirs"], "parts": {"all": {"clip/auc": entry}}}
+    ours, theirs = (list(column.cells)[1] for column in paired_table(paired).columns[1:3])
+    assert bool(ours.spans) == bold
+    assert not theirs.spans
 
 
-def test_conditions_show_the_change_against_clean_audio(evaluation):
-    text = shown(robustness_table(evaluation.metrics["robustness"]))
-    assert all(len(line) <= 100 for line in text.splitlines())
-    clean, _, room = (c["unseen"] for c in evaluation.metrics["robustness"]["conditions"])
-    (line,) = [line for line in text.splitlines() if line.startswith("heard in room")]
+def test_conditions_show_the_change_from_clean_audio(evaluation):
+    robustness = evaluation.metrics["robustness"]
+    clean, _, room = (condition["unseen"] for condition in robustness["conditions"])
+    (line,) = [line for line in shown(robustness_table(robustness)).splitlines() if "room" in line]
     for key in ("clip/auc", "segment_f1_20ms"):
         assert signed(room[key] - clean[key]) in line
-
-
-def test_clean_audio_alone_gives_an_empty_table(evaluation):
-    alone = {"conditions": evaluation.metrics["robustness"]["conditions"][:1]}
+    alone = {"conditions": robustness["conditions"][:1]}
     assert robustness_table(alone).row_count == 0
+
+
+def test_a_sweep_has_a_row_for_each_run(tmp_path):
+    for rate in (0.001, 0.004):
+        make_run(tmp_path / str(rate), changes={"optim.lr": rate}, sources=4)
+    make_run(tmp_path / "broken", finished=False)
+    text = shown(sweep_table(read_sweep([tmp_path])))
+    assert "optim.lr=0.001" in text
+    assert "broken" in text
+    assert "not finished" in text

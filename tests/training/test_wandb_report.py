@@ -2,89 +2,111 @@
 
 import pytest
 
-from fakesound.training.wandb_report import Shown, report
+from fakesound.report import read_sweep
+from fakesound.training.wandb_report import report, settings_table
+from tests.run_factory import make_run
 
 v2 = pytest.importorskip("wandb_workspaces.reports.v2")
 expr = pytest.importorskip("wandb_workspaces.expr")
-SHOWN = Shown(
-    name="backbone",
-    groups=["backbone"],
-    keys=["backbone.name", "optim.lr"],
-    part="unseen",
-    attacks=["codec/gsm", "codec/opus", "edit/splice", "inpainting/nmf", "vocoder/world"],
-)
+ATTACKS = ["codec/gsm", "edit/splice", "vocoder/world"]
 
 
 @pytest.fixture(scope="module")
-def grid():
-    made = report(SHOWN, "team", "project")
+def sweep(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wandb") / "backbone"
+    for number, name in enumerate(("vim", "cnn")):
+        changes = {"backbone.name": name, "optim.lr": 0.1 * number, "logger": {"group": "backbone"}}
+        make_run(folder / name, changes=changes, sources=3)
+    return read_sweep([folder])
+
+
+@pytest.fixture(scope="module")
+def made(sweep):
+    made = report(sweep, "team", "project")
     assert (made.entity, made.project) == ("team", "project")
-    (block,) = made.blocks
-    return block
+    return made
+
+
+@pytest.fixture(scope="module")
+def grids(made):
+    return [block for block in made.blocks if isinstance(block, v2.PanelGrid)]
 
 
 def panels(grid, kind):
     return [panel for panel in grid.panels if isinstance(panel, kind)]
 
 
-def test_it_shows_the_group_of_the_sweep_alone(grid):
-    (runs,) = grid.runsets
-    assert (runs.entity, runs.project) == ("team", "project")
-    (condition,) = expr.filters_tree_to_v2(expr.expr_to_filters(runs.filters))["filters"]
-    assert condition["key"] == {"section": "run", "name": "group"}
-    assert (condition["op"], condition["value"]) == ("IN", ["backbone"])
+def test_it_shows_the_group_of_the_sweep_alone(grids):
+    for grid in grids:
+        (runs,) = grid.runsets
+        assert (runs.entity, runs.project) == ("team", "project")
+        (condition,) = expr.filters_tree_to_v2(expr.expr_to_filters(runs.filters))["filters"]
+        assert condition["key"] == {"section": "run", "name": "group"}
+        assert (condition["op"], condition["value"]) == ("IN", ["backbone"])
 
 
-def test_lines_run_from_what_was_tried_to_what_came_out(grid):
-    (lines,) = panels(grid, v2.ParallelCoordinatesPlot)
+def test_the_table_has_a_row_for_each_setting(made, sweep):
+    (block,) = [block for block in made.blocks if isinstance(block, v2.MarkdownBlock)]
+    rows = block.text.splitlines()
+    assert block.text == settings_table(sweep)
+    assert len(rows) == 2 + len(sweep.settings)
+    for row, setting in zip(rows[2:], sweep.settings, strict=True):
+        assert setting.label in row
+        assert f"{setting.median('unseen/clip/auc').value:.3f}" in row
+
+
+def test_parallel_coordinates_have_what_was_varied_and_measured(grids):
+    (lines,) = panels(grids[0], v2.ParallelCoordinatesPlot)
     columns = [column.model_dump(by_alias=True) for column in lines._to_model().config.columns]
     assert [column["accessor"] for column in columns] == [
         "config:backbone.value.name",
         "config:optim.value.lr",
         "summary:objective",
         "summary:test/unseen/clip/auc",
+        "summary:test/unseen/frame/auc",
         "summary:test/unseen/segment_f1_20ms",
     ]
 
 
-def test_each_attack_has_bars_by_setting(grid):
-    bars = panels(grid, v2.BarPlot)
-    configs = [panel._to_model().config for panel in bars]
-    assert [config.metrics for config in configs] == [
-        [f"summary_metrics.test/attack/{attack}/clip/auc"] for attack in SHOWN.attacks
+def test_curves_and_attacks_are_grouped_by_all_that_differs(grids):
+    (runs,) = grids[1].runsets
+    assert runs.groupby == ["config.backbone.name", "config.optim.lr"]
+    assert len(panels(grids[1], v2.LinePlot)) == 3
+    bars = [panel._to_model().config.metrics for panel in panels(grids[1], v2.BarPlot)]
+    assert bars == [
+        [f"summary_metrics.test/attack/{attack}/{key}" for key in ("clip/auc", "frame/auc")]
+        for attack in ATTACKS
     ]
-    assert {config.group_by for config in configs} == {"backbone.value.name"}
-    assert {config.group_agg for config in configs} == {"median"}
 
 
-def test_no_panel_lies_on_another(grid):
-    cells = set()
-    for panel in grid.panels:
-        place = panel.layout
-        assert place.x + place.w <= 24
-        for x in range(place.x, place.x + place.w):
-            for y in range(place.y, place.y + place.h):
-                assert (x, y) not in cells
-                cells.add((x, y))
+def test_panels_do_not_overlap(grids):
+    for grid in grids:
+        cells = set()
+        for panel in grid.panels:
+            place = panel.layout
+            assert place.x + place.w <= 24
+            for x in range(place.x, place.x + place.w):
+                for y in range(place.y, place.y + place.h):
+                    assert (x, y) not in cells
+                    cells.add((x, y))
 
 
-def test_it_asks_for_figures_that_runs_send(grid):
+def test_it_reads_metrics_that_runs_send(grids):
     """The keys of a run's summary, as metrics.json gives them."""
     from fakesound.training.tracking import flatten
 
-    block = {"clip/auc": 0.5, "segment_f1_20ms": 0.5}
+    block = {"clip/auc": 0.5, "frame/auc": 0.5, "segment_f1_20ms": 0.5}
     results = {
         "objective": 0.5,
-        "test": {"unseen": block, "attack": dict.fromkeys(SHOWN.attacks, block)},
+        "test": {"unseen": block, "attack": dict.fromkeys(ATTACKS, block)},
         "provenance": {"parameters": 10},
     }
     sent = {f"summary:{key}" for key in flatten(results)}
     asked = set()
-    for panel in grid.panels:
-        model = panel._to_model()
+    for panel in (panel for grid in grids for panel in grid.panels):
         asked |= {
             text.replace("summary_metrics.", "summary:")
-            for text in strings(model.model_dump())
+            for text in strings(panel._to_model().model_dump())
             if text.startswith(("summary:", "summary_metrics."))
         }
     assert asked

@@ -1,0 +1,66 @@
+"""The main values of a run in one line, without a judgement."""
+
+from fakesound.metrics import MIN_SOURCES
+from fakesound.report.formatting import bounds, number
+from fakesound.report.glossary import METRICS
+from fakesound.report.run_results import (
+    Part,
+    RunResults,
+    enough_sources,
+    interval,
+    shown_parts,
+)
+
+NAMED_ATTACKS = 3
+FALSE_ALARMS = "false_alarm_minutes_per_hour"
+
+
+def headline(results: RunResults) -> str:
+    """Return the main metric of a run with its interval, or its name if sources are too few."""
+    part = shown_parts(results)[0]
+    values = [f"{METRICS[key].title} {value}" for key, value in _values(part) if value]
+    if not values or not enough_sources(part.scores):
+        return results.name
+    return f"{subject(part)}: {values[0]}"
+
+
+def details(results: RunResults) -> list[str]:
+    """Return further values of the part of the test that the headline is about."""
+    part = shown_parts(results)[0]
+    values = [f"{METRICS[key].title} {value}" for key, value in _values(part)]
+    localisation = (results.metrics.get("localisation") or {}).get(part.name) or {}
+    if localisation.get(FALSE_ALARMS) is not None:
+        values.append(f"{localisation[FALSE_ALARMS]:.1f} false-alarm minutes per hour")
+    if enough_sources(part.scores):
+        return values[1:]
+    few = f"fewer than {MIN_SOURCES} sources of either class: no intervals"
+    return [f"{subject(part)}: {values[0]}", *values[1:], few] if values else [few]
+
+
+def summary(results: RunResults) -> str:
+    """Return the main values of a run in one line for the terminal."""
+    part = shown_parts(results)[0]
+    values = ", ".join(f"{METRICS[key].title} {value}" for key, value in _values(part))
+    few = "" if enough_sources(part.scores) else f" (fewer than {MIN_SOURCES} sources a class)"
+    return f"{subject(part)}: {values or 'no metric is defined'}{few}"
+
+
+def subject(part: Part) -> str:
+    """Return the part of the test, with its attacks if it has few."""
+    named = part.attacks
+    if part.name not in ("unseen", "seen") or len(named) > NAMED_ATTACKS:
+        return part.title
+    return f"{part.title.removesuffix('s') if len(named) == 1 else part.title} {', '.join(named)}"
+
+
+def _values(part: Part) -> list[tuple[str, str]]:
+    found = []
+    for key in ("clip/auc", "frame/auc", "segment_f1_20ms", "event_f1"):
+        if part.block.get(key) is None:
+            continue
+        value = f"{number(part.block[key])} {bounds(interval(part.block, key))}".strip()
+        floor = part.all_fake.get(key)
+        if key == "segment_f1_20ms" and floor is not None:
+            value += f" (always-fake baseline {number(floor)})"
+        found.append((key, value))
+    return found
