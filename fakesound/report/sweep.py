@@ -258,11 +258,17 @@ def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
         if len(set(spelled)) > 1 and not _is_unvaried(key):
             values[key] = [spelled.index(value) for value in spelled]
     found: list[str] = []
-    for key in sorted(values, key=lambda key: (key.split(".")[-1] not in NAMES, key)):
+    for key in sorted(values, key=_by_clarity):
         group = [known for known in found if known.split(".")[0] == key.split(".")[0]]
         if not any(_determines(values[known], values[key]) for known in group):
             found.append(key)
     return [key for key in values if key in found]
+
+
+def _by_clarity(key: str) -> tuple[int, str]:
+    """Return a sort key that puts names first, since the other keys of a group follow from them."""
+    last = key.split(".")[-1]
+    return NAMES.index(last) if last in NAMES else len(NAMES), key
 
 
 def _determines(one: Sequence[int], other: Sequence[int]) -> bool:
