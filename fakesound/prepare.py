@@ -5,6 +5,7 @@ python -m fakesound.prepare manifest=FILE out=DIR
 """
 
 import difflib
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 USAGE = """\
 python -m fakesound.prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true] [shards=true]
 python -m fakesound.prepare corpus=genuine_recordings [mirror=DIR] [sources=GLOB,...] [out=DIR]
+python -m fakesound.prepare corpus=public_generators [mirror=DIR] [licenses=stated] [out=DIR]
 python -m fakesound.prepare manifest=FILE out=DIR [shard_size=MIB] [allow_missing=true]
 
 Reads a data set as it comes, opens every audio file, compares it with what the
@@ -47,6 +49,19 @@ training: they measure false alarms. Stopped and started again, it fetches what 
 
   mirror=DIR           clones (OWNER+NAME) and .deb files to use instead of downloads
   sources=GLOB,...     only the sources of these names; sources=list shows all
+
+corpus=public_generators fetches what 154 public repositories publish of some 540
+generators: fakes and the genuine recordings beside them, 20 hours, by recipes that
+come with the package and hold no audio. Clips are 16 kHz WAV of at most 10 s. Fakes
+get their genuine twin where there is one, aligned in time, and their decoder; the
+same recording on several pages is one source. Most repositories state no licence:
+what you may do with the audio is for you to find out. Stopped and started again, it
+fetches what is missing.
+
+  mirror=DIR           clones (OWNER+NAME) to use instead of downloads
+  licenses=stated      only repositories that state a licence (all)
+  without=FILE,...     manifests of test benches: drop the recordings that they hold
+  recipes=FILE         recipes of your own, JSON Lines
 
 Examples:
   python -m fakesound.prepare corpus=fakesound root=~/data/FakeSound allow_missing=true
@@ -82,10 +97,25 @@ KEYS = (
     "shard_size",
     "mirror",
     "sources",
+    "licenses",
+    "without",
+    "recipes",
 )
 SHARD_SIZE = 256
 # fetched from many places, not read from one
-RECORDINGS = "genuine_recordings"
+RECORDINGS, GENERATORS = "genuine_recordings", "public_generators"
+# keys of these alone
+FETCH_KEYS = {
+    "mirror": (RECORDINGS, GENERATORS),
+    "sources": (RECORDINGS,),
+    "licenses": (GENERATORS,),
+    "without": (GENERATORS,),
+    "recipes": (GENERATORS,),
+}
+# partial fakes made of each generator on a page, to validate on
+SPLICES = 2
+# pages on which trivial properties tell fake from genuine better than this (AUC) give pastes only
+AUDIT_LIMIT = 0.65
 
 
 @dataclass(frozen=True)
@@ -125,6 +155,8 @@ def _main() -> None:
         _pack(values)
     elif values.get("corpus") == RECORDINGS:
         _fetch_recordings(values)
+    elif values.get("corpus") == GENERATORS:
+        _fetch_generators(values)
     else:
         _prepare(_options(values))
 
@@ -210,6 +242,7 @@ def _prepare(options: Options) -> None:
 
 def _fetch_recordings(values: dict[str, str]) -> None:
     """Fetch genuine recordings and write manifests of them."""
+    _check_fetch_keys(values, RECORDINGS)
     for key in ("root", "shards", "shard_size"):
         if key in values:
             raise InputError(f"{key}={values[key]}: not a key of corpus={RECORDINGS}")
@@ -250,6 +283,70 @@ def _fetch_recordings(values: dict[str, str]) -> None:
         print(part)
 
 
+def _fetch_generators(values: dict[str, str]) -> None:
+    """Fetch what repositories publish of generators and write a manifest of it."""
+    _check_fetch_keys(values, GENERATORS)
+    for key in ("root", "shards", "shard_size"):
+        if key in values:
+            raise InputError(f"{key}={values[key]}: not a key of corpus={GENERATORS}; remove it")
+    out, allow_missing = _out(values, Path("prepared") / GENERATORS), _flag(values, "allow_missing")
+    mirror = Path(values["mirror"]).expanduser() if "mirror" in values else None
+    if mirror is not None and not mirror.is_dir():
+        raise InputError(f"mirror={mirror}: no such folder; give the one with clones")
+    licenses = values.get("licenses", "all")
+    if licenses not in ("all", "stated"):
+        raise InputError(f"licenses={licenses}: must be all or stated")
+    from fakesound.corpora.public_generators import (
+        combine,
+        fetch,
+        print_summary,
+        read_recipes,
+        splice_fakes,
+        with_audit,
+    )
+    from fakesound.data.manifest import read_manifest, write_manifest
+    from fakesound.files import lock_folder
+    from fakesound.forging.audit import page_audits
+    from fakesound.progress import console, progress_bar
+
+    recipes = read_recipes(Path(values["recipes"]).expanduser() if "recipes" in values else None)
+    recipes = [recipe for recipe in recipes if licenses == "all" or recipe.is_open]
+    bench = [
+        clip
+        for name in values.get("without", "").split(",")
+        if name
+        for clip in read_manifest(Path(name).expanduser())
+    ]
+    out = out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    lock_folder(out, "out")
+    with progress_bar("repositories") as progress:
+        collected = fetch(recipes, out, mirror, progress)
+    missing = [found for found in collected if found.missing is not None]
+    problems = [f"{found.repository}: {found.missing}" for found in missing]
+    left_out = [line for found in collected for line in found.left_out]
+    write_whole(out / "problems.txt", "".join(f"{line}\n" for line in [*problems, *left_out]))
+    if missing and not allow_missing:
+        raise InputError(
+            f"corpus={GENERATORS}: {len(missing)} of {len(collected)} repositories are missing "
+            f"(all in {out / 'problems.txt'}), first {problems[0]}; start again to fetch them, or "
+            "allow_missing=true leaves them out"
+        )
+    clips = [clip for found in collected for clip in found.clips]
+    if not clips:
+        raise InputError(f"corpus={GENERATORS}: no clip could be made; see {out / 'problems.txt'}")
+    with progress_bar("recordings") as progress:
+        clips, dropped = combine(clips, bench, progress)
+    with progress_bar("pages") as progress:
+        audits = page_audits(clips, progress=progress)
+    write_whole(out / "audit.json", json.dumps(audits, indent=1) + "\n")
+    clips = with_audit(clips, audits, AUDIT_LIMIT)
+    clips += splice_fakes(clips, out / "splices", SPLICES)
+    write_manifest(out / "manifest.jsonl", clips)
+    print_summary(console, clips, audits, AUDIT_LIMIT, len(left_out), len(missing), dropped)
+    print(out / "manifest.jsonl")
+
+
 def _values(arguments: Sequence[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for argument in arguments:
@@ -266,16 +363,23 @@ def _values(arguments: Sequence[str]) -> dict[str, str]:
     return values
 
 
+def _check_fetch_keys(values: dict[str, str], corpus: str | None) -> None:
+    for key, owners in FETCH_KEYS.items():
+        if key in values and corpus not in owners:
+            raise InputError(
+                f"{key}={values[key]}: is a key of corpus={' and '.join(owners)} alone; remove it"
+            )
+
+
 def _options(values: dict[str, str]) -> Options:
     name = values.get("corpus")
-    there = f"there are {', '.join([*CORPORA, RECORDINGS])} (corpus=list tells more)"
-    for key in ("mirror", "sources"):
-        if key in values:
-            raise InputError(f"{key}={values[key]}: is a key of corpus={RECORDINGS} alone")
+    fetched = [RECORDINGS, GENERATORS]
+    there = f"there are {', '.join([*CORPORA, *fetched])} (corpus=list tells more)"
+    _check_fetch_keys(values, name)
     if name is None:
         raise InputError(f"corpus: missing; {there}, --help explains")
     if name not in CORPORA:
-        near = difflib.get_close_matches(name, [*CORPORA, RECORDINGS], n=1)
+        near = difflib.get_close_matches(name, [*CORPORA, *fetched], n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"corpus={name}: no such data set; {hint}{there}")
     if "root" not in values:
@@ -328,6 +432,8 @@ def _list_corpora() -> None:
         print()
     print(f"{RECORDINGS}: free recordings of speech, music and sound, all genuine; fetched")
     print("  from public git repositories and Debian packages; sources=list shows them")
+    print(f"{GENERATORS}: fakes of some 540 published generators, and genuine recordings; fetched")
+    print("  from 154 public repositories, some of which state a licence")
 
 
 def _counts(missing: Sequence[str], wrong: Sequence[str]) -> str:

@@ -104,15 +104,21 @@ def find_clone(mirror: Path, repository: str) -> Path | None:
     return None
 
 
-def clone_commit(repository: str, commit: str, folder: Path, host: str = GITHUB) -> Path:
+def clone_commit(
+    repository: str, commit: str, folder: Path, host: str = GITHUB, largest: str | None = None
+) -> Path:
     """Fetch one commit of ``repository`` (OWNER/NAME) into a bare clone at ``folder``, no history.
+
+    Files of ``largest`` or more, such as "4m", are left out.
 
     Raises:
         InputError: with git's reason, if it cannot be fetched.
     """
     folder.mkdir(parents=True, exist_ok=True)
     url = f"{host}/{repository}"
-    for command in (("init", "-q", "--bare", "."), ("fetch", "-q", "--depth", "1", url, commit)):
+    some = [f"--filter=blob:limit={largest}"] if largest else []
+    fetch = ("fetch", "-q", "--depth", "1", *some, url, commit)
+    for command in (("init", "-q", "--bare", "."), fetch):
         done = _git(folder, *command)
         if done.returncode:
             lines = done.stderr.decode(errors="replace").strip().splitlines() or ["git failed"]

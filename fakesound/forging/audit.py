@@ -5,7 +5,7 @@ learns them and fails in the field (Müller et al., "Speech is silver, silence i
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,7 +91,11 @@ def shortcut_audit(clips: Sequence[Clip], seed: int = 0, without: Collection[str
     return Audit(auc(scores, fake), alone)
 
 
-def page_audits(clips: Sequence[Clip], most: int = 40) -> dict[str, float]:
+def page_audits(
+    clips: Sequence[Clip],
+    most: int = 40,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, float]:
     """Return how well trivial properties tell fake from genuine within each page (domain), as AUC.
 
     What laundered crops of one length do not show (`SHOWN_BY_FILES`) does not count. Pages with
@@ -100,6 +104,7 @@ def page_audits(clips: Sequence[Clip], most: int = 40) -> dict[str, float]:
     Args:
         clips: of all pages; partial fakes do not count.
         most: clips of a label on a page at most, spread over them.
+        progress: of the pages.
     """
     pages: defaultdict[str, dict[str, list[Clip]]] = defaultdict(
         lambda: {"genuine": [], "fake": []}
@@ -108,7 +113,8 @@ def page_audits(clips: Sequence[Clip], most: int = 40) -> dict[str, float]:
         if not clip.is_fake or clip.regions[0] == Region(0, clip.duration):
             pages[clip.domain][clip.label].append(clip)
     found = {}
-    for page, labels in sorted(pages.items()):
+    for number, (page, labels) in enumerate(sorted(pages.items()), start=1):
+        progress(number, len(pages))
         if min(map(len, labels.values())) < LEAST:
             continue
         some = [clip for group in labels.values() for clip in group[:: -(-len(group) // most)]]

@@ -1,0 +1,269 @@
+"""Recipes and repositories in, clips at one rate out: a folder for each repository."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from fakesound.clip import Clip
+from fakesound.corpora.git_audio import GITHUB, Clone, clone_commit, decode, find_clone, open_clone
+from fakesound.corpora.public_generators.alignment import align
+from fakesound.corpora.public_generators.recipes import Recipe, identity
+from fakesound.data.audio import from_pcm, read_pcm, to_pcm, write_wav
+from fakesound.data.manifest import read_manifest, write_manifest
+from fakesound.errors import InputError
+from fakesound.files import write_whole
+from fakesound.timeline import Region
+
+Audio = Float32[np.ndarray, " sample"]
+
+RATE = 16_000
+# seconds of a clip
+SHORTEST, LONGEST = 0.7, 10.0
+# no row needs a larger file; most of a repository is in larger ones
+LARGEST = "4m"
+QUIETEST = 1e-3
+# a twin's length may differ by this share, and by this many seconds
+LENGTH_SHARE, LENGTH_SECONDS = 0.02, 0.02
+# changes when clips would: what an older version made is made again
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The clips of one repository.
+
+    Attributes:
+        repository: OWNER/NAME.
+        clips: those that could be made.
+        left_out: what is wrong with the others, each in a line.
+        missing: why the repository could not be had; None: it could.
+    """
+
+    repository: str
+    clips: tuple[Clip, ...] = ()
+    left_out: tuple[str, ...] = ()
+    missing: str | None = None
+
+
+def fetch(
+    recipes: Sequence[Recipe],
+    out: Path,
+    mirror: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    workers: int | None = None,
+    host: str = GITHUB,
+) -> list[Collected]:
+    """Return what `collect` makes of every repository; several are read at once.
+
+    Args:
+        recipes: of files in any number of repositories.
+        out: folder of the corpus.
+        mirror: folder of clones to read.
+        progress: of the recipes.
+        workers: processes; None: one for each core.
+        host: URL that repositories are fetched from.
+    """
+    groups = by_repository(recipes)
+    # the largest first, so that no process ends alone with it
+    names = sorted(groups, key=lambda name: -len(groups[name]))
+    found: dict[str, Collected] = {}
+
+    def keep(name: str, collected: Collected) -> None:
+        found[name] = collected
+        progress(sum(len(groups[name]) for name in found), len(recipes))
+
+    workers = min(workers or os.cpu_count() or 1, len(names))
+    if workers < 2:
+        for name in names:
+            keep(name, collect(name, groups[name], out, mirror, host))
+    else:
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+            jobs = {pool.submit(collect, n, groups[n], out, mirror, host): n for n in names}
+            for job in as_completed(jobs):
+                keep(jobs[job], job.result())
+    return [found[name] for name in groups]
+
+
+def collect(
+    repository: str,
+    recipes: Sequence[Recipe],
+    out: Path,
+    mirror: Path | None = None,
+    host: str = GITHUB,
+) -> Collected:
+    """Write the clips of one repository to a folder under ``out``; read them if they are there.
+
+    Clips are 16-bit WAV, mono at 16 kHz, of at most 10 s. What is longer is cut, a fake and its
+    twin at the same place. The folder is complete or absent.
+
+    Args:
+        repository: OWNER/NAME.
+        recipes: of its files.
+        out: folder of the corpus.
+        mirror: folder of clones to read; what it lacks is fetched, and removed after use.
+        host: URL that repositories are fetched from.
+    """
+    folder = out / repository.replace("/", "+")
+    record = folder / "repository.json"
+    settings = _digest(recipes)
+    if record.is_file():
+        found = json.loads(record.read_text(encoding="utf-8"))
+        if found["settings"] == settings:
+            clips = read_manifest(folder / "manifest.jsonl") if found["clips"] else []
+            return Collected(repository, tuple(clips), tuple(found["left_out"]))
+    partial = out / f".{folder.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        try:
+            with _cloned(repository, recipes, partial / "clone", mirror, host) as clones:
+                clips, left_out = _made(recipes, clones, partial)
+        except InputError as error:
+            return Collected(repository, missing=str(error))
+        shutil.rmtree(partial / "clone", ignore_errors=True)
+        if clips:
+            write_manifest(partial / "manifest.jsonl", clips)
+        facts = {"settings": settings, "clips": len(clips), "left_out": left_out}
+        write_whole(partial / "repository.json", json.dumps(facts) + "\n")
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    moved = read_manifest(folder / "manifest.jsonl") if clips else []
+    return Collected(repository, tuple(moved), tuple(left_out))
+
+
+@contextmanager
+def _cloned(
+    repository: str, recipes: Sequence[Recipe], folder: Path, mirror: Path | None, host: str
+) -> Iterator[dict[str, Clone]]:
+    """Yield the open clone of each commit; a mirror may lack some."""
+    place = find_clone(mirror, repository) if mirror is not None else None
+    with ExitStack() as stack:
+        clones = {}
+        for commit in sorted({recipe.commit for recipe in recipes}):
+            try:
+                if place is None:
+                    raise InputError(f"mirror={mirror}: has no clone of {repository}")
+                clones[commit] = stack.enter_context(open_clone(place, commit))
+            except InputError:
+                fetched = clone_commit(repository, commit, folder, host, LARGEST)
+                clones[commit] = stack.enter_context(open_clone(fetched, commit))
+        yield clones
+
+
+def _made(
+    recipes: Sequence[Recipe], clones: dict[str, Clone], folder: Path
+) -> tuple[list[Clip], list[str]]:
+    clips: dict[str, Clip] = {}
+    left_out: list[str] = []
+    for recipe in recipes:
+        where = f"{recipe.repository}/{recipe.path}"
+        try:
+            audio = decode(clones[recipe.commit].read(recipe.path), recipe.path, RATE)
+        except InputError as error:
+            left_out.append(f"{where}: {error}")
+            continue
+        if len(audio) < SHORTEST * RATE or np.abs(audio).max() < QUIETEST:
+            left_out.append(f"{where}: is shorter than {SHORTEST} s or silent")
+            continue
+        start = _start(recipe, len(audio))
+        audio = audio[start : start + round(LONGEST * RATE)]
+        audio = audio * np.float32(0.999 / max(np.abs(audio).max(), 0.999))
+        clip = _clip(recipe, folder / f"{recipe.clip_id}.wav", start / RATE, len(audio) / RATE)
+        if clip is None:
+            left_out.append(f"{where}: its fake regions are not in the part that is kept")
+            continue
+        write_wav(clip.path, to_pcm(audio), RATE)
+        clips[clip.clip_id] = clip
+    return [_with_twin(clip, clips) for clip in clips.values()], left_out
+
+
+def _start(recipe: Recipe, samples: int) -> int:
+    """Return where a clip begins; a recording and what was made of it begin at the same place."""
+    room = samples - round(LONGEST * RATE)
+    if room <= 0:
+        return 0
+    if recipe.regions:
+        middle = sum(recipe.regions[0]) / 2
+        return int(min(max(middle - LONGEST / 2, 0) * RATE, room))
+    return int(int(identity(recipe.repository, recipe.source_id), 16) % 1000 / 1000 * room)
+
+
+def _clip(recipe: Recipe, path: Path, start: float, duration: float) -> Clip | None:
+    regions: tuple[Region, ...] = ()
+    if recipe.label == "fake":
+        spans = recipe.regions or ((start, start + duration),)
+        ends = [(max(a - start, 0.0), min(b - start, duration)) for a, b in spans]
+        regions = tuple(Region(round(a, 6), round(b, 6)) for a, b in ends if b > a)
+        if not regions:
+            return None
+    known = {
+        "kind": recipe.kind,
+        "repository": recipe.repository,
+        "file": recipe.path,
+        "commit": recipe.commit,
+        "decoder_model": recipe.decoder_model,
+        "decoder_also": list(recipe.decoder_also),
+        "year": recipe.year,
+        "content_key": recipe.content_key,
+        "split_group": recipe.split_group,
+    }
+    return Clip(
+        clip_id=recipe.clip_id,
+        path=path,
+        source_id=recipe.source_id,
+        label=recipe.label,
+        attack=recipe.attack,
+        regions=regions,
+        duration=round(duration, 6),
+        sample_rate=RATE,
+        corpus="public_generators",
+        domain=recipe.domain,
+        license=recipe.license,
+        decoder=recipe.decoder,
+        twin_id=recipe.twin and identity(recipe.repository, recipe.twin),
+        extra={key: value for key, value in known.items() if value},
+    )
+
+
+def _with_twin(clip: Clip, clips: dict[str, Clip]) -> Clip:
+    """Return ``clip`` with how late it is; without its twin, if that is not the same recording."""
+    twin = clips.get(clip.twin_id or "")
+    if clip.twin_id is None:
+        return clip
+    alone = replace(clip, twin_id=None)
+    if twin is None or twin.is_fake or twin.source_id != clip.source_id:
+        return alone
+    if abs(twin.duration - clip.duration) > LENGTH_SHARE * clip.duration + LENGTH_SECONDS:
+        return alone
+    found = align(*(from_pcm(read_pcm(part.path, 0, -1)) for part in (clip, twin)), RATE)
+    if found is None:
+        return alone
+    if not found.lag:
+        return clip
+    return replace(clip, extra={**clip.extra, "twin_lag": round(found.lag, 6)})
+
+
+def by_repository(recipes: Sequence[Recipe]) -> dict[str, list[Recipe]]:
+    """Return the recipes of each repository."""
+    found: defaultdict[str, list[Recipe]] = defaultdict(list)
+    for recipe in recipes:
+        found[recipe.repository].append(recipe)
+    return dict(sorted(found.items()))
+
+
+def _digest(recipes: Sequence[Recipe]) -> str:
+    text = json.dumps([VERSION, [asdict(recipe) for recipe in recipes]], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

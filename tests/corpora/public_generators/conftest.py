@@ -1,0 +1,124 @@
+"""Small git repositories of fakes and genuine recordings, and recipes into them."""
+
+import io
+import json
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+
+RATE = 22_050
+
+
+def tune(seed, seconds=3.0, rate=RATE):
+    """Return notes at random, loud and soft: something with peaks, as speech and music have."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(0.2 * rate)) / rate
+    notes = []
+    for _ in range(round(seconds / 0.2)):
+        pitches = rng.uniform(150, 5_000, 3)
+        tone = sum(np.sin(2 * np.pi * pitch * time) for pitch in pitches)
+        notes.append(rng.uniform(0.02, 0.2) * tone * np.hanning(len(time)))
+    return (np.concatenate(notes) + rng.normal(0, 0.002, len(notes) * len(time))).astype(np.float32)
+
+
+def encoded(audio, form="WAV", rate=RATE):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, audio, rate, format=form)
+    return buffer.getvalue()
+
+
+def git(folder, *arguments):
+    done = subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", folder, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def make_repository(folder, contents):
+    """Commit ``contents``, bytes by path, and return the commit."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "-q")
+    git(folder, "config", "uploadpack.allowFilter", "true")
+    git(folder, "config", "uploadpack.allowAnySHA1InWant", "true")
+    for path, content in contents.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "audio")
+    return git(folder, "rev-parse", "HEAD")
+
+
+def row(repository, commit, path, attack=None, **others):
+    name = repository.partition("/")[2]
+    fake = {"attack": attack, "decoder": "gan_vocoder"} if attack else {}
+    return {
+        "repository": repository,
+        "commit": commit,
+        "path": path,
+        "label": "fake" if attack else "genuine",
+        "source_id": f"{name}/{path.rpartition('/')[2].partition('.')[0]}",
+        "domain": name,
+        "kind": "music",
+        "license": "none stated",
+        **fake,
+        **others,
+    }
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory):
+    """A mirror of two repositories, and the rows of recipes for them.
+
+    The first has three recordings, each with an aligned fake that is 10 ms late; the second one of
+    these recordings again, another, and a fake with a region.
+    """
+    mirror = tmp_path_factory.mktemp("mirror")
+    late = np.zeros(round(0.01 * RATE), np.float32)
+    noise = np.random.default_rng(9).normal(0, 0.003, 10 * RATE).astype(np.float32)
+    contents, rows = {}, []
+    for number in range(3):
+        audio = tune(number)
+        contents[f"real/{number}.wav"] = encoded(audio)
+        fake = np.concatenate((late, audio))
+        contents[f"voc/{number}.wav"] = encoded(0.5 * fake + noise[: len(fake)])
+    contents["short.wav"] = encoded(tune(7, 0.4))
+    contents["broken.wav"] = b"RIFF"
+    commit = make_repository(mirror / "one+alpha", contents)
+    for number in range(3):
+        rows += [
+            row("one/alpha", commit, f"real/{number}.wav", license="MIT"),
+            row(
+                "one/alpha",
+                commit,
+                f"voc/{number}.wav",
+                "vocoder/made",
+                twin=f"real/{number}.wav",
+                license="MIT",
+            ),
+        ]
+    rows += [row("one/alpha", commit, f"{name}.wav") for name in ("short", "broken", "absent")]
+    again = 0.3 * np.concatenate((tune(8, 0.6), tune(0)))
+    contents = {
+        "gt/a.mp3": encoded(again, "MP3"),
+        "gt/b.wav": encoded(tune(5)),
+        "edit/b.wav": encoded(tune(6)),
+    }
+    commit = make_repository(mirror / "two+beta", contents)
+    rows += [
+        row("two/beta", commit, "gt/a.mp3"),
+        row("two/beta", commit, "gt/b.wav"),
+        row("two/beta", commit, "edit/b.wav", "edit/other", regions=[[0.5, 1.5]]),
+    ]
+    return mirror, rows
+
+
+@pytest.fixture
+def recipes_file(tmp_path, published):
+    path = tmp_path / "recipes.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in published[1]))
+    return path
