@@ -9,12 +9,12 @@ from typing import Any
 import yaml
 from matplotlib.figure import Figure
 
+from fakesound.config.saved import flatten
 from fakesound.files import write_whole
 from fakesound.metrics import MIN_SOURCES, ClipScore
 from fakesound.report import figures, formatting, sections
 from fakesound.report.clip_view import LONGEST, figure_uri
 from fakesound.report.examples import example_view, pick_examples
-from fakesound.report.formatting import flatten
 from fakesound.report.glossary import (
     ALL_METRICS,
     CLIP_METRICS,

@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from fakesound.config.saved import flatten
 from fakesound.errors import InputError
-from fakesound.report.formatting import flatten
 from fakesound.report.formatting import setting as written
 from fakesound.report.glossary import MAIN_KEYS
 from fakesound.report.run_results import Value, read_config, read_metrics, value_of
