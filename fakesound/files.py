@@ -26,6 +26,7 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     """Open a binary file that replaces ``path`` when the block ends without an error.
 
     After a kill or with a full disk, ``path`` holds the new content or the old one, never a part.
+    A device or a pipe, such as /dev/null, is written to and never replaced.
 
     Args:
         path: File to write; its folder is made.
@@ -34,6 +35,10 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     Raises:
         OSError: naming ``path``.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with path.open("wb") as file:
+            yield file
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

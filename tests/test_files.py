@@ -157,3 +157,15 @@ def test_staged_files_take_their_places_together(tmp_path):
     found = {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()}
     assert found == {"metrics.json": "new", "a.csv": "new", ".lock": ""}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_whole(pipe, "content")
+        assert os.read(reader, 100) == b"content"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
