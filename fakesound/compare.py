@@ -5,11 +5,11 @@ python -m fakesound.compare FOLDER --wandb ENTITY/PROJECT
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from fakesound import command_line
 from fakesound.command_line import guarded
 from fakesound.errors import InputError
 
@@ -69,12 +69,7 @@ def _publish(folders: Sequence[Path], place: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=sys.argv[0] if sys.argv[0].startswith("fakesound") else "python -m fakesound.compare",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.parser("compare", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "folders", type=Path, nargs="+", metavar="FOLDER", help="folder of a sweep or of a run"
     )

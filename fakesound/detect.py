@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from fakesound import command_line
 from fakesound.command_line import guarded
 from fakesound.errors import InputError
 from fakesound.progress import console, progress_bar
@@ -195,12 +196,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m fakesound.detect",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.parser("detect", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "recordings", nargs="+", metavar="FILE|FOLDER|-", help="audio, folders of it, or stdin"
     )

@@ -9,6 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from fakesound import command_line
 from fakesound.command_line import guarded
 from fakesound.data.places import place
 from fakesound.errors import InputError
@@ -56,12 +57,7 @@ def _main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=sys.argv[0] if sys.argv[0].startswith("fakesound") else "python -m fakesound.evaluate",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.parser("evaluate", DESCRIPTION, EXAMPLES)
     what = parser.add_argument_group("what to measure")
     what.add_argument(
         "--checkpoint", type=Path, metavar="RUN", help="folder of a run, checkpoint or safetensors"

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fakesound import command_line
 from fakesound.command_line import guarded
 from fakesound.data.places import AudioPath, place
 from fakesound.errors import InputError
@@ -93,12 +94,7 @@ def _measure(detector: "Detector", manifest: AudioPath, count: int) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m fakesound.explain",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.parser("explain", DESCRIPTION, EXAMPLES)
     parser.add_argument("recording", nargs="?", type=Path, metavar="FILE")
     parser.add_argument("--out", type=Path, metavar="PICTURE", help="PNG or SVG")
     parser.add_argument("--manifest", type=place, help="measure on its test clips instead")

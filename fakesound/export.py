@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fakesound import command_line
 from fakesound.command_line import guarded
 from fakesound.errors import InputError
 from fakesound.progress import console, progress_bar
@@ -128,12 +129,7 @@ def _check(source: Path, out: Path, to: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=sys.argv[0] if sys.argv[0].startswith("fakesound") else "python -m fakesound.export",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.parser("export", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "run",
         type=Path,

@@ -4,13 +4,13 @@ python -m fakesound.forge FOLDER OUT [options]
 """
 
 import argparse
-import sys
 from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from fakesound import command_line
 from fakesound.attacks import ATTACKS, choose_attacks
 from fakesound.attacks.weights import set_weights
 from fakesound.command_line import guarded
@@ -21,6 +21,12 @@ from fakesound.forging import ForgeSettings, embedded_clips, folder_clips, forge
 from fakesound.forging.audit import Audit, shortcut_audit
 from fakesound.forging.sources import check_apart
 from fakesound.progress import console, progress_bar
+
+DESCRIPTION = """\
+Makes laundered genuine clips, partial and whole fakes with exact regions, and a manifest
+of genuine recordings. Sources are split first, so that no recording crosses train,
+validation and test. Run it again to continue where it stopped.
+"""
 
 
 def main() -> None:
@@ -71,14 +77,7 @@ def _main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=sys.argv[0] if sys.argv[0].startswith("fakesound") else "python -m fakesound.forge",
-        description=(
-            "Genuine recordings in; laundered genuine clips, partial and whole fakes with exact "
-            "regions, and a manifest out. Sources are split first, so that no recording crosses "
-            "train, validation and test. Run it again to go on where it stopped."
-        ),
-    )
+    parser = command_line.parser("forge", DESCRIPTION)
     parser.add_argument(
         "folder",
         nargs="?",

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fakesound import command_line
 from fakesound.command_line import guarded
 from fakesound.errors import InputError
 
@@ -154,12 +155,7 @@ def _fetch(name: str, settings: "SageMakerConfig", out: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     from fakesound.cloud.settings import keys_help
 
-    parser = argparse.ArgumentParser(
-        prog=sys.argv[0] if sys.argv[0].startswith("fakesound") else "python -m fakesound.launch",
-        description=DESCRIPTION,
-        epilog=f"{keys_help()}\n{EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.parser("launch", DESCRIPTION, f"{keys_help()}\n{EXAMPLES}")
     parser.add_argument("what", choices=("sagemaker", "status", "fetch"))
     parser.add_argument(
         "words", nargs="*", metavar="KEY=VALUE|NAME", help="overrides, or the name of a run"

@@ -11,6 +11,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from fakesound import command_line
 from fakesound.command_line import guarded
 from fakesound.errors import InputError
 
@@ -73,12 +74,7 @@ def _main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=sys.argv[0] if sys.argv[0].startswith("fakesound") else "python -m fakesound.listen",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line.parser("listen", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "manifest",
         type=Path,

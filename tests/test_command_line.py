@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fakesound.command_line import guarded
+from fakesound.command_line import guarded, parser
 from fakesound.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -119,10 +119,25 @@ def test_one_command_has_all_verbs():
         assert (ROOT / "fakesound" / f"{verb}.py").is_file()
 
 
+@pytest.mark.parametrize("called", ["fakesound detect", "/somewhere/detect.py"])
+def test_a_parser_is_named_as_the_user_called_it(monkeypatch, capsys, called):
+    monkeypatch.setattr(sys, "argv", [called])
+    made = parser("detect", "Detects.", "Examples:\n  one\n")
+    name = "fakesound detect" if called.startswith("fakesound") else "python -m fakesound.detect"
+    assert made.prog == name
+    with pytest.raises(SystemExit) as caught:
+        made.parse_args(["--nosuch"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == (
+        f"error: unrecognized arguments: --nosuch; see {name} --help\n"
+    )
+    assert "Examples:\n  one\n" in made.format_help()
+
+
 def test_an_unknown_verb_is_wrong_input():
     done = python("-m", "fakesound", "nosuch")
     assert done.returncode == 2
-    assert "run" in done.stdout + done.stderr
+    assert done.stderr.startswith("error: nosuch: no such verb")
 
 
 def test_a_verb_is_the_same_either_way():

@@ -113,16 +113,26 @@ def attribution_loss(
 
 
 def twin_loss(
-    logits: Float[Tensor, "batch ..."], target: Float[Tensor, "batch ..."]
+    logits: Float[Tensor, "batch ..."],
+    target: Float[Tensor, "batch ..."],
+    mask: Bool[Tensor, "batch ..."] | None = None,
 ) -> Float[Tensor, ""]:
-    """Return how much fakes fail to score above their genuine twins.
+    """Rank fakes above their genuine twins: logistic ranking loss (Burges et al., ICML 2005).
 
     Examples at even places are fakes, each followed by its twin: the same recording without the
-    attack. The logistic ranking loss (Burges et al., ICML 2005) of the two is taken wherever the
-    fake is fake; what both have in common, the recording, cancels out. 0 if nothing is fake.
+    attack. The loss is taken wherever the fake is fake; the recording, which both have in common,
+    cancels out. 0 if nothing is fake.
+
+    Args:
+        logits: logits of clips or frames.
+        target: 1 for fake clips or frames.
+        mask: frames that are not padding; None: no example is padded.
     """
     margin = (logits[0::2] - logits[1::2]).float()
     fake = target[0::2] > 0
+    if mask is not None:
+        # a partner may be shorter than its fake
+        fake = fake & mask[0::2] & mask[1::2]
     return _share(functional.softplus(-margin[fake]).sum(), fake.sum())
 
 

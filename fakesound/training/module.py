@@ -204,7 +204,7 @@ class MultiTaskModule(lightning.LightningModule):
                 learning.positive_weight,
                 learning.focal_gamma,
             )
-            twin = twin_loss(output.frame_logits, batch.frame_target)
+            twin = twin_loss(output.frame_logits, batch.frame_target, batch.frame_mask)
             losses["frame"] = own + learning.twin * twin
         if output.boundary_logits is not None:
             edges = edge_target(batch.frame_target, batch.frame_mask)
@@ -214,7 +214,8 @@ class MultiTaskModule(lightning.LightningModule):
                 batch.frame_mask,
                 positive_weight=learning.edge_weight,
             )
-            losses["boundary"] = own + learning.twin * twin_loss(output.boundary_logits, edges)
+            twin = twin_loss(output.boundary_logits, edges, batch.frame_mask)
+            losses["boundary"] = own + learning.twin * twin
         family_logits = output.clip_family_logits(batch.frame_mask)
         if family_logits is not None:
             losses["attribution"] = attribution_loss(family_logits, batch.family)

@@ -181,6 +181,14 @@ def test_twin_loss_by_hand():
     assert twin_loss(logits, target).item() == pytest.approx(expected)
 
 
+def test_twin_loss_ignores_frames_that_only_one_of_a_pair_has():
+    logits = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 9.0]])
+    target = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    assert twin_loss(logits, target, mask) == twin_loss(logits[:, :2], target[:, :2])
+    assert twin_loss(logits, target, mask) != twin_loss(logits, target)
+
+
 def test_twin_loss_is_taken_where_the_fake_is_fake():
     logits = torch.tensor([[5.0, 1.0, 2.0], [7.0, 1.0, 4.0]])
     target = torch.tensor([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
