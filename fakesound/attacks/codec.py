@@ -1,11 +1,11 @@
-"""Codec attacks: a clip coded and decoded, back in place to the sample."""
+"""Codec attacks: a clip is encoded and decoded, and stays aligned to the sample."""
 
 import io
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import soundfile
@@ -18,7 +18,36 @@ Decoded = Float32[np.ndarray, " decoded"]
 
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
-NO_OPTIONS: Mapping[str, object] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A codec of libsndfile.
+
+    Attributes:
+        container: Format of the file.
+        subtypes: Variants, of which one is drawn.
+        rates: Sample rates that the codec supports, ascending; it runs at the first that holds
+            the band of the audio, or at the last. Empty: at the rate of the audio.
+        options: Further options of `soundfile.write`.
+    """
+
+    container: str
+    subtypes: tuple[str, ...]
+    rates: tuple[int, ...] = ()
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+CODECS = {
+    "mp3": Codec("MP3", ("MPEG_LAYER_III",), MP3_RATES, {"bitrate_mode": "AVERAGE"}),
+    "mp3_constant": Codec("MP3", ("MPEG_LAYER_III",), MP3_RATES, {"bitrate_mode": "CONSTANT"}),
+    "opus": Codec("OGG", ("OPUS",), OPUS_RATES),
+    "vorbis": Codec("OGG", ("VORBIS",)),
+    "gsm": Codec("WAV", ("GSM610",)),
+    "gsm_8k": Codec("WAV", ("GSM610",), (8_000,)),
+    "adpcm": Codec("WAV", ("IMA_ADPCM", "NMS_ADPCM_16", "NMS_ADPCM_24")),
+    "ulaw": Codec("WAV", ("ULAW",)),
+}
 # delay of Codec 2 in samples at 8 kHz by mode in bit/s, measured on the envelopes of bursts
 CODEC2_DELAY = {700: 240, 1300: 160, 1600: 160, 2400: 192, 3200: 160}
 CODEC2_FRAME = 320  # a whole number of frames in every mode
@@ -26,26 +55,22 @@ CODEC2_FRAME = 320  # a whole number of frames in every mode
 
 def mp3(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``audio`` through MPEG layer III at about 20 to 55 kbit/s (at 16 kHz)."""
-    level = float(rng.uniform(0.7, 0.92))
-    options: dict[str, object] = {"compression_level": level, "bitrate_mode": "AVERAGE"}
-    return round_trip(audio, rate, rng, "MP3", "MPEG_LAYER_III", options, MP3_RATES)
+    return transcode(audio, rate, rng, "mp3", (0.7, 0.92))
 
 
 def opus(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``audio`` through Opus (RFC 6716) at about 7 to 20 kbit/s."""
-    options: dict[str, object] = {"compression_level": float(rng.uniform(0.95, 1.0))}
-    return round_trip(audio, rate, rng, "OGG", "OPUS", options, OPUS_RATES)
+    return transcode(audio, rate, rng, "opus", (0.95, 1.0))
 
 
 def gsm(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``audio`` through GSM 06.10, run at the clip's own rate so that its band stays."""
-    return round_trip(audio, rate, rng, "WAV", "GSM610")
+    return transcode(audio, rate, rng, "gsm")
 
 
 def adpcm(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``audio`` through adaptive differential PCM at 2 to 4 bits a sample."""
-    subtype = str(rng.choice(["IMA_ADPCM", "NMS_ADPCM_16", "NMS_ADPCM_24"]))
-    return round_trip(audio, rate, rng, "WAV", subtype)
+    return transcode(audio, rate, rng, "adpcm")
 
 
 def codec2(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
@@ -77,32 +102,36 @@ def codec2(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     return (below + above).astype(np.float32)
 
 
-def round_trip(
+def transcode(
     audio: Audio,
     rate: int,
     rng: np.random.Generator,
-    container: str,
-    subtype: str,
-    options: Mapping[str, object] = NO_OPTIONS,
-    rates: Sequence[int] = (),
+    name: str,
+    compression: tuple[float, float] | float | None = None,
 ) -> Audio:
-    """Return ``audio`` coded and decoded, in place to the sample and at its own level.
+    """Encode and decode ``audio``; the result is aligned to the sample and keeps the level.
 
     Args:
-        audio: samples to be coded, at a peak level between -6 and 0 dB.
-        rate: samples a second.
-        rng: draws the level.
-        container: format of libsndfile.
-        subtype: codec of libsndfile.
-        options: arguments of `soundfile.write`.
-        rates: that the codec knows, rising; it runs at the first that holds the band of ``rate``,
-            or at the last. Empty: at ``rate`` itself.
+        audio: Mono audio; it is encoded at -6 to 0 dB of its level.
+        rate: Sample rate in Hz.
+        rng: Draws the variant, the compression and the level.
+        name: One of `CODECS`.
+        compression: Level of compression from 0 to 1, or a range to draw it from; None: the
+            codec has a fixed bit rate.
     """
-    coding = next((known for known in rates if known >= rate), rates[-1]) if rates else rate
+    codec = CODECS[name]
+    subtype = codec.subtypes[0] if len(codec.subtypes) == 1 else str(rng.choice(codec.subtypes))
+    options = dict(codec.options)
+    if compression is not None:
+        if isinstance(compression, tuple):
+            compression = float(rng.uniform(*compression))
+        options["compression_level"] = compression
+    known = codec.rates or (rate,)
+    coding = next((other for other in known if other >= rate), known[-1])
     if coding == rate:
-        return _decoded(audio, rate, rng, container, subtype, options)
+        return _decoded(audio, rate, rng, codec.container, subtype, options)
     there = signal.resample_poly(audio, coding, rate).astype(np.float32)
-    coded = _decoded(there, coding, rng, container, subtype, options)
+    coded = _decoded(there, coding, rng, codec.container, subtype, options)
     back = signal.resample_poly(coded, rate, coding).astype(np.float32)
     return shifted(back, 0, len(audio))
 
@@ -133,8 +162,8 @@ def drive(audio: Audio, rng: np.random.Generator) -> np.float32:
 def _align(original: Audio, decoded: Decoded, reach: int = 4096) -> Audio:
     """Return ``decoded`` without the codec's delay, as long as ``original``.
 
-    The delay is where the two correlate best, unless they do about as well in place: what sounds
-    for long or hardly at all tells no delay.
+    The delay is where the two correlate best, unless they correlate about as well in place: steady
+    or very quiet sounds do not show the delay.
     """
     size = fft.next_fast_len(len(original) + len(decoded) + reach)
     product = fft.rfft(decoded, size) * np.conj(fft.rfft(original, size))

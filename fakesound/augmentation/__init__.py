@@ -1,59 +1,52 @@
 """Augmentation of training crops, alike for a fake and its genuine twin.
 
-What happens to recordings on their way (rooms, filters, noise, codecs) must not tell the label, and
-must not hide it either: a detector trained on both classes through all of it is left with what an
-attack does. Every change here keeps time as it is, so labels stay where they are.
+Rooms, filters, noise and codecs must neither give the label away nor hide it: a detector trained on
+both classes through all of them is left with the traces of an attack. Every change keeps time as it
+is, so labels stay where they are.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float32
 
-from fakesound.augmentation import channel, coding
-from fakesound.augmentation.channel import Audio
+from fakesound.augmentation import effects
+from fakesound.augmentation.effects import Audio, Effect
 from fakesound.augmentation.laundering import launder
 from fakesound.augmentation.variation import recoloured, vary
 
 __all__ = ["CHANGES", "augment", "launder", "recoloured", "vary"]
 
-Change = Callable[[Audio, int, np.random.Generator], Audio]
-
 # in the order of a recording's life; names are those of `fakesound.config.AugmentConfig`
-CHANGES: dict[str, Change] = {
-    "invert": channel.invert,
-    "reverb": channel.reverberate,
-    "tilt": channel.equalise,
-    "band": channel.limit_band,
-    "noise": channel.add_noise,
-    "impulses": channel.add_impulses,
-    "saturation": channel.saturate,
-    "codec": coding.code,
-    "gain": channel.amplify,
+CHANGES: dict[str, Effect] = {
+    "invert": effects.invert,
+    "reverb": effects.reverberate,
+    "tilt": effects.equalise,
+    "band": effects.limit_band,
+    "noise": effects.add_noise,
+    "impulses": effects.add_impulses,
+    "saturation": effects.saturate,
+    "codec": effects.apply_codec,
+    "gain": effects.change_gain,
 }
 
 
 def augment(
-    audio: Float32[np.ndarray, " sample"],
-    held: int,
-    rate: int,
-    rng: np.random.Generator,
-    shares: Mapping[str, float],
-) -> Float32[np.ndarray, " sample"]:
+    audio: Audio, held: int, rate: int, rng: np.random.Generator, shares: Mapping[str, float]
+) -> Audio:
     """Return ``audio`` changed at random; the padding after ``held`` samples stays zero.
 
     Args:
-        audio: of a crop.
-        held: samples of it that are not padding.
-        rate: samples a second.
-        rng: draws which changes are made, and how.
-        shares: of crops that each change is made to, by name.
+        audio: Mono audio of a crop.
+        held: Number of samples that are not padding.
+        rate: Sample rate in Hz.
+        rng: Draws which changes are made, and their amounts.
+        shares: Share of crops to which each change is made, by name.
     """
-    made = audio[:held].copy()
+    changed = audio[:held].copy()
     for name, change in CHANGES.items():
         # drawn even if never used, so that one share does not move the draws of the others
         if rng.random() < shares[name]:
-            made = change(made, rate, rng)
-    whole = np.zeros_like(audio)
-    np.clip(made, -1, 1, out=whole[:held])
-    return whole
+            changed = change(changed, rate, rng)
+    padded = np.zeros_like(audio)
+    np.clip(changed, -1, 1, out=padded[:held])
+    return padded

@@ -1,7 +1,7 @@
-"""What a published fake and its genuine partner are put through, so that only the maker differs.
+"""Laundering of a published fake and its genuine partner, so that only the generator differs.
 
-Pages present what they publish in their own way: fakes at another level, through another filter,
-with digital silence. None of that is evidence, and a model takes all of it for some.
+Pages process what they publish in their own way: fakes at another level, through another filter,
+with digital silence. None of that is evidence of a fake, but a model would learn all of it.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import fft, signal
 
-from fakesound.augmentation.channel import Audio
+from fakesound.augmentation.effects import Audio
 
 # both are brought to this root mean square of their active samples
 LEVEL = 10 ** (-26 / 20)
@@ -30,12 +30,12 @@ def launder(
     """Return ``fake`` and ``genuine`` alike in offset, level, bandwidth and noise floor.
 
     Args:
-        fake: fake throughout.
-        genuine: its partner, of the same length.
-        rate: samples a second.
-        rng: draws what is done.
-        shares: of pairs that are aligned in spectrum ("align", see `aligning`) and that are limited
-            to a lower band than the narrower of the two has ("band").
+        fake: Audio that is fake throughout.
+        genuine: Audio of its partner, of the same length.
+        rate: Sample rate in Hz.
+        rng: Draws what is done.
+        shares: Share of pairs that are aligned in spectrum ("align", see `aligning`) and that are
+            limited to a lower band than the narrower of the two has ("band").
     """
     pair = [part - part.mean() for part in (fake, genuine)]
     spectra = [_long_term(part) for part in pair]

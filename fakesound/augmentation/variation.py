@@ -1,9 +1,9 @@
-"""Variations of what is cut into a crop: subtler fakes, and fakes with a past of their own.
+"""Variations of the fake that is cut into a crop: subtler fakes, and fakes of another channel.
 
 An attack leaves its strongest trace everywhere at once, and a detector needs to find no more than
-that. Blending a fake with the recording it was made of leaves fewer and weaker traces, as
-self-blended images do for faces (Shiohara and Yamasaki, CVPR 2022). And what a generator makes
-comes at a bandwidth, colour and noise floor of its own, which the recording around it has not.
+that. Blending a fake with the recording it was made from leaves fewer and weaker traces, as
+self-blended images do for faces (Shiohara and Yamasaki, CVPR 2022). And generated audio has a
+bandwidth, colour and noise floor of its own, unlike the recording around it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,18 +13,17 @@ from jaxtyping import Float32
 from scipy import fft, ndimage
 
 from fakesound.attacks.spectral import Stft
-from fakesound.augmentation import channel, coding
-from fakesound.augmentation.channel import Audio
+from fakesound.augmentation import effects
+from fakesound.augmentation.effects import Audio, Effect
 
 STFT = Stft(512, 128)
 
-Change = Callable[[Audio, int, np.random.Generator], Audio]
-# what another device does to the same recording
-CHANNELS: tuple[Change, ...] = (
-    channel.limit_band,
-    channel.equalise,
-    channel.add_noise,
-    coding.code,
+# effects of another device on the same recording
+CHANNELS: tuple[Effect, ...] = (
+    effects.limit_band,
+    effects.equalise,
+    effects.add_noise,
+    effects.apply_codec,
 )
 
 Variation = Callable[[Audio, Audio, int, np.random.Generator], Audio]
@@ -60,11 +59,11 @@ def diluted(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) ->
 
 def coloured(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``fake`` through a band limit, an equaliser or noise that ``genuine`` did not have."""
-    return recoloured(fake, rate, rng, (channel.limit_band, channel.equalise, channel.add_noise))
+    return recoloured(fake, rate, rng, CHANNELS[:3])
 
 
 def recoloured(
-    audio: Audio, rate: int, rng: np.random.Generator, changes: Sequence[Change] = CHANNELS
+    audio: Audio, rate: int, rng: np.random.Generator, changes: Sequence[Effect] = CHANNELS
 ) -> Audio:
     """Return ``audio`` through one of ``changes``, as if another device had recorded it."""
     return changes[int(rng.integers(len(changes)))](audio, rate, rng)
@@ -120,11 +119,11 @@ def vary(
     """Return ``fake`` as it is cut into ``genuine``, of the same length and aligned with it.
 
     Args:
-        genuine: the recording.
-        fake: all of it remade by an attack.
-        rate: samples a second.
-        rng: draws which variations are made, and how.
-        shares: of fakes that each variation is made to, by name.
+        genuine: Audio of the recording.
+        fake: The recording remade by an attack, throughout.
+        rate: Sample rate in Hz.
+        rng: Draws which variations are made, and their amounts.
+        shares: Share of fakes to which each variation is made, by name.
     """
     for name, variation in VARIATIONS.items():
         # drawn even if never used, so that one share does not move the draws of the others

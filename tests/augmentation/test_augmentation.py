@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from fakesound.augmentation import CHANGES, augment, channel
-from fakesound.augmentation.coding import CODECS, coded
+from fakesound.augmentation import CHANGES, augment, effects
+from fakesound.augmentation.effects import CODECS
 from fakesound.config import AugmentConfig
 
 RATE = 16_000
@@ -78,7 +78,7 @@ def test_time_does_not_move(audio, name):
 
 @pytest.mark.parametrize("name", CODECS)
 def test_codecs_stay_in_place_and_near(audio, name):
-    made = coded(name, audio[:HELD], RATE, np.random.default_rng(0))
+    made = effects.apply_codec(audio[:HELD], RATE, np.random.default_rng(0), name)
     assert made.shape == (HELD,)
     found = np.correlate(made, audio[500 : HELD - 500], "valid")
     assert int(np.argmax(found)) == 500
@@ -106,7 +106,7 @@ def test_noise_stays_below_the_sound(audio, seed):
 @pytest.mark.parametrize("seed", range(8))
 def test_the_band_is_limited_and_kept_below(seed):
     white = np.random.default_rng(1).normal(0, 0.1, 8 * RATE).astype(np.float32)
-    made = channel.limit_band(white, RATE, np.random.default_rng(seed))
+    made = effects.limit_band(white, RATE, np.random.default_rng(seed))
     frequency, before = signal.welch(white, RATE, nperseg=1024)
     _, after = signal.welch(made, RATE, nperseg=1024)
     loss = 10 * np.log10(after / before)
@@ -118,7 +118,7 @@ def test_the_band_is_limited_and_kept_below(seed):
 def test_a_room_rings_on_after_the_sound():
     click = np.zeros(RATE, np.float32)
     click[100] = 0.5
-    made = channel.reverberate(click, RATE, np.random.default_rng(0))
+    made = effects.reverberate(click, RATE, np.random.default_rng(0))
     assert np.abs(made[:100]).max() < 1e-6
     assert made[100] > 0.4
     assert 0 < np.sum(made[101:] ** 2) <= 0.26

@@ -3,8 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakesound.augmentation.conditions import CONDITIONS, apply_condition
-from fakesound.augmentation.conditions.trimming import kept_samples, move_regions
+from fakesound.augmentation.conditions import (
+    CONDITIONS,
+    apply_condition,
+    kept_samples,
+    move_regions,
+)
 from fakesound.timeline import Region, microseconds
 
 

@@ -1,0 +1,166 @@
+"""Conditions: changes of a clip before it is scored, to measure how robust a detector is.
+
+Each is the same for genuine and fake clips, so that it does not give the label away.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from math import gcd, log10
+
+import numpy as np
+
+from fakesound.attacks.codec import transcode
+from fakesound.augmentation import effects
+from fakesound.augmentation.effects import Audio, Effect
+from fakesound.errors import InputError
+from fakesound.timeline import MICROSECONDS, Region, merge_regions, microseconds
+
+LONGEST_CUT = 0.5  # seconds, at either end
+LARGEST_SHARE = 4  # at either end at most one over this share of the clip is cut off
+FAKE_LEFT = 20_000  # microseconds
+# the tail has half the energy of the direct sound
+ROOM = partial(effects.reverberate, seconds=0.4, below=10 * log10(2), gap=0.0025, keep_level=True)
+
+Spans = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition.
+
+    Attributes:
+        name: Name on the command line.
+        title: Description in words.
+        change: Effect on the audio; None for the condition that cuts off the ends instead.
+    """
+
+    name: str
+    title: str
+    change: Effect | None
+
+
+CONDITIONS: dict[str, Condition] = {
+    condition.name: condition
+    for condition in (
+        Condition("mp3_64", "MP3 at 64 kbit/s", partial(effects.apply_mp3, kbit=64)),
+        Condition("mp3_32", "MP3 at 32 kbit/s", partial(effects.apply_mp3, kbit=32)),
+        Condition("opus_24", "Opus at 24 kbit/s", partial(effects.apply_opus, kbit=24)),
+        Condition("opus_12", "Opus at 12 kbit/s", partial(effects.apply_opus, kbit=12)),
+        Condition("gsm", "GSM 06.10 at 8 kHz", partial(transcode, name="gsm_8k")),
+        Condition("resample_8k", "resampled to 8 kHz and back", effects.resample),
+        Condition(
+            "noise_20db", "white noise, 20 dB SNR", partial(effects.add_noise, snr=20, colour=None)
+        ),
+        Condition(
+            "noise_10db", "white noise, 10 dB SNR", partial(effects.add_noise, snr=10, colour=None)
+        ),
+        Condition("gain_down", "20 dB quieter", partial(effects.change_gain, decibels=-20)),
+        Condition("clipping", "the loudest 3 % of samples clipped", effects.clip_peaks),
+        Condition("reverb", "a room of 0.4 s reverberation time", ROOM),
+        Condition("trim", "up to 0.5 s cut off either end", None),
+    )
+}
+
+
+def match_conditions(patterns: Iterable[str]) -> list[Condition]:
+    """Return the conditions that a name or glob in ``patterns`` matches, in their own order.
+
+    Raises:
+        InputError: if a pattern matches none.
+    """
+    chosen: set[str] = set()
+    for pattern in patterns:
+        found = {name for name in CONDITIONS if fnmatchcase(name, pattern)}
+        if not found:
+            raise InputError(
+                f"condition {pattern!r}: no such condition; there are {', '.join(CONDITIONS)}"
+            )
+        chosen |= found
+    return [condition for name, condition in CONDITIONS.items() if name in chosen]
+
+
+def apply_condition(
+    condition: Condition, audio: Audio, rate: int, regions: Sequence[Region], seed_key: str
+) -> tuple[Audio, tuple[Region, ...], float]:
+    """Return the audio under ``condition``, its fake regions and its length in seconds.
+
+    The audio is within [-1, 1]. Regions move with it and are cut where it ends. All draws depend on
+    the condition and ``seed_key`` alone.
+
+    Args:
+        condition: One of `CONDITIONS`.
+        audio: Mono audio of one sample or more; it is not changed.
+        rate: Sample rate in Hz.
+        regions: Fake spans.
+        seed_key: Seed of what is drawn, such as the clip's name.
+    """
+    digest = hashlib.sha256(f"{condition.name}|{seed_key}".encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    start = 0
+    if condition.change is not None:
+        changed = np.clip(condition.change(audio, rate, rng), -1, 1)
+    else:
+        kept = kept_samples(len(audio), rate, regions, rng)
+        start, changed = kept.start, audio[kept].copy()
+    duration = len(changed) / rate
+    return changed, tuple(move_regions(regions, start / rate, duration)), duration
+
+
+def move_regions(regions: Iterable[Region], start: float, duration: float) -> list[Region]:
+    """Return the parts of ``regions`` in the ``duration`` seconds from ``start`` on, in their time.
+
+    All is computed in whole microseconds.
+    """
+    first = microseconds(start)
+    return [
+        Region((onset - first) / MICROSECONDS, (offset - first) / MICROSECONDS)
+        for onset, offset in _spans(regions, first, first + microseconds(duration))
+    ]
+
+
+def kept_samples(
+    samples: int, rate: int, regions: Sequence[Region], rng: np.random.Generator
+) -> slice:
+    """Draw what remains of a clip of ``samples`` when a random part of either end is cut off.
+
+    Up to 0.5 s are cut at an end, and no more than a quarter of the clip. At least 20 ms of fake
+    time remain, or all of it if there is less. The cuts fall on whole microseconds, so that regions
+    move exactly.
+    """
+    longest = min(round(LONGEST_CUT * rate), samples // LARGEST_SHARE)
+    start, end = (int(cut) for cut in rng.integers(0, longest, 2, endpoint=True))
+    stop = samples - end
+    # so many samples last a whole number of microseconds
+    step = rate // gcd(rate, MICROSECONDS)
+    fake = _spans(merge_regions(regions), 0, samples * MICROSECONDS // rate)
+    left = min(FAKE_LEFT, sum(offset - onset for onset, offset in fake))
+    if left:
+        mirrored = [(-offset, -onset) for onset, offset in reversed(fake)]
+        start = min(start, -_time_of(mirrored, left) * rate // MICROSECONDS)
+    start -= start % step
+    if left:
+        visible = [(max(onset, start * MICROSECONDS // rate), offset) for onset, offset in fake]
+        stop = max(stop, -(-_time_of(visible, left) * rate // MICROSECONDS))
+    return slice(start, min(samples, stop + -stop % step))
+
+
+def _spans(regions: Iterable[Region], start: int, stop: int) -> list[tuple[int, int]]:
+    """Return the parts of ``regions`` in ``[start, stop)``; all are microseconds."""
+    cut = (
+        (max(microseconds(region.onset), start), min(microseconds(region.offset), stop))
+        for region in regions
+    )
+    return [(onset, offset) for onset, offset in cut if onset < offset]
+
+
+def _time_of(spans: Spans, wanted: int) -> int:
+    """Return when ``wanted`` microseconds of rising ``spans`` have passed."""
+    for onset, offset in spans:
+        if offset > onset:
+            if offset - onset >= wanted:
+                return onset + wanted
+            wanted -= offset - onset
+    raise ValueError(f"the spans last {wanted} us less than asked for")
