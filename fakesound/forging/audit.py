@@ -1,4 +1,4 @@
-"""The shortcut audit: can a classifier that hears no artefact tell fake from genuine?
+"""Shortcut audit: can a classifier separate fake from genuine clips without any artefact?
 
 Level, length, offset, bandwidth or dither must not give the label away; otherwise a detector
 learns them and fails in the field (Müller et al., "Speech is silver, silence is golden", 2021).
@@ -9,28 +9,27 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
-from scipy import optimize
+from jaxtyping import Float
 
+from fakesound.clip import Clip
 from fakesound.data.audio import read_audio
-from fakesound.data.manifest import Clip
 from fakesound.metrics import auc
 from fakesound.timeline import Region
 
 FOLDS = 5
-DECAY = 1.0
 # clips of each label for an audit of a page
 LEAST = 8
-SHOWN_BY_FILES = ("duration", "sample rate", "offset", "level", "peak")
+# not seen in laundered crops of one length
+HIDDEN = ("duration", "sample rate", "offset", "level", "peak")
 
 
 @dataclass(frozen=True)
 class Audit:
-    """How well trivial properties tell fake from genuine.
+    """AUCs of classifiers that know trivial properties only.
 
     Attributes:
-        auc: of a classifier of all of them, on sources it was not fitted on; None if undefined.
-        properties: AUC of each on its own, in the direction that helps, so 0.5 or more.
+        auc: Mean AUC over folds of a classifier of all properties; None if undefined.
+        properties: AUC of each property alone, in the direction that helps, so 0.5 or more.
     """
 
     auc: float | None
@@ -38,8 +37,8 @@ class Audit:
 
 
 def trivial_properties(clip: Clip) -> dict[str, float]:
-    """Return what can be known of a clip without listening for artefacts."""
-    audio = read_audio(clip.path, clip.sample_rate).astype(np.float64)
+    """Measure properties of a clip that are no artefacts of an attack."""
+    audio = read_audio(clip.location, clip.sample_rate).astype(np.float64)
     pcm = np.round(audio * 32_768).astype(np.int64)
     loud = np.sqrt(np.mean(audio**2)) + 1e-9
     peak = np.max(np.abs(audio)) + 1e-9
@@ -66,10 +65,15 @@ def trivial_properties(clip: Clip) -> dict[str, float]:
 
 
 def shortcut_audit(clips: Sequence[Clip], seed: int = 0, without: Collection[str] = ()) -> Audit:
-    """Return how well trivial properties, but those ``without``, tell fake from genuine ``clips``.
+    """Measure how well trivial properties separate fake from genuine clips.
 
-    The classifier is a logistic regression on the ranks of the properties and their squares, in
-    five folds that share no source; a value near 0.5 says that nothing trivial leaks.
+    The classifier is a logistic regression on the ranks of the properties and their squares. Its
+    AUC is the mean over folds that share no source; near 0.5, nothing trivial leaks.
+
+    Args:
+        clips: Clips whose audio is read.
+        seed: Seed of the folds.
+        without: Properties that are left out.
     """
     rows = [trivial_properties(clip) for clip in clips]
     fake = np.array([clip.is_fake for clip in clips], dtype=bool)
@@ -79,16 +83,30 @@ def shortcut_audit(clips: Sequence[Clip], seed: int = 0, without: Collection[str
     for column, name in enumerate(names):
         area = auc(table[:, column], fake)
         alone[name] = None if area is None else max(area, 1 - area)
-    fold = _folds([clip.source_id for clip in clips], seed)
-    scores = np.zeros(len(clips))
-    for number in range(FOLDS):
-        fitted, scored = fold != number, fold == number
-        if not scored.any() or len(set(fake[fitted])) < 2:
+    sources = np.unique([clip.source_id for clip in clips], return_inverse=True)[1]
+    folds = min(FOLDS, len(set(sources)), int(fake.sum()), int((~fake).sum()))
+    if folds < 2:
+        return Audit(None, alone)
+    # takes a second to import
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
+
+    areas = []
+    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for fitted, scored in splits.split(table, fake, sources):
+        if len(set(fake[fitted])) < 2:
             continue
-        inputs = _inputs(table, fitted)
-        weights = _logistic(inputs[fitted], fake[fitted])
-        scores[scored] = inputs[scored] @ weights
-    return Audit(auc(scores, fake), alone)
+        classifier = make_pipeline(
+            QuantileTransformer(n_quantiles=min(1000, len(fitted)), random_state=seed),
+            FunctionTransformer(_with_squares),
+            LogisticRegression(class_weight="balanced", max_iter=1000),
+        )
+        classifier.fit(table[fitted], fake[fitted])
+        areas.append(auc(classifier.decision_function(table[scored]), fake[scored]))
+    known = [area for area in areas if area is not None]
+    return Audit(float(np.mean(known)) if known else None, alone)
 
 
 def page_audits(
@@ -96,15 +114,15 @@ def page_audits(
     most: int = 40,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, float]:
-    """Return how well trivial properties tell fake from genuine within each page (domain), as AUC.
+    """Measure the AUC of trivial properties within each page (domain).
 
-    What laundered crops of one length do not show (`SHOWN_BY_FILES`) does not count. Pages with
-    fewer than `LEAST` whole-clip fakes or genuine clips are left out.
+    Properties that laundered crops of one length hide (`HIDDEN`) are left out, as are pages with
+    fewer than `LEAST` whole-clip fakes or genuine clips.
 
     Args:
-        clips: of all pages; partial fakes do not count.
-        most: clips of a label on a page at most, spread over them.
-        progress: of the pages.
+        clips: Clips of all pages; partial fakes are ignored.
+        most: Largest number of clips per label and page; more are thinned out evenly.
+        progress: Function called with the number of pages done and of all.
     """
     pages: defaultdict[str, dict[str, list[Clip]]] = defaultdict(
         lambda: {"genuine": [], "fake": []}
@@ -118,45 +136,13 @@ def page_audits(
         if min(map(len, labels.values())) < LEAST:
             continue
         some = [clip for group in labels.values() for clip in group[:: -(-len(group) // most)]]
-        area = shortcut_audit(some, without=SHOWN_BY_FILES).auc
+        area = shortcut_audit(some, without=HIDDEN).auc
         if area is not None:
             found[page] = area
     return found
 
 
-def _folds(sources: Sequence[str], seed: int) -> Int[np.ndarray, " clip"]:
-    names, place = np.unique(list(sources), return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    return np.asarray((order % FOLDS)[place])
-
-
-def _inputs(
-    table: Float[np.ndarray, "clip property"], fitted: Bool[np.ndarray, " clip"]
-) -> Float[np.ndarray, "clip input"]:
-    """Return the properties' places among those ``fitted``, in [-1, 1], their squares and a one."""
-    columns = [np.sort(table[fitted, column]) for column in range(table.shape[1])]
-    places = [
-        (np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right"))
-        / len(known)
-        - 1
-        for known, values in zip(columns, table.T, strict=True)
-    ]
-    ranks = np.array(places).T
-    return np.concatenate((ranks, ranks**2 - 1 / 3, np.ones((len(table), 1))), axis=1)
-
-
-def _logistic(
-    inputs: Float[np.ndarray, "clip input"], fake: Bool[np.ndarray, " clip"]
-) -> Float[np.ndarray, " input"]:
-    """Return the weights of a logistic regression with quadratic decay, classes in balance."""
-    sign = np.where(fake, 1.0, -1.0)
-    balance = np.where(fake, 0.5 / fake.mean(), 0.5 / (1 - fake.mean()))
-
-    def cost(weights: Float[np.ndarray, " input"]) -> tuple[float, Float[np.ndarray, " input"]]:
-        margin = sign * (inputs @ weights)
-        slope = -balance * sign / (1 + np.exp(np.clip(margin, -30, 30)))
-        loss = (balance * np.logaddexp(0, -margin)).sum() + 0.5 * DECAY * weights @ weights
-        return float(loss), inputs.T @ slope + DECAY * weights
-
-    found = optimize.minimize(cost, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B")
-    return np.asarray(found.x)
+def _with_squares(ranks: Float[np.ndarray, "clip rank"]) -> Float[np.ndarray, "clip input"]:
+    """Return ranks from [0, 1] in [-1, 1], and their squares: extremes on both sides may differ."""
+    ranks = 2 * ranks - 1
+    return np.concatenate((ranks, ranks**2), axis=1)
