@@ -33,8 +33,8 @@ from fakesound.command_line import guarded
 from fakesound.data.audio import write_wav
 from fakesound.data.compose import Pcm
 from fakesound.data.dataset import read_clip
+from fakesound.data.location import HEADER
 from fakesound.data.manifest import read_manifest
-from fakesound.data.places import HEADER
 from fakesound.data.shards import write_shards
 from fakesound.errors import InputError
 from fakesound.timeline import Region
@@ -177,7 +177,7 @@ def bench_crops(
         write_wav(path, rng.integers(-9_000, 9_000, seconds * RATE, dtype=np.int16), RATE)
         regions = (Region(0.0, float(seconds)),)
         clips.append(
-            Clip(path.stem, path, path.stem, "fake", "x/y", regions, seconds, RATE, "made")
+            Clip(path.stem, str(path), path.stem, "fake", "x/y", regions, seconds, RATE, "made")
         )
     write_shards(clips, folder / "sharded", SHARD_BYTES)
     crops = {

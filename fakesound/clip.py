@@ -1,59 +1,99 @@
-"""One clip and what is known of it."""
+"""One clip: an audio file and its labels. The fields are the schema of a manifest row."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from math import inf
+from typing import Annotated, Any, Literal
 
-from fakesound.data.places import IN_TAR, AudioPath, place
+import msgspec
+from msgspec.structs import force_setattr
+
+from fakesound.errors import InputError
 from fakesound.timeline import Region
 
 LABELS = ("genuine", "fake")
 SPLITS = ("train", "validation", "test")
+# seconds by which a region may end after the clip's duration, which is rounded
+TOLERANCE = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """One audio file and what is known of it.
+class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """One audio file and its labels.
+
+    Types and bounds are checked when a clip is read from a manifest, the rules between fields
+    whenever one is made. To change a field, use `msgspec.structs.replace`.
 
     Attributes:
-        clip_id: unique in its manifest.
-        path: absolute path of the audio, or its place in a tar or at a URL.
-        source_id: the original recording; a fake and its genuine twin share it.
+        clip_id: Identifier, unique in its manifest.
+        location: Path, URL or place in a tar of the audio (`fakesound.data.location`); ``path`` in
+            a manifest, where it is relative to the manifest's folder.
+        source_id: Original recording, shared by a fake and its genuine twin.
         label: "genuine" or "fake".
         attack: ``family/generator``; None for genuine clips.
-        regions: fake spans; a fake clip has at least one.
-        duration: seconds.
-        sample_rate: samples a second in the file.
-        corpus: where the clip comes from.
+        regions: Fake spans in seconds, sorted; a fake has at least one.
+        duration: Length in seconds.
+        sample_rate: Samples per second in the file.
+        corpus: Corpus that the clip belongs to.
         split: "train", "validation", "test" or None.
-        donor_ids: sources of pasted or mixed material.
-        domain: recordings alike but for the attack; the corpus by default.
+        donor_ids: Sources of pasted or mixed material.
+        domain: Recordings that are alike but for the attack; the corpus by default.
         license: SPDX identifier or None.
-        twin_id: the genuine clip that equals this fake outside its regions, to the sample; of a
-            clip that is fake throughout, the recording that it was made of, aligned in time.
-        subsets: official test sets the clip belongs to, such as "easy" and "hard".
-        decoder: what finally makes the waveform of a published fake; None for forged ones.
-        extra: keys this package does not know.
+        twin_id: Genuine clip that equals this fake outside its regions, to the sample; for a clip
+            that is fake throughout, the recording it was made from, aligned in time.
+        subsets: Official test sets that the clip belongs to, such as "easy" and "hard".
+        decoder: Component that makes the waveform of a published fake; None for forged ones.
+        extra: Keys of the row that this package does not know.
+
+    Raises:
+        InputError: naming the field, if label, attack, regions and duration contradict each other.
     """
 
     clip_id: str
-    path: AudioPath
+    location: str = msgspec.field(name="path")
     source_id: str
-    label: str
+    label: Literal["genuine", "fake"]
     attack: str | None
     regions: tuple[Region, ...]
-    duration: float
-    sample_rate: int
+    duration: Annotated[float, msgspec.Meta(gt=0)]
+    sample_rate: Annotated[int, msgspec.Meta(gt=0)]
     corpus: str
-    split: str | None = None
+    split: Literal["train", "validation", "test"] | None = None
     donor_ids: tuple[str, ...] = ()
     domain: str = ""
     license: str | None = None
     twin_id: str | None = None
     subsets: tuple[str, ...] = ()
     decoder: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    # the empty name: a row may well have a key "extra"
+    extra: dict[str, Any] = msgspec.field(name="", default_factory=dict)
+
+    def __post_init__(self) -> None:
+        fake = self.label == "fake"
+        if fake and not (self.attack and self.regions):
+            raise InputError("label: fake, but attack or regions are missing; give both")
+        if not fake and (self.attack is not None or self.regions):
+            raise InputError("label: genuine, but attack or regions are given; remove them")
+        if not self.duration < inf:
+            raise InputError(f"duration: {self.duration}; must be finite")
+        if not self.domain:
+            force_setattr(self, "domain", self.corpus)
+        if fake:
+            self._order_regions()
+
+    def _order_regions(self) -> None:
+        """Sort the regions, and cut what a rounded duration leaves after the end."""
+        regions = self.regions
+        if len(regions) > 1:
+            regions = tuple(sorted(regions))
+        end = self.duration
+        late = max(region.offset for region in regions)
+        if late > end + TOLERANCE:
+            raise InputError(f"regions: one ends at {late} s, after the clip's {end} s")
+        if late > end:
+            try:
+                regions = tuple(Region(r.onset, min(r.offset, end)) for r in regions)
+            except InputError as error:
+                raise InputError(f"regions: {error}") from None
+        if regions is not self.regions:
+            force_setattr(self, "regions", regions)
 
     @property
     def is_fake(self) -> bool:
@@ -61,29 +101,11 @@ class Clip:
         return self.label == "fake"
 
     @property
+    def family(self) -> str | None:
+        """The attack's family, the part before the slash; None for genuine clips."""
+        return self.attack.split("/", 1)[0] if self.attack is not None else None
+
+    @property
     def sources(self) -> tuple[str, ...]:
-        """The source and those of all donors."""
+        """The source and the sources of all donors."""
         return (self.source_id, *self.donor_ids)
-
-
-# a million `Path` objects would take 400 MB: clips keep text, and make them when asked
-_path = Clip.__dict__["path"]
-type.__setattr__(
-    Clip,
-    "path",
-    property(
-        lambda clip: as_path(_path.__get__(clip)),
-        lambda clip, path: _path.__set__(clip, str(path)),
-        doc=_path.__doc__,
-    ),
-)
-
-
-def path_text(clip: Clip) -> str:
-    """Return ``clip.path`` as text, at no cost."""
-    return _path.__get__(clip)
-
-
-def as_path(text: str) -> AudioPath:
-    """Return the place that `path_text` names."""
-    return place(text) if IN_TAR in text or "://" in text else Path(text)

@@ -157,7 +157,7 @@ def _watch(options: argparse.Namespace, detector: "Detector", results: list["Res
 
 def _arrivals(folders: Sequence[str], known: set[str]) -> Iterator[Path]:
     """Yield files that have come and whose size has settled."""
-    from fakesound.inference.inputs import audio_files
+    from fakesound.data.audio import audio_files
 
     sizes: dict[str, int] = {}
     while True:

@@ -1,5 +1,13 @@
 """Errors that entry points print in one line, without a traceback."""
 
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+
+_AT = re.compile(r"(.*) - at `\$\.(\w+).*`", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(\w+)`")
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+
 
 class InputError(ValueError):
     """The user's input or configuration is wrong.
@@ -27,3 +35,28 @@ class ProcessError(RuntimeError):
     def __init__(self, message: str | None, code: int) -> None:
         super().__init__(message or f"a process of the run ended with exit code {code}")
         self.message, self.code = message, code
+
+
+def field_error(
+    error: Exception, row: Mapping[str, object], choices: Mapping[str, Sequence[str]]
+) -> str:
+    """Return an error of a msgspec schema as one line: the field, its value, what is expected.
+
+    Args:
+        error: `msgspec.ValidationError`.
+        row: Object that was validated.
+        choices: Allowed values of the fields that have few.
+    """
+    text = str(error)
+    if match := _MISSING.fullmatch(text):
+        return f"{match[1]}: missing; every row needs it"
+    if match := _UNKNOWN.fullmatch(text):
+        return f"{match[1]}: no such key"
+    match = _AT.fullmatch(text)
+    if match is None:
+        return text
+    what, field = match.groups()
+    if what.startswith("Invalid enum"):
+        what = f"must be one of {', '.join(choices[field])}"
+    value = textwrap.shorten(repr(row[field]), 80, placeholder="...")
+    return f"{field}: {value}; {what[0].lower()}{what[1:]}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fakesound import command_line
 from fakesound.command_line import guarded
-from fakesound.data.places import place
+from fakesound.data.location import parse_location
 from fakesound.errors import InputError
 
 FORMATS = ("jsonl", "asvspoof", "partialspoof", "csv")
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "--checkpoint", type=Path, metavar="RUN", help="folder of a run, checkpoint or safetensors"
     )
     what.add_argument(
-        "--manifest", type=place, nargs="+", default=[], metavar="M", help="labelled clips"
+        "--manifest", type=parse_location, nargs="+", default=[], metavar="M", help="labelled clips"
     )
     what.add_argument(
         "--scores",

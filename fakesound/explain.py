@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fakesound import command_line
 from fakesound.command_line import guarded
-from fakesound.data.places import AudioPath, place
+from fakesound.data.location import AnyLocation, parse_location
 from fakesound.errors import InputError
 from fakesound.progress import console, progress_bar
 
@@ -78,7 +78,7 @@ def _draw(detector: "Detector", recording: Path, out: Path | None) -> None:
     console.print(f"{detection.verdict}, score {detection.score:.2f}; picture: {out}")
 
 
-def _measure(detector: "Detector", manifest: AudioPath, count: int) -> None:
+def _measure(detector: "Detector", manifest: AnyLocation, count: int) -> None:
     from fakesound.data.manifest import read_manifest
     from fakesound.inference.faithfulness import measure_faithfulness
 
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_line.parser("explain", DESCRIPTION, EXAMPLES)
     parser.add_argument("recording", nargs="?", type=Path, metavar="FILE")
     parser.add_argument("--out", type=Path, metavar="PICTURE", help="PNG or SVG")
-    parser.add_argument("--manifest", type=place, help="measure on its test clips instead")
+    parser.add_argument("--manifest", type=parse_location, help="measure on its test clips instead")
     parser.add_argument("--clips", type=int, default=40, help="of the manifest, at most (40)")
     parser.add_argument(
         "--checkpoint", default="default", metavar="PATH", help="a detector of your own"

@@ -171,10 +171,10 @@ def _pack(values: dict[str, str]) -> None:
     if not _flag(values, "shards", "true"):
         raise InputError("shards=false: what manifest= is for; leave it out")
     out, size, allow_missing = _out(values), _shard_size(values), _flag(values, "allow_missing")
+    from fakesound.data.location import parse_location
     from fakesound.data.manifest import read_manifest
-    from fakesound.data.places import place
 
-    path = place(values["manifest"])
+    path = parse_location(values["manifest"])
     path = path.expanduser() if isinstance(path, Path) else path
     if path == out / "manifest.jsonl":
         raise InputError(f"out={out}: holds the manifest itself; name another folder")

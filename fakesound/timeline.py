@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
+import msgspec
 import numpy as np
 from jaxtyping import Bool
 
@@ -21,9 +22,19 @@ def microseconds(seconds: float) -> int:
     return round(seconds * MICROSECONDS)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Region:
-    """A fake span ``[onset, offset)`` in seconds.
+class Region(
+    msgspec.Struct,
+    frozen=True,
+    order=True,
+    array_like=True,
+    forbid_unknown_fields=True,
+    gc=False,
+):
+    """A fake span ``[onset, offset)`` in seconds; ``[onset, offset]`` in JSON.
+
+    Attributes:
+        onset: Start in seconds.
+        offset: End in seconds.
 
     Raises:
         InputError: unless ``0 <= onset < offset``, in whole microseconds, and both are finite.
@@ -33,7 +44,7 @@ class Region:
     offset: float
 
     def __post_init__(self) -> None:
-        # nearly all, and the quickest to tell: two microseconds apart are no rounding
+        # the common case, checked quickly: two microseconds apart cannot be a matter of rounding
         if 0 <= self.onset < self.offset - 2 / MICROSECONDS < inf:
             return
         finite = isfinite(self.onset) and isfinite(self.offset)

@@ -140,7 +140,7 @@ def _clips(folder, part, attacks, sources, audio, first_id):
             clips.append(
                 Clip(
                     clip_id=first_id if part == "test" and number == 1 else f"{part}-{number}",
-                    path=path,
+                    location=str(path),
                     source_id=f"{part} source {source}",
                     label="fake" if attack else "genuine",
                     attack=attack,

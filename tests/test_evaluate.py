@@ -2,9 +2,9 @@
 
 import json
 import sys
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from fakesound import evaluate
 from fakesound.augmentation.conditions import CONDITIONS
@@ -211,7 +211,8 @@ def test_scores_of_others_need_a_manifest_but_no_audio(run, tmp_path):
     clips = [known(f"g{n}", source_id=f"s{n}") for n in range(6)]
     clips += [known(f"f{n}", (0, 0.1), source_id=f"s{n}") for n in range(6)]
     write_manifest(
-        tmp_path / "m.jsonl", [replace(c, path=tmp_path / f"{c.clip_id}.wav") for c in clips]
+        tmp_path / "m.jsonl",
+        [structs.replace(c, location=str(tmp_path / f"{c.clip_id}.wav")) for c in clips],
     )
     text = "".join(f"{clip.clip_id} {-2 if clip.is_fake else 1}.5\n" for clip in clips)
     (tmp_path / "cm.txt").write_text(text)

@@ -58,7 +58,7 @@ def test_a_run_becomes_an_onnx_file_that_scores_like_it(run, finished, tmp_path)
     clips = {clip.clip_id: clip for clip in read_manifest(finished / "manifest.jsonl")}
     assert len(rows) > 4
     for row in rows:
-        audio = read_audio(clips[row["clip_id"]].path, 16_000)
+        audio = read_audio(clips[row["clip_id"]].location, 16_000)
         score, logit, frames = session.run(None, {"waveform": audio})
         assert float(score) == pytest.approx(row["score"], abs=1e-5)
         assert float(logit) == pytest.approx(row["logit"], abs=1e-4)

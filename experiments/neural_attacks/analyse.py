@@ -57,7 +57,7 @@ def main() -> None:
 def recordings(root: Path | None) -> list[Tensor]:
     """Return the first seconds of up to `MOST` recordings, at one peak."""
     if root is None:
-        paths = [clip.path for clip in embedded_clips() if clip.split != "train"]
+        paths = [Path(clip.location) for clip in embedded_clips() if clip.split != "train"]
     else:
         paths = [path for path in sorted(root.rglob("*")) if path.suffix in SUFFIXES]
     found = []

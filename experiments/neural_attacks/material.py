@@ -25,7 +25,7 @@ class Material:
     """
 
     def __init__(self, roots: list[Path], rng: np.random.Generator) -> None:
-        embedded = [clip.path for clip in embedded_clips() if clip.split == "train"]
+        embedded = [Path(clip.location) for clip in embedded_clips() if clip.split == "train"]
         folders = [sorted(p for p in r.rglob("*") if p.suffix in SUFFIXES) for r in roots]
         self.rng = rng
         self.corpora = [_read(paths, rng) for paths in (embedded, *folders)]

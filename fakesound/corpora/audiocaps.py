@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from fakesound.corpora.listing import Listing, Row
-from fakesound.corpora.lookup import audio_under, locate
+from fakesound.corpora.lookup import locate
 from fakesound.errors import InputError
 from fakesound.timeline import Region
 
@@ -61,8 +61,11 @@ def find_audio(listing: Listing, root: Path, bases: Sequence[Path]) -> list[Row]
     Genuine recordings that are not where they are listed are looked for anywhere under ``root``
     by their YouTube id, with or without the "Y" that downloads of AudioCaps begin with.
     """
+    # scipy, which comes with it, is slow to import for a check of arguments
+    from fakesound.data.audio import audio_files
+
     # one walk of the tree, and only if something is missing
-    stems = cache(lambda: {path.stem: path for path in reversed(audio_under(root))})
+    stems = cache(lambda: {path.stem: path for path in reversed(audio_files(root))})
     genuine: defaultdict[tuple[str, str | None], list[tuple[Row, Path | None]]] = defaultdict(list)
     fakes = []
     for row in listing.rows:

@@ -91,7 +91,7 @@ def _clip(row: Row, info: AudioInfo) -> tuple[Clip, bool]:
         raise InputError("label: fake, but no region is")
     clip = Clip(
         clip_id=row.clip_id,
-        path=row.path.parent.resolve() / row.path.name,
+        location=str(row.path.parent.resolve() / row.path.name),
         source_id=row.source_id,
         label=row.label,
         attack=row.attack,

@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from fakesound.corpora.audiocaps import (
     AUDIOLDM1,
@@ -11,7 +13,7 @@ from fakesound.corpora.audiocaps import (
     read_spans,
     source_of,
 )
-from fakesound.corpora.listing import Corpus, Listing, Row, find_folder, read_text
+from fakesound.corpora.listing import Corpus, Listing, Row, checked, find_folder, read_text
 from fakesound.errors import InputError
 
 LAYOUT = """
@@ -26,6 +28,15 @@ SUBSETS = {
     "hard": ("test", AUDIOLDM2_AUDIOSR),
     "zeroshot": ("test", AUDIOLDM1),
 }
+
+
+class _Item(msgspec.Struct):
+    """What is read of a clip in a list; label 1 is fake."""
+
+    audio_id: str
+    label: Literal[0, 1]
+    onset_offset: str
+    filepath: str
 
 
 def read(root: Path) -> Listing:
@@ -66,25 +77,20 @@ def _items(path: Path) -> list[Any]:
     return items
 
 
-def _row(item: Any, where: str, subset: str) -> Row:  # noqa: ANN401
-    for key, kind in (("audio_id", str), ("label", int), ("onset_offset", str), ("filepath", str)):
-        value = item.get(key) if isinstance(item, dict) else None
-        if not isinstance(value, kind):
-            raise InputError(f"{key}: {value!r}; must be of type {kind.__name__}")
-    if item["label"] not in (0, 1):
-        raise InputError(f"label: {item['label']!r}; must be 0 (genuine) or 1 (fake)")
+def _row(content: Any, where: str, subset: str) -> Row:  # noqa: ANN401
+    item = checked(content, _Item)
     split, generator = SUBSETS[subset]
-    fake = item["label"] == 1
+    fake = item.label == 1
     return Row(
         where=where,
         # the same region of a source was inpainted by both generators
-        clip_id=f"{subset}/{item['audio_id']}" if fake else item["audio_id"],
-        path=Path(item["filepath"]),
-        source_id=source_of(item["audio_id"]),
+        clip_id=f"{subset}/{item.audio_id}" if fake else item.audio_id,
+        path=Path(item.filepath),
+        source_id=source_of(item.audio_id),
         label="fake" if fake else "genuine",
         corpus="fakesound",
         attack=f"inpainting/{generator}" if fake else None,
-        regions=read_spans(item["onset_offset"]),
+        regions=read_spans(item.onset_offset),
         split=split,
         subsets=() if split == "train" else (subset,),
     )

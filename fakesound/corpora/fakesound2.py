@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fakesound.corpora.audiocaps import (
     AUDIOLDM1,
     AUDIOLDM2,
@@ -13,7 +15,7 @@ from fakesound.corpora.audiocaps import (
     read_spans,
     source_of,
 )
-from fakesound.corpora.listing import Corpus, Listing, Row, find_folder, read_text
+from fakesound.corpora.listing import Corpus, Listing, Row, checked, find_folder, read_text
 from fakesound.errors import InputError
 
 LAYOUT = """
@@ -41,8 +43,19 @@ DOMAINS = {
     "generation_x2audio": "out_domain",
 }
 GENERATORS = {"ldm": AUDIOLDM1, "ldm2": AUDIOLDM2, "ldm2_audiosr": AUDIOLDM2_AUDIOSR}
-# what was mixed in: "YouTube id||caption||onset-offset"
 DONOR_KEYS = {"add": "add_event", "splice": "splice_event"}
+
+
+class _Item(msgspec.Struct):
+    """What is read of a line; the material mixed in is "YouTube id||caption||onset-offset"."""
+
+    audio_id: str
+    onset_offset: str
+    filepath: str
+    fake_type: str
+    model: Any = "None"
+    add_event: Any = ""
+    splice_event: Any = ""
 
 
 def read(root: Path) -> Listing:
@@ -74,39 +87,36 @@ def read(root: Path) -> Listing:
 
 def _row(line: str, where: str, domain: str) -> Row:
     try:
-        item = json.loads(line)
+        item = checked(json.loads(line), _Item)
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON ({error.msg})") from None
-    for key in ("audio_id", "onset_offset", "filepath", "fake_type"):
-        value = item.get(key) if isinstance(item, dict) else None
-        if not isinstance(value, str):
-            raise InputError(f"{key}: {value!r}; must be text")
-    kind, model = item["fake_type"].lower(), str(item.get("model", "None")).lower()
+    kind, model = item.fake_type.lower(), str(item.model).lower()
     fake = kind != "genuine"
     if fake == (model == "none"):
-        raise InputError(f"model: {item.get('model')!r} does not go with fake_type {kind!r}")
+        raise InputError(f"model: {item.model!r} does not go with fake_type {kind!r}")
     return Row(
         where=where,
-        clip_id=item["audio_id"],
-        path=Path(item["filepath"]),
-        source_id=source_of(item["audio_id"]),
+        clip_id=item.audio_id,
+        path=Path(item.filepath),
+        source_id=source_of(item.audio_id),
         label="fake" if fake else "genuine",
         corpus="fakesound2",
         attack=f"{kind}/{GENERATORS.get(model, model)}" if fake else None,
-        regions=read_spans(item["onset_offset"]),
+        regions=read_spans(item.onset_offset),
         split="test",
         donor_ids=_donors(item, kind),
         subsets=(domain,),
     )
 
 
-def _donors(item: dict[str, Any], kind: str) -> tuple[str, ...]:
+def _donors(item: _Item, kind: str) -> tuple[str, ...]:
     key = DONOR_KEYS.get(kind)
     if key is None:
         return ()
-    donor, *rest = str(item.get(key, "")).split("||")
+    text = getattr(item, key)
+    donor, *rest = str(text).split("||")
     if len(donor) != ID_LENGTH or len(rest) != 2:
-        raise InputError(f"{key}: {item.get(key)!r} is not id||caption||onset-offset")
+        raise InputError(f"{key}: {text!r} is not id||caption||onset-offset")
     return (source_of(donor),)
 
 

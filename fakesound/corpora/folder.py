@@ -2,20 +2,28 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from fakesound.corpora.listing import LABEL_NAMES, SPLIT_NAMES, Corpus, Listing, Row, named
-from fakesound.corpora.lookup import audio_under
-from fakesound.errors import InputError
+from fakesound.errors import InputError, field_error
 from fakesound.timeline import Region
 
 LAYOUT = """
 genuine/**/*.wav (or real, bonafide, bona-fide)
 fake/FAMILY/GENERATOR/**/*.wav (or spoof)
 """
-SIDECAR = ("regions", "source_id", "split", "donor_ids", "license")
+
+
+class _Sidecar(msgspec.Struct, forbid_unknown_fields=True):
+    """Schema of a file ``NAME.json`` beside ``NAME.wav``."""
+
+    regions: tuple[Region, ...] | None = None
+    source_id: str | None = None
+    split: str | None = None
+    donor_ids: tuple[str, ...] = ()
+    license: str | None = None
 
 
 def read(root: Path) -> Listing:
@@ -33,9 +41,12 @@ def read(root: Path) -> Listing:
     if not folders:
         shown = "; ".join(LAYOUT.strip().splitlines())
         raise InputError(f"root={root}: no folder of genuine or fake audio; expected {shown}")
+    # scipy, which comes with it, is slow to import for a check of arguments
+    from fakesound.data.audio import audio_files
+
     listing = Listing()
     for label, folder in folders:
-        for path in audio_under(folder):
+        for path in audio_files(folder):
             where = path.relative_to(root).as_posix()
             try:
                 listing.rows.append(_row(path, folder, label, where, root.resolve().name))
@@ -63,52 +74,37 @@ def _row(path: Path, folder: Path, label: str, where: str, corpus: str) -> Row:
             raise InputError(f"attack: unknown; move it to {folder.name}/FAMILY/GENERATOR/")
         attack = f"{family}/{rest[0]}"
     known = _sidecar(path.with_suffix(".json"))
-    split = _take(known, "split", str, None)
+    regions = known.regions
+    if regions is None and label == "genuine":
+        regions = ()
     return Row(
         where=where,
         clip_id=where,
         path=path,
-        source_id=_take(known, "source_id", str, path.stem),
+        source_id=known.source_id or path.stem,
         label=label,
         corpus=corpus,
         attack=attack,
-        regions=_regions(known, label),
-        split=named(split, SPLIT_NAMES, "split") if split else None,
-        donor_ids=tuple(str(donor) for donor in _take(known, "donor_ids", list, [])),
-        license=_take(known, "license", str, None),
+        regions=regions,
+        split=named(known.split, SPLIT_NAMES, "split") if known.split else None,
+        donor_ids=known.donor_ids,
+        license=known.license,
     )
 
 
-def _sidecar(path: Path) -> Mapping[str, Any]:
+def _sidecar(path: Path) -> _Sidecar:
     if not path.is_file():
-        return {}
+        return _Sidecar()
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         raise InputError(f"{path.name}: not JSON") from None
-    if not isinstance(known, dict):
+    if not isinstance(content, dict):
         raise InputError(f"{path.name}: not a JSON object")
-    for key in known:
-        if key not in SIDECAR:
-            raise InputError(f"{path.name}: {key!r} is not one of {', '.join(SIDECAR)}")
-    return known
-
-
-def _take(known: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:  # noqa: ANN401
-    value = known.get(key, default)
-    if value is not default and not isinstance(value, kind):
-        raise InputError(f"{key}: {value!r} is not of type {kind.__name__}")
-    return value
-
-
-def _regions(known: Mapping[str, Any], label: str) -> tuple[Region, ...] | None:
-    spans = _take(known, "regions", list, None)
-    if spans is None:
-        return None if label == "fake" else ()
     try:
-        return tuple(Region(float(onset), float(offset)) for onset, offset in spans)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"regions: {spans!r} is not [[onset, offset], ...] ({error})") from None
+        return msgspec.convert(content, _Sidecar)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{path.name}, {field_error(error, content, {})}") from None
 
 
 FOLDER = Corpus(

@@ -284,7 +284,7 @@ def _write(source: Source, name: str, number: int, piece: Audio, folder: Path) -
     speaker = re.search(source.speaker, name) if source.speaker else None
     return Clip(
         clip_id=clip_id,
-        path=path,
+        location=str(path),
         source_id=f"{source.name}:{speaker[1] if speaker else name}",
         label="genuine",
         attack=None,

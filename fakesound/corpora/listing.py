@@ -3,9 +3,14 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from fakesound.errors import InputError
+import msgspec
+
+from fakesound.errors import InputError, field_error
 from fakesound.timeline import Region
+
+Item = TypeVar("Item")
 
 LABEL_NAMES = {
     "genuine": ("genuine", "real", "bonafide", "bona-fide", "bona_fide", "0"),
@@ -99,6 +104,19 @@ def named(value: str, names: dict[str, tuple[str, ...]], key: str) -> str:
             return name
     allowed = "; ".join(", ".join(synonyms) for synonyms in names.values())
     raise InputError(f"{key}: {value!r}; must be one of {allowed}")
+
+
+def checked(content: object, schema: type[Item]) -> Item:
+    """Return an entry of a list as its ``schema``, a msgspec Struct.
+
+    Raises:
+        InputError: naming the field.
+    """
+    try:
+        return msgspec.convert(content, schema)
+    except msgspec.ValidationError as error:
+        entry = content if isinstance(content, dict) else {}
+        raise InputError(field_error(error, entry, {"label": ("0", "1")})) from None
 
 
 def find_folder(root: Path, places: Iterable[str], names: Iterable[str], layout: str) -> Path:

@@ -1,13 +1,12 @@
-"""Where the audio of a data set lies, though it was unpacked some other way than listed."""
+"""Find the audio of a data set that was unpacked in another way than its lists say."""
 
-import os
 from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
 
 def locate(bases: Iterable[Path], listed: str) -> Path | None:
-    """Return the file that a data set lists as ``listed``, or None.
+    """Find the file that a data set lists as ``listed``; None if there is none.
 
     Leading folders may be missing below a base, and a folder may be doubled in the list
     (``audio/audio``) but not on disk. The folder that holds the file always counts: files of the
@@ -21,22 +20,3 @@ def locate(bases: Iterable[Path], listed: str) -> Path | None:
             if path.is_file():
                 return path
     return None
-
-
-def audio_under(root: Path) -> list[Path]:
-    """Return the audio files under ``root``, sorted; linked folders are followed once."""
-    # with scipy behind it, too slow to import for what only checks arguments
-    from fakesound.data.audio import SUFFIXES
-
-    found = []
-    seen = {root.resolve()}
-    for folder, folders, names in os.walk(root, followlinks=True):
-        targets = {name: (Path(folder) / name).resolve() for name in sorted(folders)}
-        folders[:] = [name for name, target in targets.items() if target not in seen]
-        seen.update(targets.values())
-        found += [
-            Path(folder) / name
-            for name in names
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-        ]
-    return sorted(found)

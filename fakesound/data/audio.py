@@ -1,6 +1,7 @@
 """Read audio files as mono at one rate: the same samples whole, in windows and in blocks."""
 
 import io
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ import soundfile
 from jaxtyping import Float32, Int16
 from scipy import signal
 
+from fakesound.clip import Clip
 from fakesound.data.decoding import SequentialFile, decode_blocks, open_decoder, reason
-from fakesound.data.places import AudioPath
+from fakesound.data.location import AnyLocation
 from fakesound.errors import InputError
 from fakesound.files import write_whole
 
@@ -50,7 +52,26 @@ class AudioInfo:
         return self.samples / self.sample_rate
 
 
-def audio_info(path: AudioPath) -> AudioInfo:
+def audio_files(folder: Path) -> list[Path]:
+    """Return the audio files under ``folder`` by their suffixes, sorted.
+
+    Hidden files and folders are skipped; linked folders are followed once.
+    """
+    files = []
+    seen = {folder.resolve()}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        targets = {name: Path(place, name).resolve() for name in sorted(folders) if name[0] != "."}
+        folders[:] = [name for name, target in targets.items() if target not in seen]
+        seen.update(targets.values())
+        files += [
+            Path(place, name)
+            for name in names
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]
+    return sorted(files)
+
+
+def audio_info(path: AnyLocation) -> AudioInfo:
     """Return the shape of the audio file at ``path``, by its header where that is right.
 
     Raises:
@@ -71,8 +92,42 @@ def file_info(file: SequentialFile) -> AudioInfo:
     return AudioInfo(samples, file.samplerate, file.channels)
 
 
+def check_audio(clip: Clip, duration: float, sample_rate: int | None = None) -> None:
+    """Compare audio with its row.
+
+    Args:
+        clip: Row of the audio.
+        duration: Length of the audio in seconds.
+        sample_rate: Samples per second of the file; None where it was resampled.
+
+    Raises:
+        InputError: naming the file, if duration or rate differ.
+    """
+    if abs(duration - clip.duration) > DURATION_TOLERANCE:
+        raise InputError(
+            f"{clip.location}: lasts {duration:.3f} s, the manifest says {clip.duration:.3f} s; "
+            "correct the row"
+        )
+    if sample_rate not in (None, clip.sample_rate):
+        raise InputError(
+            f"{clip.location}: is at {sample_rate} Hz, the manifest says {clip.sample_rate} Hz; "
+            "correct the row"
+        )
+
+
+def decode(path: AnyLocation) -> AudioInfo:
+    """Decode all audio of a file and return its header.
+
+    Raises:
+        InputError: as `read_audio`.
+    """
+    info = audio_info(path)
+    read_audio(path, info.sample_rate)
+    return info
+
+
 def read_audio(
-    path: AudioPath, rate: int, start: int = 0, samples: int | None = None
+    path: AnyLocation, rate: int, start: int = 0, samples: int | None = None
 ) -> Float32[np.ndarray, " sample"]:
     """Return ``samples`` samples from ``start`` on, mono at ``rate``; the rest of the file if None.
 
@@ -108,7 +163,7 @@ def decode_audio(source: BinaryIO, name: str, rate: int) -> Float32[np.ndarray, 
 
 
 def _read(
-    path: AudioPath | str, file: SequentialFile, rate: int, start: int, samples: int | None
+    path: AnyLocation, file: SequentialFile, rate: int, start: int, samples: int | None
 ) -> Float32[np.ndarray, " sample"]:
     info = file_info(file)
     if info.samples == 0:
@@ -126,14 +181,14 @@ def _read(
 
 
 def mono_blocks(
-    path: AudioPath | str, file: SequentialFile, start: int = 0
+    path: AnyLocation, file: SequentialFile, start: int = 0
 ) -> Iterator[Float32[np.ndarray, " sample"]]:
     """Yield the samples of ``file`` from ``start`` on, mixed to mono, at its own rate.
 
     Raises:
         InputError: if the file cannot be decoded, or holds NaN or Inf.
     """
-    channel = loudest_channel(path, file)
+    channel = loudest_channel(file)
     try:
         for block in decode_blocks(file, start):
             if not np.isfinite(block).all():
@@ -146,7 +201,7 @@ def mono_blocks(
         raise InputError(f"{path}: cannot be decoded ({reason(error)}); replace it") from None
 
 
-def check_length(path: AudioPath | str, info: AudioInfo, decoded: int) -> None:
+def check_length(path: AnyLocation, info: AudioInfo, decoded: int) -> None:
     """Raise if only ``decoded`` of the samples that the header declares are there.
 
     Raises:
@@ -160,7 +215,7 @@ def check_length(path: AudioPath | str, info: AudioInfo, decoded: int) -> None:
 
 
 def _read_mono(
-    path: AudioPath | str, file: SequentialFile, info: AudioInfo, start: int, samples: int | None
+    path: AnyLocation, file: SequentialFile, info: AudioInfo, start: int, samples: int | None
 ) -> Float32[np.ndarray, " sample"]:
     parts, decoded = [np.zeros(0, np.float32)], 0
     try:
@@ -180,7 +235,7 @@ def _read_mono(
         ) from None
 
 
-def loudest_channel(path: AudioPath | str, file: SequentialFile) -> int | None:
+def loudest_channel(file: SequentialFile) -> int | None:
     """Return the channel to use alone where the mean of the channels would cancel.
 
     That is where the mean is more than 12 dB below the channels, as in recordings whose channels
@@ -188,9 +243,9 @@ def loudest_channel(path: AudioPath | str, file: SequentialFile) -> int | None:
     """
     if file.channels == 1:
         return None
-    if isinstance(path, Path):
-        stat = path.stat()
-        return _loudest_of_file(path, stat.st_size, stat.st_mtime_ns)
+    if file.local is not None:
+        stat = file.local.stat()
+        return _loudest_of_file(file.local, stat.st_size, stat.st_mtime_ns)
     with file.reopen() as again:
         return _loudest(again)
 
@@ -219,7 +274,7 @@ def _low_pass(up: int, down: int) -> Float32[np.ndarray, " tap"]:
     return taps.astype(np.float32)
 
 
-def read_pcm(path: AudioPath, start: int, samples: int) -> Int16[np.ndarray, " sample"]:
+def read_pcm(path: AnyLocation, start: int, samples: int) -> Int16[np.ndarray, " sample"]:
     """Return ``samples`` 16-bit samples from ``start`` on; the rest of the file if -1.
 
     Those of a mono file of 16-bit PCM are exactly as stored, those of another are converted. What

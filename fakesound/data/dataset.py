@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fakesound.data.audio import from_pcm, read_audio, read_pcm, to_pcm
 from fakesound.data.compose import Pcm
+from fakesound.data.location import parse_location
 from fakesound.data.manifest import Clip
 from fakesound.timeline import FrameGrid
 
@@ -211,8 +212,8 @@ def item_of(
 
 def read_clip(clip: Clip, rate: int, start: int, length: int) -> Pcm:
     """Return ``length`` samples of a clip from ``start`` on, at ``rate``, zero after its end."""
-    if clip.sample_rate == rate and clip.path.suffix == ".wav":
-        return read_pcm(clip.path, start, length)
-    audio = read_audio(clip.path, rate, start, length)
+    if clip.sample_rate == rate and parse_location(clip.location).suffix == ".wav":
+        return read_pcm(clip.location, start, length)
+    audio = read_audio(clip.location, rate, start, length)
     audio = np.pad(audio, (0, length - len(audio)))
     return to_pcm(audio)

@@ -2,12 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 
 from fakesound.clip import Clip
-from fakesound.data.folds import deal_groups, linked
+from fakesound.data.splits import deal_groups, linked
 
 # not a class of decoders: never tested on
 UNKNOWN = "unknown"

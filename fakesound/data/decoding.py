@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32
 
-from fakesound.data.places import AudioPath, open_audio
+from fakesound.data.location import AnyLocation, open_audio, parse_location
 from fakesound.errors import InputError
 
 Block = Float32[np.ndarray, "sample channel"]
@@ -44,9 +44,11 @@ class SequentialFile(soundfile.SoundFile):
 
     Attributes:
         reopen: function that opens the file anew.
+        local: Path of the file; None for a stream.
     """
 
     reopen: Callable[[], AbstractContextManager["SequentialFile"]]
+    local: Path | None
 
     def seekable(self) -> bool:
         """Return False: soundfile then neither seeks after a read nor stops at the header's end."""
@@ -54,7 +56,7 @@ class SequentialFile(soundfile.SoundFile):
 
 
 @contextmanager
-def open_decoder(path: AudioPath | str, content: bytes | None = None) -> Iterator[SequentialFile]:
+def open_decoder(path: AnyLocation, content: bytes | None = None) -> Iterator[SequentialFile]:
     """Yield the audio file at ``path``, its length corrected where the header is wrong.
 
     Args:
@@ -64,15 +66,16 @@ def open_decoder(path: AudioPath | str, content: bytes | None = None) -> Iterato
     Raises:
         InputError: if the file is missing, empty or not audio.
     """
-    if isinstance(path, Path) and content is None:
-        if not path.is_file():
+    local = parse_location(path).local if content is None else None
+    if local is not None:
+        if not local.is_file():
             raise InputError(f"{path}: no such file")
-        if path.stat().st_size == 0:
+        if local.stat().st_size == 0:
             raise InputError(f"{path}: is empty (0 bytes); replace or remove it")
     try:
         with (
-            _opened(path, content) as whole,
-            _corrected(path if content is None else None, whole) as (source, options),
+            _opened(path, local, content) as whole,
+            _corrected(local, whole) as (source, options),
             SequentialFile(source, **options) as file,
         ):
             if not RATES[0] <= file.samplerate <= RATES[1]:
@@ -80,21 +83,22 @@ def open_decoder(path: AudioPath | str, content: bytes | None = None) -> Iterato
                     f"{path}: its header gives {file.samplerate} Hz, a rate no recorder has; "
                     "replace it"
                 )
-            file.reopen = partial(open_decoder, path, content)
+            file.reopen, file.local = partial(open_decoder, path, content), local
             yield file
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: cannot be read as audio ({reason(error)}); replace it") from None
 
 
-def _opened(path: AudioPath | str, content: bytes | None) -> AbstractContextManager[BinaryIO]:
+def _opened(
+    path: AnyLocation, local: Path | None, content: bytes | None
+) -> AbstractContextManager[BinaryIO]:
     if content is not None:
         return nullcontext(io.BytesIO(content))
-    if isinstance(path, Path):
+    if local is not None:
         try:
-            return path.open("rb")
+            return local.open("rb")
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror}); check it") from None
-    assert not isinstance(path, str)
     return open_audio(path)
 
 
@@ -120,7 +124,7 @@ def reason(error: Exception) -> str:
 
 @contextmanager
 def _corrected(
-    path: AudioPath | str | None, file: BinaryIO
+    local: Path | None, file: BinaryIO
 ) -> Iterator[tuple[Path | BinaryIO, dict[str, Any]]]:
     """Yield what libsndfile opens, and the options it needs."""
     head = file.read(12)
@@ -137,7 +141,7 @@ def _corrected(
             yield io.BytesIO(counted), {}
             return
     file.seek(0)
-    yield (path if isinstance(path, Path) else file), {}
+    yield (file if local is None else local), {}
 
 
 def _headless_wav(file: BinaryIO) -> tuple[dict[str, Any], int]:

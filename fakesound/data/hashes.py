@@ -1,17 +1,16 @@
-"""What the audio of a run was, as a list of which ``sha256sum --check`` reads what is a file.
+"""Hashes of a run's audio, in a list that ``sha256sum --check`` reads.
 
-Audio at a URL is left out: hashing it would fetch all of it before the first step.
+Audio at a URL is left out, since hashing would fetch all of it before the first step.
 """
 
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
+from fakesound.data.location import open_audio, parse_location
 from fakesound.data.manifest import Clip
-from fakesound.data.places import AudioPath, Place, is_url, open_audio
 
 HASHES = "audio.sha256"
 THREADS = 4
@@ -19,10 +18,11 @@ THREADS = 4
 
 def audio_hashes(
     clips: Iterable[Clip], progress: Callable[[int, int], None] = lambda done, total: None
-) -> dict[AudioPath, str]:
-    """Return the SHA-256 of each file of ``clips``, and member of a tar, in their order."""
-    paths = [path for path in dict.fromkeys(clip.path for clip in clips) if _is_near(path)]
-    found: dict[AudioPath, str] = {}
+) -> dict[str, str]:
+    """Return the SHA-256 of each file or tar member of ``clips``, in their order."""
+    locations = dict.fromkeys(clip.location for clip in clips)
+    paths = [text for text in locations if not parse_location(text).remote]
+    found: dict[str, str] = {}
     with ThreadPoolExecutor(THREADS) as pool:
         for path, digest in zip(paths, pool.map(_digest, paths), strict=True):
             found[path] = digest
@@ -30,34 +30,32 @@ def audio_hashes(
     return found
 
 
-def hash_list(hashes: Mapping[AudioPath, str], folder: Path) -> str:
-    """Return ``hashes`` as lines of a file in ``folder``."""
+def hash_list(hashes: Mapping[str, str], folder: Path) -> str:
+    """Return ``hashes`` as the lines of a file in ``folder``."""
     lines = [f"{digest}  {relative(path, folder)}\n" for path, digest in hashes.items()]
     return "".join(sorted(lines, key=lambda line: line[64:]))
 
 
 def read_list(text: str) -> dict[str, str]:
-    """Return the digests in ``text`` by the places it gives; lines of another form are no part."""
+    """Return the digests in ``text`` by location; lines of another form are ignored."""
     rows = [line.partition("  ") for line in text.splitlines()]
     return {place: digest for digest, _, place in rows if place}
 
 
-def hash_of(hashes: Mapping[AudioPath, str]) -> str:
-    """Return one digest of the audio, whatever its order and folder."""
+def hash_of(hashes: Mapping[str, str]) -> str:
+    """Return one digest of all audio, independent of order and folder."""
     return hashlib.sha256("".join(sorted(hashes.values())).encode()).hexdigest()[:16]
 
 
-def relative(path: AudioPath, folder: Path) -> str:
-    """Return ``path`` as files in ``folder`` name it."""
-    if isinstance(path, Place):
-        return str(replace(path, file=relative(Path(path.file), folder)))
-    return Path(os.path.relpath(path, folder)).as_posix()
+def relative(path: str, folder: Path) -> str:
+    """Return the location ``path`` as files in ``folder`` write it."""
+    location = parse_location(path)
+    file = location.file
+    if not location.remote:
+        file = Path(os.path.relpath(file, folder)).as_posix()
+    return str(location._replace(file=file))
 
 
-def _is_near(path: AudioPath) -> bool:
-    return isinstance(path, Path) or not is_url(path.file)
-
-
-def _digest(path: AudioPath) -> str:
+def _digest(path: str) -> str:
     with open_audio(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

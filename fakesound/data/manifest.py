@@ -1,12 +1,8 @@
-"""The manifest: one clip a row, JSON Lines, validated on read.
+"""The manifest: JSON Lines, one clip per row, validated when it is read.
 
-Keys: ``clip_id, path`` (relative to the manifest), ``source_id, label, attack, regions, duration,
-sample_rate, corpus, split`` and, where known, ``donor_ids, domain, license, twin_id, subsets,
-decoder``.
-Further keys are kept in ``extra``. Nothing is ever parsed out of a file name.
-
-``path`` may name a member of a tar, ``00012.tar::00024001.flac@1536+40212`` (see
-`fakesound.data.places`), or a URL, and the manifest itself may be at a URL. A manifest may have
+The schema of a row is `fakesound.clip.Clip`; further keys are kept in ``extra``. ``path`` is
+relative to the manifest and may name a member of a tar, ``00012.tar::00024001.flac@1536+40212``
+(see `fakesound.data.location`), or a URL; the manifest itself may be at a URL. A manifest may have
 millions of rows.
 """
 
@@ -17,13 +13,15 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from sys import intern
 from typing import Any
 
-from fakesound.clip import LABELS, SPLITS, Clip, path_text
-from fakesound.data.folder import Folder, relative
-from fakesound.data.places import AudioPath, Place, open_audio
-from fakesound.data.rows import checked_clip, parsed, plain_clip
-from fakesound.errors import InputError
+import msgspec
+from msgspec.structs import force_setattr
+
+from fakesound.clip import LABELS, SPLITS, Clip
+from fakesound.data.location import AnyLocation, Resolver, open_audio, parse_location, relative
+from fakesound.errors import InputError, field_error
 from fakesound.files import atomic_write
 
 __all__ = [
@@ -38,57 +36,84 @@ __all__ = [
     "write_manifest",
 ]
 
+_decode = msgspec.json.Decoder(Clip).decode
+_KEYS = {field.encode_name for field in msgspec.structs.fields(Clip)} - {""}
+# may be null, for the default
+_NULLABLE = ("donor_ids", "domain", "subsets")
+# of text that many rows share one copy is kept
+_SHARED = ("source_id", "attack", "corpus", "domain", "twin_id", "license", "decoder")
+_CHOICES = {"label": LABELS, "split": ("null", *SPLITS)}
 
-def read_manifest(path: AudioPath, check_files: bool = True) -> list[Clip]:
-    """Return the clips of the manifest at ``path``.
+
+def read_manifest(path: AnyLocation, check_files: bool = True) -> list[Clip]:
+    """Read the clips of a manifest.
+
+    Args:
+        path: Path or URL of the manifest.
+        check_files: Whether the audio of every row must exist.
 
     Raises:
-        InputError: naming the manifest, the row, the field and the mend, for the first thing wrong.
+        InputError: for the first error, naming the manifest, the row, the field and the fix.
     """
-    if not path.is_file():
+    location = parse_location(path)
+    if not location.is_file():
         raise InputError(f"{path}: no such manifest; give the path of a manifest.jsonl")
     clips: list[Clip] = []
     numbers: dict[str, int] = {}
-    folder = Folder(str(path).rpartition("/")[0] if isinstance(path, Place) else str(path.parent))
-    with _no_collection(), open_audio(path) as file:
-        # not splitlines: a title may hold any other separator of lines that Unicode knows
+    resolver, plain = Resolver(location.folder), True
+    with _without_gc(), open_audio(location) as file:
+        # not splitlines: a title may hold any of Unicode's line separators
         lines = io.TextIOWrapper(file, encoding="utf-8")
         for number, line in enumerate(_decoded(lines, path), start=1):
-            clip = plain_clip(line, folder)
+            clip = _plain_clip(line) if plain else None
             if clip is None:
                 if not line.strip():
                     continue
                 where = f"{path} row {number}"
-                clip = checked_clip(parsed(line, where), where, folder)
+                clip = _checked_clip(_parsed(line, where), where)
+                # others will have further keys as well
+                plain = not clip.extra
             if numbers.setdefault(clip.clip_id, number) != number:
                 raise InputError(
                     f"{path} row {number}, clip_id: {clip.clip_id!r} is row "
                     f"{numbers[clip.clip_id]} too; make it unique"
                 )
-            if check_files and not folder.holds(path_text(clip)):
+            try:
+                _resolve(clip, resolver)
+            except InputError as error:
+                raise InputError(f"{path} row {number}, path: {error}") from None
+            if check_files and not resolver.exists(clip.location):
                 raise InputError(
-                    f"{path} row {number}, path: {clip.path} does not exist; restore it or drop "
-                    "the row"
+                    f"{path} row {number}, path: {clip.location} does not exist; restore it or "
+                    "remove the row"
                 )
             clips.append(clip)
         if not clips:
-            raise InputError(f"{path}: has no rows; a manifest holds one JSON object a line")
+            raise InputError(f"{path}: has no rows; a manifest holds one JSON object per line")
         _check_twins(clips, numbers, path)
     return clips
 
 
 def read_rows(rows: Iterable[dict[str, Any]], folder: Path, name: str) -> list[Clip]:
-    """Return the clips of parsed rows whose paths are relative to ``folder``.
+    """Return the clips of parsed rows.
+
+    Args:
+        rows: Rows as in a manifest.
+        folder: Folder that paths are relative to.
+        name: Name of the rows' origin, for error messages.
 
     Raises:
-        InputError: naming ``name``, the clip, the field and the mend.
+        InputError: naming ``name``, the clip, the field and the fix.
     """
-    places = Folder(str(folder))
-    return [checked_clip(row, f"{name} clip {row.get('clip_id')}", places) for row in rows]
+    resolver = Resolver(str(folder))
+    clips = [_checked_clip(row, f"{name} clip {row.get('clip_id')}") for row in rows]
+    for clip in clips:
+        _resolve(clip, resolver)
+    return clips
 
 
 def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
-    """Write ``clips`` to ``path`` at once: the file is whole or not there."""
+    """Write ``clips`` to a manifest; ``path`` holds all of them or stays as it was."""
     with atomic_write(path, durable=False) as file:
         for clip in clips:
             row = clip_row(clip, path.parent)
@@ -96,12 +121,12 @@ def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
 
 
 def clip_row(clip: Clip, folder: Path) -> dict[str, Any]:
-    """Return the manifest row of ``clip`` in a manifest that lies in ``folder``."""
-    return row_of(clip, relative(path_text(clip), str(folder)))
+    """Return the row of ``clip`` for a manifest in ``folder``."""
+    return row_of(clip, relative(clip.location, str(folder)))
 
 
 def row_of(clip: Clip, path: str) -> dict[str, Any]:
-    """Return the manifest row of ``clip``, whose audio is called ``path`` there."""
+    """Return the row of ``clip`` with ``path`` as its path."""
     row: dict[str, Any] = {
         "clip_id": clip.clip_id,
         "path": path,
@@ -124,18 +149,65 @@ def row_of(clip: Clip, path: str) -> dict[str, Any]:
         row["subsets"] = list(clip.subsets)
     if clip.decoder is not None:
         row["decoder"] = clip.decoder
-    return row | dict(clip.extra)
+    return row | clip.extra
 
 
 def manifest_hash(clips: Sequence[Clip]) -> str:
-    """Return a digest of what the clips are, whatever their order and folder."""
-    rows = sorted(json.dumps(row_of(clip, clip.path.name), sort_keys=True) for clip in clips)
+    """Return a digest of the rows, independent of their order and folder."""
+    rows = sorted(
+        json.dumps(row_of(clip, parse_location(clip.location).name), sort_keys=True)
+        for clip in clips
+    )
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
+def _plain_clip(line: str) -> Clip | None:
+    """Return the clip of a row without unknown keys or errors, else None; the quickest way."""
+    try:
+        return _decode(line)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _parsed(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = msgspec.json.decode(line)
+    except msgspec.MsgspecError:
+        try:
+            # accepts NaN too, of which the field is then named
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{where}: not JSON ({error.msg}); one object per line") from None
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: not a JSON object; one object per line")
+    return row
+
+
+def _checked_clip(row: dict[str, Any], where: str) -> Clip:
+    """Return the clip of a row with unknown keys, nulls for defaults or an error; uses it up."""
+    extra = {key: row.pop(key) for key in list(row) if key not in _KEYS}
+    for key in _NULLABLE:
+        if row.get(key, "") is None:
+            del row[key]
+    try:
+        clip = msgspec.convert(row, Clip)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{where}, {field_error(error, row, _CHOICES)}") from None
+    if extra:
+        force_setattr(clip, "extra", extra)
+    return clip
+
+
+def _resolve(clip: Clip, resolver: Resolver) -> None:
+    force_setattr(clip, "location", resolver.locate(clip.location))
+    for name in _SHARED:
+        if text := getattr(clip, name):
+            force_setattr(clip, name, intern(text))
+
+
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep Python from looking for garbage among millions of new objects, of which none is any."""
+def _without_gc() -> Iterator[None]:
+    """Disable the cyclic garbage collector while millions of objects are made."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -145,18 +217,18 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _decoded(lines: Iterable[str], path: AudioPath) -> Iterator[str]:
+def _decoded(lines: Iterable[str], path: AnyLocation) -> Iterator[str]:
     try:
         yield from lines
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
 
 
-def _check_twins(clips: Sequence[Clip], numbers: Mapping[str, int], path: AudioPath) -> None:
+def _check_twins(clips: Sequence[Clip], numbers: Mapping[str, int], path: AnyLocation) -> None:
     genuine = {clip.clip_id: clip.source_id for clip in clips if clip.label == "genuine"}
     for clip in clips:
         if clip.twin_id is not None and genuine.get(clip.twin_id) != clip.source_id:
             raise InputError(
                 f"{path} row {numbers[clip.clip_id]}, twin_id: {clip.twin_id!r} is no genuine "
-                "clip of the same source; add its row or drop the key"
+                "clip of the same source; add its row or remove the key"
             )

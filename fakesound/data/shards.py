@@ -1,14 +1,14 @@
-"""Many clips in few tars: what a file system, and a store far away, can serve by the million.
+"""Shards: millions of clips in few tars, for file systems and remote stores.
 
-A shard is a plain tar as WebDataset has them (Aizman et al. 2019): of each clip the audio,
-``00000017.flac``, byte for byte as it was, and ``00000017.json``, its row without the path. Tools
-for WebDataset, or tar, read them in sequence. Here the manifest says where in its tar a clip is,
-and a crop is one read of one range: the order of training stays a function of seed and epoch,
-which a stream with a shuffle buffer cannot give. LitData and Lance serve single clips too, but in
-containers of their own that nothing else opens, and each is a large dependency; this needs none.
+A shard is a plain tar in the layout of WebDataset (Aizman et al. 2019): for each clip its audio,
+``00000017.flac``, unchanged, and ``00000017.json``, its row without the path. Tools for WebDataset,
+or tar, read them in sequence. Here the manifest holds the place of each clip in its tar, and a crop
+is one read of one range: the order of training stays a function of seed and epoch, unlike with a
+shuffle buffer. LitData and Lance read single clips too, but from containers that only they open,
+and each is a large dependency.
 
-The same clips give the same bytes: order of the manifest, no times, no owners. A shard is there
-whole or not at all, and what was written before a stop is not written again.
+The same clips give the same bytes: in the order of the manifest, without times and owners. A shard
+is complete or absent, and a second start does not write complete ones again.
 """
 
 import hashlib
@@ -18,14 +18,17 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fakesound.data.audio import DURATION_TOLERANCE, audio_info, read_audio
-from fakesound.data.manifest import Clip, row_of, write_manifest
-from fakesound.data.places import HEADER, Place, open_audio
-from fakesound.data.pooling import without_lost_twins
+from msgspec.structs import replace
+
+from fakesound.clip import Clip
+from fakesound.data.audio import check_audio, decode
+from fakesound.data.location import HEADER, Location, open_audio, parse_location
+from fakesound.data.manifest import row_of, write_manifest
+from fakesound.data.merge import without_lost_twins
 from fakesound.errors import InputError
 from fakesound.files import Journal, atomic_write, clear_remains
 
@@ -36,14 +39,14 @@ LARGEST = 8 * 2**30 - 1
 
 @dataclass(frozen=True)
 class _Shard:
-    """What goes into one tar.
+    """Content of one tar.
 
     Attributes:
-        path: of the tar.
-        first: number of its first clip in the manifest.
-        clips: in their order.
-        sizes: bytes of their audio.
-        key: tells whether a tar that is there holds the same.
+        path: Path of the tar.
+        first: Number of its first clip in the manifest.
+        clips: Clips in their order.
+        sizes: Sizes of their audio in bytes.
+        key: Digest of the content, to recognise a tar written before.
     """
 
     path: Path
@@ -60,16 +63,16 @@ def write_shards(
     skip: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str]:
-    """Write ``clips`` to shards in ``out`` and their manifest, and return what was left out.
+    """Write ``clips`` to shards in ``out`` with a manifest; return the errors of skipped clips.
 
-    All audio is decoded first: a run does not do so again with what comes in shards.
+    All audio is decoded first, so that a run need not check audio from shards again.
 
     Args:
-        clips: with audio in files, shards or at URLs.
-        out: folder of ``manifest.jsonl`` and ``shards``.
-        shard_bytes: audio in a shard, about; a longer clip has one for itself.
-        skip: leaves out audio that cannot be used.
-        progress: called with clips done and all.
+        clips: Clips with audio in files, shards or at URLs.
+        out: Folder of ``manifest.jsonl`` and ``shards``.
+        shard_bytes: Approximate size of a shard; a longer clip has one for itself.
+        skip: Whether clips whose audio cannot be used are skipped.
+        progress: Function called with the number of clips done and of all.
 
     Raises:
         InputError: naming audio that cannot be used, unless ``skip``.
@@ -110,7 +113,7 @@ def write_shards(
 
 
 def _planned(clips: Sequence[Clip], folder: Path, shard_bytes: int) -> Iterator[_Shard]:
-    """Yield the shards of ``clips``: the next one begins where one would become too long."""
+    """Divide ``clips`` into shards; a new one begins where one would become too long."""
     first, total, number = 0, 0, 0
     held: list[tuple[Clip, int, str]] = []
 
@@ -131,24 +134,24 @@ def _planned(clips: Sequence[Clip], folder: Path, shard_bytes: int) -> Iterator[
 
 
 def _size(clip: Clip) -> tuple[int, str]:
-    """Return the bytes of the audio of a clip, and what changes when they do."""
-    path = clip.path
-    if isinstance(path, Path):
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; restore it or drop the row")
-        info = path.stat()
-        size, mark = info.st_size, f"{path} {info.st_size} {info.st_mtime_ns}"
+    """Return the size of a clip's audio in bytes, and a text that changes when the file does."""
+    location = parse_location(clip.location)
+    if location.local is not None:
+        if not location.local.is_file():
+            raise InputError(f"{location}: no such file; restore it or remove the row")
+        info = location.local.stat()
+        size, mark = info.st_size, f"{location} {info.st_size} {info.st_mtime_ns}"
     else:
-        with open_audio(path) as file:
+        with open_audio(location) as file:
             size = file.seek(0, io.SEEK_END)
-        mark = f"{path} {size}"
+        mark = f"{location} {size}"
     if size > LARGEST:
-        raise InputError(f"{path}: is longer than a member of a tar can be (8 GiB); cut it")
+        raise InputError(f"{location}: is longer than a member of a tar can be (8 GiB); cut it")
     return size, mark
 
 
 def _write(shard: _Shard, skip: bool) -> dict[str, str]:
-    """Write one shard and return what is wrong with the audio left out, by clip id."""
+    """Write one shard and return the errors of skipped audio, by clip id."""
     left_out: dict[str, str] = {}
     with (
         atomic_write(shard.path, durable=False) as out,
@@ -162,7 +165,7 @@ def _write(shard: _Shard, skip: bool) -> dict[str, str]:
                     raise InputError(f"clip {clip.clip_id}: {problem}")
                 left_out[clip.clip_id] = problem
                 continue
-            with open_audio(clip.path) as file:
+            with open_audio(clip.location) as file:
                 tar.addfile(_entry(_name(clip, number), size), file)
             row = _json(clip)
             tar.addfile(_entry(f"{number:08}.json", len(row)), io.BytesIO(row))
@@ -170,32 +173,29 @@ def _write(shard: _Shard, skip: bool) -> dict[str, str]:
 
 
 def _placed(shard: _Shard, left_out: dict[str, str]) -> Iterator[Clip]:
-    """Yield the clips of a shard as they lie in it."""
+    """Yield the clips of a shard with their new locations."""
     offset = 0
     for number, (clip, size) in enumerate(zip(shard.clips, shard.sizes, strict=True), shard.first):
         if clip.clip_id in left_out:
             continue
         offset += HEADER
-        yield replace(clip, path=Place(str(shard.path), _name(clip, number), offset, size))
+        location = Location(str(shard.path), _name(clip, number), offset, size)
+        yield replace(clip, location=str(location))
         offset += _padded(size) + HEADER + _padded(len(_json(clip)))
 
 
 def _problem(clip: Clip) -> str | None:
-    """Return what is wrong with the audio of a clip; None if nothing is."""
+    """Return the error of a clip's audio, or None."""
     try:
-        info = audio_info(clip.path)
-        read_audio(clip.path, info.sample_rate)
+        info = decode(clip.location)
+        check_audio(clip, info.duration, info.sample_rate)
     except InputError as error:
         return str(error)
-    if abs(info.duration - clip.duration) > DURATION_TOLERANCE:
-        return f"{clip.path}: lasts {info.duration:.3f} s, its row says {clip.duration:.3f} s"
-    if info.sample_rate != clip.sample_rate:
-        return f"{clip.path}: is at {info.sample_rate} Hz, its row says {clip.sample_rate} Hz"
     return None
 
 
 def _remove_others(folder: Path, shards: Sequence[_Shard]) -> None:
-    """Remove shards of an earlier, longer list, and parts that a kill left behind."""
+    """Remove shards of an earlier, longer list, and the remains of a killed process."""
     clear_remains(folder)
     names = {shard.path.name for shard in shards}
     for path in folder.glob("[0-9]*.tar"):
@@ -210,7 +210,7 @@ def _entry(name: str, size: int) -> tarfile.TarInfo:
 
 
 def _name(clip: Clip, number: int) -> str:
-    return f"{number:08}{clip.path.suffix}"
+    return f"{number:08}{parse_location(clip.location).suffix}"
 
 
 def _row(clip: Clip) -> dict[str, Any]:

@@ -1,12 +1,16 @@
-"""Which clips train, validate and test: disjoint in sources, with attacks held out."""
+"""Splits into training, validation and test: disjoint in sources, with attacks held out."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
-from fakesound.data.manifest import Clip
+import numpy as np
+from jaxtyping import Int
+from msgspec.structs import replace
+
+from fakesound.clip import Clip
 from fakesound.errors import InputError
 
 
@@ -15,10 +19,10 @@ class Split:
     """The clips of an experiment.
 
     Attributes:
-        train, validation, test: disjoint in sources, donors included.
-        held_out: attacks that neither training nor validation may see.
-        inner_held_out: attacks that only validation and test may see, so that model selection and
-            thresholds face attacks unknown to the model.
+        train, validation, test: Clips, disjoint in sources, donors included.
+        held_out: Attacks in the test only.
+        inner_held_out: Attacks in validation and test only, so that model selection and thresholds
+            face attacks unknown to the model.
     """
 
     train: tuple[Clip, ...]
@@ -76,11 +80,11 @@ def split_clips(
 
 
 def check_split(split: Split) -> None:
-    """Make sure that ``split`` is complete and leaks nothing.
+    """Check that ``split`` is complete and has no leak.
 
     Raises:
-        InputError: naming the source that crosses, the attack that leaked or the part that lacks
-            genuine or fake clips.
+        InputError: naming the source in two parts, the held-out attack in training, or the part
+            without genuine or fake clips.
     """
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     for name, clips in parts.items():
@@ -110,8 +114,8 @@ def check_split(split: Split) -> None:
 def inner_attack(held_out: Sequence[str], attacks: Sequence[str]) -> str:
     """Return the attack to hold out of training for model selection: of a family not held out.
 
-    The choice goes round the attacks with those held out, so that a leave-one-attack-out sweep
-    does not lean on one of them.
+    The choice depends on the attacks held out, so that a leave-one-attack-out sweep does not use
+    the same one every time.
 
     Raises:
         InputError: if every family is held out.
@@ -130,7 +134,7 @@ def inner_attack(held_out: Sequence[str], attacks: Sequence[str]) -> str:
 def _limit(
     clips: Sequence[Clip], hidden: set[str], seen_per_genuine: int | None
 ) -> tuple[Clip, ...]:
-    """Return ``clips`` with at most that many seen fakes per genuine one, attacks in turn."""
+    """Return ``clips`` with at most that many seen fakes per genuine clip, attacks in turn."""
     seen = [clip for clip in clips if clip.attack is not None and clip.attack not in hidden]
     allowed = len(seen)
     if seen_per_genuine is not None:
@@ -146,3 +150,136 @@ def _in_turn(clips: Sequence[Clip], key: Callable[[Clip], str]) -> list[Clip]:
         groups[key(clip)].append(clip)
     ranked = [(rank, name, c) for name, group in groups.items() for rank, c in enumerate(group)]
     return [clip for _, _, clip in sorted(ranked, key=lambda item: item[:2])]
+
+
+def linked(links: Iterable[tuple[str, ...]]) -> dict[str, str]:
+    """Return a representative for each name: the first of all names that ``links`` connect."""
+    number: dict[str, int] = {}
+    parent: list[int] = []
+
+    def root(name: str) -> int:
+        if name not in number:
+            number[name] = len(parent)
+            parent.append(len(parent))
+        at = number[name]
+        while parent[at] != at:
+            parent[at] = parent[parent[at]]
+            at = parent[at]
+        return at
+
+    for first, *others in links:
+        here = root(first)
+        for other in others:
+            here, there = sorted((here, root(other)))
+            parent[there] = here
+    names = list(number)
+    return {name: names[root(name)] for name in names}
+
+
+def source_groups(clips: Iterable[Clip]) -> dict[str, str]:
+    """Return for each source, donors included, the name of its group.
+
+    Sources are in one group if a clip, or a chain of clips, has them as source and donor.
+    """
+    return linked(sorted({clip.sources for clip in clips}))
+
+
+def deal_groups(
+    clips: Sequence[Clip], shares: Sequence[float], seed: int = 0
+) -> Int[np.ndarray, " clip"]:
+    """Return the bin of each clip; all clips of a group of sources are in one bin.
+
+    Groups are assigned from the largest down, equal ones in random order, each to the bin that
+    lacks most of its content: every bin gets its share of every attack and of genuine clips, as
+    nearly as whole groups allow (after the iterative stratification of Sechidis et al. 2011). The
+    order of ``clips`` does not matter.
+
+    Args:
+        clips: Clips to assign.
+        shares: Share of the clips for each bin.
+        seed: Seed of the order of equal groups.
+    """
+    groups = source_groups(clips)
+    names = {name: row for row, name in enumerate(sorted(set(groups.values())))}
+    strata = {name: column for column, name in enumerate(sorted({c.attack or "" for c in clips}))}
+    rows = np.array([names[groups[clip.source_id]] for clip in clips], dtype=int)
+    columns = np.array([strata[clip.attack or ""] for clip in clips], dtype=int)
+    counts = np.zeros((len(names), len(strata)))
+    np.add.at(counts, (rows, columns), 1)
+    parts = counts / counts.sum(axis=0)
+    drawn = np.random.default_rng(seed).permutation(len(names))
+    wanted, filled = np.array(shares)[:, None], np.zeros((len(shares), len(strata)))
+    assigned, bins = np.zeros(len(strata)), np.zeros(len(names), dtype=int)
+    for group in sorted(drawn, key=lambda row: -counts[row].sum()):
+        assigned += parts[group]
+        # half of the group counts as present, so that a large one does not overfill a small bin
+        excess = filled + parts[group] / 2 - wanted * assigned
+        bins[group] = np.argmin((excess * counts[group]).sum(axis=1).round(9))
+        filled[bins[group]] += parts[group]
+    return bins[rows]
+
+
+def deal_folds(clips: Sequence[Clip], folds: int, seed: int = 0) -> Int[np.ndarray, " clip"]:
+    """Return the fold of each clip, from 0; folds are disjoint in sources, donors included.
+
+    Raises:
+        InputError: if a fold ends up without genuine clips, or without fakes where there are some.
+    """
+    dealt = deal_groups(clips, [1 / folds] * folds, seed)
+    for label in sorted({clip.label for clip in clips}, reverse=True):
+        held = {fold for clip, fold in zip(clips, dealt, strict=True) if clip.label == label}
+        if empty := set(range(folds)) - held:
+            groups = source_groups(clips)
+            sizes = Counter(groups[clip.source_id] for clip in clips)
+            largest = min(sizes, key=lambda name: (-sizes[name], name))
+            raise InputError(
+                f"split.folds={folds}: fold {min(empty)} gets no {label} clips; there are "
+                f"{len(sizes)} groups of sources that share material, the largest, of {largest!r}, "
+                f"with {sizes[largest]} of {len(clips)} clips; use fewer folds, or split=official"
+            )
+    return dealt
+
+
+def part_of_fold(index: int, fold: int, folds: int) -> str:
+    """Return the split of fold ``index`` when ``fold`` is tested; the next one validates."""
+    return {0: "test", 1: "validation"}.get((index - fold) % folds, "train")
+
+
+def split_by_fold(clips: Sequence[Clip], fold: int, folds: int, seed: int = 0) -> list[Clip]:
+    """Return ``clips`` with their splits when ``fold`` is tested.
+
+    Raises:
+        InputError: as `deal_folds`.
+    """
+    dealt = deal_folds(clips, folds, seed)
+    return [
+        replace(clip, split=part_of_fold(int(index), fold, folds))
+        for clip, index in zip(clips, dealt, strict=True)
+    ]
+
+
+def carve_validation(clips: Sequence[Clip], share: float, seed: int = 0) -> list[Clip]:
+    """Divide the clips without a split into training and validation.
+
+    Groups of sources with training or validation clips keep that split; of the others, validation
+    gets ``share``.
+
+    Raises:
+        InputError: if there are too few groups for both.
+    """
+    groups = source_groups(clip for clip in clips if clip.split != "test")
+    taken = {groups[clip.source_id]: "train" for clip in clips if clip.split == "train"}
+    taken |= {groups[clip.source_id]: "validation" for clip in clips if clip.split == "validation"}
+    free = [clip for clip in clips if clip.split is None and groups[clip.source_id] not in taken]
+    bins = deal_groups(free, [1 - share, share], seed)
+    for clip, index in zip(free, bins, strict=True):
+        taken[groups[clip.source_id]] = ("train", "validation")[index]
+    if len(set(taken.values())) < 2:
+        raise InputError(
+            f"split.validation_share={share}: {len(set(taken))} groups of sources that share "
+            "material are too few to take validation from; raise it, or give validation rows"
+        )
+    return [
+        clip if clip.split is not None else replace(clip, split=taken[groups[clip.source_id]])
+        for clip in clips
+    ]

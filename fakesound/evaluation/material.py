@@ -1,14 +1,16 @@
 """What an evaluation starts from: raw scores, the clips they are of, and where both come from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from fakesound.augmentation.conditions import Condition
+from fakesound.data.location import AnyLocation
 from fakesound.data.manifest import Clip, read_manifest
-from fakesound.data.places import AudioPath
-from fakesound.data.pooling import pool_corpora
+from fakesound.data.merge import merge_manifests
 from fakesound.errors import InputError
 from fakesound.evaluation.comparison import in_common
 from fakesound.evaluation.inputs import read_score_files, remarks
@@ -23,7 +25,7 @@ class Request:
     """What is asked for, option by option of ``python -m fakesound.evaluate``."""
 
     checkpoint: Path | None
-    manifest: Sequence[AudioPath]
+    manifest: Sequence[AnyLocation]
     scores: Sequence[Path]
     validation_scores: Sequence[Path]
     out: Path
@@ -100,7 +102,7 @@ def read_clips(request: Request) -> tuple[list[Clip], list[str]]:
             raise InputError(f"{path}: has no rows of split {part}; choose another --split")
     if not pooled:
         return [], []
-    clips, notes = pool_corpora(pooled)
+    clips, notes = merge_manifests(pooled)
     if request.subset is not None:
         there = sorted({name for clip in clips for name in clip.subsets})
         if request.subset not in there:

@@ -1,15 +1,16 @@
 """Scores of clips from a detector, heard as a test of a run hears them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 import torch
 from jaxtyping import Float32
+from msgspec.structs import replace
 
 from fakesound.augmentation.conditions import Condition, apply_condition
-from fakesound.data.audio import DURATION_TOLERANCE, from_pcm, read_audio, to_pcm
+from fakesound.data.audio import check_audio, from_pcm, read_audio, to_pcm
 from fakesound.data.dataset import window_starts
 from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
@@ -120,13 +121,8 @@ def score_clips(
 
 
 def _whole(clip: Clip, rate: int) -> Float32[np.ndarray, " sample"]:
-    audio = read_audio(clip.path, rate)
-    seconds = len(audio) / rate
-    if abs(seconds - clip.duration) > DURATION_TOLERANCE:
-        raise InputError(
-            f"{clip.path}: lasts {seconds:.3f} s, the manifest says {clip.duration:.3f} s; correct "
-            f"the duration of clip {clip.clip_id}"
-        )
+    audio = read_audio(clip.location, rate)
+    check_audio(clip, len(audio) / rate)
     return audio
 
 

@@ -51,7 +51,7 @@ def largest_difference(
         raw, _ = score_clips(detector, clips, Hearing(grid, rate, seconds), lambda _: None)
         expected = calibrator.applied(raw)
         for clip, wanted in zip(clips, expected, strict=True):
-            score, _, frames = session.run(None, {"waveform": read_audio(clip.path, rate)})
+            score, _, frames = session.run(None, {"waveform": read_audio(clip.location, rate)})
             differences.append(_apart(score, frames, wanted))
     difference = max(differences)
     if difference > TOLERANCE:
@@ -79,7 +79,9 @@ def clips_of(sounds: Sequence[np.ndarray], rate: int, folder: Path) -> list[Clip
         path = folder / f"{number}.wav"
         soundfile.write(path, sound, rate, subtype="PCM_16")
         duration = len(sound) / rate
-        clips.append(Clip(str(number), path, str(number), "genuine", None, (), duration, rate, ""))
+        clips.append(
+            Clip(str(number), str(path), str(number), "genuine", None, (), duration, rate, "")
+        )
     return clips
 
 

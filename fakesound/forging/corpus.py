@@ -1,16 +1,17 @@
-"""What an experiment works on, resolved from the configuration before anything heavy starts."""
+"""The corpus of an experiment, resolved from the configuration before anything heavy starts."""
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from fakesound.attacks import choose_attacks, match_attacks
 from fakesound.attacks.weights import set_weights
 from fakesound.config import DataConfig, SplitConfig
-from fakesound.data.folds import deal_folds, part_of_fold
 from fakesound.data.manifest import Clip
-from fakesound.data.splits import inner_attack
+from fakesound.data.splits import deal_folds, inner_attack, part_of_fold
 from fakesound.errors import InputError
 from fakesound.forging.labelled import labelled_clips
 from fakesound.forging.plan import ForgeSettings, Job, plan_jobs
@@ -25,15 +26,15 @@ from fakesound.forging.sources import (
 
 @dataclass(frozen=True)
 class Corpus:
-    """Clips that are there, or jobs that make them, and the attacks to hold out.
+    """Clips, or jobs that make them, and the attacks to hold out.
 
     Attributes:
-        clips: of given manifests; empty where they are forged.
-        jobs: of the forge; empty where manifests are given.
-        folder: of the forged clips.
-        held_out, inner_held_out: names of attacks.
-        left_out: what is wrong with audio that is not used.
-        notes: what else was done to the clips of manifests, in words.
+        clips: Clips of the given manifests; empty if they are forged.
+        jobs: Jobs of the forge; empty if manifests are given.
+        folder: Folder of the forged clips.
+        held_out, inner_held_out: Names of attacks.
+        left_out: Errors of audio that is not used.
+        notes: Other changes to the clips of manifests, in words.
     """
 
     clips: tuple[Clip, ...]
@@ -49,7 +50,7 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
     """Return the corpus of an experiment.
 
     Raises:
-        InputError: naming the key, file or attack that is wrong, and the mend.
+        InputError: naming the key, file or attack, and the fix.
     """
     if data.manifests():
         clips, left_out, notes = labelled_clips(data, split)
@@ -76,12 +77,12 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
     settings = ForgeSettings(data.sample_rate, data.train_attacks, data.evaluation_attacks)
     complete = {"validation": inner, "test": held_out}
     if split.name == "source_folds":
-        # donors differ from those of other splits, and two of them cannot be in one folder
+        # donors differ from those of other splits, so the clips need a folder of their own
         name = f"{name}-{split.folds}-folds-{split.seed}"
         planned = _folds(genuine, split)
     else:
         planned = [genuine]
-    # extras are planned by themselves: what is forged of the others is the same without them
+    # planned separately, so that the other jobs are the same with and without extras
     jobs = [
         job for clips in (*planned, extra) for job in plan_jobs(clips, settings, attacks, complete)
     ]
@@ -90,7 +91,7 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
 
 
 def _extra(data: DataConfig) -> tuple[list[Clip], list[str]]:
-    """Return the clips of the folders ``data.extra``, none of which holds another's recordings."""
+    """Return the clips of the folders ``data.extra``, which must not overlap, and the errors."""
     taken = [EMBEDDED if data.root is None else Path(data.root).expanduser()]
     clips: list[Clip] = []
     left_out: list[str] = []
@@ -101,7 +102,7 @@ def _extra(data: DataConfig) -> tuple[list[Clip], list[str]]:
             if inner.is_relative_to(outer) or outer.is_relative_to(inner):
                 raise InputError(
                     f"data.extra={folder}: shares recordings with {other}, which is used already; "
-                    "name folders that lie apart"
+                    "name separate folders"
                 )
             if inner.name == outer.name and other is not taken[0]:
                 raise InputError(
@@ -116,10 +117,10 @@ def _extra(data: DataConfig) -> tuple[list[Clip], list[str]]:
 
 
 def _folds(genuine: Sequence[Clip], split: SplitConfig) -> list[list[Clip]]:
-    """Return the recordings of each fold, with the part that it plays as their split.
+    """Return the recordings of each fold, with their split.
 
-    Planned one by one, clips find donors in their own fold: whichever fold is tested, a fake has
-    the same donor, never of another part, and what one fold's run has forged serves the next.
+    Folds are planned one by one, so that donors come from the same fold: whichever fold is tested,
+    a fake has the same donor, never from another split, and all runs share the forged clips.
     """
     folds: list[list[Clip]] = [[] for _ in range(split.folds)]
     dealt = deal_folds(genuine, split.folds, split.seed)

@@ -1,4 +1,4 @@
-"""Jobs done in parallel, kept in a journal, resumed after a kill."""
+"""Run forge jobs in parallel, with a journal from which a killed forge resumes."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from fakesound.data.location import parse_location
 from fakesound.data.manifest import Clip, clip_row, read_rows
 from fakesound.errors import InputError, OutsideError
 from fakesound.files import Journal, clear_remains
@@ -23,12 +24,12 @@ JOURNAL = "journal.jsonl"
 
 @dataclass(frozen=True)
 class Forged:
-    """What came of the jobs.
+    """Results of the jobs.
 
     Attributes:
-        clips: rows of all usable results, in the order of the jobs.
-        left_out: why other jobs have no result, by clip id.
-        seconds: of audio written now, not before.
+        clips: Rows of all usable results, in the order of the jobs.
+        left_out: Reason for each job without a result, by clip id.
+        seconds: Length of the audio written by this call, in seconds.
     """
 
     clips: list[Clip]
@@ -44,11 +45,10 @@ def forge(
     on_bad_audio: str = "error",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Forged:
-    """Return the clips of ``jobs``, made under ``folder`` where they are not there yet.
+    """Return the clips of ``jobs``; those that are not in ``folder`` yet are made.
 
-    Every finished job is one line of ``folder/journal.jsonl``, so that a killed forge goes on
-    where it was; audio is written whole or not at all. ``progress(done, total)`` is called after
-    each job.
+    Every finished job is one line of ``folder/journal.jsonl``, so that a killed forge resumes;
+    audio is written whole or not at all. ``progress(done, total)`` is called after each job.
 
     Raises:
         InputError: for the first recording that cannot be used, unless ``on_bad_audio`` is "skip".
@@ -71,7 +71,7 @@ def forge(
                     if isinstance(result, InputError) and on_bad_audio == "error":
                         raise InputError(f"{result}, or set data.on_bad_audio=skip")
                     known[job.clip_id] = result if isinstance(result, Clip) else str(result)
-                    if not isinstance(result, InputError):  # a bad file may be mended
+                    if not isinstance(result, InputError):  # the user may fix a bad file
                         journal.append(_row(job, result, folder))
                     seconds += result.duration if isinstance(result, Clip) else 0.0
                     done += 1
@@ -85,7 +85,7 @@ def forge(
 
 
 class _Crew:
-    """Worker processes, and others in their place once they are killed."""
+    """Worker processes, which are replaced when they are killed."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
@@ -100,7 +100,7 @@ class _Crew:
         self.open.close()
 
     def renew(self) -> None:
-        """Start other processes."""
+        """Start new processes."""
         self.__exit__()
         self.__enter__()
 
@@ -108,9 +108,9 @@ class _Crew:
 def _work(
     crew: _Crew, jobs: Sequence[Job], folder: Path, rate: int
 ) -> Iterator[tuple[Job, Clip | UnusableError | InputError]]:
-    """Yield each job with what came of it, as they are done.
+    """Yield each job with its result, in the order in which they finish.
 
-    If a worker is killed, others take up the work; not if none gets anything done.
+    If a worker is killed, new ones continue, as long as any job gets done.
 
     Raises:
         OutsideError: if workers are killed again and again.
@@ -124,18 +124,17 @@ def _work(
         try:
             while waiting:
                 finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                # what is done is kept, whatever became of the others
+                # finished results count, also if another job failed
                 for future in sorted(finished, key=lambda each: each.exception() is not None):
                     result = future.result()
                     yield left.pop(waiting.pop(future)), result
         except BrokenProcessPool:
             if len(left) == before:
                 raise OutsideError(
-                    f"{folder}: one after the other, the processes that forge are killed; if "
-                    "memory ran out, take fewer (data.forge_workers or --workers); starting again "
-                    "goes on where this stopped"
+                    f"{folder}: the worker processes are killed again and again; if memory ran "
+                    "out, use fewer (data.forge_workers or --workers); a new start resumes"
                 ) from None
-            console.print("a process that forges was killed; others take up its work")
+            console.print("a worker process was killed; its jobs are repeated")
             crew.renew()
 
 
@@ -158,10 +157,10 @@ def _row(job: Job, result: Clip | Exception, folder: Path) -> dict[str, Any]:
 
 
 def _known(jobs: Sequence[Job], folder: Path) -> dict[str, Clip | str]:
-    """Return what the journal says of ``jobs``, with splits and the like as they are now.
+    """Return the results of ``jobs`` in the journal, with splits and the like as they are now.
 
-    Recordings that came or went since may have moved others to another split, and may have given
-    a fake another donor: that one is to be made again.
+    Added or removed recordings may have moved others to another split, and may have given a fake
+    another donor: such a fake is made again.
     """
     journal = _read_journal(folder)
     known: dict[str, Clip | str] = {}
@@ -183,19 +182,19 @@ def _read_journal(folder: Path) -> dict[str, Clip | str]:
         if "left_out" in row:
             known[row["clip_id"]] = row["left_out"]
     for clip in read_rows([row for row in rows if "left_out" not in row], folder, str(path)):
-        if clip.path.is_file():
+        if parse_location(clip.location).is_file():
             known[clip.clip_id] = clip
     return known
 
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield worker processes whose matrix products use one thread each."""
+    """Open a pool of worker processes that use one thread each for matrix products."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, "1"))
     try:
-        # spawned, since the parent may hold threads that a fork would break
+        # spawned: a fork would break threads that the parent may have
         context = get_context("spawn")
         with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
             yield pool
@@ -208,7 +207,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _end_with_parent() -> None:
-    """End this worker when the process that started it is killed; it would wait for ever."""
+    """Watch the parent, and end this worker when it is killed; otherwise it would wait forever."""
     parent = parent_process()
 
     def watch() -> None:

@@ -1,35 +1,36 @@
-"""Labelled clips as manifests have them: read, checked, and given the part that each plays."""
+"""Read the labelled clips of manifests, check their audio and assign their splits."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
+from msgspec.structs import replace
+
+from fakesound.clip import Clip
 from fakesound.config import DataConfig, SplitConfig
-from fakesound.data.audio import DURATION_TOLERANCE, audio_info, read_audio
+from fakesound.data.audio import AudioInfo, check_audio, decode
 from fakesound.data.decoder_folds import split_by_decoder
-from fakesound.data.folds import carve_validation, split_by_fold
-from fakesound.data.manifest import Clip, read_manifest
-from fakesound.data.places import AudioPath, Place, place
-from fakesound.data.pooling import (
+from fakesound.data.location import Location, parse_location
+from fakesound.data.manifest import read_manifest
+from fakesound.data.merge import (
     carved_note,
+    merge_manifests,
     opened,
-    pool_corpora,
     take_parts,
     without_lost_twins,
 )
+from fakesound.data.splits import carve_validation, split_by_fold
 from fakesound.errors import InputError
 from fakesound.forging.sources import assign_splits
 from fakesound.progress import progress_bar
 
 
 def labelled_clips(data: DataConfig, split: SplitConfig) -> tuple[list[Clip], list[str], list[str]]:
-    """Return the clips of the manifests in ``data``, with a split each, and remarks.
+    """Return the clips of the manifests in ``data`` with their splits, errors and notes.
 
-    The remarks are what is wrong with audio that is left out, and what else was done to the clips.
+    The errors are those of audio that is left out, the notes name other changes to the clips.
 
     Raises:
-        InputError: naming the key, manifest, clip or source that is wrong, and the mend.
+        InputError: naming the key, manifest, clip or source, and the fix.
     """
     roles = _roles(data)
     left_out: list[str] = []
@@ -53,7 +54,7 @@ def labelled_clips(data: DataConfig, split: SplitConfig) -> tuple[list[Clip], li
         corpora.append(opened(clips) if opens else clips)
     if split.name == "decoder_folds":
         corpora = _validated_by_decoder(corpora, split)
-    pooled, notes = pool_corpora(
+    pooled, notes = merge_manifests(
         corpora, data.shared_sources == "drop", split.validation_share, split.seed
     )
     return pooled, left_out, notes
@@ -85,14 +86,14 @@ def _validated_by_decoder(corpora: list[list[Clip]], split: SplitConfig) -> list
     ]
 
 
-def _roles(data: DataConfig) -> dict[AudioPath, dict[str, None]]:
-    """Return what each manifest is given for, all of which are there."""
-    roles: dict[AudioPath, dict[str, None]] = {}
+def _roles(data: DataConfig) -> dict[Location, dict[str, None]]:
+    """Return the roles of each manifest, all of which must exist."""
+    roles: dict[Location, dict[str, None]] = {}
     for key, names in data.manifests().items():
         for name in names:
-            path = place(name)
-            if isinstance(path, Path):
-                path = path.expanduser().resolve()
+            path = parse_location(name)
+            if path.local is not None:
+                path = Location(str(path.local.expanduser().resolve()))
             if not path.is_file():
                 raise InputError(
                     f"data.{key}={name}: no such manifest; check the path, relative ones start "
@@ -126,13 +127,13 @@ def _divided(clips: list[Clip], split: SplitConfig, notes: list[str]) -> list[Cl
     return after
 
 
-def _sound(clips: list[Clip], path: AudioPath, data: DataConfig, left_out: list[str]) -> list[Clip]:
-    """Return those of the clips of a manifest whose audio is sound; the rest is told.
+def _sound(clips: list[Clip], path: Location, data: DataConfig, left_out: list[str]) -> list[Clip]:
+    """Return the clips of a manifest whose audio is valid; the errors go to ``left_out``.
 
-    What is in a shard was decoded when that was written, and is not again: of a corpus that takes
-    a tar to hold it, that would be hours before the first step.
+    Audio in shards was decoded when these were written, and is not again: for a corpus of that
+    size it would take hours before the first step.
     """
-    if all(isinstance(clip.path, Place) and clip.path.member for clip in clips):
+    if all(parse_location(clip.location).member for clip in clips):
         return clips
     with ThreadPoolExecutor(8) as pool, progress_bar("checking audio") as progress:
         kept = []
@@ -151,29 +152,25 @@ def _sound(clips: list[Clip], path: AudioPath, data: DataConfig, left_out: list[
 
 
 def _problem(clip: Clip) -> str | None:
-    path = clip.path
-    if isinstance(path, Place):
-        return None if path.member else _decode(path, 0, 0, clip.duration, clip.sample_rate)
-    stat = path.stat()
-    return _decode(path, stat.st_size, stat.st_mtime_ns, clip.duration, clip.sample_rate)
+    """Return the error of a clip's audio, or None."""
+    location = parse_location(clip.location)
+    if location.member:
+        return None
+    state = location.local.stat() if location.local is not None else None
+    key = (state.st_size, state.st_mtime_ns) if state is not None else ()
+    try:
+        info = _decoded(clip.location, key)
+        if isinstance(info, InputError):
+            raise info
+        check_audio(clip, info.duration, info.sample_rate)
+    except InputError as error:
+        return f"{error}, or set data.on_bad_audio=skip"
+    return None
 
 
 @cache
-def _decode(path: AudioPath, size: int, changed: int, duration: float, rate: int) -> str | None:
-    """Return what is wrong with the audio of a clip; None if nothing is."""
+def _decoded(location: str, _: tuple[int, ...]) -> AudioInfo | InputError:
     try:
-        info = audio_info(path)
-        read_audio(path, info.sample_rate)
+        return decode(location)
     except InputError as error:
-        return f"{error}, or set data.on_bad_audio=skip"
-    if abs(info.duration - duration) > DURATION_TOLERANCE:
-        return (
-            f"{path}: lasts {info.duration:.3f} s, the manifest says {duration:.3f} s; correct "
-            "the row, or set data.on_bad_audio=skip"
-        )
-    if info.sample_rate != rate:
-        return (
-            f"{path}: is at {info.sample_rate} Hz, the manifest says {rate} Hz; correct the row, "
-            "or set data.on_bad_audio=skip"
-        )
-    return None
+        return error

@@ -1,4 +1,4 @@
-"""What to forge: the laundered twin of every genuine clip, and fakes of it."""
+"""Plan of a forge: the laundered twin of every genuine clip, and fakes of it."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
@@ -15,16 +15,16 @@ VERSION = 3
 
 @dataclass(frozen=True)
 class ForgeSettings:
-    """How much to forge.
+    """Settings of a forge.
 
     Attributes:
-        sample_rate: of everything that is written.
-        train_attacks: fakes of each training clip, attacks in rotation. They are remade whole, or
-            in many gaps; training cuts regions from them on the fly.
-        evaluation_attacks: fakes of each validation and test clip, attacks in rotation, with fixed
-            regions.
-        seed: of everything random.
-        fixed_training: whether training fakes get fixed regions too, for systems that do not cut
+        sample_rate: Sample rate of all written audio, in Hz.
+        train_attacks: Number of fakes per training clip, attacks in rotation. They are remade
+            throughout, or in many gaps; training cuts regions from them on the fly.
+        evaluation_attacks: Number of fakes per validation and test clip, attacks in rotation, with
+            fixed regions.
+        seed: Seed of all draws.
+        fixed_training: Whether training fakes get fixed regions too, for systems that do not cut
             their own.
     """
 
@@ -40,13 +40,13 @@ class Job:
     """One file to write: the twin of ``genuine`` (``attack`` None) or a fake of it.
 
     Attributes:
-        clip_id: of the result; names the file.
-        genuine: the clip it derives from, as recorded.
-        twin_id: the laundered genuine clip that the fake equals outside its regions.
-        attack: name, or None for the twin itself.
-        fixed: whether regions are cut in now, or the clip is remade whole for training.
-        donor_id, donor_source: twin and source of the donor, for attacks that need one.
-        seed: of all that is random in it.
+        clip_id: Id of the result, and name of its file.
+        genuine: Clip it derives from, as recorded.
+        twin_id: Laundered genuine clip that the fake equals outside its regions.
+        attack: Name of the attack; None for the twin itself.
+        fixed: Whether regions are cut in now; otherwise the clip is remade throughout.
+        donor_id, donor_source: Twin and source of the donor, for attacks that need one.
+        seed: Seed of all draws of the job.
     """
 
     clip_id: str
@@ -67,9 +67,9 @@ def plan_jobs(
 ) -> list[Job]:
     """Return the jobs for ``genuine`` clips that all have a split; twins first.
 
-    Validation and test clips get ``settings.evaluation_attacks`` attacks in rotation and, besides,
-    all those that ``complete`` names for their split. A job depends on its clip, attack and seed
-    alone, so what one run has forged serves the next.
+    Validation and test clips get ``settings.evaluation_attacks`` attacks in rotation and all those
+    that ``complete`` names for their split. A job depends on its clip, attack and seed alone, so
+    the next run can use what one run has forged.
     """
     twins = [_job(clip, None, settings, None) for clip in genuine]
     fakes: list[Job] = []

@@ -2,15 +2,15 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
-from fakesound.data.audio import SUFFIXES, audio_info
-from fakesound.data.folds import source_groups
+from fakesound.data.audio import SUFFIXES, audio_files, audio_info
 from fakesound.data.manifest import Clip, read_manifest
+from fakesound.data.splits import source_groups
 from fakesound.errors import InputError
 
 SHORTEST = 0.5
@@ -56,9 +56,9 @@ def extra_clips(
 ) -> tuple[list[Clip], list[str]]:
     """Return the recordings under ``root`` as genuine clips for training and validation only.
 
-    As `folder_clips`, but one source in ten validates, by a hash of its name, and the others
-    train; each direct subfolder is a domain of its own. Names of sources begin with the folder's
-    name and a colon, so that they are no other folder's.
+    As `folder_clips`, but a hash of their names sends one source in ten to validation and the
+    others to training; each direct subfolder is a domain of its own. Source ids begin with the
+    name of the folder and a colon, so that they differ between folders.
 
     Raises:
         InputError: if the folder is missing or holds no recording that can be used, or, with
@@ -71,28 +71,28 @@ def extra_clips(
     if not clips:
         raise InputError(
             f"data.extra={root}: 0 usable {source}s with audio ({', '.join(SUFFIXES)}); give a "
-            "folder that holds some, or leave it away"
+            "folder that holds some, or remove it"
         )
     made = []
     for clip in clips:
         digest = hashlib.sha256(f"fakesound-extra|{clip.source_id}".encode()).digest()
         split = "validation" if int.from_bytes(digest) % 10 == 0 else "train"
-        first, *rest = Path(str(clip.path)).relative_to(root).parts
+        first, *rest = Path(clip.location).relative_to(root).parts
         domain = f"{corpus}/{first}" if rest else corpus
         made.append(replace(clip, split=split, corpus=corpus, domain=domain))
     return made, problems
 
 
 def check_apart(root: Path, folder: Path, key: str) -> None:
-    """Make sure that what is written to ``folder`` is never read from ``root`` as genuine.
+    """Check that ``folder``, which is written to, is not in ``root``, which is read as genuine.
 
     Raises:
-        InputError: naming ``key``, the setting that gives ``folder``.
+        InputError: naming ``key``, the setting of ``folder``.
     """
     if folder.resolve().is_relative_to(root.resolve()):
         raise InputError(
             f"{key}={folder}: lies in {root}, the folder of genuine recordings, where its fakes "
-            "would pass for genuine; choose a place outside"
+            "would pass for genuine; name a folder outside"
         )
 
 
@@ -123,11 +123,10 @@ def assign_splits(clips: Sequence[Clip], salt: str = "fakesound") -> list[Clip]:
 def _recordings(
     root: Path, clip_seconds: float, source: str, on_bad_audio: str, prefix: str = ""
 ) -> tuple[list[Clip], list[str]]:
-    """Return the clips of all audio files under ``root``, without a split, and what is wrong."""
-    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    """Return the clips of all audio files under ``root``, without a split, and the errors."""
     clips: list[Clip] = []
     problems: list[str] = []
-    for path in paths:
+    for path in audio_files(root):
         try:
             clips.extend(_cut(path, root, clip_seconds, source, prefix))
         except InputError as error:
@@ -154,7 +153,7 @@ def _cut(path: Path, root: Path, clip_seconds: float, source: str, prefix: str) 
         clips.append(
             Clip(
                 clip_id=f"{digest[:12]}-{index}",
-                path=path,
+                location=str(path),
                 source_id=owner,
                 label="genuine",
                 attack=None,

@@ -1,9 +1,9 @@
-"""One job of the forge, done in a worker process."""
+"""One job of the forge, run in a worker process."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from fakesound.attacks import ATTACKS, Attack
 from fakesound.attacks.spectral import Audio
@@ -14,11 +14,11 @@ from fakesound.errors import InputError
 from fakesound.forging.plan import Job
 from fakesound.timeline import Region
 
-# spans quieter than this (of full scale), or than 5 % of the clip, hold nothing to fake
+# spans quieter than this (of full scale), or than 5 % of the clip, are not faked
 QUIET = 1e-3
 WHOLE_CLIP = 0.12
 MARGIN = 0.5
-# keys of a recording's row that do not hold of what is made from it
+# keys of a recording's row that are not valid for the clips made from it
 NOT_INHERITED = ("start", "changes")
 
 
@@ -27,7 +27,7 @@ class UnusableError(Exception):
 
 
 def audio_path(folder: Path, clip_id: str) -> Path:
-    """Return where the audio of ``clip_id`` lies in a prepared ``folder``; names tell nothing."""
+    """Return the path of the audio of ``clip_id`` in a prepared ``folder``; names are random."""
     return folder / "audio" / clip_id[:2] / f"{clip_id}.wav"
 
 
@@ -35,7 +35,7 @@ def do_job(job: Job, folder: Path, rate: int) -> Clip:
     """Write the audio of ``job`` under ``folder`` and return its manifest row.
 
     Raises:
-        UnusableError: if there is nothing to fake in the clip, or the fake equals its twin.
+        UnusableError: if nothing in the clip can be faked, or the fake equals its twin.
         InputError: if the recording cannot be used.
     """
     rng = np.random.default_rng(job.seed)
@@ -59,7 +59,7 @@ def do_job(job: Job, folder: Path, rate: int) -> Clip:
     made = replace(
         job.genuine,
         clip_id=job.clip_id,
-        path=path,
+        location=str(path),
         label="genuine" if job.attack is None else "fake",
         attack=job.attack,
         regions=tuple(Region(c.start / rate, min(c.stop / rate, duration)) for c in cuts),
@@ -72,10 +72,10 @@ def do_job(job: Job, folder: Path, rate: int) -> Clip:
 
 
 def inherit(made: Clip, genuine: Clip) -> Clip:
-    """Return the row of ``made`` with what the row of the recording says of its origin and use."""
+    """Return the row of ``made`` with the origin, split and further keys of its recording."""
     extra = {key: value for key, value in genuine.extra.items() if key not in NOT_INHERITED}
     if made.attack is not None and ATTACKS[made.attack].edges_only:
-        # training on it cuts no region without edges
+        # training cuts no region without edges from it
         extra["edges_only"] = True
     return replace(
         made,
@@ -89,21 +89,21 @@ def inherit(made: Clip, genuine: Clip) -> Clip:
 
 
 def launder(genuine: Clip, rate: int, rng: np.random.Generator) -> Pcm:
-    """Return a recording as every clip of a prepared corpus is stored.
+    """Return a recording in the format of every clip of a prepared corpus.
 
-    One channel at ``rate``, its peak at -12 to -3 dB and its offset within 32 LSB at random,
-    dithered to 16 bits (triangular, 1 LSB). Fakes are made from the result, so none of this tells
-    the label: without an offset of its own, a clip whose mean is exactly zero would be genuine.
+    One channel at ``rate``, a random peak of -12 to -3 dB and offset within 32 LSB, dithered to 16
+    bits (triangular, 1 LSB). Fakes are made from the result, so none of this depends on the label.
+    The offset is there because a mean of exactly zero would otherwise mark genuine clips.
 
     Raises:
         InputError: if the recording is silent or has no more than half a second.
     """
     start = int(genuine.extra.get("start", 0) * rate)
-    audio = read_audio(genuine.path, rate, start, int(genuine.duration * rate))
+    audio = read_audio(genuine.location, rate, start, int(genuine.duration * rate))
     audio = audio - audio.mean()
     peak = float(np.max(np.abs(audio), initial=0.0))
     if peak < QUIET or len(audio) < rate // 2:
-        raise InputError(f"{genuine.path}: is silent or shorter than half a second; remove it")
+        raise InputError(f"{genuine.location}: is silent or shorter than half a second; remove it")
     gain = 10 ** (-rng.uniform(3, 12) / 20) / peak
     dither = rng.random(len(audio)) - rng.random(len(audio)) + rng.uniform(-32, 32)
     return to_pcm(audio * gain + dither.astype(np.float32) / 32_768)
@@ -112,7 +112,7 @@ def launder(genuine: Clip, rate: int, rng: np.random.Generator) -> Pcm:
 def _render(
     attack: Attack, audio: Audio, rate: int, rng: np.random.Generator, donor: Audio | None
 ) -> Audio:
-    """Return what ``attack`` makes of ``audio``, at the offset that the audio has."""
+    """Apply ``attack`` to ``audio``; the result has the offset of ``audio``."""
     offset = audio.mean()
     made = attack.render(audio - offset, rate, rng, donor=donor)
     return made - made.mean() + offset
@@ -121,7 +121,7 @@ def _render(
 def _whole(
     twin: Pcm, attack: Attack, rate: int, rng: np.random.Generator, donor: np.ndarray | None
 ) -> tuple[Pcm, list[Cut]]:
-    """Return the clip remade whole, or with gaps all along, and the spans that were."""
+    """Return the clip remade throughout, or in gaps all along, and the remade spans."""
     audio = from_pcm(twin)
     if not attack.fills_gaps:
         made = _render(attack, audio, rate, rng, donor)
@@ -133,7 +133,7 @@ def _whole(
 def _partial(
     twin: Pcm, attack: Attack, rate: int, rng: np.random.Generator, donor: np.ndarray | None
 ) -> tuple[Pcm, list[Cut]]:
-    """Return the clip with fixed regions cut in, and their spans; now and then it is all fake."""
+    """Return the clip with fake regions cut in, and their spans; sometimes all of it is fake."""
     if attack.fills_gaps:
         cuts = _audible_cuts(twin, rate, rng, longest=attack.longest_gap, most=6)
         return _fill(twin, attack, rate, rng, cuts), cuts
@@ -170,7 +170,7 @@ def _comb(rng: np.random.Generator, length: int, rate: int, longest: float) -> l
 def _audible_cuts(
     twin: Pcm, rate: int, rng: np.random.Generator, longest: float | None, most: int
 ) -> list[Cut]:
-    """Return drawn cuts whose spans hold sound; some may be dropped for that."""
+    """Draw cuts, and drop those whose spans are nearly silent."""
     loudness = np.sqrt(np.mean(twin.astype(np.float32) ** 2))
     floor = max(QUIET * 32_768, 0.05 * loudness)
     for _ in range(20):

@@ -1,29 +1,15 @@
 """Which files are meant by what the user named."""
 
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fakesound.data.audio import SUFFIXES
+from fakesound.data.audio import SUFFIXES, audio_files
 from fakesound.errors import InputError
 
 STANDARD_INPUT = "-"
-
-
-def audio_files(folder: Path) -> list[Path]:
-    """Return the audio files under ``folder`` by their suffixes, sorted; hidden ones are not."""
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            Path(place, name)
-            for name in sorted(names)
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
-    return found
 
 
 @contextmanager

@@ -1,33 +1,33 @@
-"""What listeners said: one line an answer, only ever added to, and on disk before it counts."""
+"""Answers of listeners: an append-only journal, in which an answer counts once it is on disk."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fakesound.data.manifest import Clip
-from fakesound.errors import InputError
+import msgspec
+
+from fakesound.clip import LABELS, Clip
+from fakesound.errors import InputError, field_error
 from fakesound.files import Journal
 from fakesound.listening_test.listening_test import listener_key, listener_name
 from fakesound.timeline import Region, merge_regions, microseconds
 
-SURENESS = (1, 2, 3, 4, 5)
 MOST_REGIONS = 100
-SLACK = 0.05  # seconds past its end that a browser's clock may put a mark
+SLACK = 0.05  # seconds by which a browser may place a mark after the end of a clip
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a listener said of a clip.
+    """Answer of a listener to a clip.
 
     Attributes:
-        listener: the name as first typed.
-        clip_id: of the clip.
+        listener: Name as first typed.
+        clip_id: Clip that was answered.
         verdict: "genuine" or "fake".
         sureness: 1, a guess, to 5, certain.
-        regions: what was marked as fake; none where the listener could not say.
+        regions: Parts marked as fake, in seconds; empty where the listener marked none.
     """
 
     listener: str
@@ -37,56 +37,53 @@ class Answer:
     regions: tuple[Region, ...] = ()
 
 
+class _Row(msgspec.Struct):
+    """Schema of an answer that the page sends, and of a line of the log."""
+
+    verdict: Literal["genuine", "fake"]
+    sureness: Annotated[int, msgspec.Meta(ge=1, le=5)]
+    regions: Annotated[tuple[tuple[float, float], ...], msgspec.Meta(max_length=MOST_REGIONS)] = ()
+
+
 def read_answer(row: Mapping[str, Any], clip: Clip) -> Answer:
-    """Return the answer that ``row`` gives of ``clip``.
+    """Return the answer to ``clip`` in ``row``.
 
     Raises:
-        InputError: naming the field, its value and what is right.
+        InputError: naming the field, its value and what is expected.
     """
-    verdict, sureness = row.get("verdict"), row.get("sureness")
-    if verdict not in ("genuine", "fake"):
-        raise InputError(f"verdict: {verdict!r} is not 'genuine' or 'fake'")
-    if isinstance(sureness, bool) or not isinstance(sureness, int) or sureness not in SURENESS:
-        raise InputError(f"sureness: {sureness!r} is not a whole number from 1 to 5")
-    regions = _regions(row.get("regions", []), clip.duration)
-    if regions and verdict == "genuine":
+    try:
+        given = msgspec.convert(row, _Row)
+    except msgspec.ValidationError as error:
+        raise InputError(field_error(error, row, {"verdict": LABELS})) from None
+    if given.regions and given.verdict == "genuine":
         raise InputError("regions: a genuine clip has no fake parts; leave them out")
-    return Answer(listener_name(row.get("listener")), clip.clip_id, verdict, sureness, regions)
-
-
-def _regions(spans: object, duration: float) -> tuple[Region, ...]:
-    if not isinstance(spans, list) or len(spans) > MOST_REGIONS:
-        raise InputError(f"regions: not a list of at most {MOST_REGIONS} parts")
-    found = []
-    for span in spans:
-        if not (isinstance(span, list) and len(span) == 2 and all(map(_is_number, span))):
-            raise InputError(f"regions: {span!r} is not [onset, offset] in seconds")
-        onset, offset = span
-        if not 0 <= onset < offset <= duration + SLACK:
-            raise InputError(f"regions: {span!r} is not a part of a clip of {duration} s")
+    regions = []
+    for onset, offset in given.regions:
+        if not 0 <= onset < offset <= clip.duration + SLACK:
+            raise InputError(
+                f"regions: [{onset}, {offset}] is not a part of a clip of {clip.duration} s"
+            )
         # a mark that begins after the end, or ends as it begins, marks nothing
-        if microseconds(onset) < microseconds(min(offset, duration)):
-            found.append(Region(float(onset), min(float(offset), duration)))
-    return tuple(merge_regions(found))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        if microseconds(onset) < microseconds(min(offset, clip.duration)):
+            regions.append(Region(onset, min(offset, clip.duration)))
+    listener = listener_name(row.get("listener"))
+    merged = tuple(merge_regions(regions))
+    return Answer(listener, clip.clip_id, given.verdict, given.sureness, merged)
 
 
 class AnswerLog:
-    """The answers to a test, in memory and in a file to which lines are only added.
+    """The answers to a test, in memory and in a journal.
 
-    A line counts once it is whole on disk. The last answer of a listener to a clip holds.
+    The last answer of a listener to a clip counts.
 
     Args:
-        path: of the file; it need not be there yet.
-        clips: of the test.
+        path: File of the journal; it need not exist yet.
+        clips: Clips of the test.
 
     Attributes:
-        answers: the last one of each listener to each clip, by key of the listener and clip id.
-        finished: keys of listeners who have seen their result.
-        cut: numbers of lines that a crash cut short; they are left out.
+        answers: Last answer of each listener to each clip, by listener key and clip id.
+        finished: Keys of listeners who have seen their result.
+        cut: Numbers of lines that a crash cut short; they are skipped.
 
     Raises:
         InputError: naming the file, the row and the field, for a line that is wrong.
@@ -137,7 +134,7 @@ class AnswerLog:
         self._keep(answer)
 
     def finish(self, listener: str) -> None:
-        """Write down that ``listener`` has seen the result; on return it is on disk."""
+        """Record that ``listener`` has seen the result; on return it is on disk."""
         if listener_key(listener) not in self.finished:
             self._append({"listener": listener, "finished": True})
             self.finished.add(listener_key(listener))

@@ -4,13 +4,15 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from fakesound.data.audio import read_audio, to_pcm, write_wav
 from fakesound.data.manifest import Clip, read_manifest, write_manifest
-from fakesound.data.pooling import pool_corpora
+from fakesound.data.merge import merge_manifests
 from fakesound.errors import InputError
 from fakesound.files import write_whole
 from fakesound.listening_test.drawing import draw_pairs
@@ -90,10 +92,12 @@ def make_test(manifests: Sequence[Path], folder: Path, settings: Settings) -> Li
         for number, clip in enumerate(drawn, start=1):
             name = f"{number:0{len(str(len(drawn)))}}"
             path = folder / "audio" / f"{name}.wav"
-            audio = read_audio(clip.path, settings.sample_rate)
+            audio = read_audio(clip.location, settings.sample_rate)
             write_wav(path, to_pcm(audio), settings.sample_rate)
             # its twin is not among them
-            heard[name] = replace(clip, path=path, sample_rate=settings.sample_rate, twin_id=None)
+            heard[name] = replace(
+                clip, location=str(path), sample_rate=settings.sample_rate, twin_id=None
+            )
             progress(number, len(drawn))
     write_manifest(folder / "clips.jsonl", heard.values())
     told = {
@@ -155,7 +159,7 @@ def _candidates(manifests: Sequence[Path], settings: Settings) -> list[Clip]:
         pooled.append([replace(c, split="test") for c in rows if part in ("all", c.split)])
         if not pooled[-1]:
             raise InputError(f"{path}: has no rows of split {part}; choose another --split")
-    clips, _ = pool_corpora(pooled)
+    clips, _ = merge_manifests(pooled)
     return [clip for clip in clips if clip.duration <= settings.max_seconds]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from fakesound.data.places import read_bytes
+from fakesound.data.location import read_bytes
 from fakesound.errors import InputError
 from fakesound.listening_test.pages import STATIC, page
 from fakesound.listening_test.session import ClosedError, Session, UnknownClipError
@@ -148,8 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
         if clip is None:
             raise Refusal(404, "no such clip in this test")
         try:
-            data = read_bytes(clip.path)
-        except OSError:
+            data = read_bytes(clip.location)
+        except (InputError, OSError):
             raise Refusal(500, "the clip cannot be read") from None
         wanted = RANGE.fullmatch(self.headers.get("Range", ""))
         if wanted is None or wanted.groups() == ("", ""):

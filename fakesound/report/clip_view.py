@@ -18,7 +18,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from fakesound.data.audio import read_audio
-from fakesound.data.places import AudioPath
+from fakesound.data.location import AnyLocation
 from fakesound.errors import InputError
 from fakesound.metrics import ClipScore
 from fakesound.report.formatting import DASH
@@ -234,10 +234,10 @@ def clip_sound(results: RunResults, clip_id: str) -> Sound | None:
     clip = results.clips.get(clip_id)
     if clip is None:
         return None
-    return read_sound(clip.path, clip.sample_rate, int(LONGEST * clip.sample_rate))
+    return read_sound(clip.location, clip.sample_rate, int(LONGEST * clip.sample_rate))
 
 
-def read_sound(path: AudioPath, rate: int, samples: int | None = None) -> Sound | None:
+def read_sound(path: AnyLocation, rate: int, samples: int | None = None) -> Sound | None:
     """Return the first ``samples`` of an audio file at ``rate``; None if it cannot be read."""
     try:
         return Sound(read_audio(path, rate, 0, samples), rate)

@@ -24,7 +24,6 @@ from fakesound.config import RunConfig
 from fakesound.config.saved import identity
 from fakesound.data.hashes import HASHES, audio_hashes, hash_list, hash_of, read_list
 from fakesound.data.manifest import Clip, manifest_hash, write_manifest
-from fakesound.data.places import AudioPath
 from fakesound.data.splits import Split
 from fakesound.errors import InputError, OutsideError
 from fakesound.evaluation.results import Judged, audit, figures, judge
@@ -48,7 +47,7 @@ def run_experiment(
     config: RunConfig,
     corpus: Corpus,
     folder: Path,
-    look: Callable[[Sequence[Clip], Mapping[AudioPath, str]], None] = lambda clips, hashes: None,
+    look: Callable[[Sequence[Clip], Mapping[str, str]], None] = lambda clips, hashes: None,
 ) -> dict[str, Any]:
     """Return what ``metrics.json`` holds of the run in ``folder``, made or completed.
 
@@ -214,7 +213,7 @@ def forging_alone(corpus: Corpus) -> AbstractContextManager[object]:
     return FileLock(folder / ".lock")
 
 
-def hashed(clips: Sequence[Clip], folder: Path, resumed: bool) -> dict[AudioPath, str]:
+def hashed(clips: Sequence[Clip], folder: Path, resumed: bool) -> dict[str, str]:
     """Return the hashes of the audio of ``clips``, and list them in ``folder``.
 
     Raises:

@@ -15,7 +15,6 @@ from fakesound.config import RunConfig
 from fakesound.config.saved import from_plain, identity
 from fakesound.data.hashes import HASHES, read_list, relative
 from fakesound.data.manifest import Clip, clip_row
-from fakesound.data.places import AudioPath
 from fakesound.errors import InputError
 from fakesound.files import lock_folder
 from fakesound.forging import resolve_corpus
@@ -68,7 +67,7 @@ def reproduce(recorded: Path) -> bool:
     if isinstance(origin.get("threads"), int):
         torch.set_num_threads(origin["threads"])
 
-    def look(clips: Sequence[Clip], hashes: Mapping[AudioPath, str]) -> None:
+    def look(clips: Sequence[Clip], hashes: Mapping[str, str]) -> None:
         found = other_data(run, clips, hashes)
         said.extend(found)
         _say(found)
@@ -104,9 +103,7 @@ def other_code(origin: Mapping[str, Any]) -> Iterator[tuple[str, object, object]
             yield name, version, versions.get(name, "not installed")
 
 
-def other_data(
-    run: RunResults, clips: Sequence[Clip], hashes: Mapping[AudioPath, str]
-) -> list[str]:
+def other_data(run: RunResults, clips: Sequence[Clip], hashes: Mapping[str, str]) -> list[str]:
     """Return in words what differs between the data of ``run`` and ``clips``."""
     before, now = run.clips, {clip.clip_id: clip for clip in clips}
     lost, new = sorted(before.keys() - now.keys()), sorted(now.keys() - before.keys())
@@ -125,8 +122,8 @@ def other_data(
     if not path.is_file():
         return [*said, f"audio: cannot be compared, the record has no {HASHES}"]
     listed = read_list(path.read_text(encoding="utf-8"))
-    heard = {name: listed.get(relative(before[name].path, run.folder)) for name in common}
-    other = [name for name in common if heard[name] != hashes.get(now[name].path)]
+    heard = {name: listed.get(relative(before[name].location, run.folder)) for name in common}
+    other = [name for name in common if heard[name] != hashes.get(now[name].location)]
     if other:
         said.append(f"{len(other)} clips have other audio: {_some(other)}")
     return said

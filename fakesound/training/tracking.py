@@ -86,7 +86,7 @@ def log_results(
     columns: list[str | int] = ["clip", "label", "attack", "fold", "score", "timeline", "audio"]
     table = wandb.Table(columns=columns)
     for clip, score in zip(clips, scores, strict=True):
-        audio = read_audio(clip.path, clip.sample_rate)
+        audio = read_audio(clip.location, clip.sample_rate)
         table.add_data(
             clip.clip_id,
             clip.label,

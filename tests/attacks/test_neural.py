@@ -36,7 +36,7 @@ def voices():
     """Read speech that no generator was trained on."""
     clips = [c for c in embedded_clips() if c.domain == "pocketsphinx_testdata"]
     held = [c for c in clips if c.split != "train"] or clips
-    return [read_audio(c.path, RATE)[: 3 * RATE] for c in held[:3]]
+    return [read_audio(c.location, RATE)[: 3 * RATE] for c in held[:3]]
 
 
 def log_spectrum(audio, size=512):

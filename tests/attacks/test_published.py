@@ -29,7 +29,7 @@ def need(network):
 @pytest.fixture(scope="module")
 def voice():
     clip = next(c for c in embedded_clips() if c.domain == "pocketsphinx_testdata")
-    return read_audio(clip.path, RATE)[: 2 * RATE]
+    return read_audio(clip.location, RATE)[: 2 * RATE]
 
 
 def convergence(made, original):

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_the_published_lists_become_clips(published, tmp_path, root):
     assert {described(clip) for clip in checked.clips} == EXPECTED
     assert len(checked.clips) == len(EXPECTED)
     assert all(clip.label == ("fake" if clip.attack else "genuine") for clip in checked.clips)
-    assert {clip.path.parent.name for clip in checked.clips} == {
+    assert {Path(clip.location).parent.name for clip in checked.clips} == {
         "train",
         "easy",
         "hard",
@@ -113,7 +114,7 @@ def test_genuine_recordings_of_ones_own_are_found_by_id(lists, audio, tmp_path):
     own = audio(f"AudioCaps/Y{IDS[0]}.flac"), audio(f"AudioCaps/more/{IDS[1]}.wav")
     listing = FAKESOUND.read(tmp_path)
     checked = check_rows(listing.rows)
-    assert {clip.path for clip in checked.clips if not clip.is_fake} == set(own)
+    assert {Path(clip.location) for clip in checked.clips if not clip.is_fake} == set(own)
     (missing,) = checked.missing
     assert f"FakeSound/deepfake_data/train/{IDS[2]}.wav" in missing
     assert listing.remarks[1].startswith("2 genuine recordings found by their YouTube id")
@@ -124,7 +125,7 @@ def test_a_recording_counts_if_any_test_set_has_it(lists, audio, tmp_path):
     path = audio(item("hard", IDS[0])["filepath"])
     listing = FAKESOUND.read(tmp_path)
     (clip,) = (clip for clip in check_rows(listing.rows).clips if clip.source_id.endswith(IDS[0]))
-    assert (clip.path, clip.subsets) == (path, ("easy", "hard", "zeroshot"))
+    assert (Path(clip.location), clip.subsets) == (path, ("easy", "hard", "zeroshot"))
 
 
 def test_rows_that_contradict_themselves_are_named(lists, audio, tmp_path):
@@ -152,7 +153,7 @@ def test_rows_that_contradict_themselves_are_named(lists, audio, tmp_path):
     assert told["train.json clip 5"].startswith("onset_offset: region [2.0, 1.0]")
     assert told["train.json clip 6"].startswith("onset_offset: '1;2'")
     assert told["train.json clip 7"].startswith("regions: [9.0, 11.0] passes the end")
-    assert told["train.json clip 8"].startswith("label: None")
+    assert told["train.json clip 8"].startswith("label: missing")
     assert checked.clips == []
 
 

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -162,7 +163,7 @@ def test_ids_that_recur_for_other_files_are_numbered(lists, audio, tmp_path):
     for listed in rows:
         audio(listed["filepath"])
     checked = check_rows(FAKESOUND2.read(tmp_path).rows)
-    assert [(clip.clip_id, clip.path.parent.name) for clip in checked.clips] == [
+    assert [(clip.clip_id, Path(clip.location).parent.name) for clip in checked.clips] == [
         (f"{A}_Same", "x"),
         (f"{A}_Same~2", "y"),
         (f"{A}_Same~3", "z"),
@@ -179,11 +180,11 @@ def test_ids_that_recur_for_other_files_are_numbered(lists, audio, tmp_path):
         (row("x", f"{A}_F", "inpainting", "ldm", "1-"), "onset_offset: '1-'"),
         (row("x", f"{A}_F", "inpainting", "ldm", "9-10.2"), "regions: [9.0, 10.2]"),
         (row("x", f"{A}_F", "add", "manually", "1-2", add_event="a bell"), "add_event: 'a bell'"),
-        (row("x", f"{A}_F", "splice", "manually", "1-2"), "splice_event: None"),
+        (row("x", f"{A}_F", "splice", "manually", "1-2"), "splice_event: ''"),
         (row("x", "tiny", "inpainting", "ldm", "1-2"), "audio_id: 'tiny'"),
-        ({"fake_type": "genuine"}, "audio_id: None"),
+        ({"fake_type": "genuine"}, "audio_id: missing"),
         ("{", "not JSON"),
-        ("3", "audio_id: None"),
+        ("3", "Expected `object`"),
     ],
 )
 def test_rows_that_contradict_themselves_are_named(lists, audio, tmp_path, listed, told):

@@ -60,14 +60,14 @@ def test_a_sidecar_says_more(tmp_path, audio, text):
     [
         ("{", "x.json: not JSON"),
         ("[]", "x.json: not a JSON object"),
-        ('{"region": []}', "x.json: 'region' is not one of"),
-        ('{"regions": 3}', "regions: 3 is not"),
-        ('{"regions": [3]}', "regions: [3] is not"),
-        ('{"regions": [[2, 1]]}', "regions: [[2, 1]] is not"),
+        ('{"region": []}', "x.json, region: no such key"),
+        ('{"regions": 3}', "x.json, regions: 3; "),
+        ('{"regions": [3]}', "x.json, regions: [3]; "),
+        ('{"regions": [[2, 1]]}', "x.json, regions: [[2, 1]]; "),
         ('{"regions": []}', "label: fake, but"),
         ('{"regions": [[1, 3]]}', "regions: [1.0, 3.0] passes"),
         ('{"split": "later"}', "split: 'later'"),
-        ('{"source_id": 3}', "source_id: 3 is not"),
+        ('{"source_id": 3}', "x.json, source_id: 3; "),
     ],
 )
 def test_sidecars_that_are_wrong_are_named(tmp_path, audio, text, known, told):

@@ -128,7 +128,7 @@ def test_recordings_become_clips(source, mirror, tmp_path):
     for clip in clips:
         assert (clip.label, clip.split, clip.domain) == ("genuine", None, "o+n+speech")
         assert (clip.license, clip.corpus) == ("CC0-1.0", "genuine_recordings")
-        info = soundfile.info(clip.path)
+        info = soundfile.info(clip.location)
         assert (info.samplerate, info.channels, info.format) == (RATE, 1, "FLAC")
         assert info.duration == pytest.approx(clip.duration)
         assert clip.duration <= 10

@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from fakesound.corpora.lookup import audio_under, locate
+from fakesound.corpora.lookup import locate
+from fakesound.data.audio import audio_files
 
 LISTED = "data/test/audio/audio/genuine/a.wav"
 
@@ -45,4 +46,4 @@ def test_audio_of_linked_folders_is_found_once(tmp_path, audio, text):
     os.symlink(tmp_path / "far", tmp_path / "root" / "link")
     os.symlink(tmp_path / "root", tmp_path / "far" / "back")
     root = tmp_path / "root"
-    assert audio_under(root) == [root / "b.WAV", root / "link" / "a.flac"]
+    assert audio_files(root) == [root / "b.WAV", root / "link" / "a.flac"]

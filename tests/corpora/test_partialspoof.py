@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -58,7 +60,7 @@ def test_protocols_and_labels_become_clips(published, tmp_path, base, folder, ro
     assert (listing.problems, checked.missing, checked.wrong) == ([], [], [])
     spans = (Region(0.2, 0.995),)
     found = {
-        c.clip_id: (c.path.parent.parent.name, c.source_id, c.attack, c.regions, c.split)
+        c.clip_id: (Path(c.location).parent.parent.name, c.source_id, c.attack, c.regions, c.split)
         for c in checked.clips
     }
     speaker = "asvspoof2019_la/LA_"

@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 
 from rich.console import Console
 
@@ -42,7 +43,10 @@ def test_what_misleads_is_said(audio):
     assert rates.startswith("sample rates differ (genuine 1000; fake 1500)")
     (crossing,) = cautions(
         check_rows(
-            [row(a.path, split="train"), fake(d.path, (0, 1), split="test", source_id="a")]
+            [
+                row(Path(a.location), split="train"),
+                fake(Path(d.location), (0, 1), split="test", source_id="a"),
+            ]
         ).clips
     )
     assert crossing.startswith("1 sources are in several splits, such as a")

@@ -31,7 +31,7 @@ def test_a_table_becomes_clips(files, text, tmp_path, name, by):
     genuine, fake = checked.clips
     assert (genuine.clip_id, genuine.label, genuine.source_id) == ("a.wav", "genuine", "tape, one")
     assert (genuine.attack, genuine.regions, genuine.license) == (None, (), "CC0-1.0")
-    assert (fake.path, fake.attack) == (tmp_path / "deep/b.wav", "edit/splice")
+    assert (fake.location, fake.attack) == (str(tmp_path / "deep/b.wav"), "edit/splice")
     assert fake.regions == (Region(0.5, 1.2), Region(1.5, 2))
     assert fake.sources == ("tape one", "tape 2", "tape 3")
     assert [clip.split for clip in checked.clips] == ["validation", "test"]

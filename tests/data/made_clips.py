@@ -9,8 +9,8 @@ import torch
 from fakesound.config import CropConfig, PublishedConfig
 from fakesound.data.audio import read_pcm, write_wav
 from fakesound.data.crops import Changes, CropDataset
-from fakesound.data.manifest import Clip
 from fakesound.timeline import FrameGrid, Region
+from tests import factories
 
 RATE = 16_000
 FRAME = 320
@@ -35,13 +35,12 @@ GAPS = (Region(0.1, 0.22), Region(0.53, 0.6), Region(1.0, 1.25))
 
 
 def make_clip(path, attack=None, regions=(), twin=None, duration=None, rate=RATE):
-    return Clip(
-        clip_id=Path(path).stem,
-        path=Path(path),
+    return factories.make_clip(
+        Path(path).stem,
+        path,
+        attack,
+        regions,
         source_id=twin or Path(path).stem,
-        label="genuine" if attack is None else "fake",
-        attack=attack,
-        regions=tuple(regions),
         duration=duration or soundfile.info(path).duration,
         sample_rate=rate,
         corpus="made",
@@ -117,7 +116,7 @@ def differs(one, other):
 def found_in(clip, waveform):
     """Where ``waveform`` lies in the audio of ``clip``; None if it does not."""
     pcm = (waveform.numpy() * 32_768).astype(np.int16)
-    audio = read_pcm(clip.path, 0, -1)
+    audio = read_pcm(clip.location, 0, -1)
     for start in np.flatnonzero(audio == pcm[0]):
         if np.array_equal(audio[start : start + len(pcm)], pcm):
             return int(start)

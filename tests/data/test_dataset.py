@@ -18,7 +18,7 @@ def test_windows_cover_each_frame_of_each_clip(clips, seconds):
         item, (index, first) = dataset[number], dataset.windows[number]
         clip, count = clips[index], int(item.frame_mask.sum())
         heard[index][first : first + count] += 1
-        audio = read_pcm(clip.path, 0, -1)[first * FRAME :][: dataset.frames * FRAME]
+        audio = read_pcm(clip.location, 0, -1)[first * FRAME :][: dataset.frames * FRAME]
         made = (item.waveform.numpy() * 32_768).astype(np.int16)
         assert np.array_equal(made[: len(audio)], audio)
         assert not made[len(audio) :].any()

@@ -1,9 +1,9 @@
 """Folds of decoders and pages."""
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from fakesound.clip import Clip
 from fakesound.data.decoder_folds import deal_decoders, split_by_decoder
@@ -16,7 +16,7 @@ FOLDS = 4
 def make(name, source, domain, attack=None, decoder=None, regions=((0, 1),), **extra):
     return Clip(
         clip_id=name,
-        path=f"{name}.wav",
+        location=f"{name}.wav",
         source_id=source,
         label="genuine" if attack is None else "fake",
         attack=attack,

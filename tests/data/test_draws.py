@@ -5,26 +5,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fakesound.clip import Clip
 from fakesound.config import PublishedConfig
 from fakesound.data.draws import FakeDraw, _weight, published_shares
-from fakesound.timeline import Region
+from tests.factories import make_clip
 
 
 def fake(number, attack, domain="page", decoder="gan"):
-    return Clip(
-        clip_id=f"{number}",
-        path=f"{number}.wav",
-        source_id=f"{number}",
-        label="fake",
-        attack=attack,
-        regions=(Region(0, 1),),
-        duration=1.0,
-        sample_rate=16_000,
-        corpus="made",
-        domain=domain,
-        decoder=decoder,
-    )
+    return make_clip(f"{number}", attack=attack, domain=domain, decoder=decoder)
 
 
 def totals(clips, share, key):

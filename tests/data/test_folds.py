@@ -1,41 +1,29 @@
 from collections import Counter
-from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from fakesound.data.folds import (
+from fakesound.data.splits import (
     carve_validation,
     deal_folds,
     deal_groups,
     source_groups,
     split_by_fold,
+    split_clips,
 )
-from fakesound.data.manifest import Clip
-from fakesound.data.splits import split_clips
 from fakesound.errors import InputError
-from fakesound.timeline import Region
+from tests import factories
 
 ATTACKS = ("codec/mp3", "edit/splice", "vocoder/world")
 
 
 def make_clip(clip_id, source, attack=None, donors=(), split=None):
-    return Clip(
-        clip_id=clip_id,
-        path=Path(f"{clip_id}.wav"),
-        source_id=source,
-        label="genuine" if attack is None else "fake",
-        attack=attack,
-        regions=() if attack is None else (Region(0, 1),),
-        duration=1.0,
-        sample_rate=16_000,
-        corpus="tapes",
-        split=split,
-        donor_ids=donors,
+    return factories.make_clip(
+        clip_id, attack=attack, source_id=source, split=split, donor_ids=donors
     )
 
 

@@ -1,8 +1,8 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fakesound.data.manifest import manifest_hash, read_manifest, read_rows, write_manifest
 from fakesound.errors import InputError
@@ -64,7 +64,7 @@ def test_a_manifest_is_read(written, tmp_path):
     genuine, fake = read_manifest(path)
     assert (genuine.is_fake, fake.is_fake) == (False, True)
     assert fake.regions == (Region(0.1, 0.2), Region(0.5, 1.25))
-    assert fake.path == tmp_path / "audio" / "f.wav"
+    assert fake.location == str(tmp_path / "audio" / "f.wav")
     assert fake.sources == ("tape 1", "tape 2")
     assert (genuine.domain, fake.domain) == ("tapes", "old tapes")
     assert fake.extra == {"author": "Zoë"}
@@ -237,7 +237,7 @@ def test_writing_leaves_nothing_else_behind(written, tmp_path):
 
 def test_the_hash_tells_clips_and_not_where_they_lie(written, tmp_path):
     clips = read_manifest(written(genuine_row(), fake_row()))
-    moved = [replace(clip, path=Path("/elsewhere") / clip.path.name) for clip in clips]
+    moved = [replace(clip, location=f"/elsewhere/{Path(clip.location).name}") for clip in clips]
     digest = manifest_hash(clips)
     assert manifest_hash(moved[::-1]) == digest
     assert manifest_hash(clips[:1]) != digest
@@ -246,6 +246,8 @@ def test_the_hash_tells_clips_and_not_where_they_lie(written, tmp_path):
 
 
 def test_rows_in_memory_are_named_by_their_clip(tmp_path):
-    assert read_rows([genuine_row()], tmp_path, "journal")[0].path == tmp_path / "audio/g.wav"
+    assert read_rows([genuine_row()], tmp_path, "journal")[0].location == str(
+        tmp_path / "audio/g.wav"
+    )
     with pytest.raises(InputError, match="journal clip g, duration: "):
         read_rows([genuine_row(duration=0)], tmp_path, "journal")

@@ -8,24 +8,28 @@ import signal
 import subprocess
 import sys
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from msgspec.structs import replace
 
 from fakesound.config import DataConfig, SplitConfig
 from fakesound.data.audio import audio_info, read_audio, read_pcm
 from fakesound.data.dataset import WindowDataset
+from fakesound.data.location import Location, parse_location
 from fakesound.data.manifest import read_manifest, write_manifest
-from fakesound.data.places import Place, place
-from fakesound.data.pooling import pool_corpora
+from fakesound.data.merge import merge_manifests
 from fakesound.data.shards import write_shards
 from fakesound.errors import InputError
 from fakesound.forging.labelled import labelled_clips
 
 from .made_clips import GRID, RATE, crops, make_clip, same
+
+
+def at(clip):
+    return parse_location(clip.location)
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def mixed(tmp_path, clips):
         audio = rng.normal(0, 0.1, (round(seconds * rate), channels))
         soundfile.write(tmp_path / name, audio, rate)
         clip = make_clip(tmp_path / name, rate=rate)
-        found.append(replace(clip, duration=audio_info(clip.path).duration))
+        found.append(replace(clip, duration=audio_info(clip.location).duration))
     write_manifest(tmp_path / "mixed.jsonl", found)
     return read_manifest(tmp_path / "mixed.jsonl")
 
@@ -61,15 +65,17 @@ def test_what_is_read_is_what_was_written(mixed, tmp_path):
     tars = sorted((out / "shards").iterdir())
     assert [tar.name for tar in tars] == [f"{number:05}.tar" for number in range(len(tars))]
     assert len(tars) > 3
-    assert [replace(clip, path=old.path) for clip, old in zip(clips, mixed, strict=True)] == mixed
+    assert [
+        replace(clip, location=old.location) for clip, old in zip(clips, mixed, strict=True)
+    ] == mixed
     for clip, old in zip(clips, mixed, strict=True):
-        assert isinstance(clip.path, Place)
-        assert clip.path.suffix == old.path.suffix
-        assert audio_info(clip.path) == audio_info(old.path)
+        assert at(clip).member
+        assert at(clip).suffix == at(old).suffix
+        assert audio_info(clip.location) == audio_info(old.location)
         for rate, start, samples in ((RATE, 0, None), (RATE, 700, 5_000), (8_000, 100, 900)):
-            here, there = (read_audio(c.path, rate, start, samples) for c in (clip, old))
+            here, there = (read_audio(c.location, rate, start, samples) for c in (clip, old))
             assert np.array_equal(here, there)
-        assert np.array_equal(read_pcm(clip.path, 99, 500), read_pcm(old.path, 99, 500))
+        assert np.array_equal(read_pcm(clip.location, 99, 500), read_pcm(old.location, 99, 500))
     windows, own = (WindowDataset(c, GRID, RATE, 0.5) for c in (clips, mixed))
     assert all(same(windows[i], own[i]) for i in range(len(own)))
     drawn, own = crops(clips), crops(mixed)
@@ -85,11 +91,11 @@ def test_shards_are_tars_as_webdataset_has_them(mixed, tmp_path):
             for audio, row in zip(entries[::2], entries[1::2], strict=True):
                 old = mixed[number]
                 assert (audio.name, row.name) == (
-                    f"{number:08}{old.path.suffix}",
+                    f"{number:08}{at(old).suffix}",
                     f"{number:08}.json",
                 )
                 assert (audio.mtime, audio.uid, audio.uname, audio.mode) == (0, 0, "", 0o644)
-                assert tar.extractfile(audio).read() == old.path.read_bytes()
+                assert tar.extractfile(audio).read() == Path(old.location).read_bytes()
                 values = json.load(tar.extractfile(row))
                 assert (values["clip_id"], values["label"]) == (old.clip_id, old.label)
                 assert "path" not in values
@@ -101,13 +107,13 @@ def test_the_same_clips_make_the_same_bytes_and_a_folder_can_move(mixed, tmp_pat
     for name in "ab":
         write_shards(mixed, tmp_path / name, 150_000)
         for clip in mixed:
-            os.utime(clip.path, (1, len(name)))
+            os.utime(clip.location, (1, len(name)))
     assert digests(tmp_path / "a/shards") == digests(tmp_path / "b/shards")
     before = (tmp_path / "a/manifest.jsonl").read_bytes()
     assert before == (tmp_path / "b/manifest.jsonl").read_bytes()
     (tmp_path / "a").rename(tmp_path / "moved")
     moved = read_manifest(tmp_path / "moved/manifest.jsonl")
-    assert np.array_equal(read_pcm(moved[0].path, 0, -1), read_pcm(mixed[0].path, 0, -1))
+    assert np.array_equal(read_pcm(moved[0].location, 0, -1), read_pcm(mixed[0].location, 0, -1))
     # and written again from shards, they are the same once more
     write_shards(moved, tmp_path / "c", 150_000)
     assert digests(tmp_path / "c/shards") == digests(tmp_path / "b/shards")
@@ -169,7 +175,7 @@ def test_bad_audio_is_told_or_left_out(mixed, tmp_path):
         ]
         found = read_manifest(tmp_path / "out/manifest.jsonl")
         assert [clip.clip_id for clip in found] == [clip.clip_id for clip in mixed]
-        assert all(len(read_audio(clip.path, clip.sample_rate)) for clip in found)
+        assert all(len(read_audio(clip.location, clip.sample_rate)) for clip in found)
     with pytest.raises(InputError, match="clip bad"):
         write_shards(clips, tmp_path / "out", 150_000)
 
@@ -188,18 +194,18 @@ def test_what_does_not_fit_its_manifest_is_told(mixed, tmp_path):
     tar.write_bytes(b"\0" * 512 + whole[:-512])
     for clip in (clips[1], clips[-1]):
         with pytest.raises(InputError, match=r"does not hold 000.* at byte \d+; it was changed"):
-            read_audio(clip.path, RATE)
+            read_audio(clip.location, RATE)
     tar.unlink()
     with pytest.raises(InputError, match=r"row 1, path: .* does not exist"):
         read_manifest(out / "manifest.jsonl")
     with pytest.raises(InputError, match=r"00000.tar: cannot be read \(No such file"):
-        read_audio(clips[0].path, RATE)
+        read_audio(clips[0].location, RATE)
 
 
 def test_tars_of_others_need_no_offsets(mixed, tmp_path):
     with tarfile.open(tmp_path / "theirs.tar", "w") as tar:
         for name in ("deep/" + "x" * 150 + ".wav", "é.wav", "b.wav"):
-            tar.add(mixed[0].path, arcname=name)
+            tar.add(mixed[0].location, arcname=name)
     rows = [
         {
             "clip_id": name,
@@ -217,9 +223,9 @@ def test_tars_of_others_need_no_offsets(mixed, tmp_path):
     path = tmp_path / "m.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     for clip in read_manifest(path):
-        assert clip.path.size == mixed[0].path.stat().st_size
-        assert np.array_equal(read_pcm(clip.path, 0, -1), read_pcm(mixed[0].path, 0, -1))
-        assert place(str(clip.path)) == clip.path
+        assert at(clip).size == Path(mixed[0].location).stat().st_size
+        assert np.array_equal(read_pcm(clip.location, 0, -1), read_pcm(mixed[0].location, 0, -1))
+        assert str(at(clip)) == clip.location
     path.write_text(json.dumps(rows[0] | {"path": "theirs.tar::lost.wav"}))
     with pytest.raises(InputError, match=r"row 1, path: .*theirs.tar has no such member"):
         read_manifest(path)
@@ -234,7 +240,7 @@ def test_the_same_recording_in_two_shards_is_found(mixed, tmp_path):
         one = replace(mixed[0], clip_id=name, source_id=name, split="test", corpus=name)
         write_shards([one], tmp_path / name, 10**6)
         both.append(read_manifest(tmp_path / name / "manifest.jsonl"))
-    (clip,), notes = pool_corpora(both)
+    (clip,), notes = merge_manifests(both)
     assert clip.clip_id == "a"
     assert notes == ["1 genuine clip given more than once, counted once"]
 
@@ -246,39 +252,39 @@ def remote(mixed, tmp_path):
     write_shards(mixed, tmp_path / "out", 150_000)
     store = fsspec.filesystem("memory")
     store.put(str(tmp_path / "out"), "/bucket/corpus", recursive=True)
-    store.pipe("/bucket/alone.wav", mixed[0].path.read_bytes())
+    store.pipe("/bucket/alone.wav", Path(mixed[0].location).read_bytes())
     yield "memory://bucket/corpus/manifest.jsonl", store
     store.rm("/bucket", recursive=True)
 
 
 def test_manifests_and_shards_at_a_url(remote, mixed, tmp_path):
     url, store = remote
-    clips = read_manifest(place(url))
-    assert clips[0].path.file == "memory://bucket/corpus/shards/00000.tar"
+    clips = read_manifest(parse_location(url))
+    assert at(clips[0]).file == "memory://bucket/corpus/shards/00000.tar"
     for clip, old in zip(clips, mixed, strict=True):
-        assert np.array_equal(read_audio(clip.path, RATE), read_audio(old.path, RATE))
-        assert np.array_equal(read_pcm(clip.path, 99, 500), read_pcm(old.path, 99, 500))
+        assert np.array_equal(read_audio(clip.location, RATE), read_audio(old.location, RATE))
+        assert np.array_equal(read_pcm(clip.location, 99, 500), read_pcm(old.location, 99, 500))
     # rows of a manifest here may point there, and are written so
     write_manifest(tmp_path / "here.jsonl", clips)
     assert read_manifest(tmp_path / "here.jsonl") == clips
     alone = json.loads((tmp_path / "here.jsonl").read_text().split("\n")[0])
     for path in ("memory://bucket/alone.wav", "../alone.wav"):
         store.pipe("/bucket/corpus/alone.jsonl", json.dumps(alone | {"path": path}).encode())
-        (clip,) = read_manifest(place("memory://bucket/corpus/alone.jsonl"))
-        assert clip.path == Place("memory://bucket/alone.wav")
-        assert np.array_equal(read_audio(clip.path, RATE), read_audio(mixed[0].path, RATE))
+        (clip,) = read_manifest(parse_location("memory://bucket/corpus/alone.jsonl"))
+        assert clip.location == "memory://bucket/alone.wav"
+        assert np.array_equal(read_audio(clip.location, RATE), read_audio(mixed[0].location, RATE))
     store.pipe("/bucket/corpus/alone.jsonl", json.dumps(alone | {"path": "lost.wav"}).encode())
     with pytest.raises(InputError, match=r"row 1, path: memory://\S+/lost.wav does not exist"):
-        read_manifest(place("memory://bucket/corpus/alone.jsonl"))
+        read_manifest(parse_location("memory://bucket/corpus/alone.jsonl"))
     with pytest.raises(InputError, match="no such manifest"):
-        read_manifest(place("memory://bucket/lost.jsonl"))
+        read_manifest(parse_location("memory://bucket/lost.jsonl"))
 
 
 def test_a_run_takes_a_manifest_at_a_url_and_does_not_decode_it_again(remote, monkeypatch):
     url, _ = remote
-    monkeypatch.setattr("fakesound.forging.labelled.read_audio", None)
+    monkeypatch.setattr("fakesound.forging.labelled.decode", None)
     clips, left_out, _ = labelled_clips(DataConfig(manifest=url), SplitConfig("official", None))
-    assert len(clips) == len(read_manifest(place(url)))
+    assert len(clips) == len(read_manifest(parse_location(url)))
     assert {clip.split for clip in clips} == {"train", "validation"}
     assert left_out == []
     with pytest.raises(InputError, match=r"data\.manifest=memory://lost\.jsonl: no such"):
@@ -287,7 +293,7 @@ def test_a_run_takes_a_manifest_at_a_url_and_does_not_decode_it_again(remote, mo
 
 def test_one_read_of_one_range_for_a_crop(remote, mixed, monkeypatch):
     url, store = remote
-    clips = read_manifest(place(url))
+    clips = read_manifest(parse_location(url))
     asked = []
     true_read = type(store).cat_file
 
@@ -298,23 +304,26 @@ def test_one_read_of_one_range_for_a_crop(remote, mixed, monkeypatch):
     monkeypatch.setattr(type(store), "cat_file", cat_file)
     for clip in clips[:5]:
         asked.clear()
-        read_pcm(clip.path, 800, 4_000)
+        read_pcm(clip.location, 800, 4_000)
         ((_, start, end),) = asked
-        assert (start, end) == (clip.path.offset - 512, clip.path.offset + clip.path.size)
+        assert (start, end) == (
+            at(clip).offset - 512,
+            at(clip).offset + at(clip).size,
+        )
     # of a long clip only what is needed
     asked.clear()
-    read_pcm(clips[-1].path, 23 * RATE, 4_000)
-    assert sum(end - start for _, start, end in asked) < clips[-1].path.size
+    read_pcm(clips[-1].location, 23 * RATE, 4_000)
+    assert sum(end - start for _, start, end in asked) < at(clips[-1]).size
 
 
 def test_a_store_that_is_not_installed_is_told_with_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(InputError) as caught:
-        read_manifest(place("s3://bucket/manifest.jsonl"))
+        read_manifest(parse_location("s3://bucket/manifest.jsonl"))
     assert str(caught.value).endswith("pip install '.[remote]'")
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="nosuch://a/b: cannot be read"):
-        read_manifest(place("nosuch://a/b"))
+        read_manifest(parse_location("nosuch://a/b"))
 
 
 def test_s3(mixed, tmp_path, monkeypatch):
@@ -337,25 +346,25 @@ def test_s3(mixed, tmp_path, monkeypatch):
         write_shards(mixed, tmp_path / "out", 150_000)
         store.mkdir("bucket")
         store.put(str(tmp_path / "out"), "bucket/corpus", recursive=True)
-        clips = read_manifest(place("s3://bucket/corpus/manifest.jsonl"))
+        clips = read_manifest(parse_location("s3://bucket/corpus/manifest.jsonl"))
         for clip, old in zip(clips, mixed, strict=True):
-            assert np.array_equal(read_audio(clip.path, RATE), read_audio(old.path, RATE))
+            assert np.array_equal(read_audio(clip.location, RATE), read_audio(old.location, RATE))
         with pytest.raises(InputError, match="no such manifest"):
-            read_manifest(place("s3://bucket/corpus/lost.jsonl"))
+            read_manifest(parse_location("s3://bucket/corpus/lost.jsonl"))
         with pytest.raises(InputError, match=r"s3://bucket/lost\.tar: cannot be read"):
-            read_audio(Place("s3://bucket/lost.tar", "a.wav", 512, 100), RATE)
+            read_audio(Location("s3://bucket/lost.tar", "a.wav", 512, 100), RATE)
     finally:
         server.stop()
 
 
 def test_a_member_reads_as_a_file(mixed, tmp_path):
-    from fakesound.data.places import open_audio
+    from fakesound.data.location import open_audio
 
     write_shards(mixed, tmp_path / "out", 10**8)
     clip = read_manifest(tmp_path / "out/manifest.jsonl")[-1]
-    assert clip.path.size > 2**20
-    whole = Path(mixed[-1].path).read_bytes()
-    with open_audio(clip.path) as file:
+    assert at(clip).size > 2**20
+    whole = Path(mixed[-1].location).read_bytes()
+    with open_audio(clip.location) as file:
         assert file.read() == whole
         for start, count in ((0, 10), (70_000, 200_000), (len(whole) - 5, 100), (len(whole), 5)):
             file.seek(start)

@@ -1,29 +1,17 @@
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
+from msgspec.structs import replace
 
-from fakesound.data.manifest import SPLITS, Clip
+from fakesound.data.manifest import SPLITS
 from fakesound.data.splits import Split, check_split, inner_attack, split_clips
 from fakesound.errors import InputError
-from fakesound.timeline import Region
+from tests import factories
 
 ATTACKS = ("codec/mp3", "codec/opus", "edit/splice", "vocoder/world")
 
 
 def make_clip(clip_id, split, attack=None, donors=()):
-    return Clip(
-        clip_id=clip_id,
-        path=Path(f"{clip_id}.wav"),
-        source_id=clip_id.split("-")[0],
-        label="genuine" if attack is None else "fake",
-        attack=attack,
-        regions=() if attack is None else (Region(0, 1),),
-        duration=1.0,
-        sample_rate=16_000,
-        corpus="tapes",
-        split=split,
-        donor_ids=donors,
+    return factories.make_clip(
+        clip_id, attack=attack, source_id=clip_id.split("-")[0], split=split, donor_ids=donors
     )
 
 

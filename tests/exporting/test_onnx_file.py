@@ -51,7 +51,7 @@ def test_scores_of_any_length_are_those_of_a_test(exported, tmp_path):
     clips = clips_of([rng.normal(0, 0.1, length) for length in lengths], RATE, tmp_path)
     expected = calibrator.applied(scored(detector, clips, config.data.window_seconds))
     for clip, wanted in zip(clips, expected, strict=True):
-        score, logit, frames = session.run(None, {"waveform": read_audio(clip.path, RATE)})
+        score, logit, frames = session.run(None, {"waveform": read_audio(clip.location, RATE)})
         assert float(score) == pytest.approx(wanted.score, abs=1e-5)
         assert float(logit) == pytest.approx(wanted.logit, abs=1e-4)
         assert frames.shape == wanted.frame_scores.shape

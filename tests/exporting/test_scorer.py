@@ -51,7 +51,7 @@ def test_scores_are_those_of_a_test(overrides, tmp_path):
     scorer = WaveformScorer(detector, GRID, RATE, seconds)
     for clip, wanted in zip(clips, expected, strict=True):
         with torch.no_grad():
-            found = scorer(torch.from_numpy(read_audio(clip.path, RATE)))
+            found = scorer(torch.from_numpy(read_audio(clip.location, RATE)))
         assert float(found.score) == pytest.approx(wanted.score, abs=1e-5)
         assert float(found.logit) == pytest.approx(wanted.logit, abs=1e-4)
         assert found.frame_scores.shape == wanted.frame_scores.shape
@@ -80,7 +80,7 @@ def test_scores_of_the_clip_are_calibrated_and_no_others(calibrator, tmp_path):
     scorer = WaveformScorer(detector, GRID, RATE, seconds, calibrator)
     for clip, wanted, before in zip(clips, calibrator.applied(raw), raw, strict=True):
         with torch.no_grad():
-            found = scorer(torch.from_numpy(read_audio(clip.path, RATE)))
+            found = scorer(torch.from_numpy(read_audio(clip.location, RATE)))
         assert float(found.score) == pytest.approx(wanted.score, abs=1e-5)
         assert float(found.logit) == pytest.approx(wanted.logit, abs=1e-4)
         assert abs(wanted.logit - before.logit) > 0.1

@@ -1,10 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from fakesound.data.audio import write_wav
-from fakesound.data.manifest import Clip
 from fakesound.forging.audit import shortcut_audit, trivial_properties
-from fakesound.timeline import Region
+from tests.factories import make_clip
 
 RATE = 8_000
 
@@ -23,16 +24,13 @@ def make_clips(tmp_path):
             path = tmp_path / f"{number}.wav"
             write_wav(path, plant(pcm) if fake else pcm, RATE)
             clips.append(
-                Clip(
-                    clip_id=str(number),
-                    path=path,
+                make_clip(
+                    str(number),
+                    path,
+                    "a/b" if fake else None,
+                    fake and [(0, 0.1)],
                     source_id=str(number // 2),
-                    label="fake" if fake else "genuine",
-                    attack="a/b" if fake else None,
-                    regions=(Region(0, 0.1),) if fake else (),
                     duration=length / RATE,
-                    sample_rate=RATE,
-                    corpus="made",
                 )
             )
         return clips
@@ -89,7 +87,7 @@ def test_properties_of_a_known_sound(make_clips, tmp_path):
     (clip, *_) = make_clips(pairs=1)
     pcm = np.tile(np.array([16_384, -16_384], dtype=np.int16), 2_000)
     pcm[:2_000] = 0
-    write_wav(clip.path, pcm, RATE)
+    write_wav(Path(clip.location), pcm, RATE)
     found = trivial_properties(clip)
     assert found["duration"] == 0.5
     assert found["sample rate"] == RATE
@@ -105,5 +103,5 @@ def test_properties_of_a_known_sound(make_clips, tmp_path):
 def test_silence_has_finite_properties(make_clips):
     (clip, *_) = make_clips(pairs=1)
     for samples in (100, 4_000):
-        write_wav(clip.path, np.zeros(samples, np.int16), RATE)
+        write_wav(Path(clip.location), np.zeros(samples, np.int16), RATE)
         assert all(np.isfinite(value) for value in trivial_properties(clip).values())

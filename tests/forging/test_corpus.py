@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from msgspec import structs
 
 from fakesound.attacks import ATTACKS
 from fakesound.config import DataConfig, SplitConfig
@@ -12,7 +13,7 @@ from fakesound.data.splits import split_clips
 from fakesound.errors import InputError
 from fakesound.forging import embedded_clips, resolve_corpus
 from fakesound.forging.corpus import held_out_attacks
-from fakesound.timeline import Region
+from tests.factories import make_clip
 
 NAMES = ["codec/mp3", "codec/opus", "edit/splice", "vocoder/world"]
 
@@ -100,24 +101,26 @@ def corpus(tmp_path):
             audio = np.random.default_rng(number).normal(0, 0.1, 8_000)
             soundfile.write(tmp_path / f"{name}.wav", audio, 16_000)
             clips.append(
-                Clip(
-                    clip_id=name,
-                    path=tmp_path / f"{name}.wav",
+                make_clip(
+                    name,
+                    tmp_path / f"{name}.wav",
+                    attack,
+                    attack and [(0.1, 0.3)],
                     source_id=f"s{number}",
-                    label="fake" if attack else "genuine",
-                    attack=attack,
-                    regions=(Region(0.1, 0.3),) if attack else (),
                     duration=0.5,
-                    sample_rate=16_000,
-                    corpus="made",
                     twin_id=f"{number}-genuine" if attack else None,
                 )
             )
     return clips
 
 
+def cut_file(clip):
+    path = Path(clip.location)
+    path.write_bytes(path.read_bytes()[:4_000])
+
+
 def resolve(clips, on_bad_audio="error", split=None):
-    path = clips[0].path.with_name("manifest.jsonl")
+    path = Path(clips[0].location).with_name("manifest.jsonl")
     write_manifest(path, clips)
     data = DataConfig(manifest=str(path), on_bad_audio=on_bad_audio)
     return resolve_corpus(data, split or SplitConfig("official", None))
@@ -137,10 +140,10 @@ def test_attacks_are_those_of_the_manifest(corpus):
 
 
 def test_splits_of_a_manifest_stay(corpus):
-    given = [replace(clip, split="test") for clip in corpus]
+    given = [structs.replace(clip, split="test") for clip in corpus]
     assert {clip.split for clip in resolve(given).clips} == {"test"}
     splits = ["train"] * 12 + ["validation"] * 6 + ["test"] * 6
-    given = [replace(clip, split=name) for clip, name in zip(corpus, splits, strict=True)]
+    given = [structs.replace(clip, split=name) for clip, name in zip(corpus, splits, strict=True)]
     found = resolve(given)
     assert [clip.split for clip in found.clips] == splits
     assert found.notes == ()
@@ -148,14 +151,14 @@ def test_splits_of_a_manifest_stay(corpus):
 
 def test_rows_without_a_split_are_not_used_where_others_have_one(corpus):
     splits = [None] + ["train"] * 11 + ["validation"] * 6 + ["test"] * 6
-    given = [replace(clip, split=name) for clip, name in zip(corpus, splits, strict=True)]
+    given = [structs.replace(clip, split=name) for clip, name in zip(corpus, splits, strict=True)]
     found = resolve(given)
     assert [clip.clip_id for clip in found.clips] == [clip.clip_id for clip in corpus[1:]]
     assert found.clips[0].twin_id is None
 
 
 def test_validation_is_carved_of_an_official_training_set(corpus):
-    given = [replace(c, split="test" if c.source_id > "s5" else "train") for c in corpus]
+    given = [structs.replace(c, split="test" if c.source_id > "s5" else "train") for c in corpus]
     given[0] = replace(given[0], donor_ids=("s1",))
     found = resolve(given, split=SplitConfig("official", None, validation_share=0.4, seed=3))
     parts = {c.source_id: c.split for c in found.clips}
@@ -172,7 +175,7 @@ def test_validation_is_carved_of_an_official_training_set(corpus):
 
 @pytest.mark.parametrize("fold", range(4))
 def test_folds_are_dealt_of_all_rows_of_a_manifest(corpus, fold):
-    given = [replace(c, split="train" if c.source_id < "s3" else None) for c in corpus]
+    given = [structs.replace(c, split="train" if c.source_id < "s3" else None) for c in corpus]
     chosen = SplitConfig("source_folds", "edit/splice", None, folds=4, fold=fold)
     found = resolve(given, split=chosen)
     split = split_clips(found.clips, found.held_out, found.inner_held_out)
@@ -183,10 +186,19 @@ def test_folds_are_dealt_of_all_rows_of_a_manifest(corpus, fold):
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda clip: replace(clip, duration=0.6), "lasts 0.500 s, the manifest says 0.600 s"),
-        (lambda clip: replace(clip, sample_rate=8_000), "16000 Hz, the manifest says 8000 Hz"),
-        (lambda clip: clip.path.write_bytes(clip.path.read_bytes()[:4_000]), "truncated"),
-        (lambda clip: clip.path.write_text("text" * 99), "cannot be read as audio"),
+        (
+            lambda clip: structs.replace(clip, duration=0.6),
+            "lasts 0.500 s",
+        ),
+        (
+            lambda clip: structs.replace(clip, sample_rate=8_000),
+            "is at 16000 Hz",
+        ),
+        (
+            lambda clip: Path(clip.location).write_bytes(Path(clip.location).read_bytes()[:4_000]),
+            "truncated",
+        ),
+        (lambda clip: Path(clip.location).write_text("text" * 99), "cannot be read as audio"),
     ],
 )
 def test_bad_audio_of_a_manifest_is_named_or_skipped(corpus, spoil, reason):
@@ -270,7 +282,7 @@ def test_extra_recordings_add_to_training_and_validation_alone(recordings, tmp_p
     added = [job for job in found.jobs if job.genuine.corpus == "more"]
     # all that is forged without them stays what it was, donors and attacks included
     assert [job for job in found.jobs if job.genuine.corpus != "more"] == list(base.jobs)
-    assert {job.genuine.path for job in added} == set(extra.rglob("*.wav"))
+    assert {Path(job.genuine.location) for job in added} == set(extra.rglob("*.wav"))
     assert {job.genuine.split for job in added} == {"train", "validation"}
     assert {job.genuine.domain for job in added} == {"more/a", "more/b"}
     assert len({job.clip_id for job in found.jobs}) == len(found.jobs)
@@ -303,6 +315,6 @@ def test_extra_folders_lie_apart(recordings, tmp_path):
     with pytest.raises(InputError, match=r"^data.extra=.*has the name of .*rename one"):
         resolve_with(*named)
     with pytest.raises(InputError, match=r"^data.extra=.*shares recordings with"):
-        resolve_with(embedded_clips()[0].path.parent, root=None)
+        resolve_with(Path(embedded_clips()[0].location).parent, root=None)
     with pytest.raises(InputError, match=r"^data.prepared=.*would pass for genuine"):
         resolve_with(named[0], prepared=named[0] / "prepared")

@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from msgspec.structs import replace
 
 from fakesound.attacks import ATTACKS
 from fakesound.data.audio import read_pcm
@@ -53,11 +54,11 @@ def test_every_recording_has_a_twin_and_its_fakes(result):
 
 def test_files_are_as_the_rows_say_and_their_names_tell_nothing(result):
     for clip in result.clips:
-        info = soundfile.info(clip.path)
+        info = soundfile.info(clip.location)
         assert (info.samplerate, info.channels, info.subtype) == (RATE, 1, "PCM_16")
         assert clip.sample_rate == RATE
         assert clip.duration == round(info.frames / RATE, 6)
-        assert clip.path.name == f"{clip.clip_id}.wav"
+        assert Path(clip.location).name == f"{clip.clip_id}.wav"
         assert len(clip.clip_id) == 12
         assert set(clip.clip_id) <= set("0123456789abcdef")
 
@@ -65,7 +66,7 @@ def test_files_are_as_the_rows_say_and_their_names_tell_nothing(result):
 def test_genuine_clips_are_laundered(result):
     for clip in result.clips:
         if not clip.is_fake:
-            audio = read_pcm(clip.path, 0, -1) / 32_768
+            audio = read_pcm(clip.location, 0, -1) / 32_768
             assert -12.3 < 20 * np.log10(np.abs(audio).max()) < -2.7
             assert abs(audio.mean()) < 40 / 32_768
             (recording,) = [g for g in result.genuine if g.source_id == clip.source_id]
@@ -75,7 +76,7 @@ def test_genuine_clips_are_laundered(result):
 def test_outside_its_regions_a_fake_equals_its_twin_bit_for_bit(result):
     clips = result.by_id()
     for fake in fakes_of(result):
-        pcm, twin = (read_pcm(clip.path, 0, -1) for clip in (fake, clips[fake.twin_id]))
+        pcm, twin = (read_pcm(clip.location, 0, -1) for clip in (fake, clips[fake.twin_id]))
         region = inside(fake, len(pcm))
         assert np.array_equal(pcm[~region], twin[~region])
         assert (pcm != twin)[region].mean() > 0.2

@@ -3,11 +3,11 @@ import pytest
 import soundfile
 
 from fakesound.config import DataConfig, SplitConfig
-from fakesound.data.manifest import Clip, write_manifest
+from fakesound.data.manifest import write_manifest
 from fakesound.data.splits import split_clips
 from fakesound.errors import InputError
 from fakesound.forging import resolve_corpus
-from fakesound.timeline import Region
+from tests.factories import make_clip
 
 
 @pytest.fixture
@@ -25,13 +25,12 @@ def make_manifest(tmp_path):
                 audio = np.random.default_rng(seed).normal(0, 0.1, 4_000)
                 soundfile.write(path, audio, 8_000)
                 clips.append(
-                    Clip(
-                        clip_id=name,
-                        path=path,
+                    make_clip(
+                        name,
+                        path,
+                        attack,
+                        attack and [(0.1, 0.3)],
                         source_id=source,
-                        label="fake" if attack else "genuine",
-                        attack=attack,
-                        regions=(Region(0.1, 0.3),) if attack else (),
                         duration=0.5,
                         sample_rate=8_000,
                         corpus=corpus,

@@ -1,12 +1,12 @@
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from fakesound.attacks import ATTACKS, BUILT_IN
-from fakesound.data.manifest import Clip
 from fakesound.forging import ForgeSettings, plan_jobs
+from tests.factories import make_clip
 
 NAMES = ["codec/mp3", "edit/splice", "inpainting/nmf", "vocoder/world"]
 
@@ -15,7 +15,7 @@ NAMES = ["codec/mp3", "edit/splice", "inpainting/nmf", "vocoder/world"]
 def genuine():
     splits = ["train"] * 8 + ["validation"] * 3 + ["test"] * 5
     return [
-        Clip(f"c{i}", Path(f"c{i}.wav"), f"s{i}", "genuine", None, (), 2.0, 16_000, "tapes", split)
+        make_clip(f"c{i}", source_id=f"s{i}", duration=2.0, split=split)
         for i, split in enumerate(splits)
     ]
 
@@ -107,6 +107,6 @@ def test_donors_are_drawn_from_other_sources_of_the_split(genuine):
 
 
 def test_no_donor_where_a_split_has_one_source(genuine):
-    alone = [replace(clip, source_id="one") for clip in genuine]
+    alone = [structs.replace(clip, source_id="one") for clip in genuine]
     jobs = plan_jobs(alone, ForgeSettings(), ["edit/splice"])
     assert all(job.donor_id is None for job in jobs)

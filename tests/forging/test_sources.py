@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from fakesound.data.manifest import SPLITS, Clip
+from fakesound.data.manifest import SPLITS
 from fakesound.errors import InputError
 from fakesound.forging import embedded_clips, folder_clips
 from fakesound.forging.sources import FRACTIONS, assign_splits, check_apart, extra_clips
+from tests.factories import make_clip
 
 
 @pytest.fixture
@@ -30,13 +31,13 @@ def test_recordings_become_genuine_clips(folder):
     for clip in clips:
         assert clip.label == "genuine"
         assert (clip.sample_rate, clip.corpus, clip.domain) == (8_000, "tapes", "tapes")
-        assert clip.source_id == clip.path.relative_to(folder).as_posix()
+        assert clip.source_id == Path(clip.location).relative_to(folder).as_posix()
     assert {clip.split for clip in clips} == set(SPLITS)
 
 
 def test_long_recordings_are_cut_and_their_pieces_stay_together(folder):
     clips, _ = folder_clips(folder, clip_seconds=1.0)
-    pieces = [clip for clip in clips if clip.path.name == "4.wav"]
+    pieces = [clip for clip in clips if Path(clip.location).name == "4.wav"]
     # the last 0.3 s are too short
     assert [(clip.extra["start"], clip.duration) for clip in pieces] == [(i, 1) for i in range(5)]
     assert len({clip.split for clip in pieces}) == 1
@@ -90,16 +91,16 @@ def test_a_folder_that_is_missing_or_holds_too_little(folder, tmp_path):
 
 def test_extra_recordings_train_or_validate(folder):
     clips, problems = extra_clips(folder)
-    plain = {clip.path: clip for clip in folder_clips(folder)[0]}
+    plain = {Path(clip.location): clip for clip in folder_clips(folder)[0]}
     assert not problems
-    assert {clip.path for clip in clips} == set(plain)
+    assert {Path(clip.location) for clip in clips} == set(plain)
     for clip in clips:
         assert clip.split in ("train", "validation")
         assert clip.corpus == "tapes"
-        assert clip.domain == f"tapes/{clip.path.parent.name}"
-        assert clip.source_id == f"tapes:{plain[clip.path].source_id}"
-        assert clip.clip_id != plain[clip.path].clip_id
-        assert clip.duration == plain[clip.path].duration
+        assert clip.domain == f"tapes/{Path(clip.location).parent.name}"
+        assert clip.source_id == f"tapes:{plain[Path(clip.location)].source_id}"
+        assert clip.clip_id != plain[Path(clip.location)].clip_id
+        assert clip.duration == plain[Path(clip.location)].duration
     soundfile.write(folder / "top.wav", np.full(6_000, 0.1), 8_000)
     assert {c.domain for c in extra_clips(folder)[0]} == {"tapes", *(f"tapes/{n}" for n in "abc")}
 
@@ -144,8 +145,7 @@ def test_extra_folders_that_are_missing_empty_or_spoilt(folder, tmp_path):
 def test_splits_have_their_shares_and_never_share_a_source():
     rng = np.random.default_rng(0)
     clips = [
-        Clip(f"c{i}", Path("x"), f"s{i // 3}", "genuine", None, (), rng.uniform(1, 9), 16_000, "t")
-        for i in range(300)
+        make_clip(f"c{i}", source_id=f"s{i // 3}", duration=rng.uniform(1, 9)) for i in range(300)
     ]
     made = assign_splits(clips)
     assert [clip.clip_id for clip in made] == [clip.clip_id for clip in clips]
@@ -161,7 +161,7 @@ def test_splits_have_their_shares_and_never_share_a_source():
 
 def test_donors_stay_with_what_they_are_in():
     clips = [
-        Clip(f"c{i}", Path("x"), f"s{i}", "genuine", None, (), 1.0, 16_000, "t", donor_ids=donors)
+        make_clip(f"c{i}", source_id=f"s{i}", donor_ids=donors)
         for i in range(60)
         for donors in [(f"s{i + 1}",) if i % 3 == 0 else ()]
     ]

@@ -3,12 +3,12 @@ import pytest
 import soundfile
 from scipy import signal
 
-from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
 from fakesound.evaluation.scorer import Hearing, score_clips
 from fakesound.inference import Detector
 from fakesound.models.build import GRID
 from fakesound.scoring.checkpoint import read_checkpoint
+from tests.factories import make_clip
 
 from .conftest import RATE
 
@@ -18,7 +18,7 @@ def test_a_file_is_scored_as_in_evaluation(detector, checkpoint, sound, tmp_path
     soundfile.write(path, sound, RATE, subtype="PCM_16")
     found = detector.detect(path)
     read = read_checkpoint(checkpoint)
-    clip = Clip("a", path, "a", "genuine", None, (), len(sound) / RATE, RATE, "c", None)
+    clip = make_clip("a", path, duration=len(sound) / RATE, sample_rate=RATE)
     hearing = Hearing(GRID, RATE, read.config.data.window_seconds)
     (scored,), _ = score_clips(read.detector(), [clip], hearing, lambda clip: None)
     (scored,) = read.calibrator.applied([scored])

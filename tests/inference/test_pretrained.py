@@ -33,7 +33,7 @@ def test_a_part_put_into_a_recording_is_found(detector, tmp_path):
     assert len(long) == 4
     found = 0
     for number, clip in enumerate(long):
-        audio = read_audio(clip.path, RATE)
+        audio = read_audio(clip.location, RATE)
         rng = np.random.default_rng(number)
         fake = ATTACKS["vocoder/mel_griffin_lim"].render(audio, RATE, rng)
         cut = Cut(int(1.0 * RATE), int(2.0 * RATE), 100)

@@ -5,16 +5,17 @@ import json
 import shutil
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fakesound.data.audio import to_pcm, write_wav
-from fakesound.data.manifest import Clip, write_manifest
+from fakesound.data.manifest import write_manifest
 from fakesound.listening_test import AnswerLog, Settings, make_test, open_test
 from fakesound.listening_test.server import ListeningServer
 from fakesound.listening_test.session import Session
-from fakesound.timeline import Region
+from tests.factories import make_clip
 
 ATTACKS = ("vocoder/one", "vocoder/two", "edit/three", "codec/four")
 CLIPS = 6
@@ -22,7 +23,7 @@ CLIPS = 6
 
 def secret(clip):
     """Return the words that would give ``clip`` away."""
-    found = {clip.clip_id, clip.source_id, clip.corpus, clip.attack, clip.path.stem}
+    found = {clip.clip_id, clip.source_id, clip.corpus, clip.attack, Path(clip.location).stem}
     return {word for word in found if word and len(word) > 2}
 
 
@@ -42,13 +43,12 @@ def corpus(tmp_path_factory):
             write_wav(path, to_pcm(audio.astype(np.float32)), rate)
             seconds = samples / rate
             clips.append(
-                Clip(
-                    clip_id=f"id-{number}-{place}",
-                    path=path,
+                make_clip(
+                    f"id-{number}-{place}",
+                    path,
+                    attack,
+                    attack and [(0.2, 0.5 + 0.1 * place)],
                     source_id=f"voice-{number}",
-                    label="genuine" if attack is None else "fake",
-                    attack=attack,
-                    regions=() if attack is None else (Region(0.2, 0.5 + 0.1 * place),),
                     duration=round(seconds, 4),
                     sample_rate=rate,
                     corpus="studio-takes",

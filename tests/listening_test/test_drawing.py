@@ -1,8 +1,8 @@
 import random
 from collections import Counter
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from fakesound.data.manifest import read_manifest
 from fakesound.errors import InputError

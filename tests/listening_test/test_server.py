@@ -5,6 +5,7 @@ from dataclasses import replace
 from importlib.resources import files
 
 import pytest
+from msgspec import structs
 
 from fakesound.data.manifest import LABELS
 from fakesound.listening_test.server import LARGEST
@@ -51,7 +52,7 @@ def test_what_is_served_does_not_depend_on_the_truth(made):
     def turned(clip):
         label, attack = ("genuine", None) if clip.is_fake else ("fake", "edit/other")
         regions = () if clip.is_fake else (Region(0, clip.duration),)
-        return replace(clip, label=label, attack=attack, regions=regions)
+        return structs.replace(clip, label=label, attack=attack, regions=regions)
 
     def served(test):
         with serving(test) as client:

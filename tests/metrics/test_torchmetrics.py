@@ -127,7 +127,7 @@ def dataset():
     return [
         Clip(
             clip_id=f"clip {i}",
-            path=f"/{i}.wav",
+            location=f"/{i}.wav",
             source_id=f"source {i}",
             label="fake" if i % 2 else "genuine",
             attack="a/b" if i % 2 else None,

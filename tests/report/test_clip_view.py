@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 from matplotlib.image import imread
+from msgspec import structs
 
 from fakesound.report import write_timelines
 from fakesound.report.clip_view import (
@@ -83,7 +84,7 @@ def test_audio_that_is_gone_or_too_long(run, fake, tmp_path):
     assert clip_sound(replace(run, clips={}), fake.clip_id) is None
     path = tmp_path / "long.wav"
     soundfile.write(path, np.zeros(70 * 1000), 1000)
-    clip = replace(run.clips[fake.clip_id], path=path, sample_rate=1000)
+    clip = structs.replace(run.clips[fake.clip_id], location=str(path), sample_rate=1000)
     long = clip_sound(replace(run, clips={fake.clip_id: clip}), fake.clip_id)
     assert long.samples.size == 60_000
     scores = replace(fake, duration=70.0, frame_scores=np.zeros(3500, np.float32))

@@ -1,5 +1,4 @@
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +6,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakesound.data.manifest import Clip
 from fakesound.metrics.scores import FamilyScores
 from fakesound.models.heads import POOLINGS, pool
 from fakesound.models.heads import pool_families as model_pool_families
@@ -23,7 +21,8 @@ from fakesound.scoring.clip_score import (
     stitch,
     with_head_thresholds,
 )
-from fakesound.timeline import FrameGrid, Region
+from fakesound.timeline import FrameGrid
+from tests import factories
 
 
 def cover(frames, width, hop):
@@ -32,17 +31,11 @@ def cover(frames, width, hop):
 
 
 def make_clip(frames, regions=(), clip_id="a"):
-    fake = bool(regions)
-    return Clip(
-        clip_id=clip_id,
-        path=Path("a.wav"),
+    return factories.make_clip(
+        clip_id,
+        regions=regions,
         source_id="source",
-        label="fake" if fake else "genuine",
-        attack="edit/splice" if fake else None,
-        regions=tuple(Region(*region) for region in regions),
         duration=frames * 0.02,
-        sample_rate=16_000,
-        corpus="corpus",
         domain="room",
     )
 

@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
+from msgspec.structs import replace
 
 from fakesound.clip import Clip
 from fakesound.corpora.git_audio import GITHUB, Clone, clone_commit, decode, find_clone, open_clone
@@ -185,7 +186,7 @@ def _made(
         if clip is None:
             left_out.append(f"{where}: its fake regions are not in the part that is kept")
             continue
-        write_wav(clip.path, to_pcm(audio), RATE)
+        write_wav(Path(clip.location), to_pcm(audio), RATE)
         clips[clip.clip_id] = clip
     return [_with_twin(clip, clips) for clip in clips.values()], left_out
 
@@ -222,7 +223,7 @@ def _clip(recipe: Recipe, path: Path, start: float, duration: float) -> Clip | N
     }
     return Clip(
         clip_id=recipe.clip_id,
-        path=path,
+        location=str(path),
         source_id=recipe.source_id,
         label=recipe.label,
         attack=recipe.attack,
@@ -248,7 +249,7 @@ def _with_twin(clip: Clip, clips: dict[str, Clip]) -> Clip:
         return alone
     if abs(twin.duration - clip.duration) > LENGTH_SHARE * clip.duration + LENGTH_SECONDS:
         return alone
-    found = align(*(from_pcm(read_pcm(part.path, 0, -1)) for part in (clip, twin)), RATE)
+    found = align(*(from_pcm(read_pcm(part.location, 0, -1)) for part in (clip, twin)), RATE)
     if found is None:
         return alone
     if not found.lag:

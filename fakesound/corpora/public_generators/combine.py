@@ -1,7 +1,8 @@
 """The clips of all repositories as one corpus: one name for one recording, none of a test bench."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fakesound.clip import Clip
 from fakesound.corpora.public_generators.fingerprints import (
@@ -10,7 +11,7 @@ from fakesound.corpora.public_generators.fingerprints import (
     same_recordings,
 )
 from fakesound.data.audio import read_audio
-from fakesound.data.folds import linked
+from fakesound.data.splits import linked
 
 Progress = Callable[[int, int], None]
 
@@ -35,7 +36,7 @@ def combine(
     marks: list[Landmarks] = []
     for number, clip in enumerate(looked_at, start=1):
         rate = clips[0].sample_rate
-        marks.append(landmarks(read_audio(clip.path, rate), rate))
+        marks.append(landmarks(read_audio(clip.location, rate), rate))
         progress(number, len(looked_at))
     names = [clip.source_id for clip in genuine] + [f"bench {n}" for n in range(len(bench))]
     links: list[tuple[str, ...]] = sorted({(clip.source_id,) for clip in clips})

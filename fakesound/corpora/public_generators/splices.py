@@ -6,10 +6,10 @@ They test and validate what is found of parts made by generators that training n
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from fakesound.clip import Clip
 from fakesound.data.audio import read_pcm, write_wav
@@ -69,13 +69,13 @@ def _splice(fake: Clip, host: Clip, folder: Path, rng: np.random.Generator) -> C
     name = f"{fake.clip_id}-in-{host.clip_id}"
     path = folder / f"{name}.wav"
     if not path.is_file():
-        genuine = read_pcm(host.path, 0, round(host.duration * rate))
-        span = cut_in(genuine[:length], read_pcm(fake.path, start, length), cuts)
+        genuine = read_pcm(host.location, 0, round(host.duration * rate))
+        span = cut_in(genuine[:length], read_pcm(fake.location, start, length), cuts)
         write_wav(path, np.concatenate((span, genuine[length:])), rate)
     return replace(
         fake,
         clip_id=name,
-        path=path,
+        location=str(path),
         source_id=host.source_id,
         donor_ids=() if fake.source_id == host.source_id else (fake.source_id,),
         regions=tuple(Region(cut.start / rate, cut.stop / rate) for cut in cuts),

@@ -1,6 +1,7 @@
 """Repositories and recipes in, clips out."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_clips_are_what_the_recipes_point_to(published, recipes, tmp_path):
         assert (fake.decoder, genuine.decoder) == ("gan_vocoder", None)
         assert (fake.domain, fake.license, fake.sample_rate) == ("alpha", "MIT", 16_000)
         assert fake.regions[0].offset == fake.duration
-        audio = read_audio(genuine.path, 16_000)
+        audio = read_audio(genuine.location, 16_000)
         assert len(audio) == round(genuine.duration * 16_000)
         expected = read_audio(published[0] / "one+alpha" / "real" / f"{number}.wav", 16_000)
         assert np.abs(audio - expected).max() < 1e-3
@@ -76,7 +77,7 @@ def test_a_commit_is_fetched_where_no_mirror_has_it(published, recipes, tmp_path
     )
     assert len(found.clips) == 1
     assert sorted(p.name for p in (tmp_path / "out" / "three+gamma").iterdir()) == sorted(
-        [found.clips[0].path.name, "manifest.jsonl", "repository.json"]
+        [Path(found.clips[0].location).name, "manifest.jsonl", "repository.json"]
     )
 
 
@@ -102,7 +103,7 @@ def test_a_fake_and_its_twin_are_cut_at_one_place(tmp_path):
         "long/page", read_recipes(file), tmp_path / "out", tmp_path / "mirror"
     ).clips
     assert genuine.duration == fake.duration == 10.0
-    one, other = (read_audio(clip.path, 16_000) for clip in (genuine, fake))
+    one, other = (read_audio(clip.location, 16_000) for clip in (genuine, fake))
     assert np.abs(0.7 * one - other).max() < 1e-3
     assert "twin_lag" not in fake.extra
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from fakesound.augmentation.coding import coded
+
 from fakesound.corpora.public_generators.fingerprints import landmarks, same_recordings
 
 from .conftest import tune

@@ -1,9 +1,8 @@
 """Partial fakes made of published ones."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from fakesound.corpora.public_generators.splices import splice_fakes
 from fakesound.data.audio import read_pcm, write_wav
@@ -40,7 +39,7 @@ def test_a_splice_equals_its_twin_outside_its_regions(clips, tmp_path):
         for region in clip.regions:
             assert region.offset - region.onset >= 0.099
             inside[round(region.onset * RATE) : round(region.offset * RATE)] = True
-        changed = read_pcm(clip.path, 0, -1) != read_pcm(host.path, 0, -1)
+        changed = read_pcm(clip.location, 0, -1) != read_pcm(host.location, 0, -1)
         assert not changed[~inside].any()
         assert changed[inside].mean() > 0.9
 
@@ -52,7 +51,7 @@ def test_splices_are_the_same_each_time_and_no_more_than_asked(clips, tmp_path):
     assert [clip.clip_id for clip in one] == [clip.clip_id for clip in again]
     for a, b in zip(one, again, strict=True):
         assert a.regions == b.regions
-        assert np.array_equal(read_pcm(a.path, 0, -1), read_pcm(b.path, 0, -1))
+        assert np.array_equal(read_pcm(a.location, 0, -1), read_pcm(b.location, 0, -1))
     assert len(splice_fakes(clips, tmp_path / "one", 1)) == 2
 
 

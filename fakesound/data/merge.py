@@ -1,28 +1,33 @@
-"""Several corpora as one: what each row is used for, duplicates once, no source in two parts."""
+"""Merge several manifests: roles of their rows, duplicates once, no source in two parts."""
 
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from fakesound.data.folds import carve_validation, linked
-from fakesound.data.manifest import Clip
-from fakesound.data.places import AudioPath, Place, is_url, open_audio
+from msgspec.structs import replace
+
+from fakesound.clip import Clip
+from fakesound.data.location import open_audio, parse_location
+from fakesound.data.splits import carve_validation, linked
 from fakesound.errors import InputError
 
 
 def take_parts(clips: Sequence[Clip], roles: Collection[str], name: str) -> list[Clip]:
-    """Return the rows of manifest ``name`` that are used, with the part that each plays as split.
+    """Return the rows of manifest ``name`` that are used, each with its split.
 
-    ``roles`` are "train", "validation" and "test": what the manifest is given for. For training
-    its train and validation rows are used, or all where none has a split; for validation or test
-    its own rows of that split, or all where it has none.
+    For training, its train and validation rows are used, or all if none has a split; for validation
+    or test, its rows of that split, or all if it has none.
+
+    Args:
+        clips: Rows of the manifest.
+        roles: Any of "train", "validation" and "test", the keys that name the manifest.
+        name: Name of the manifest, for error messages.
 
     Raises:
-        InputError: if it has no rows for a role, or one row would play two parts.
+        InputError: if it has no rows for a role, or one row would be in two splits.
     """
     there = {clip.split for clip in clips}
     use: dict[str | None, str] = {}
@@ -33,7 +38,7 @@ def take_parts(clips: Sequence[Clip], roles: Collection[str], name: str) -> list
         elif "train" not in there:
             raise InputError(
                 f"data.train={name}: has no train rows, only {_listed(there)}; name it under "
-                "data.test, or deal it with data.manifest and split=source_folds"
+                "data.test, or split it with data.manifest and split=source_folds"
             )
     for role in ("validation", "test"):
         if role in roles:
@@ -47,31 +52,37 @@ def take_parts(clips: Sequence[Clip], roles: Collection[str], name: str) -> list
 
 
 def opened(clips: Sequence[Clip]) -> list[Clip]:
-    """Return ``clips``, those for training without a split if there are none to validate on.
+    """Return ``clips``; without validation clips, those for training lose their split.
 
-    `carve_validation` deals them.
+    `carve_validation` then divides them.
     """
     if any(clip.split == "validation" for clip in clips):
         return list(clips)
     return [replace(clip, split=None) if clip.split == "train" else clip for clip in clips]
 
 
-def pool_corpora(
+def merge_manifests(
     corpora: Sequence[Sequence[Clip]],
     drop_shared: bool = False,
     validation_share: float = 0.15,
     seed: int = 0,
 ) -> tuple[list[Clip], list[str]]:
-    """Return the clips of all ``corpora`` as one, and what was done to them, in words.
+    """Merge the clips of all ``corpora``; return them, and what was changed, in words.
 
-    Genuine clips are the same where their files are, to the byte, or where clip id and source id
-    are in two corpora: the first of them stays, and their sources become one. Clips without a
-    split are dealt to training and validation by `carve_validation`. Of clip ids that several
-    corpora have, the later ones get the corpus put before them. Test clips are never left out.
+    Genuine clips are duplicates if their files are equal to the byte, or if they have the same clip
+    id and source id: the first one stays, and their sources become one. `carve_validation` divides
+    clips without a split. If several corpora have the same clip id, the later ones get the name of
+    their corpus as a prefix. Test clips are never left out.
+
+    Args:
+        corpora: Clips of each manifest.
+        drop_shared: Whether clips whose source is in the test are left out of training and
+            validation, and those whose source is in validation out of training.
+        validation_share: Share of the clips without a split that validation gets.
+        seed: Seed of `carve_validation`.
 
     Raises:
-        InputError: if parts share a source, unless ``drop_shared``, which leaves the clips that
-            share it out of training and, where the test has it, out of validation.
+        InputError: if splits share a source, unless ``drop_shared``.
     """
     rows = _same_sources(_rows(corpora))
     notes: list[str] = []
@@ -90,7 +101,7 @@ def pool_corpora(
 
 
 def carved_note(before: Sequence[Clip], after: Sequence[Clip]) -> str:
-    """Return in words what `carve_validation` made of ``before``."""
+    """Return a note on the result of `carve_validation`."""
     dealt = [new for old, new in zip(before, after, strict=True) if old.split is None]
     moved = [clip for clip in dealt if clip.split == "validation"]
     sources = len({clip.source_id for clip in moved})
@@ -101,13 +112,13 @@ def carved_note(before: Sequence[Clip], after: Sequence[Clip]) -> str:
 
 
 def without_lost_twins(clips: Sequence[Clip]) -> list[Clip]:
-    """Return ``clips``; those whose twin is not among them name none."""
+    """Return ``clips`` without twins that are not among them."""
     there = {clip.clip_id for clip in clips}
     return [clip if clip.twin_id in there else replace(clip, twin_id=None) for clip in clips]
 
 
 class _Row(NamedTuple):
-    """A clip, its corpus by number, its content, and which of the same clips came first."""
+    """A clip, the number of its corpus, its content, and the number of its first duplicate."""
 
     clip: Clip
     corpus: int
@@ -116,19 +127,19 @@ class _Row(NamedTuple):
 
 
 def _rows(corpora: Sequence[Sequence[Clip]]) -> list[_Row]:
-    genuine = {clip.path for clips in corpora for clip in clips if not clip.is_fake}
+    genuine = {clip.location for clips in corpora for clip in clips if not clip.is_fake}
     size_of = {path: size for path in genuine if (size := _size(path)) is not None}
     sizes = Counter(size_of.values())
     rows: list[_Row] = []
     known: dict[tuple[str, ...], int] = {}
     for number, clips in enumerate(corpora):
         for clip in clips:
-            path = clip.path
-            first, content = len(rows), str(path)
+            path = clip.location
+            first, content = len(rows), path
             if not clip.is_fake:
                 if path in size_of and sizes[size_of[path]] > 1:
-                    file = Path(path.file) if isinstance(path, Place) else path
-                    content = _digest(path, size_of[path], file.stat().st_mtime_ns)
+                    changed = Path(parse_location(path).file).stat().st_mtime_ns
+                    content = _digest(path, size_of[path], changed)
                 keys = ((content,), (clip.clip_id, clip.source_id))
                 first = next((known[key] for key in keys if key in known), first)
                 for key in keys:
@@ -137,24 +148,26 @@ def _rows(corpora: Sequence[Sequence[Clip]]) -> list[_Row]:
     return rows
 
 
-def _size(path: AudioPath) -> int | None:
-    """Return the bytes of audio that can be compared, else None: it is told apart by its place.
+def _size(path: str) -> int | None:
+    """Return the size of audio whose content can be compared, in bytes; else None.
 
-    Scores can be judged without the audio, and what is far away is not fetched for this.
+    None for audio that does not exist, as scores can be evaluated without it, or is at a URL, as
+    it would have to be fetched.
     """
-    if isinstance(path, Path):
-        return path.stat().st_size if path.is_file() else None
-    return path.size if path.member and not is_url(path.file) and path.is_file() else None
+    location = parse_location(path)
+    if location.remote or not location.is_file():
+        return None
+    return location.size if location.member else Path(location.file).stat().st_size
 
 
 @cache
-def _digest(path: AudioPath, size: int, changed: int) -> str:  # the rest are keys of the cache
+def _digest(path: str, size: int, changed: int) -> str:  # the rest are keys of the cache
     with open_audio(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _same_sources(rows: Sequence[_Row]) -> list[_Row]:
-    """Return ``rows``, sources that have a clip in common under one name."""
+    """Return ``rows`` with one name for sources that have a clip in common."""
     links = ((rows[row.first].clip.source_id, row.clip.source_id) for row in rows)
     names = linked(links)
     return [
@@ -186,9 +199,9 @@ def _apart(
             r.clip.corpus for r in rows if r.clip.split == other and name in r.clip.sources
         )
         raise InputError(
-            f"data.shared_sources=error: source {name!r} of {here}, to learn from, is in the "
-            f"{other} of {there} too ({count} in all, donors included); set "
-            "data.shared_sources=drop to learn without it"
+            f"data.shared_sources=error: training source {name!r} of {here} is in the {other} of "
+            f"{there} too ({count} in all, donors included); set data.shared_sources=drop to "
+            "train without it"
         )
     gone = {id(row) for row in shared}
     notes.append(f"{len(shared)} clips left out of training: the {other} has their {count}")
@@ -196,7 +209,7 @@ def _apart(
 
 
 def _merged(rows: Sequence[_Row]) -> list[Clip]:
-    """Return the clips of ``rows``, of same ones the first, under ids of their own."""
+    """Return the first of duplicate clips, with unique ids."""
     kept: dict[int, _Row] = {}
     subsets: dict[int, dict[str, None]] = {}
     for row in rows:
@@ -211,7 +224,7 @@ def _merged(rows: Sequence[_Row]) -> list[Clip]:
             again += 1
         ids[first] = name
         taken.add(name)
-    # a fake equals its twin to the sample, so another recording of the same is none
+    # a fake equals its twin to the sample, so a re-encoded duplicate is no twin
     twins = {
         (row.corpus, row.clip.clip_id): ids[row.first]
         for row in rows

@@ -1,11 +1,9 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
-from fakesound.data.manifest import Clip
-from fakesound.data.pooling import pool_corpora, take_parts, without_lost_twins
+from fakesound.data.merge import merge_manifests, take_parts, without_lost_twins
 from fakesound.errors import InputError
-from fakesound.timeline import Region
+from tests import factories
 
 
 @pytest.fixture
@@ -16,15 +14,11 @@ def make_clip(tmp_path):
         path = tmp_path / corpus / f"{clip_id}.wav"
         path.parent.mkdir(exist_ok=True)
         path.write_text(content or f"{corpus} {source} {attack}")
-        return Clip(
-            clip_id=clip_id,
-            path=path,
+        return factories.make_clip(
+            clip_id,
+            path,
+            attack,
             source_id=source,
-            label="genuine" if attack is None else "fake",
-            attack=attack,
-            regions=() if attack is None else (Region(0, 1),),
-            duration=1.0,
-            sample_rate=16_000,
             corpus=corpus,
             split=split,
             donor_ids=donors,
@@ -95,7 +89,7 @@ def test_rows_that_cannot_play_their_part(make_clip, splits, roles, message):
 def test_corpora_with_nothing_in_common_are_put_together(make_corpus):
     one = [*make_corpus("one", "train", "ab"), *make_corpus("one", "validation", "c")]
     other = make_corpus("two", "test", "de")
-    assert pool_corpora([one, other]) == ([*one, *other], [])
+    assert merge_manifests([one, other]) == ([*one, *other], [])
 
 
 def test_the_same_genuine_clip_counts_once(make_clip):
@@ -105,7 +99,7 @@ def test_the_same_genuine_clip_counts_once(make_clip):
     name = make_clip("x", "s", "test", None, "four", "recorded anew")
     other = make_clip("x", "other", "test", None, "five", "one s none")  # as long, not the same
     fake = make_clip("y", "s", "test", "a/b", "six", "one s None")
-    clips, notes = pool_corpora([[first], [path], [twin], [name], [other], [fake]])
+    clips, notes = merge_manifests([[first], [path], [twin], [name], [other], [fake]])
     assert ids(clips) == ["x", "five/x", "y"]
     assert clips[0] == replace(first, subsets=("easy", "hard"))
     assert notes == ["3 genuine clips given more than once, counted once"]
@@ -121,7 +115,7 @@ def test_twins_follow_the_clip_that_stays_if_it_is_the_same_to_the_sample(make_c
         make_clip("g", "s", "test", None, "three", "other audio"),
         make_clip("f", "s", "test", "a/b", "three", twin_id="g"),
     ]
-    clips, _ = pool_corpora([[genuine], same, recoded])
+    clips, _ = merge_manifests([[genuine], same, recoded])
     assert [(clip.clip_id, clip.twin_id) for clip in clips] == [
         ("g", None),
         ("f", "g"),
@@ -135,7 +129,7 @@ def test_equal_ids_of_different_clips_get_the_corpus(make_corpus, make_clip):
     one = make_corpus("one", "test", "a")
     two = [replace(clip, source_id="b") for clip in make_corpus("two", "test", "a")]
     again = [make_clip("a-f", "c", "test", "a/b", "two", "more")]
-    clips, _ = pool_corpora([one, two, again])
+    clips, _ = merge_manifests([one, two, again])
     assert ids(clips) == ["a-g", "a-f", "two/a-g", "two/a-f", "two/a-f/2"]
     assert [c.twin_id for c in clips if c.is_fake] == ["a-g", "two/a-g", None]
 
@@ -158,11 +152,11 @@ def test_sources_shared_with_the_test_are_an_error(overlapping):
         match=r"source 'b' of one, to learn from, is in the test of two too \(3 sources in all, "
         r"donors included\); set data\.shared_sources=drop",
     ):
-        pool_corpora(overlapping)
+        merge_manifests(overlapping)
 
 
 def test_shared_sources_are_dropped_from_training(overlapping):
-    clips, notes = pool_corpora(overlapping, drop_shared=True)
+    clips, notes = merge_manifests(overlapping, drop_shared=True)
     assert ids(clips, "train") == ["a-g", "a-f"]
     assert ids(clips, "validation") == ["e-g", "e-f"]
     assert ids(clips, "test") == ids(overlapping[1])
@@ -174,8 +168,8 @@ def test_a_donor_of_training_in_the_test_is_shared_too(make_corpus, make_clip):
     train.append(make_clip("m", "a", "train", "a/b", donors=("d",)))
     test = make_corpus("two", "test", "d")
     with pytest.raises(InputError, match=r"source 'd' of one.*\(1 source in all"):
-        pool_corpora([train, test])
-    clips, notes = pool_corpora([train, test], drop_shared=True)
+        merge_manifests([train, test])
+    clips, notes = merge_manifests([train, test], drop_shared=True)
     assert ids(clips) == [i for i in ids([*train, *test]) if i != "m"]
     assert notes == ["1 clips left out of training: the test has their 1 source"]
 
@@ -185,8 +179,8 @@ def test_training_corpora_are_kept_apart_from_validation_ones(make_corpus):
     two = make_corpus("two", "validation", "bc")
     test = make_corpus("three", "test", "d")
     with pytest.raises(InputError, match=r"source 'b' of one.*in the validation of two too"):
-        pool_corpora([one, two, test])
-    clips, _ = pool_corpora([one, two, test], drop_shared=True)
+        merge_manifests([one, two, test])
+    clips, _ = merge_manifests([one, two, test], drop_shared=True)
     assert ids(clips, "train") == ["a-g", "a-f"]
     assert len(clips) == 8
 
@@ -194,7 +188,7 @@ def test_training_corpora_are_kept_apart_from_validation_ones(make_corpus):
 def test_validation_is_carved_of_what_has_no_split(make_corpus):
     open_ones = make_corpus("one", None, [f"s{n:02}" for n in range(20)])
     fixed = [*make_corpus("two", "train", "a"), *make_corpus("two", "validation", ["s03"])]
-    clips, notes = pool_corpora([open_ones, fixed, make_corpus("three", "test", "d")])
+    clips, notes = merge_manifests([open_ones, fixed, make_corpus("three", "test", "d")])
     parts = [{c.source_id for c in clips if c.split == part} for part in ALL]
     assert parts[2] == {"d"}
     assert "s03" in parts[1]

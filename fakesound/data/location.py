@@ -1,0 +1,324 @@
+"""Where audio lies: a file of its own or a member of a tar, on this machine or at a URL.
+
+A location is written as a path, a URL that fsspec knows, or ``TAR::NAME@OFFSET+SIZE`` for a member
+of a tar: with the byte at which it begins and its length, a clip is one read of one range, whatever
+the size of the tar. Without ``@OFFSET+SIZE``, as in tars made by other tools, the headers of the
+tar are read once to find the member.
+"""
+
+import io
+import os
+import posixpath
+import re
+import stat
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, NamedTuple
+
+from fakesound.errors import InputError
+
+HEADER = tarfile.BLOCKSIZE
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+IN_TAR = ".tar::"
+_RANGE = re.compile(r"(.+)@(\d+)\+(\d+)", re.DOTALL)
+# a member up to this size is read whole, a longer one block by block
+WHOLE = 2**20
+# bytes of a block: on this machine, and from a URL, where each request takes long
+BLOCK, REMOTE_BLOCK = 2**16, 2**18
+# blocks that are kept, so that a return to the header costs nothing
+BLOCKS_KEPT = 4
+
+
+class Location(NamedTuple):
+    """A file, or a member of a tar.
+
+    Attributes:
+        file: Path or URL of the file, or of the tar.
+        member: Name in the tar; "" for a file of its own.
+        offset: Byte of the tar at which the member begins.
+        size: Length of the member in bytes.
+    """
+
+    file: str
+    member: str = ""
+    offset: int = 0
+    size: int = 0
+
+    def __str__(self) -> str:
+        if not self.member:
+            return self.file
+        return f"{self.file}::{self.member}@{self.offset}+{self.size}"
+
+    @property
+    def name(self) -> str:
+        """Last part of the name."""
+        return PurePosixPath(self.member or self.file).name
+
+    @property
+    def suffix(self) -> str:
+        """Ending of the name."""
+        return PurePosixPath(self.name).suffix
+
+    @property
+    def folder(self) -> str:
+        """Path or URL of the folder that holds the file."""
+        return self.file.rpartition("/")[0] or ("/" if self.file.startswith("/") else ".")
+
+    @property
+    def remote(self) -> bool:
+        """Whether the file is at a URL."""
+        return is_url(self.file)
+
+    @property
+    def local(self) -> Path | None:
+        """The path of a file of its own on this machine; None for anything else."""
+        return None if self.member or self.remote else Path(self.file)
+
+    def is_file(self) -> bool:
+        """Return whether the file exists and, for a member, whether the tar is long enough."""
+        length = file_size(self.file)
+        return length is not None and self.offset + self.size <= length
+
+
+AnyLocation = str | Path | Location
+
+
+def is_url(text: str) -> bool:
+    """Return whether ``text`` is a URL rather than a path."""
+    return URL.match(text) is not None
+
+
+def parse_location(text: AnyLocation) -> Location:
+    """Return the location that ``text`` names.
+
+    Raises:
+        InputError: if it names a member that its tar does not have.
+    """
+    if isinstance(text, Location):
+        return text
+    file, in_tar, member = str(text).partition(IN_TAR)
+    if not in_tar:
+        return Location(file)
+    file += ".tar"
+    if match := _RANGE.fullmatch(member):
+        return Location(file, match[1], int(match[2]), int(match[3]))
+    span = _members(file).get(member)
+    if span is None:
+        raise InputError(f"{text}: {file} has no such member")
+    return Location(file, member, *span)
+
+
+def file_size(file: str) -> int | None:
+    """Return the size of a file or URL in bytes; None if it does not exist."""
+    if not is_url(file):
+        return os.stat(file).st_size if os.path.isfile(file) else None
+    with _remote_errors(file):
+        system, name = _system(file)
+        return int(system.info(name)["size"]) if system.isfile(name) else None
+
+
+def read_bytes(location: AnyLocation) -> bytes:
+    """Return all bytes of a file or member.
+
+    Raises:
+        InputError: if it cannot be read, or the tar holds something else there.
+    """
+    location = parse_location(location)
+    if not location.member:
+        return read_range(location.file)
+    # with the header before it, which shows whether the tar is still the one that was listed
+    data = read_range(location.file, location.offset - HEADER, location.offset + location.size)
+    _check_header(location, data)
+    return data[HEADER:]
+
+
+@contextmanager
+def open_audio(location: AnyLocation) -> Iterator[BinaryIO]:
+    """Open a file or member as a seekable binary stream.
+
+    Raises:
+        InputError: if it cannot be read, or the tar holds something else there.
+    """
+    location = parse_location(location)
+    if location.local is not None:
+        with location.local.open("rb") as file:
+            yield file
+    elif not location.member:
+        with _remote_errors(location.file):
+            system, name = _system(location.file)
+            file = system.open(name, "rb")
+        with file:
+            yield file
+    elif location.size <= WHOLE:
+        yield io.BytesIO(read_bytes(location))
+    else:
+        _check_header(
+            location, read_range(location.file, location.offset - HEADER, location.offset)
+        )
+        with io.BufferedReader(_Member(location)) as member:
+            yield member
+
+
+def read_range(file: str, start: int = 0, stop: int | None = None) -> bytes:
+    """Return the bytes ``[start, stop)`` of a file or URL, to its end if None; fewer if it ends."""
+    if is_url(file):
+        with _remote_errors(file):
+            system, name = _system(file)
+            return bytes(system.cat_file(name, start=start, end=stop))
+    try:
+        with open(file, "rb", buffering=0) as opened_file:
+            opened_file.seek(start)
+            return opened_file.read(-1 if stop is None else stop - start) or b""
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+
+
+class Resolver:
+    """Resolves the paths in a manifest, and remembers folders, links and tar sizes meanwhile.
+
+    Args:
+        folder: Path or URL of the folder that holds the manifest.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self._real_folder = cache(lambda head: os.path.realpath(os.path.join(folder, head)))
+        self._tar = cache(self._file)
+        self._size = cache(file_size)
+
+    def locate(self, path: str) -> str:
+        """Return the text of the location that a row's ``path`` names, links followed.
+
+        Raises:
+            InputError: if it is a member that its tar does not have.
+        """
+        tar, in_tar, member = path.partition(IN_TAR)
+        if not in_tar:
+            return self._file(path)
+        text = f"{self._tar(f'{tar}.tar')}::{member}"
+        return text if _RANGE.fullmatch(member) else str(parse_location(text))
+
+    def exists(self, text: str) -> bool:
+        """Return whether the audio at a location exists; of a tar, only the size is looked at."""
+        location = parse_location(text)
+        if not location.member:
+            return location.is_file()
+        length = self._size(location.file)
+        return length is not None and location.offset + location.size <= length
+
+    def _file(self, path: str) -> str:
+        if is_url(path):
+            return path
+        if is_url(self.folder):
+            scheme, _, start = self.folder.partition("://")
+            return f"{scheme}://{posixpath.normpath(f'{start}/{path}')}"
+        head, slash, name = path.rpartition("/")
+        if name in ("", ".", "..") or (slash and not head):
+            return str(Path(self.folder, path).resolve())
+        text = f"{self._real_folder(head)}/{name}"
+        try:
+            linked = stat.S_ISLNK(os.lstat(text).st_mode)
+        except OSError:
+            return text
+        return os.path.realpath(text) if linked else text
+
+
+def relative(text: str, folder: str) -> str:
+    """Return the location ``text`` as a manifest in ``folder`` writes it; see `Resolver.locate`."""
+    if is_url(text):
+        return text
+    file, in_tar, member = text.partition(IN_TAR)
+    head, _, name = file.rpartition("/")
+    # both may be relative to the working folder, so the cache depends on it
+    way = _relative(head or ("/" if file.startswith("/") else "."), folder, os.getcwd())
+    return f"{name if way == '.' else f'{way}/{name}'}{in_tar}{member}"
+
+
+@lru_cache(maxsize=4096)
+def _relative(head: str, folder: str, _: str) -> str:
+    return Path(os.path.relpath(head, folder)).as_posix()
+
+
+class _Member(io.RawIOBase):
+    """A long member of a tar as a file that reads only the blocks asked for."""
+
+    def __init__(self, location: Location) -> None:
+        self.location, self.position = location, 0
+        self.block = REMOTE_BLOCK if location.remote else BLOCK
+        self.blocks: dict[int, bytes] = {}
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.location.size}[whence]
+        self.position = max(0, base + offset)
+        return self.position
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # whatever has a buffer
+        number, skipped = divmod(self.position, self.block)
+        part = self._block(number)[skipped : skipped + len(buffer)]
+        buffer[: len(part)] = part
+        self.position += len(part)
+        return len(part)
+
+    def _block(self, number: int) -> bytes:
+        if number not in self.blocks:
+            first = min(number * self.block, self.location.size)
+            last = min(first + self.block, self.location.size)
+            if len(self.blocks) == BLOCKS_KEPT:
+                del self.blocks[next(reversed(self.blocks))]
+            start = self.location.offset
+            self.blocks[number] = read_range(self.location.file, start + first, start + last)
+        return self.blocks[number]
+
+
+def _check_header(location: Location, data: bytes) -> None:
+    name = data[:100].rstrip(b"\0")
+    # longer names and those outside ASCII stand elsewhere in the header
+    plain = location.member.isascii() and len(location.member) < 100
+    if len(data) < HEADER or (plain and name != location.member.encode()):
+        raise InputError(
+            f"{location.file}: does not hold {location.member} at byte {location.offset}; it was "
+            "changed after the manifest was written, make the shards again"
+        )
+
+
+@lru_cache(maxsize=64)
+def _members(file: str) -> dict[str, tuple[int, int]]:
+    """Return the offset and size of each file in a tar, by name."""
+    try:
+        with open_audio(file) as data, tarfile.open(fileobj=data, mode="r:") as tar:
+            return {entry.name: (entry.offset_data, entry.size) for entry in tar if entry.isfile()}
+    except (OSError, tarfile.TarError) as error:
+        raise InputError(f"{file}: cannot be read as a tar ({error})") from None
+
+
+def _system(url: str) -> tuple[Any, str]:
+    import fsspec
+
+    # looked up each time: fsspec caches them, and makes new ones in a forked process
+    return fsspec.core.url_to_fs(url)
+
+
+@contextmanager
+def _remote_errors(url: str) -> Iterator[None]:
+    """Turn the errors of a store, of which every one has its own, into an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except ImportError as error:
+        raise InputError(
+            f"{url}: reading it needs a package that is not installed ({error}); "
+            "pip install '.[remote]'"
+        ) from None
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{url}: cannot be read ({reason})") from None
