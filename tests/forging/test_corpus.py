@@ -159,7 +159,7 @@ def test_rows_without_a_split_are_not_used_where_others_have_one(corpus):
 
 def test_validation_is_carved_of_an_official_training_set(corpus):
     given = [structs.replace(c, split="test" if c.source_id > "s5" else "train") for c in corpus]
-    given[0] = replace(given[0], donor_ids=("s1",))
+    given[0] = structs.replace(given[0], donor_ids=("s1",))
     found = resolve(given, split=SplitConfig("official", None, validation_share=0.4, seed=3))
     parts = {c.source_id: c.split for c in found.clips}
     assert parts["s6"] == parts["s7"] == "test"

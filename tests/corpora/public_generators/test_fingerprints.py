@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from fakesound.augmentation.coding import coded
 
+from fakesound.augmentation.effects import apply_codec
 from fakesound.corpora.public_generators.fingerprints import landmarks, same_recordings
 
 from .conftest import tune
@@ -19,7 +19,7 @@ def changed(audio, how):
         return np.clip(4 * audio, -1, 1)
     if how == "noise":
         return audio + rng.normal(0, 0.003, len(audio)).astype(np.float32)
-    return coded(how, audio, RATE, rng)
+    return apply_codec(audio, RATE, rng, how)
 
 
 @pytest.mark.parametrize("how", ["later", "louder", "noise", "mp3", "vorbis"])
