@@ -29,8 +29,8 @@ DESCRIPTION = """\
 Is a recording fake, and which parts of it? Any format that libsndfile reads (WAV, FLAC, MP3, Ogg,
 AIFF ...), any rate, any number of channels, any length; offline, on a CPU.
 
-The score is the probability that the recording is fake, if half of those you ask about are. Nearer
-to .5 than --confidence allows, the verdict is "uncertain". It is evidence and no proof: read
+The score is the probability that the recording is fake, if half of your recordings are. A verdict
+whose own probability is below --confidence is "uncertain". The score is evidence, not proof: read
 docs/scores.md before you act on it.
 """
 EXAMPLES = """\
@@ -42,7 +42,7 @@ examples:
   python -m fakesound.detect a.flac --audacity a.txt        # a label track to open in Audacity
   python -m fakesound.detect a.flac --checkpoint outputs/mt_vim/2026-01-31_12-00-00
 
-exit codes: 0 done; 1 some files could not be read (said, the others are done); 2 wrong arguments;
+exit codes: 0 done; 1 some files could not be read, the others are done; 2 wrong arguments;
 3 with --exit-code, a recording is fake
 """
 
@@ -55,7 +55,7 @@ def main() -> None:
 def _main() -> None:
     options = _parser().parse_args()
     _check(options)
-    # after the checks, since it takes seconds
+    # after the checks: these imports take seconds
     from fakesound.inference import Detector
     from fakesound.inference.inputs import named_files
 
@@ -63,7 +63,7 @@ def _main() -> None:
     with named_files(options.recordings) as files:
         results = _detect(detector, files)
         _write(options, results, detector)
-    _say(results)
+    _print_table(results)
     if options.watch:
         _watch(options, detector, results)
     if any(result.error for result in results):
@@ -73,18 +73,18 @@ def _main() -> None:
 
 
 def _detect(detector: "Detector", files: Sequence[tuple[str, Path]]) -> list["Result"]:
-    """Return what became of each file; one that cannot be read is said, and the rest goes on."""
+    """Return one result per file. Unreadable files are reported and skipped."""
     from fakesound.inference.writing import Result
 
     results = []
-    with progress_bar("listening") as progress:
+    with progress_bar("detecting") as progress:
         for number, (name, path) in enumerate(files):
             try:
                 results.append(Result(name, detector.detect(path)))
             except InputError as error:
-                said = str(error).replace(str(path), name)
-                console.print(f"left out: {said}", highlight=False, markup=False)
-                results.append(Result(name, error=said))
+                message = str(error).replace(str(path), name)
+                console.print(f"skipped: {message}", highlight=False, markup=False)
+                results.append(Result(name, error=message))
             if len(files) > 1:
                 progress(number + 1, len(files))
     return results
@@ -113,7 +113,7 @@ def _write(options: argparse.Namespace, results: Sequence["Result"], detector: "
             place = options.audacity if single else options.audacity / f"{name}.txt"
             write_whole(place, writing.to_audacity(result.detection))
     if options.html is not None:
-        # only then: it imports what draws
+        # only here: it imports matplotlib
         from fakesound.inference.page import write_page
 
         with progress_bar("drawing") as progress:
@@ -123,8 +123,10 @@ def _write(options: argparse.Namespace, results: Sequence["Result"], detector: "
         console.print(f"page: {options.html}")
 
 
-def _say(results: Sequence["Result"]) -> None:
-    table = Table("recording", "verdict", "score", "fake parts, seconds", "likest", box=None)
+def _print_table(results: Sequence["Result"]) -> None:
+    table = Table(
+        "recording", "verdict", "score", "fake parts, seconds", "most similar to", box=None
+    )
     for result in results:
         found = result.detection
         if found is None:
@@ -132,31 +134,31 @@ def _say(results: Sequence["Result"]) -> None:
             continue
         spans = [f"{r.onset:.2f}-{r.offset:.2f}" for r in found.regions[:SPANS]]
         more = len(found.regions) - SPANS
-        told = ", ".join(spans) + (f" and {more} more" if more > 0 else "")
+        regions = ", ".join(spans) + (f" and {more} more" if more > 0 else "")
         colour = COLOURS[found.verdict]
         table.add_row(
             result.path,
             f"[{colour}]{found.verdict}",
             f"{found.score:.2f}",
-            told,
+            regions,
             found.attack_family or "",
         )
     console.print(table)
 
 
 def _watch(options: argparse.Namespace, detector: "Detector", results: list["Result"]) -> None:
-    """Go on with files that are new in the folders, until it is stopped."""
+    """Detect new files in the folders until the program is stopped."""
     console.print("watching; stop with Ctrl-C")
     known = {result.path for result in results}
     for path in _arrivals(options.recordings, known):
         fresh = _detect(detector, [(str(path), path)])
         results += fresh
-        _say(fresh)
+        _print_table(fresh)
         _write(options, results, detector)
 
 
 def _arrivals(folders: Sequence[str], known: set[str]) -> Iterator[Path]:
-    """Yield files that have come and whose size has settled."""
+    """Yield new files once their size no longer changes."""
     from fakesound.data.audio import audio_files
 
     sizes: dict[str, int] = {}
@@ -180,7 +182,7 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(f"--confidence={options.confidence}: must be from 0.5 to below 1")
     for name in options.recordings:
         if options.watch and not Path(name).is_dir():
-            raise InputError(f"--watch: {name} is no folder; watch folders")
+            raise InputError(f"--watch: {name} is not a folder; name folders only")
     folders = any(Path(name).is_dir() for name in options.recordings)
     several = folders or len(options.recordings) > 1
     if options.audacity is not None and several and options.audacity.is_file():
@@ -204,7 +206,10 @@ def _parser() -> argparse.ArgumentParser:
         "--checkpoint", default="default", metavar="PATH", help="a detector of your own"
     )
     parser.add_argument(
-        "--confidence", type=float, default=0.6, help="below it a verdict is uncertain (0.6)"
+        "--confidence",
+        type=float,
+        default=0.6,
+        help="lowest probability of a certain verdict (0.6)",
     )
     parser.add_argument("--json", metavar="FILE", help="all results as JSON; - for stdout")
     parser.add_argument("--frames", action="store_true", help="scores of all frames in the JSON")
@@ -214,7 +219,9 @@ def _parser() -> argparse.ArgumentParser:
         "--audacity", type=Path, metavar="FILE|FOLDER", help="regions as label tracks"
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="a page to look at and listen to")
-    parser.add_argument("--watch", action="store_true", help="go on with what comes into folders")
+    parser.add_argument(
+        "--watch", action="store_true", help="also detect files that arrive in the folders"
+    )
     parser.add_argument(
         "--exit-code", action="store_true", help="exit with 3 if a recording is fake"
     )

@@ -25,7 +25,7 @@ EXAMPLES = """\
 examples:
   a trained detector on a corpus; calibration and thresholds are in the checkpoint
     python -m fakesound.evaluate --checkpoint outputs/mt_vim/TIME --manifest M --out DIR
-  the same, and heard again through codecs, noise, clipping and rooms
+  the same, also through codecs, noise, clipping and rooms
     python -m fakesound.evaluate --checkpoint RUN --manifest M --robustness --out DIR
   the score file of any detector, thresholds from validation
     python -m fakesound.evaluate --scores S.jsonl --validation-scores V.jsonl --out DIR
@@ -49,11 +49,10 @@ def _main() -> None:
     options = _parser().parse_args()
     _check(options)
     command = shlex.join(["python", "-m", "fakesound.evaluate", *sys.argv[1:]])
-    # after the checks, since it takes seconds
-    from fakesound.evaluation.material import Request
-    from fakesound.evaluation.task import assess
+    # after the checks: these imports take seconds
+    from fakesound.evaluation.task import evaluate
 
-    assess(Request(**vars(options)), command)
+    evaluate(options, command)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,12 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument(
         "--allow-missing",
         action="store_true",
-        help="leave out clips without scores or readable audio, and say how many",
+        help="skip clips without scores or readable audio, and report their number",
     )
     which.add_argument(
         "--drop-training-sources",
         action="store_true",
-        help="leave out clips of recordings that the checkpoint was trained on",
+        help="skip clips of recordings in the training of the checkpoint",
     )
     how = parser.add_argument_group("how")
     how.add_argument(
@@ -110,21 +109,23 @@ def _parser() -> argparse.ArgumentParser:
         "--confidence",
         type=float,
         metavar="P",
-        help="below it the detector says that it cannot tell, say 0.8",
+        help="lowest probability of a certain verdict, such as 0.8",
     )
     how.add_argument(
         "--robustness",
         nargs="*",
         metavar="NAME",
-        help="again under these conditions, names or globs; without names under all",
+        help="also under these conditions, names or globs; all if none is named",
     )
-    how.add_argument("--draws", type=int, default=1000, help="of the bootstrap (1000); 0: none")
-    how.add_argument("--seed", type=int, default=0, help="of the draws (0)")
+    how.add_argument("--draws", type=int, default=1000, help="bootstrap draws (1000); 0: none")
+    how.add_argument("--seed", type=int, default=0, help="seed of the draws (0)")
     how.add_argument("--examples", type=int, default=8, help="clips shown in the report (8)")
     how.add_argument("--device", default="auto", help="auto, cpu or cuda (auto)")
-    how.add_argument("--kernel", default="auto", help="of the selective scan (auto)")
+    how.add_argument("--kernel", default="auto", help="kernel of the selective scan (auto)")
     others = parser.add_argument_group("scores of others")
-    others.add_argument("--format", choices=FORMATS, default="jsonl", help="of --scores (jsonl)")
+    others.add_argument(
+        "--format", choices=FORMATS, default="jsonl", help="format of --scores (jsonl)"
+    )
     others.add_argument(
         "--higher-is",
         choices=("fake", "genuine"),
@@ -142,10 +143,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Find what does not go together, before anything is read.
+    """Check the options against each other, before anything is read.
 
     Raises:
-        InputError: naming the option and the mend.
+        InputError: naming the option and the fix.
     """
     if (options.checkpoint is None) == (not options.scores):
         raise InputError("give either --checkpoint with --manifest, or --scores")
@@ -161,9 +162,7 @@ def _check(options: argparse.Namespace) -> None:
         if getattr(options, name) < low:
             raise InputError(f"--{name}={getattr(options, name)}: must be at least {low}")
     if options.confidence is not None and not 0.5 <= options.confidence < 1:
-        raise InputError(
-            f"--confidence={options.confidence}: must be from 0.5, always answer, to below 1"
-        )
+        raise InputError(f"--confidence={options.confidence}: must be from 0.5 to below 1")
     if options.out.exists() and not options.out.is_dir():
         raise InputError(f"--out={options.out}: is a file; name a folder to write to")
     for path in (*options.manifest, *options.scores, *options.validation_scores):
@@ -173,14 +172,14 @@ def _check(options: argparse.Namespace) -> None:
 
 def _check_checkpoint(options: argparse.Namespace) -> None:
     if not options.manifest:
-        raise InputError("--checkpoint: hears clips; name them with --manifest")
+        raise InputError("--checkpoint: scores clips; name them with --manifest")
     if options.format != "jsonl":
-        raise InputError(f"--format={options.format}: is for --scores; leave it out")
+        raise InputError(f"--format={options.format}: is for --scores; remove it")
     if len(options.validation_scores) > 1:
         raise InputError("--validation-scores: one file is enough for one checkpoint")
     if options.calibrate != "none":
         raise InputError(
-            f"--calibrate={options.calibrate}: the checkpoint carries its calibration; leave it out"
+            f"--calibrate={options.calibrate}: the checkpoint holds its own calibration; remove it"
         )
     if options.robustness is not None:
         # light, unlike what comes later
@@ -200,9 +199,9 @@ def _check_scores(options: argparse.Namespace) -> None:
     if options.format != "jsonl" and not options.manifest:
         raise InputError(f"--format={options.format}: holds no truth; name it with --manifest")
     if options.robustness is not None:
-        raise InputError("--robustness: hears the clips again; give --checkpoint, not --scores")
+        raise InputError("--robustness: needs the detector; give --checkpoint, not --scores")
     if options.drop_training_sources:
-        raise InputError("--drop-training-sources: is for --checkpoint; leave it out")
+        raise InputError("--drop-training-sources: is for --checkpoint; remove it")
 
 
 if __name__ == "__main__":

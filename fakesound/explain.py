@@ -1,4 +1,4 @@
-"""Show where in time and frequency a detector finds its evidence, and whether that is so.
+"""Show where in time and frequency a detector finds its evidence.
 
 python -m fakesound.explain FILE [--out PICTURE]
 python -m fakesound.explain --manifest M [--clips N]
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from fakesound.inference import Detector
 
 DESCRIPTION = """\
-Parts of the recording, cells of 0.2 s and an eighth of the band, are hidden one after the other,
-and what that does to the verdict is drawn: red speaks for "fake", blue for "genuine". Recordings
-up to 30 s; a second or two for each second of sound.
+Cells of 0.2 s and an eighth of the band are hidden one after the other, and the picture shows how
+each changes the score: red is evidence for "fake", blue for "genuine". Recordings up to 30 s; takes
+a second or two for each second of audio.
 
-With --manifest, how far such pictures can be believed is measured on clips that are fake in part:
-how often the most telling cell lies in a fake part, beside chance, and how fast the score falls as
-the most telling cells are hidden, beside hiding any.
+With --manifest, the pictures themselves are tested on clips that are fake in part: how often the
+most relevant cell lies in a fake part, compared with chance, and how fast the score falls as the
+most relevant cells are hidden first, compared with a random order.
 """
 EXAMPLES = """\
 examples:
@@ -46,7 +46,7 @@ def _main() -> None:
         raise InputError(f"--clips={options.clips}: must be at least 1")
     if options.out is not None and options.out.suffix not in (".png", ".svg"):
         raise InputError(f"--out={options.out}: must end with .png or .svg")
-    # after the checks, since it takes seconds
+    # after the checks: these imports take seconds
     from fakesound.inference import Detector
 
     detector = Detector.from_checkpoint(options.checkpoint)
@@ -80,16 +80,16 @@ def _draw(detector: "Detector", recording: Path, out: Path | None) -> None:
 
 def _measure(detector: "Detector", manifest: AnyLocation, count: int) -> None:
     from fakesound.data.manifest import read_manifest
-    from fakesound.inference.faithfulness import measure_faithfulness
+    from fakesound.inference.explanation import measure_faithfulness
 
     clips = [c for c in read_manifest(manifest) if c.is_fake and c.split in (None, "test")]
     with progress_bar("hiding parts") as progress:
         found = measure_faithfulness(detector, clips, count, progress)
     console.print(
         f"{found.clips} clips, fake in part\n"
-        f"most telling cell in a fake part: {found.pointing:.2f} (chance {found.chance:.2f})\n"
-        f"logit while cells are hidden, mean of the curve less its start: {found.deletion:+.2f} "
-        f"most telling first, {found.random:+.2f} in any order"
+        f"most relevant cell in a fake part: {found.pointing:.2f} (chance {found.chance:.2f})\n"
+        f"mean change of the logit while cells are hidden: {found.deletion:+.2f} most relevant "
+        f"first, {found.random:+.2f} in random order"
     )
 
 
@@ -97,8 +97,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_line.parser("explain", DESCRIPTION, EXAMPLES)
     parser.add_argument("recording", nargs="?", type=Path, metavar="FILE")
     parser.add_argument("--out", type=Path, metavar="PICTURE", help="PNG or SVG")
-    parser.add_argument("--manifest", type=parse_location, help="measure on its test clips instead")
-    parser.add_argument("--clips", type=int, default=40, help="of the manifest, at most (40)")
+    parser.add_argument(
+        "--manifest", type=parse_location, help="test the pictures on its test clips"
+    )
+    parser.add_argument(
+        "--clips", type=int, default=40, help="most clips of the manifest to use (40)"
+    )
     parser.add_argument(
         "--checkpoint", default="default", metavar="PATH", help="a detector of your own"
     )

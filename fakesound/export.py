@@ -52,18 +52,20 @@ def _main() -> None:
     out: Path = options.out or _default_out(source, options.to)
     _check(source, out, options.to)
 
-    # after the checks, since it takes seconds
+    # after the checks: these imports take seconds
     from fakesound.scoring.checkpoint import read_checkpoint, write_safetensors
 
     checkpoint = read_checkpoint(source)
     if options.to == "onnx":
         _write_onnx(checkpoint, out)
     else:
-        # what does not make a detector is not written
+        # refuse a checkpoint that makes no detector
         checkpoint.detector()
         write_safetensors(out, checkpoint)
     if not checkpoint.thresholds:
-        console.print("no thresholds are known of it: choose yours, or take 0.5", highlight=False)
+        console.print(
+            "the checkpoint has no thresholds: choose your own, or use 0.5", highlight=False
+        )
     print(out)
 
 
@@ -75,13 +77,12 @@ def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
         onnx_bytes,
     )
     from fakesound.files import write_whole
-    from fakesound.models.build import GRID
 
     rate, seconds = checkpoint.config.data.sample_rate, checkpoint.config.data.window_seconds
     detector = checkpoint.detector()
     with progress_bar("exporting") as progress:
         progress(0, 2)
-        scorer = WaveformScorer(detector, GRID, rate, seconds, checkpoint.calibrator)
+        scorer = WaveformScorer(detector, rate, seconds, checkpoint.calibrator)
         exported = onnx_bytes(scorer, checkpoint.metadata())
         progress(1, 2)
         if importlib.util.find_spec("onnxruntime") is None:
@@ -89,20 +90,20 @@ def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
         else:
             try:
                 difference = largest_difference(
-                    exported, detector, GRID, rate, seconds, checkpoint.calibrator
+                    exported, detector, rate, seconds, checkpoint.calibrator
                 )
             except DifferenceError as error:
                 sys.exit(f"error: {error}")
         write_whole(out, exported)
         progress(2, 2)
     if difference is None:
-        said = "not compared with the detector: onnxruntime is not installed"
+        message = "not compared with the detector: onnxruntime is not installed"
     else:
-        said = f"largest difference from the detector's scores on random audio: {difference:.1e}"
-    console.print(said, highlight=False)
+        message = f"largest difference from the detector's scores on random audio: {difference:.1e}"
+    console.print(message, highlight=False)
     if detector.boundary_head or detector.attribution_head:
-        left_out = "what the boundary and attribution heads say is not in it"
-        console.print(f"the file scores clips and frames; {left_out}", highlight=False)
+        heads = "it has no outputs of the boundary and attribution heads"
+        console.print(f"the file scores clips and frames; {heads}", highlight=False)
 
 
 def _default_out(source: Path, to: str) -> Path:
@@ -125,7 +126,7 @@ def _check(source: Path, out: Path, to: str) -> None:
         raise InputError(f"--out={out}: is the file to export; name another")
     above = next(folder for folder in out.absolute().parents if folder.exists())
     if not above.is_dir():
-        raise InputError(f"--out={out}: {above} is a file; name another place")
+        raise InputError(f"--out={out}: {above} is a file; name another path")
 
 
 def _parser() -> argparse.ArgumentParser:

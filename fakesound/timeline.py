@@ -10,7 +10,7 @@ from math import inf, isfinite
 
 import msgspec
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from fakesound.errors import InputError
 
@@ -142,3 +142,25 @@ class FrameGrid:
             for onset, offset in spans
             if onset < end
         ]
+
+
+# of every model
+GRID = FrameGrid()
+
+
+def window_step(window: int) -> int:
+    """Return the frames between the starts of windows of ``window`` frames: half of them."""
+    return max(1, window // 2)
+
+
+def window_starts(counts: Sequence[int], window: int) -> Int[np.ndarray, "window 2"]:
+    """Return the windows that cover clips of ``counts`` frames: number of the clip, first frame.
+
+    The last window of a clip ends with it; a clip shorter than ``window`` frames has one window.
+    """
+    step = window_step(window)
+    last = np.maximum(np.array(counts, dtype=int) - window, 0)
+    each = -(-last // step) + 1
+    clip = np.repeat(np.arange(len(last)), each)
+    number = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
+    return np.stack((clip, np.minimum(number * step, last[clip])), axis=1)

@@ -44,7 +44,7 @@ def test_a_folder_with_bad_files_in_it(recordings, checkpoint, tmp_path):  # noq
     )
     said = done.stderr.decode()
     assert done.returncode == 1, said
-    assert said.count("left out: ") == 2
+    assert said.count("skipped: ") == 2
     assert "Traceback" not in said
     found = json.loads(out["json"].read_text())
     assert [row["path"].rsplit("/", 1)[1] for row in found] == [
@@ -54,7 +54,7 @@ def test_a_folder_with_bad_files_in_it(recordings, checkpoint, tmp_path):  # noq
     assert len(good) == 5
     for row in good:
         assert set(row) == {
-            *("path", "error", "verdict", "score", "regions", "duration", "attack_family")
+            *("path", "error", "verdict", "score", "kind", "regions", "duration", "attack_family")
         }
         assert row["duration"] == pytest.approx(1, abs=0.1)
     rows = list(csv.DictReader(io.StringIO(out["csv"].read_text())))
@@ -144,7 +144,7 @@ def test_two_hundred_files_of_which_ten_are_broken(checkpoint, tmp_path):  # noq
     found = json.loads(done.stdout)
     assert done.returncode == 1
     assert sum(row["error"] is None for row in found) == 190
-    assert done.stderr.decode().count("left out: ") == 10
+    assert done.stderr.decode().count("skipped: ") == 10
 
 
 def write_noise(path, seconds):

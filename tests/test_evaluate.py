@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+import torch
 from msgspec import structs
 
 from fakesound import evaluate
@@ -158,12 +159,35 @@ def test_validation_scores_of_a_run_judge_what_its_checkpoint_says(run, finished
 
 
 def test_recordings_in_training_are_refused(run, finished, tmp_path):
-    arguments = ("--checkpoint", finished, "--manifest", finished / "manifest.jsonl")
-    code, told = run(*arguments, "--split", "all", "--out", tmp_path / "out")
+    # a copy is far from the manifest of its run
+    copy, out = tmp_path / "copy.ckpt", tmp_path / "out"
+    copy.write_bytes((finished / "checkpoints" / "best.ckpt").read_bytes())
+    for checkpoint in (finished, copy):
+        arguments = ("--checkpoint", checkpoint, "--manifest", finished / "manifest.jsonl")
+        code, told = run(*arguments, "--split", "all", "--out", out)
+        assert code == 2
+        assert "--drop-training-sources" in told
+        assert not out.exists()
+
+
+def test_a_checkpoint_that_names_no_recordings_of_its_training_is_reported(run, finished, tmp_path):
+    old, out = tmp_path / "old.ckpt", tmp_path / "out"
+    content = torch.load(finished / "checkpoints" / "best.ckpt", weights_only=True)
+    del content["fakesound"]["sources"]
+    torch.save(content, old)
+    arguments = ("--checkpoint", old, "--manifest", finished / "manifest.jsonl", "--draws", 0)
+    code, told = run(*arguments, "--out", out)
+    assert code == 0, told
+    assert any("recordings of its training" in text for text in results(out)["remarks"])
+    # beside the manifest of its run, an old checkpoint is checked as before
+    beside = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    beside.parent.mkdir(parents=True)
+    beside.write_bytes(old.read_bytes())
+    manifest = beside.parents[1] / "manifest.jsonl"
+    write_manifest(manifest, read_manifest(finished / "manifest.jsonl"))
+    code, told = run("--checkpoint", beside, *arguments[2:], "--split", "all", "--out", out)
     assert code == 2
-    assert "was in training" in told
     assert "--drop-training-sources" in told
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakesound.errors import InputError
-from fakesound.timeline import FrameGrid, Region, merge_regions, microseconds
+from fakesound.timeline import (
+    FrameGrid,
+    Region,
+    merge_regions,
+    microseconds,
+    window_starts,
+    window_step,
+)
 
 LIMIT = 400  # microseconds; small enough to paint each one
 
@@ -165,3 +172,16 @@ def test_a_frame_step_must_be_positive(step):
 def test_steps_in_seconds():
     assert FrameGrid.from_seconds(0.16) == FrameGrid(160_000)
     assert FrameGrid(20_000).step == 0.02
+
+
+@pytest.mark.parametrize("window", [1, 2, 7, 50])
+def test_windows_cover_every_clip_and_end_with_it(window):
+    counts = range(1, 120)
+    clips, firsts = window_starts(counts, window).T
+    assert window_step(window) == max(1, window // 2)
+    for clip, frames in enumerate(counts):
+        starts = firsts[clips == clip].tolist()
+        assert {start + i for start in starts for i in range(window)} >= set(range(frames))
+        assert starts == sorted(set(starts))
+        assert set(np.diff(starts[:-1])) <= {window_step(window)}
+        assert frames <= window or starts[-1] + window == frames

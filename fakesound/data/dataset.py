@@ -13,7 +13,7 @@ from fakesound.data.audio import from_pcm, read_audio, read_pcm, to_pcm
 from fakesound.data.compose import Pcm
 from fakesound.data.location import parse_location
 from fakesound.data.manifest import Clip
-from fakesound.timeline import FrameGrid
+from fakesound.timeline import FrameGrid, window_starts
 
 # kinds of training pairs
 PART, WHOLE = 0, 1
@@ -51,9 +51,8 @@ class WindowDataset(Dataset[Batch]):
         self.clips = list(clips)
         self.grid, self.rate = grid, rate
         self.frames = grid.count(seconds)
-        self.step = max(1, self.frames // 2)
         # clip and first frame of each; an array, for there may be millions
-        self.windows = _windows([grid.count(c.duration) for c in clips], self.frames, self.step)
+        self.windows = window_starts([grid.count(c.duration) for c in clips], self.frames)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -71,23 +70,6 @@ class WindowDataset(Dataset[Batch]):
         padded[: len(target)] = target
         audio = np.pad(audio, (0, self.frames * size - len(audio)))
         return item_of(audio, padded, len(target), number)
-
-
-def window_starts(frames: int, window: int, step: int) -> list[int]:
-    """Return the first frames of windows that cover ``frames``; the last one ends with the clip."""
-    if frames <= window:
-        return [0]
-    starts = list(range(0, frames - window, step))
-    return [*starts, frames - window]
-
-
-def _windows(counts: Sequence[int], window: int, step: int) -> Int[np.ndarray, "window 2"]:
-    """Return clip and first frame of all `window_starts` of clips of so many frames."""
-    last = np.maximum(np.array(counts, dtype=int) - window, 0)
-    each = -(-last // step) + 1
-    clip = np.repeat(np.arange(len(last)), each)
-    place = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
-    return np.stack((clip, np.minimum(place * step, last[clip])), axis=1)
 
 
 class EpochSampler(Sampler[list[int]]):

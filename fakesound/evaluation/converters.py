@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 
 from fakesound.errors import InputError
-from fakesound.evaluation.rows import ScoreFormat, ScoreRow, clip_row, frames_row, label_of, number
+from fakesound.evaluation.score_rows import (
+    ScoreFormat,
+    ScoreRow,
+    clip_row,
+    frames_row,
+    label_of,
+    number,
+    read_lines,
+)
 from fakesound.evaluation.segments import segment_rows
-from fakesound.evaluation.text import read_lines
 from fakesound.metrics import logit
 
 CLAIMS = ("label", "attack", "corpus", "source_id", "regions", "duration")

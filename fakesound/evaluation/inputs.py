@@ -1,120 +1,136 @@
-"""Scores of one detector from its files, checked against the truth."""
+"""Inputs of an evaluation: raw scores, the manifest rows of their clips, and their origin."""
 
-from collections.abc import Iterable, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from fakesound.data.manifest import Clip
+from fakesound.augmentation.conditions import Condition
+from fakesound.data.manifest import Clip, read_manifest
+from fakesound.data.merge import merge_manifests
 from fakesound.errors import InputError
-from fakesound.evaluation.converters import read_rows
-from fakesound.evaluation.rows import ScoreFormat
-from fakesound.evaluation.truth import match_truth
-from fakesound.metrics import ClipScore, has_frames, read_scores
+from fakesound.evaluation.comparison import in_common
+from fakesound.evaluation.score_files import read_score_files, warnings_of
+from fakesound.evaluation.score_rows import ScoreFormat
+from fakesound.metrics import ClipScore
+from fakesound.scoring.calibration import Calibrator
+from fakesound.scoring.thresholds import Thresholds
 
-CLIP_TRUTH = ("label", "attack", "source_id", "corpus", "regions", "duration")
-OURS = ScoreFormat()
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """Raw scores of one detector.
+
+    Attributes:
+        name: name of the detector in a comparison of two.
+        test: scores of the test clips.
+        validation: scores of the clips that thresholds and calibration are fitted on; may be empty.
+    """
+
+    name: str
+    test: Sequence[ClipScore]
+    validation: Sequence[ClipScore] = ()
 
 
-def read_score_files(
-    paths: Sequence[Path],
-    clips: Sequence[Clip] | None = None,
-    style: ScoreFormat = OURS,
-    allow_missing: bool = False,
-) -> tuple[list[ClipScore], list[str]]:
-    """Return the scores of all files together, and remarks on them in plain words.
+@dataclass(frozen=True, kw_only=True)
+class EvaluationInputs:
+    """Everything that an evaluation starts from.
 
-    Every one of ``clips`` needs a score and every score one of them, unless ``allow_missing``,
-    which leaves out what has no partner. Without ``clips`` the files, in our own format, hold the
-    truth themselves. A genuine clip that several files score alike counts once.
+    Attributes:
+        systems: one system, or two to compare.
+        calibration: method to fit on validation, or the calibrator of a checkpoint.
+        thresholds: thresholds of a checkpoint; None: from validation, or those in the scores.
+        clips: known manifest rows by clip id.
+        warnings: facts that limit what the figures mean.
+        origin: origin of the scores, for the record.
+        rescore: function that returns raw scores under a condition; None for score files.
+    """
+
+    systems: Sequence[System]
+    calibration: str | Calibrator
+    thresholds: Thresholds | None
+    clips: dict[str, Clip]
+    warnings: Sequence[str]
+    origin: dict[str, Any]
+    rescore: Callable[[Condition], Sequence[ClipScore]] | None = None
+
+
+def read_clips(options: Namespace) -> tuple[list[Clip], list[str]]:
+    """Return the manifest rows to evaluate, and warnings about them.
+
+    Args:
+        options: options of ``python -m fakesound.evaluate``.
 
     Raises:
-        InputError: in one line that names the file, the row and the field or the clip, and the
-            mend.
+        InputError: for a row that is wrong, or where none is left.
     """
-    if clips is None and style.name != "jsonl":
-        raise InputError(
-            f"{paths[0]}: {style.name} holds no truth; give the clips' labels with --manifest"
-        )
-    found, unknown = [], 0
-    for path in paths:
-        if clips is None:
-            scores = read_scores(path)
-        else:
-            rows = read_rows(path, style, {clip.clip_id for clip in clips})
-            scores = match_truth(rows, clips, allow_missing)
-            unknown += len(rows) - len(scores)
-        found.append((path, scores))
-    pooled, repeated = _pool(found)
-    names = ", ".join(map(str, paths))
-    clips = clips or ()
-    missing = [clip.clip_id for clip in clips if clip.clip_id not in pooled]
-    if missing and not (allow_missing and pooled):
-        raise InputError(
-            f"{names}: no score for clip {missing[0]!r}, one of {len(missing)} without among "
-            f"{len(clips)}; score them, or leave them out with --allow-missing"
-        )
-    try:
-        has_frames(list(pooled.values()))
-    except InputError as error:
-        raise InputError(f"{names}, {error}") from None
-    counts = (
-        (len(missing), f"of {len(clips)} clips have no score and are left out"),
-        (unknown, "of the scores belong to no clip of a manifest and are left out"),
-        (repeated, "of the scores repeat a genuine clip of another file and count once"),
+    pooled = []
+    for path in options.manifest:
+        # a score file needs no audio
+        rows = read_manifest(path, options.checkpoint is not None and not options.allow_missing)
+        part = options.split or ("test" if any(clip.split == "test" for clip in rows) else "all")
+        # evaluated together, whatever their splits
+        pooled.append([replace(c, split="test") for c in rows if part in ("all", c.split)])
+        if not pooled[-1]:
+            raise InputError(f"{path}: has no rows of split {part}; choose another --split")
+    if not pooled:
+        return [], []
+    clips, warnings = merge_manifests(pooled)
+    if options.subset is not None:
+        subsets = sorted({name for clip in clips for name in clip.subsets})
+        if options.subset not in subsets:
+            raise InputError(
+                f"--subset={options.subset}: no such subset; there are "
+                f"{', '.join(subsets) or 'none'}"
+            )
+        clips = [clip for clip in clips if options.subset in clip.subsets]
+    return clips, warnings
+
+
+def inputs_from_scores(options: Namespace) -> EvaluationInputs:
+    """Return the scores of one or two files.
+
+    Args:
+        options: options of ``python -m fakesound.evaluate``.
+
+    Raises:
+        InputError: naming file, row and field.
+    """
+    clips, warnings = read_clips(options)
+    style = ScoreFormat(options.format, options.higher_is, options.scale, options.frame_step)
+    names = _names(options.scores)
+    systems = []
+    for number, path in enumerate(options.scores):
+        test, more = read_score_files([path], clips or None, style, options.allow_missing)
+        warnings += more
+        if options.subset is not None:
+            test = [clip for clip in test if options.subset in clip.subsets]
+            if not test:
+                raise InputError(f"--subset={options.subset}: {path} has no clip of it")
+        validation: Sequence[ClipScore] = ()
+        if options.validation_scores:
+            validation, _ = read_score_files([options.validation_scores[number]])
+        systems.append(System(name=names[number], test=test, validation=validation))
+    if len(systems) == 2 and options.allow_missing:
+        a, b, lone = in_common(systems[0].test, systems[1].test)
+        systems = [replace(system, test=test) for system, test in zip(systems, (a, b), strict=True)]
+        if lone:
+            warnings.append(f"{lone} clips are skipped: only one of the two systems scores them")
+    return EvaluationInputs(
+        systems=systems,
+        calibration=options.calibrate,
+        thresholds=None,
+        clips={clip.clip_id: clip for clip in clips},
+        warnings=list(dict.fromkeys([*warnings, *warnings_of(systems[0].test)])),
+        origin={"scores": [path.name for path in options.scores]},
     )
-    return list(pooled.values()), [f"{count} {text}" for count, text in counts if count]
 
 
-def remarks(scores: Sequence[ClipScore]) -> list[str]:
-    """Return what a reader of the figures should know of the clips, in plain words.
-
-    A fake without a genuine clip of its source leaves open whether the attack or the recording was
-    recognised, and without one of the labels the figures of detection are undefined.
-    """
-    texts = []
-    genuine = {score.source_id for score in scores if not score.fake}
-    fakes = [score for score in scores if score.fake]
-    lone = [score.clip_id for score in fakes if score.source_id not in genuine]
-    if lone and genuine:
-        texts.append(
-            f"{len(lone)} of {len(fakes)} fakes have no genuine clip of the same source, "
-            f"{lone[0]!r} is the first: a detector may have told the recordings apart there"
-        )
-    for count, word in ((len(fakes), "fake"), (len(scores) - len(fakes), "genuine")):
-        if not count:
-            texts.append(f"no clip is {word}: AUC, EER and the cost of decisions are undefined")
-    if not has_frames(scores):
-        texts.append("no clip has frame scores: the figures of localisation are undefined")
-    return texts
-
-
-def _pool(
-    found: Sequence[tuple[Path, Sequence[ClipScore]]],
-) -> tuple[dict[str, ClipScore], int]:
-    """Return the scores of all files by clip, and how many were there already."""
-    pooled: dict[str, ClipScore] = {}
-    origin: dict[str, Path] = {}
-    repeated = 0
-    for path, scores in found:
-        for score in scores:
-            first = pooled.setdefault(score.clip_id, score)
-            if origin.setdefault(score.clip_id, path) is not path:
-                where = f"{path}, clip_id: {score.clip_id!r} is in {origin[score.clip_id]} too"
-                _check_repeated(score, first, where)
-                repeated += 1
-    return pooled, repeated
-
-
-def _check_repeated(score: ClipScore, first: ClipScore, where: str) -> None:
-    if score.fake or first.fake:
-        raise InputError(f"{where}; only a genuine clip may recur, drop one of them")
-    differs = _differences(score, first, (*CLIP_TRUTH, "logit", "frame_step"))
-    if not np.array_equal(score.frame_scores, first.frame_scores):
-        differs.append("frame_scores")
-    if differs:
-        raise InputError(f"{where}, with another {differs[0]}; evaluate the files apart")
-
-
-def _differences(a: object, b: object, keys: Iterable[str]) -> list[str]:
-    return [key for key in keys if getattr(a, key) != getattr(b, key)]
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return distinct names of the files: their stems, or else their folders."""
+    stems = [path.stem for path in paths]
+    if len(set(stems)) == len(stems):
+        return stems
+    parents = [path.resolve().parent.name for path in paths]
+    return parents if len(set(parents)) == len(parents) else [str(path) for path in paths]

@@ -1,4 +1,4 @@
-"""From scores to the figures of ``metrics.json``, the same for a run and for any other detector."""
+"""From scores to the figures of ``metrics.json``, for runs and for any other detector."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,22 +25,26 @@ from fakesound.metrics.attribution import attribution_block
 from fakesound.metrics.boundaries import boundary_block
 from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
 from fakesound.scoring.clip_score import FAKE_SHARE, head_thresholds, with_head_thresholds
+from fakesound.scoring.decision import CONFIDENCE, with_detected_regions
 from fakesound.scoring.hypotheses import Hypotheses, fit_hypotheses
 from fakesound.scoring.thresholds import OperatingPoint, Thresholds, select_thresholds
 
+# figures that depend on what is called fake, also measured on the regions of detections
+DETECTED = ("segment_f1_20ms", "segment_f1_1s", "event_f1")
+
 
 @dataclass(frozen=True)
-class Judged:
-    """Scores with a calibration and thresholds that did not come from the test.
+class CalibratedScores:
+    """Scores with a calibration and thresholds that were not fitted on the test.
 
     Attributes:
-        test: calibrated, with the thresholds.
-        validation: the same of the validation clips; none where there are none.
-        calibrator: what was applied.
-        hypotheses: what was applied before it.
-        thresholds: what clips and frames are called fake above.
-        origin: where the thresholds come from, in words.
-        before: figures of calibration of each part before it; None where it changed nothing.
+        test: calibrated scores with thresholds.
+        validation: the same of the validation clips; may be empty.
+        calibrator: calibrator that was applied.
+        thresholds: thresholds that were applied; None: those in the scores.
+        origin: source of the thresholds, in words.
+        before: figures of calibration of each part before it; None without calibration.
+        hypotheses: maps of the two hypotheses, applied before the calibrator.
     """
 
     test: tuple[ClipScore, ...]
@@ -52,22 +56,22 @@ class Judged:
     hypotheses: Hypotheses
 
 
-def judge(
+def apply_calibration(
     test: Sequence[ClipScore],
     validation: Sequence[ClipScore],
     calibration: str | Calibrator = "none",
     thresholds: Thresholds | None = None,
     origin: str = "the score file",
     point: OperatingPoint = OperatingPoint(),  # noqa: B008  # frozen
-) -> Judged:
-    """Return ``test`` as it is judged: calibrated, at thresholds from ``validation``.
+) -> CalibratedScores:
+    """Return the scores, calibrated and with thresholds fitted on ``validation``.
 
     Args:
         test: raw scores.
-        validation: raw scores of clips that the thresholds, and the calibration, are fitted on.
+        validation: raw scores of the clips that thresholds and calibration are fitted on.
         calibration: method to fit on ``validation``, or a calibrator that was fitted before.
-        thresholds: to take where there is no validation; None: those in the scores.
-        origin: of these, in words.
+        thresholds: thresholds for lack of validation; None: those in the scores.
+        origin: source of these thresholds, in words.
         point: conditions of use for which thresholds are chosen on ``validation``.
     """
     hypotheses = Hypotheses()
@@ -88,13 +92,13 @@ def judge(
         validation = with_head_thresholds(validation, further)
     if thresholds is not None:
         test, validation = thresholds.applied(test), thresholds.applied(validation)
-    return Judged(
+    return CalibratedScores(
         tuple(test), tuple(validation), calibrator, thresholds, origin, before, hypotheses
     )
 
 
 def figures(
-    judged: Judged,
+    scores: CalibratedScores,
     prior: Prior,
     draws: int,
     seed: int,
@@ -104,14 +108,14 @@ def figures(
     """Return the figures of a test, of its parts, and of trivial answers to the same clips.
 
     Args:
-        judged: the scores.
-        prior: shares of fakes that a system without ears knows.
-        draws: of the bootstrap for the intervals.
-        seed: of the draws.
-        confidence: below it the detector says that it cannot tell; None: it always answers.
-        progress: called with steps done and their number.
+        scores: calibrated scores.
+        prior: shares of fakes, for the trivial answers.
+        draws: number of bootstrap draws for the intervals.
+        seed: seed of the draws.
+        confidence: probability under which a verdict is "uncertain"; None: no such figures.
+        progress: function called with the number of steps done and of all steps.
     """
-    test, validation = judged.test, judged.validation
+    test, validation = scores.test, scores.validation
     folds = _folds(test)
     steps = 4
     block = metrics_block(validation) if validation else None
@@ -126,8 +130,11 @@ def figures(
     parts = {"all": test, **folds}
     found["localisation"] = None
     if has_frames(test):
-        found["localisation"] = {name: localisation_block(part) for name, part in parts.items()}
-    # of systems that have such heads
+        found["localisation"] = {
+            name: localisation_block(part) | _of_detections(part, confidence)
+            for name, part in parts.items()
+        }
+    # only of detectors with such heads
     boundary = {name: boundary_block(part) for name, part in parts.items()}
     if boundary["all"] is not None:
         found["boundary"] = boundary
@@ -137,12 +144,12 @@ def figures(
     progress(3, steps)
     found["baseline"] = baseline_blocks(test, prior)
     found["baseline_by_fold"] = {name: baseline_blocks(part, prior) for name, part in folds.items()}
-    found["thresholds"] = _thresholds(judged)
+    found["thresholds"] = _thresholds(scores)
     found["calibration"] = None
-    if judged.before is not None:
+    if scores.before is not None:
         found["calibration"] = {
-            **judged.calibrator.to_plain(),
-            "before": judged.before,
+            **scores.calibrator.to_plain(),
+            "before": scores.before,
             "after": _calibration(test, validation),
         }
     found["abstention"] = None
@@ -153,6 +160,12 @@ def figures(
     found["objective"] = sum(known) / len(known) if known else None
     progress(steps, steps)
     return found
+
+
+def _of_detections(scores: Sequence[ClipScore], confidence: float | None) -> dict[str, Any]:
+    """Return figures of the regions that detections contain, beside those of plain thresholds."""
+    block = metrics_block([with_detected_regions(c, confidence or CONFIDENCE) for c in scores])
+    return {f"detected_{key}": block[key] for key in DETECTED}
 
 
 def audit(clips: Sequence[Clip], unseen: Collection[str]) -> dict[str, Any]:
@@ -170,14 +183,14 @@ def _folds(scores: Sequence[ClipScore]) -> dict[str, Sequence[ClipScore]]:
     return {name: part for name, part in (("seen", parts.seen), ("unseen", parts.unseen)) if part}
 
 
-def _thresholds(judged: Judged) -> dict[str, Any]:
+def _thresholds(scores: CalibratedScores) -> dict[str, Any]:
     """Return the thresholds in force; null where the clips of a file have several."""
-    clip = {score.clip_threshold for score in judged.test}
-    frame = {score.frame_threshold for score in judged.test}
+    clip = {score.clip_threshold for score in scores.test}
+    frame = {score.frame_threshold for score in scores.test}
     return {
         "clip": clip.pop() if len(clip) == 1 else None,
         "frame": frame.pop() if len(frame) == 1 else None,
-        "origin": judged.origin,
+        "origin": scores.origin,
     }
 
 

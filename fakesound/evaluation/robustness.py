@@ -1,10 +1,11 @@
-"""A detector heard again through telephones, codecs, rooms and noise."""
+"""A detector on clips changed by telephones, codecs, rooms and noise."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fakesound.augmentation.conditions import Condition
-from fakesound.evaluation.results import Judged
+from fakesound.errors import InputError
+from fakesound.evaluation.results import CalibratedScores
 from fakesound.metrics import ClipScore, part_blocks, subsets
 
 CLEAN = ("clean", "as it is")
@@ -12,27 +13,35 @@ CLEAN = ("clean", "as it is")
 
 def robustness(
     conditions: Sequence[Condition],
-    judged: Judged,
+    clean: CalibratedScores,
     score: Callable[[Condition], Sequence[ClipScore]],
     draws: int,
     seed: int,
 ) -> Iterator[dict[str, Any]]:
     """Yield the figures of the clean test, then those under each condition.
 
-    Calibration and thresholds stay those of the clean validation: a detector is not told what the
-    audio went through.
+    Calibration and thresholds stay those of the clean validation: in use the condition is unknown.
 
     Args:
-        conditions: to hear the clips under.
-        judged: the clean test.
-        score: returns raw scores of the clips under a condition, folds as in the clean test.
-        draws: of the bootstrap for the intervals.
-        seed: of the draws.
+        conditions: conditions to score the clips under.
+        clean: scores of the clean test.
+        score: function that returns raw scores under a condition, with the folds of the clean test.
+        draws: number of bootstrap draws for the intervals.
+        seed: seed of the draws.
+
+    Raises:
+        InputError: if the clips scored under a condition are not those of the clean test.
     """
-    yield _figures(*CLEAN, judged.test, draws, seed)
+    yield _figures(*CLEAN, clean.test, draws, seed)
+    clips = {clip.clip_id for clip in clean.test}
     for condition in conditions:
-        scores = judged.calibrator.applied(score(condition))
-        scores = judged.thresholds.applied(scores) if judged.thresholds else scores
+        scores = clean.calibrator.applied(score(condition))
+        if lone := clips ^ {clip.clip_id for clip in scores}:
+            raise InputError(
+                f"--robustness {condition.name}: clip {min(lone)!r} is not scored both clean and "
+                "under it; leave the condition out"
+            )
+        scores = clean.thresholds.applied(scores) if clean.thresholds else scores
         yield _figures(condition.name, condition.title, scores, draws, seed)
 
 

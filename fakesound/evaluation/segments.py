@@ -8,8 +8,7 @@ from jaxtyping import Float
 
 from fakesound.data.arrays import read_arrays
 from fakesound.errors import InputError
-from fakesound.evaluation.rows import ScoreFormat, ScoreRow, frames_row, number
-from fakesound.evaluation.text import read_lines
+from fakesound.evaluation.score_rows import ScoreFormat, ScoreRow, frames_row, number, read_lines
 
 ARRAY_SUFFIXES = (".npz", ".npy", ".pkl", ".pickle")
 

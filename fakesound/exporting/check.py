@@ -1,4 +1,4 @@
-"""Whether an exported file says what the detector says."""
+"""Compare an exported file with its detector."""
 
 import tempfile
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ import soundfile
 
 from fakesound.data.audio import read_audio
 from fakesound.data.manifest import Clip
-from fakesound.evaluation.scorer import Hearing, score_clips
+from fakesound.evaluation.scorer import score_clips
 from fakesound.metrics import ClipScore
 from fakesound.models.detector import Detector
 from fakesound.scoring.calibration import IDENTITY, Calibrator
-from fakesound.timeline import FrameGrid
+from fakesound.timeline import GRID
 
 TOLERANCE = 1e-4
 
@@ -26,20 +26,19 @@ class DifferenceError(RuntimeError):
 def largest_difference(
     onnx: bytes,
     detector: Detector,
-    grid: FrameGrid,
     rate: int,
     seconds: float,
     calibrator: Calibrator = IDENTITY,
 ) -> float:
     """Return the largest difference between scores of ``onnx`` and of ``detector``, calibrated.
 
-    Both hear random audio: shorter than a window, hardly longer, and several windows long.
+    On random audio: shorter than a window, hardly longer, and several windows long.
 
     Raises:
         DifferenceError: if it is above `TOLERANCE`.
     """
     session = open_session(onnx)
-    window = grid.count(seconds) * grid.samples(rate)
+    window = GRID.count(seconds) * GRID.samples(rate)
     rng = np.random.default_rng(0)
     sounds = [
         rng.normal(0, level, samples).clip(-1, 1)
@@ -48,7 +47,7 @@ def largest_difference(
     differences = []
     with tempfile.TemporaryDirectory() as folder:
         clips = clips_of(sounds, rate, Path(folder))
-        raw, _ = score_clips(detector, clips, Hearing(grid, rate, seconds), lambda _: None)
+        raw, _ = score_clips(detector, clips, rate, seconds)
         expected = calibrator.applied(raw)
         for clip, wanted in zip(clips, expected, strict=True):
             score, _, frames = session.run(None, {"waveform": read_audio(clip.location, rate)})
@@ -56,8 +55,8 @@ def largest_difference(
     difference = max(differences)
     if difference > TOLERANCE:
         raise DifferenceError(
-            f"scores of the ONNX file are up to {difference:.1e} from those of the detector, where "
-            f"{TOLERANCE:.0e} is the most: it was not written"
+            f"scores of the ONNX file are up to {difference:.1e} from those of the detector, more "
+            f"than {TOLERANCE:.0e}: it was not written"
         )
     return difference
 

@@ -40,7 +40,7 @@ def onnx_bytes(scorer: WaveformScorer, metadata: Mapping[str, str]) -> bytes:
         )
     assert program is not None
     model = program.model
-    # what it holds else are places in the files of this machine
+    # the rest are paths of this machine
     ClearMetadataAndDocStringPass()(model)
     for value in (*model.graph.inputs, *model.graph.outputs):
         value.metadata_props.clear()
@@ -53,7 +53,7 @@ def onnx_bytes(scorer: WaveformScorer, metadata: Mapping[str, str]) -> bytes:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep remarks of the exporter, of which users can do nothing about any, to itself."""
+    """Silence warnings of the exporter that users can do nothing about."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,7 +1,7 @@
-"""What scores a whole clip, as one module that exports: windows, detector, stitching, pooling.
+"""The scorer of a whole clip as one module that exports: windows, detector, averaging, pooling.
 
-It repeats `fakesound.data.dataset.WindowDataset` and `fakesound.scoring.clip_score` in operators of
-torch, for a number of samples that is only known when the exported program runs.
+It repeats `fakesound.scoring.windows` and `fakesound.scoring.clip_score` in operators of torch: the
+number of samples is only known when the exported program runs.
 """
 
 import copy
@@ -16,20 +16,18 @@ from torch.nn import functional
 from fakesound.models.detector import Detector
 from fakesound.models.heads import either, pool
 from fakesound.scoring.calibration import IDENTITY, Calibrator
-from fakesound.timeline import FrameGrid
+from fakesound.scoring.clip_score import LOGIT_LIMIT, SMOOTHED
+from fakesound.timeline import GRID, window_step
 
-# both as in `fakesound.scoring.clip_score.clip_scores`
-LOGIT_BOUND = 30.0
-SMOOTHED = 5
 STEEPEST = 1e-5  # logits in which a climb between two knots is done
 
 
 class Scores(NamedTuple):
-    """What is said of a clip.
+    """Scores of a clip.
 
     Attributes:
         score: P(fake) of the clip, calibrated.
-        logit: of the score; calibrated from a logit between -30 and 30.
+        logit: logit of the score; calibrated from a logit between -30 and 30.
         frame_scores: P(fake) of each frame; empty without a frame head.
     """
 
@@ -42,11 +40,10 @@ class WaveformScorer(nn.Module):
     """Scores a waveform of any length as a test scores its clips.
 
     Args:
-        detector: is copied, with a spectrum that exports in place of its own.
-        grid: of the frames.
-        sample_rate: of the waveform.
-        seconds: length of the windows that the detector hears.
-        calibrator: of the clip's logit; scores of frames are left alone.
+        detector: detector; a copy is used, with a spectrum that exports.
+        sample_rate: sample rate of the waveform in Hz.
+        seconds: length of the windows of the detector.
+        calibrator: calibrator of the clip logit; frame scores are not calibrated.
     """
 
     ramp: Tensor
@@ -54,21 +51,20 @@ class WaveformScorer(nn.Module):
     def __init__(
         self,
         detector: Detector,
-        grid: FrameGrid,
         sample_rate: int,
         seconds: float,
         calibrator: Calibrator = IDENTITY,
     ) -> None:
         super().__init__()
         self.detector = copy.deepcopy(detector).eval().requires_grad_(False)
-        # what they say has no place in `Scores`
+        # `Scores` has no outputs of theirs
         self.detector.boundary_head = self.detector.attribution_head = None
         features = self.detector.features
         spectrum = ConvolvedSpectrum(features.window, features.hop)  # type: ignore[arg-type]
         features.spectrum = spectrum.to(next(detector.parameters()).device)
-        self.size = grid.samples(sample_rate)
-        self.frames = grid.count(seconds)
-        self.step = max(1, self.frames // 2)
+        self.size = GRID.samples(sample_rate)
+        self.frames = GRID.count(seconds)
+        self.step = window_step(self.frames)
         self.calibration = Calibration(calibrator)
         place = torch.arange(1.0, self.frames + 1)
         self.register_buffer("ramp", torch.minimum(place, place.flip(0)))
@@ -87,21 +83,21 @@ class WaveformScorer(nn.Module):
         places = first[:, None] + torch.arange(self.frames)
 
         output = self.detector(framed[places].flatten(1))
-        heard = {
-            name: self._stitched(values, places, total)[:frames]
+        outputs = {
+            name: self._averaged(values, places, total)[:frames]
             for name, values in output._asdict().items()
             if values is not None
         }
-        logits = heard.get("frame_logits", waveform[:0])
-        if "evidence" in heard:
-            logit = self._pooled(heard["evidence"], heard.get("attention"))
-            if "whole_evidence" in heard:
-                whole = heard["whole_evidence"].mean().clamp(-LOGIT_BOUND, LOGIT_BOUND)
-                logit = either(logit.clamp(-LOGIT_BOUND, LOGIT_BOUND), whole)
+        logits = outputs.get("frame_logits", waveform[:0])
+        if "evidence" in outputs:
+            logit = self._pooled(outputs["evidence"], outputs.get("attention"))
+            if "whole_evidence" in outputs:
+                whole = outputs["whole_evidence"].mean().clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+                logit = either(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT), whole)
         else:
             logit = _highest(logits, frames)
-        logit = self.calibration(logit.clamp(-LOGIT_BOUND, LOGIT_BOUND))
-        return Scores(logit.sigmoid(), logit, logits.clamp(-LOGIT_BOUND, LOGIT_BOUND).sigmoid())
+        logit = self.calibration(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT))
+        return Scores(logit.sigmoid(), logit, logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT).sigmoid())
 
     def _pooled(
         self, evidence: Float[Tensor, " frame"], attention: Float[Tensor, " frame"] | None
@@ -111,13 +107,13 @@ class WaveformScorer(nn.Module):
         counts = None if attention is None else attention[None]
         return pool(evidence[None], counts, mask, self.detector.pooling)[0]
 
-    def _stitched(
+    def _averaged(
         self,
         values: Float[Tensor, "window frame"],
         places: Int[Tensor, "window frame"],
         total: int | torch.SymInt,
     ) -> Float[Tensor, " total"]:
-        """Return one value for each place, as `fakesound.scoring.clip_score.stitch` does."""
+        """Return one value a frame, as `fakesound.scoring.windows.OverlapAdd` does."""
         index = places.flatten()
         weight = self.ramp.expand(values.shape[0], -1).flatten()
         empty = values.new_zeros(total)

@@ -1,7 +1,7 @@
-"""A trained detector at work on recordings of any kind and length."""
+"""A trained detector for recordings of any kind and length."""
 
-from fakesound.inference.detection import Detection, FakeRegion, FrameScores
+from fakesound.inference.detection import Detection
 from fakesound.inference.detector import Detector
-from fakesound.inference.listening import Listening
+from fakesound.scoring.decision import FakeRegion
 
-__all__ = ["Detection", "Detector", "FakeRegion", "FrameScores", "Listening"]
+__all__ = ["Detection", "Detector", "FakeRegion"]

@@ -1,4 +1,4 @@
-"""What a detector says of a recording."""
+"""The answer of a detector to one recording."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,54 +6,25 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-VERDICTS = ("genuine", "fake", "uncertain")
-
-
-@dataclass(frozen=True)
-class FakeRegion:
-    """A span called fake.
-
-    Attributes:
-        onset, offset: seconds.
-        score: mean score of its frames.
-    """
-
-    onset: float
-    offset: float
-    score: float
-
-
-@dataclass(frozen=True)
-class FrameScores:
-    """Scores of frames that follow each other, final ones of a recording that goes on.
-
-    Attributes:
-        onset: seconds, of the first.
-        step: seconds of a frame.
-        scores: P(fake) of each frame.
-    """
-
-    onset: float
-    step: float
-    scores: Float32[np.ndarray, " frame"]
+from fakesound.scoring.decision import FakeRegion
 
 
 @dataclass(frozen=True)
 class Detection:
-    """What a detector says of one recording.
+    """The answer of a detector to one recording.
 
     Attributes:
-        verdict: "genuine", "fake", or "uncertain" where the score is too near to even odds.
+        verdict: "genuine", "fake" or "uncertain"; see `fakesound.scoring.decision.decide`.
         score: calibrated P(fake), for recordings of which half are fake.
         regions: spans called fake; none where the verdict is "genuine".
-        duration: seconds.
-        frame_step: seconds of a frame.
+        duration: length in seconds.
+        frame_step: length of a frame in seconds.
         frame_scores: P(fake) of each frame.
-        attack_family: what the fake is likest, "unknown", or None for a detector that cannot say
-            or a recording not called fake.
-        path: of the file, where it was one.
+        attack_family: most similar family of attacks, or "unknown"; None for a detector without
+            attribution and for the verdict "genuine".
+        path: path of the file; None for an array.
         kind: "part" or "whole", how much of a fake is fake; None where the verdict is "genuine",
-            and for a detector that does not tell.
+            and for a detector that does not distinguish the two.
     """
 
     verdict: str
@@ -68,11 +39,11 @@ class Detection:
 
     @property
     def fake_share(self) -> float:
-        """The share of its time that lies in regions."""
+        """The share of the recording that lies in regions."""
         return sum(r.offset - r.onset for r in self.regions) / max(self.duration, 1e-9)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return it as what JSON holds, without the scores of frames."""
+        """Return the detection as plain values for JSON, without frame scores."""
         return {
             "path": self.path,
             "error": None,

@@ -1,38 +1,35 @@
-"""The detector for users: files, arrays and streams in, detections out."""
+"""The detector for users: files and arrays in, detections out."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float, Float32
 
 from fakesound.data.audio import audio_info, from_pcm, to_pcm
 from fakesound.data.stream import resampled, stream_audio
 from fakesound.errors import InputError
-from fakesound.inference.detection import Detection, FakeRegion
-from fakesound.inference.hub import pull
-from fakesound.inference.listening import Listening, probabilities
-from fakesound.inference.regions import find_regions
-from fakesound.metrics.attribution import family_scores
-from fakesound.models.build import GRID
-from fakesound.scoring.checkpoint import DEFAULT, Checkpoint, read_checkpoint
-from fakesound.scoring.clip_score import clip_logits, pool_families
-
-CONFIDENCE = 0.6
-BATCH = 16  # windows of a file that are heard together
+from fakesound.inference.detection import Detection
+from fakesound.scoring.checkpoint import DEFAULT, Checkpoint, forward_of, read_checkpoint
+from fakesound.scoring.clip_score import attack_families, clip_logits, frame_probabilities
+from fakesound.scoring.decision import CONFIDENCE, decide, find_regions
+from fakesound.scoring.windows import FrameValues, cut_windows, score_windows
+from fakesound.timeline import GRID
 
 
 class Detector:
-    """A trained detector.
+    """A trained detector, ready for recordings of any kind and length.
 
-    ``Detector.from_pretrained().detect("recording.wav")`` is all there is to it.
+    ``Detector.from_pretrained().detect("recording.wav")`` gives a `Detection`.
 
     Args:
-        checkpoint: what was trained.
-        confidence: from 0.5 to below 1: a verdict whose probability is less is "uncertain".
-        device: where it computes.
+        checkpoint: trained detector.
+        confidence: probability from 0.5 to below 1, under which a verdict is "uncertain".
+        device: torch device to compute on.
+
+    Raises:
+        InputError: for a confidence out of range.
     """
 
     def __init__(
@@ -40,24 +37,18 @@ class Detector:
     ) -> None:
         if not 0.5 <= confidence < 1:
             raise InputError(f"confidence={confidence}: must be from 0.5 to below 1")
-        self.checkpoint, self.confidence, self.device = checkpoint, confidence, device
+        self.checkpoint, self.confidence = checkpoint, confidence
         self.model = checkpoint.detector().to(device)
+        self.forward = forward_of(self.model, device)
         self.rate = checkpoint.config.data.sample_rate
-        self.seconds = checkpoint.config.data.window_seconds
+        self.frames = GRID.count(checkpoint.config.data.window_seconds)
         self.clip_threshold = checkpoint.thresholds.get("clip", 0.5)
         self.frame_threshold = checkpoint.thresholds.get("frame", 0.5)
 
     @classmethod
-    def from_pretrained(
-        cls, name: str = DEFAULT, confidence: float = CONFIDENCE, device: str = "cpu"
-    ) -> "Detector":
-        """Return the detector that comes with the package, or "owner/name" of the hub.
-
-        Raises:
-            InputError: if it cannot be fetched.
-        """
-        path = DEFAULT if name == DEFAULT else pull(name)
-        return cls.from_checkpoint(path, confidence, device)
+    def from_pretrained(cls, confidence: float = CONFIDENCE, device: str = "cpu") -> "Detector":
+        """Return the detector that comes with the package."""
+        return cls.from_checkpoint(DEFAULT, confidence, device)
 
     @classmethod
     def from_checkpoint(
@@ -66,118 +57,87 @@ class Detector:
         """Return the detector at ``path``: a run, a checkpoint, or an exported safetensors file.
 
         Raises:
-            InputError: naming the file and the mend.
+            InputError: naming the file and the fix.
         """
         return cls(read_checkpoint(path), confidence, device)
 
     def detect(
         self, recording: str | Path | Float[np.ndarray, "..."], rate: int | None = None
     ) -> Detection:
-        """Return what is to be said of a file, or of an array of samples in [-1, 1].
+        """Return the detection for a file or an array of samples.
 
         Args:
-            recording: path of a file that libsndfile reads, or samples, or channels of samples
-                ("channel sample" or "sample channel", whichever is shorter are the channels).
-            rate: samples a second of an array; that of the detector if None.
+            recording: path of a file that libsndfile reads, or an array of samples or channels; see
+                `to_samples`.
+            rate: sample rate of an array in Hz; that of the detector if None.
 
         Raises:
-            InputError: naming the file, or the array, and what is wrong with it.
+            InputError: naming the file, or the array, and the fault.
         """
         if isinstance(recording, str | Path):
-            return replace(self._file(Path(recording)), path=str(recording))
-        return self._heard([mono(recording)], rate or self.rate)
+            path = Path(recording)
+            audio_info(path)
+            return replace(self._detect(stream_audio(path, self.rate)), path=str(recording))
+        return self._detect(resampled([to_samples(recording)], rate or self.rate, self.rate))
 
-    def detect_all(self, recordings: Iterable[str | Path]) -> Iterator[Detection | InputError]:
-        """Yield the detection of each file, or what is wrong with it."""
-        for recording in recordings:
-            try:
-                yield self.detect(recording)
-            except InputError as error:
-                yield error
+    def _detect(self, parts: Iterator[Float32[np.ndarray, " sample"]]) -> Detection:
+        samples = 0
 
-    def listen(self) -> Listening:
-        """Return what takes samples in parts, mono at the detector's rate; see `Listening`."""
-        return self._listening(1)
+        def counted() -> Iterator[Float32[np.ndarray, " sample"]]:
+            nonlocal samples
+            for part in parts:
+                samples += len(part)
+                # the training audio had 16 bits
+                yield from_pcm(to_pcm(part))
 
-    def _listening(self, batch: int) -> Listening:
-        return Listening(self._hear, self._conclude, GRID, self.rate, self.seconds, batch)
+        windows = cut_windows(counted(), GRID.samples(self.rate), self.frames)
+        for outputs in score_windows(self.forward, windows):
+            return self._answer(outputs, samples / self.rate)
+        raise InputError("recording: has no samples")
 
-    def _file(self, path: Path) -> Detection:
-        audio_info(path)
-        listening = self._listening(BATCH)
-        for part in stream_audio(path, self.rate):
-            listening.push(self._sixteen_bits(part))
-        return listening.finish()
-
-    def _heard(self, parts: Iterable[Float32[np.ndarray, " sample"]], rate: int) -> Detection:
-        listening = self._listening(BATCH)
-        for part in resampled(parts, rate, self.rate):
-            listening.push(self._sixteen_bits(part))
-        if not listening.samples:
-            raise InputError("recording: holds no samples")
-        return listening.finish()
-
-    def _sixteen_bits(self, part: Float32[np.ndarray, " sample"]) -> Float32[np.ndarray, " sample"]:
-        # what it was trained on
-        return from_pcm(to_pcm(part))
-
-    @torch.inference_mode()
-    def _hear(
-        self, windows: Float32[np.ndarray, "window sample"]
-    ) -> Mapping[str, Float32[np.ndarray, "window frame ..."]]:
-        output = self.model(torch.from_numpy(windows).to(self.device))._asdict()
-        return {name: v.float().cpu().numpy() for name, v in output.items() if v is not None}
-
-    def _conclude(self, outputs: Mapping[str, np.ndarray], duration: float) -> Detection:
-        logits = outputs.get("frame_logits", np.zeros(0))
-        found = clip_logits(outputs, self.model.pooling)
-        calibrated = self.checkpoint.calibrator.calibrated(np.array([found.clip]))
-        score = float(1 / (1 + np.exp(-calibrated[0])))
-        verdict = "fake" if score >= self.clip_threshold else "genuine"
-        if max(score, 1 - score) < self.confidence:
-            verdict = "uncertain"
-        frames = probabilities(logits)
-        regions: tuple[FakeRegion, ...] = ()
-        if verdict != "genuine" and frames.size:
-            regions = find_regions(frames, self.frame_threshold, GRID, duration)
-        kind = None
-        if verdict != "genuine" and found.part is not None and found.whole is not None:
-            kind = "whole" if found.whole > found.part else "part"
-        return Detection(
-            verdict,
-            score,
-            regions,
-            duration,
-            GRID.step,
-            frames,
-            self._family(outputs, verdict),
+    def _answer(self, outputs: dict[str, FrameValues], duration: float) -> Detection:
+        logits = clip_logits(outputs, self.model.pooling)
+        score = self.checkpoint.calibrator.score(logits.clip)
+        verdict = decide(score, self.clip_threshold, self.confidence)
+        frames = frame_probabilities(outputs, "frame_logits")
+        detection = Detection(verdict, score, (), duration, GRID.step, frames)
+        if verdict == "genuine":
+            return detection
+        kind, family = None, attack_families(outputs, self.model.families)
+        if logits.part is not None and logits.whole is not None:
+            kind = "whole" if logits.whole > logits.part else "part"
+        if family is not None:
+            limit = self.checkpoint.heads.thresholds.get("energy", np.inf)
+            family = replace(family, unknown=family.energy > limit)
+        return replace(
+            detection,
+            regions=find_regions(frames, self.frame_threshold, duration) if frames.size else (),
+            attack_family=family and family.name,
             kind=kind,
         )
 
-    def _family(self, outputs: Mapping[str, np.ndarray], verdict: str) -> str | None:
-        if "family_logits" not in outputs or verdict == "genuine":
-            return None
-        logits = pool_families(outputs["family_logits"], outputs["family_attention"])
-        told = family_scores(logits, self.model.families)
-        limit = self.checkpoint.heads.thresholds.get("energy")
-        if limit is not None and told.energy > limit:
-            return "unknown"
-        return max(told.scores, key=lambda family: told.scores[family])
 
+def to_samples(audio: Float[np.ndarray, "..."]) -> Float32[np.ndarray, " sample"]:
+    """Return an array of samples, or of channels, as one channel of samples in [-1, 1).
 
-def mono(audio: Float[np.ndarray, "..."]) -> Float32[np.ndarray, " sample"]:
-    """Return an array of samples, or of channels of them, as one channel.
+    Floating point is read as it is. Signed integers are divided by their full scale; unsigned ones,
+    as in 8-bit WAV files, are centred first. The shorter axis holds the channels.
 
     Raises:
-        InputError: if it is empty, holds NaN or Inf, or has more than two dimensions.
+        InputError: if the array is empty, has more than two axes, holds NaN or Inf, or has another
+            type than numbers.
     """
-    made = np.asarray(audio)
-    if made.ndim not in (1, 2) or not made.size:
-        raise InputError(f"recording: is an array of shape {made.shape}; give samples or channels")
-    if np.issubdtype(made.dtype, np.integer):
-        made = made.astype(np.float32) / -float(np.iinfo(made.dtype).min or -1)
-    if not np.isfinite(made).all():
+    array = np.asarray(audio)
+    if array.ndim not in (1, 2) or not array.size:
+        raise InputError(f"recording: an array of shape {array.shape}; give samples or channels")
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"recording: an array of {array.dtype}; give numbers, such as float32")
+    if array.dtype.kind in "iu":
+        # full scale is half the range, and so is the middle of an unsigned one
+        scale = 2.0 ** (8 * array.dtype.itemsize - 1)
+        array = array / scale - (array.dtype.kind == "u")
+    if not np.isfinite(array).all():
         raise InputError("recording: holds NaN or Inf samples")
-    if made.ndim == 2:
-        made = made.mean(axis=int(np.argmin(made.shape)))
-    return np.ascontiguousarray(made, dtype=np.float32)
+    if array.ndim == 2:
+        array = array.mean(axis=int(np.argmin(array.shape)))
+    return np.ascontiguousarray(array, dtype=np.float32)

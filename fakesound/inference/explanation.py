@@ -1,6 +1,6 @@
-"""Where in time and frequency the evidence of a detector lies: by hiding parts and asking again."""
+"""Where in time and frequency a detector finds its evidence: by occlusion."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,28 +8,30 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
-from fakesound.data.audio import from_pcm, to_pcm
+from fakesound.data.audio import from_pcm, read_audio, to_pcm
+from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
 from fakesound.inference.detector import Detector
-from fakesound.models.build import GRID
-from fakesound.models.detector import DetectorOutput
 from fakesound.models.features import Spectrogram
+from fakesound.scoring.checkpoint import numpy_outputs
+from fakesound.scoring.clip_score import clip_logits
+from fakesound.scoring.windows import BATCH, FrameValues, OverlapAdd, cut_windows
+from fakesound.timeline import GRID
 
-BATCH = 16
 CELL = 0.2  # seconds
 BANDS = 8
-LONGEST = 30.0  # seconds: the time it takes grows with their square
+LONGEST = 30.0  # seconds: each takes a second or two of computing
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """How much each part of a recording speaks for "fake".
+    """Contribution of each part of a recording to the verdict "fake".
 
     Attributes:
-        relevance: fall of the logit where a cell is hidden; above 0 speaks for "fake".
-        seconds: where cells begin in time, and where the last one ends.
-        hertz: where cells begin in frequency, and where the last one ends.
-        logit: of the recording as it is.
+        relevance: decrease of the logit where a cell is hidden; above 0 is evidence of "fake".
+        seconds: starts of the cells in time, and the end of the last one.
+        hertz: starts of the cells in frequency, and the end of the last one.
+        logit: calibrated logit of the recording itself, as in its detection.
     """
 
     relevance: Float[np.ndarray, "band cell"]
@@ -52,16 +54,19 @@ class Explanation:
 
 
 class Occlusion:
-    """A recording whose parts can be hidden, in one window.
+    """A recording whose cells in time and frequency can be hidden.
+
+    A hidden cell is 0, the mean of the training, in the normalised features of every window that
+    contains it. No audio has such features exactly. Windows are scored as in a detection.
 
     Args:
-        detector: that is asked.
-        audio: mono at the detector's rate.
-        cell: seconds of a cell.
-        bands: of frequency.
+        detector: detector to explain.
+        audio: mono samples at the detector's rate.
+        cell: length of a cell in seconds.
+        bands: number of cells in frequency.
 
     Raises:
-        InputError: for a detector of cepstra, which have no place in frequency, or a recording that
+        InputError: for a detector of cepstra, which have no axis of frequency, or a recording that
             is empty or too long.
     """
 
@@ -78,34 +83,49 @@ class Occlusion:
         features = detector.model.features
         assert isinstance(features, Spectrogram)
         if features.kind == "lfcc":
-            raise InputError("features.kind=lfcc: cepstra have no place in frequency; use another")
+            raise InputError(
+                "features.kind=lfcc: cepstra have no axis of frequency; use another detector"
+            )
         self.detector = detector
         size = GRID.samples(detector.rate)
-        samples = from_pcm(to_pcm(audio))
-        samples = np.pad(samples, (0, -len(samples) % size))
+        self.windows = list(cut_windows([from_pcm(to_pcm(audio))], size, detector.frames))
+        self.frames = self.windows[-1].total or 0
+        self.columns_per_frame = features.windows(GRID)
+        device = next(detector.model.parameters()).device
         with torch.inference_mode():
-            self.whole: Tensor = features(torch.from_numpy(samples)[None])
-        bins, windows = self.whole.shape[2:]
+            waveform = torch.from_numpy(np.stack([window.audio for window in self.windows]))
+            self.spectrograms: Tensor = features(waveform.to(device))
+            self.outputs = [
+                one
+                for start in range(0, len(self.windows), BATCH)
+                for one in self._outputs(self.spectrograms[start : start + BATCH])
+            ]
+        bins, columns = self.spectrograms.shape[2], self.frames * self.columns_per_frame
         self.rows = _edges(bins, min(bands, bins))
-        self.columns = _edges(windows, max(1, round(seconds / cell)))
+        self.columns = _edges(columns, max(1, round(seconds / cell)))
         self.shape = len(self.rows) - 1, len(self.columns) - 1
         self.seconds = np.minimum(self.columns * features.hop / detector.rate, seconds)
         self.hertz = _hertz(features, self.rows, detector.rate)
 
     @torch.inference_mode()
     def logits(self, hidden: Bool[np.ndarray, "set band cell"]) -> Float[np.ndarray, " set"]:
-        """Return the logit of the recording with each set of cells at the mean of the training."""
-        found = []
-        for start in range(0, len(hidden), BATCH):
-            some = hidden[start : start + BATCH]
-            parts = self.whole.repeat(len(some), 1, 1, 1)
-            for number, cells in enumerate(some):
-                for row, column in zip(*np.nonzero(cells), strict=True):
-                    bins = slice(self.rows[row], self.rows[row + 1])
-                    parts[number, :, bins, self.columns[column] : self.columns[column + 1]] = 0
-            output = self.detector.model.of_spectrogram(parts)
-            found.append(self._clip_logits(output).numpy())
-        return np.concatenate(found)
+        """Return the calibrated logit of the recording with each set of cells hidden."""
+        inside = [self._inside(number) for number in range(len(self.windows))]
+        # the other windows score as they do without the set
+        changed = [
+            (place, number)
+            for place, cells in enumerate(hidden)
+            for number in range(len(self.windows))
+            if (cells.any(0) & inside[number]).any()
+        ]
+        outputs = [dict(enumerate(self.outputs)) for _ in hidden]
+        for start in range(0, len(changed), BATCH):
+            some = changed[start : start + BATCH]
+            parts = torch.stack([self._without(hidden[place], number) for place, number in some])
+            for (place, number), one in zip(some, self._outputs(parts), strict=True):
+                outputs[place][number] = one
+        raw = np.array([self._logit(one) for one in outputs])
+        return self.detector.checkpoint.calibrator.calibrated(raw)
 
     def explain(
         self, progress: Callable[[int, int], None] = lambda done, total: None
@@ -135,13 +155,91 @@ class Occlusion:
             hidden[number, order[:count]] = True
         return self.logits(hidden.reshape(-1, *self.shape))
 
-    def _clip_logits(self, output: DetectorOutput) -> Float[Tensor, " batch"]:
-        frames = next(part for part in output if part is not None).shape[:2]
-        logit = output.clip_logit(torch.ones(frames, dtype=torch.bool), self.detector.model.pooling)
-        if logit is not None:
-            return logit
-        assert output.frame_logits is not None
-        return output.frame_logits.amax(1)
+    def _outputs(self, spectrograms: Tensor) -> list[dict[str, FrameValues]]:
+        values = numpy_outputs(self.detector.model.of_spectrogram(spectrograms))
+        return [{name: v[row] for name, v in values.items()} for row in range(len(spectrograms))]
+
+    def _inside(self, number: int) -> Bool[np.ndarray, " cell"]:
+        """Return which cells have columns in window ``number``."""
+        start = self.windows[number].first * self.columns_per_frame
+        after = start + self.spectrograms.shape[3]
+        return (self.columns[:-1] < after) & (self.columns[1:] > start)
+
+    def _without(self, hidden: Bool[np.ndarray, "band cell"], number: int) -> Tensor:
+        spectrogram = self.spectrograms[number].clone()
+        start = self.windows[number].first * self.columns_per_frame
+        for row, column in zip(*np.nonzero(hidden), strict=True):
+            first, after = np.maximum(self.columns[column : column + 2] - start, 0)
+            spectrogram[:, self.rows[row] : self.rows[row + 1], first:after] = 0
+        return spectrogram
+
+    def _logit(self, outputs: Mapping[int, Mapping[str, FrameValues]]) -> float:
+        overlap = OverlapAdd()
+        for window, one in zip(self.windows, outputs.values(), strict=True):
+            overlap.add(window.first, one)
+        return clip_logits(overlap.average(self.frames), self.detector.model.pooling).clip
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """Quality of explanations, means over clips.
+
+    Attributes:
+        clips: number of clips.
+        pointing: share of clips whose most relevant cell lies on a fake frame.
+        chance: the same share for a random cell.
+        deletion: mean of the deletion curve minus its start; the lower, the more faithful.
+        random: the same mean where cells are hidden in random order.
+    """
+
+    clips: int
+    pointing: float
+    chance: float
+    deletion: float
+    random: float
+
+
+def measure_faithfulness(
+    detector: Detector,
+    clips: Sequence[Clip],
+    most: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Faithfulness:
+    """Return the faithfulness of explanations on up to ``most`` partial fakes.
+
+    Raises:
+        InputError: if there are none.
+    """
+    partial = [
+        clip
+        for clip in clips
+        if clip.regions
+        and clip.duration <= LONGEST
+        and sum(region.duration for region in clip.regions) < 0.95 * clip.duration
+    ]
+    if not partial:
+        raise InputError("--manifest: none of its test clips is fake in part")
+    rng = np.random.default_rng(0)
+    chosen = [partial[i] for i in sorted(rng.permutation(len(partial))[:most])]
+    rows = []
+    for number, clip in enumerate(chosen):
+        occlusion = Occlusion(detector, read_audio(clip.path, detector.rate))
+        explanation = occlusion.explain()
+        fake = GRID.targets(clip.regions, GRID.count(clip.duration))
+        cells = explanation.relevance.shape[1]
+        spans = np.round(explanation.seconds / GRID.step).astype(int)
+        touched = [fake[spans[c] : max(spans[c + 1], spans[c] + 1)].any() for c in range(cells)]
+        curves = [
+            occlusion.deletion_curve(order)
+            for order in (explanation.order(), rng.permutation(explanation.relevance.size))
+        ]
+        fall, random = (float(curve[1:].mean() - curve[0]) for curve in curves)
+        rows.append((explanation.points_at(fake), float(np.mean(touched)), fall, random))
+        progress(number + 1, len(chosen))
+    pointing, chance, deletion, random = (
+        float(np.mean(column)) for column in zip(*rows, strict=True)
+    )
+    return Faithfulness(len(rows), pointing, chance, deletion, random)
 
 
 def _edges(count: int, parts: int) -> Int[np.ndarray, " edge"]:

@@ -1,4 +1,4 @@
-"""Which files are meant by what the user named."""
+"""The recordings that the user named: files, folders, standard input."""
 
 import sys
 import tempfile
@@ -14,10 +14,10 @@ STANDARD_INPUT = "-"
 
 @contextmanager
 def named_files(named: Sequence[str]) -> Iterator[list[tuple[str, Path]]]:
-    """Yield what to call each file and where it lies, in the order given, each once.
+    """Yield the name and the path of each file, in the order given, each once.
 
-    A folder stands for the audio in it, "-" for what comes on standard input, which is kept in a
-    temporary file for as long.
+    A folder stands for the audio in it, "-" for standard input, which is copied to a temporary
+    file.
 
     Raises:
         InputError: for a folder without audio.

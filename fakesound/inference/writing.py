@@ -13,12 +13,12 @@ from fakesound.inference.detection import Detection
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one file.
+    """Detection of one file, or the reason why there is none.
 
     Attributes:
-        path: as it was given.
-        detection: what is said of it; None if it could not be read.
-        error: why not; None if it could.
+        path: path as it was given.
+        detection: detection; None if the file could not be read.
+        error: reason why it could not be read; None if it could.
     """
 
     path: str
@@ -26,29 +26,29 @@ class Result:
     error: str | None = None
 
 
-COLUMNS = ("path", "verdict", "score", "regions", "duration", "attack_family", "error")
+COLUMNS = ("path", "verdict", "score", "kind", "regions", "duration", "attack_family", "error")
 
 
 def to_json(results: Sequence[Result], frames: bool = False) -> str:
-    """Return a list with one object a file; ``frames`` adds the scores of all frames."""
+    """Return a JSON list with one object a file; ``frames`` adds all frame scores."""
     return json.dumps([plain(result, frames) for result in results], indent=1) + "\n"
 
 
 def plain(result: Result, frames: bool = False) -> dict[str, Any]:
-    """Return what JSON holds of one file."""
-    found = result.detection
-    if found is None:
-        empty: dict[str, Any] = {"verdict": None, "score": None, "regions": [], "duration": None}
-        return {"path": result.path, "error": result.error, **empty, "attack_family": None}
-    made = found.to_plain() | {"path": result.path}
+    """Return one file's result as plain values for JSON."""
+    detection = result.detection
+    if detection is None:
+        row: dict[str, Any] = dict.fromkeys(COLUMNS)
+        return row | {"path": result.path, "error": result.error, "regions": []}
+    row = detection.to_plain() | {"path": result.path}
     if frames:
-        made["frame_step"] = found.frame_step
-        made["frame_scores"] = [round(float(score), 4) for score in found.frame_scores]
-    return made
+        row["frame_step"] = detection.frame_step
+        row["frame_scores"] = [round(float(score), 4) for score in detection.frame_scores]
+    return row
 
 
 def to_csv(results: Sequence[Result]) -> str:
-    """Return one row a file; regions as "onset-offset" in seconds, apart by blanks."""
+    """Return one row a file; regions are "onset-offset" in seconds, separated by spaces."""
     file = io.StringIO()
     writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -75,7 +75,7 @@ def to_rttm(results: Sequence[Result]) -> str:
 
 
 def to_audacity(detection: Detection) -> str:
-    """Return a label track: a line for each region with onset, offset and what it is called."""
+    """Return a label track: a line for each region with onset, offset and label."""
     return "".join(
         f"{r.onset:.6f}\t{r.offset:.6f}\tfake {r.score:.2f}\n" for r in detection.regions
     )

@@ -33,11 +33,18 @@ def calibration_figures(scores: Sequence[ClipScore]) -> dict[str, float | None]:
     }
 
 
+def certainty(
+    score: Float[np.ndarray, " clip"], fake: Bool[np.ndarray, " clip"]
+) -> Float[np.ndarray, " clip"]:
+    """Return the probability of the verdict on each clip, which calls it fake or not."""
+    return np.where(fake, score, 1 - score)
+
+
 def abstention_block(scores: Sequence[ClipScore], confidence: float) -> Block:
     """Return how many clips are answered at ``confidence``, and how well.
 
-    A clip is answered when ``max(score, 1 - score) >= confidence``; the answer is the likelier
-    side, fake for a score above 0.5. Clip thresholds play no part: calibrated scores are meant.
+    Verdicts are those of `fakesound.scoring.decision.decide`: fake for a score above the clip's
+    threshold, and answered when the verdict's own probability is at least ``confidence``.
 
     Returns:
         ``confidence`` as given; ``answered, answered_fake, answered_genuine``, the shares of
@@ -51,7 +58,7 @@ def abstention_block(scores: Sequence[ClipScore], confidence: float) -> Block:
         raise InputError(f"confidence: {confidence} is not in [0.5, 1]")
     clips = ClipColumns.of(scores)
     fake, right = clips.fake, _right(clips)
-    answered = np.maximum(clips.score, 1 - clips.score) >= confidence
+    answered = certainty(clips.score, clips.called) >= confidence
     everything = np.ones_like(fake)
     caught, passed = (_share(right, kind & answered) for kind in (fake, ~fake))
     return {
@@ -71,12 +78,12 @@ def risk_coverage(
     """Return the points ``(coverage, risk)`` of the curve: the 1, 2, ... surest clips answered.
 
     Coverage is the share of clips that is answered, risk the share of wrong answers among them
-    (El-Yaniv and Wiener 2010). Clips are ranked by how far their logit is from zero; of
-    equally sure ones, any order is as likely, and the risk is the mean over orders.
+    (El-Yaniv and Wiener 2010). Clips are ranked by the probability of their verdict; of equally
+    sure ones, any order is as likely, and the risk is the mean over orders.
     """
     clips = ClipColumns.of(scores)
     # rounded, so that scores of .2 and .8 are equally sure
-    unsure = -np.round(np.abs(clips.logit), 12)
+    unsure = -np.round(np.where(clips.called, clips.logit, -clips.logit), 12)
     _, place, count = np.unique(unsure, return_inverse=True, return_counts=True)
     wrong = np.bincount(place, (~_right(clips)).astype(np.float64), minlength=count.size)
     answered = np.arange(1, len(scores) + 1)
@@ -84,7 +91,7 @@ def risk_coverage(
 
 
 def _right(clips: ClipColumns) -> Bool[np.ndarray, " clip"]:
-    return (clips.score > 0.5) == clips.fake
+    return clips.called == clips.fake
 
 
 def _share(values: Bool[np.ndarray, " clip"], chosen: Bool[np.ndarray, " clip"]) -> float | None:

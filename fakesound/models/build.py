@@ -12,9 +12,7 @@ from fakesound.models.detector import Detector
 from fakesound.models.features import Spectrogram
 from fakesound.models.scan import resolve_kernel
 from fakesound.models.weights import InitialWeights, fit_weights, read_weights
-from fakesound.timeline import FrameGrid
-
-GRID = FrameGrid()
+from fakesound.timeline import GRID
 
 
 def build_features(config: FeaturesConfig, sample_rate: int) -> Spectrogram:
@@ -54,7 +52,7 @@ def build_detector(config: RunConfig, families: Sequence[str] = ()) -> Detector:
     """
     # the caller's random state stays as it is
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        torch.default_generator.manual_seed(config.seed)  # no other device is seeded
         features = build_features(config.features, config.data.sample_rate)
         backbone = build_backbone(
             config.backbone, features, config.data.crop.seconds, config.kernel

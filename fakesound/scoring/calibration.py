@@ -73,6 +73,10 @@ class Calibrator:
             return np.interp(logits, x, y)
         return self.slope * logits + self.intercept
 
+    def score(self, logit: float) -> float:
+        """Return the calibrated score of a clip."""
+        return float(expit(self.calibrated(np.array([logit]))[0]))
+
     def applied(self, scores: Sequence[ClipScore]) -> list[ClipScore]:
         """Return ``scores`` with calibrated logits and the scores that belong to them.
 

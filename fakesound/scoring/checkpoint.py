@@ -1,17 +1,20 @@
 """Trained detectors on disk: checkpoints of runs, and our safetensors file.
 
-Nothing that a file holds is run: checkpoints are read as plain values and tensors.
+No code in a file is run: checkpoints are read as plain values and tensors.
 """
 
+import hashlib
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
-from lightning.pytorch.utilities.seed import isolate_rng
+from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -20,13 +23,13 @@ from fakesound.config import RunConfig
 from fakesound.config.saved import from_plain
 from fakesound.errors import InputError
 from fakesound.files import write_whole
-from fakesound.models.build import GRID, build_detector
-from fakesound.models.detector import Detector
+from fakesound.models.build import build_detector
+from fakesound.models.detector import Detector, DetectorOutput
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from fakesound.scoring.clip_score import FurtherHeads
 from fakesound.scoring.hypotheses import Hypotheses
-from fakesound.training.module import HEADS_KEY
-from fakesound.training.resuming import checkpoint_bytes
+from fakesound.scoring.windows import Forward
+from fakesound.timeline import GRID
 
 FORMAT = "fakesound"
 FORMAT_VERSION = 1
@@ -34,25 +37,27 @@ BEST = Path("checkpoints", "best.ckpt")
 # what stands for the detector that comes with the package, and where that lies in it
 DEFAULT = "default"
 PRETRAINED = Path(__file__).parents[1] / "pretrained" / "detector.safetensors"
-# beside the keys that lightning knows in a checkpoint, and leaves alone
-KEY = "fakesound"
+# keys of a checkpoint beside those of Lightning, which ignores them
+KEY, HEADS_KEY = "fakesound", "fakesound_heads"
 _PREFIX = "detector."
 _AGAIN = "give the folder of a run, its checkpoints/best.ckpt or an exported .safetensors file"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is kept of a trained detector.
+    """A trained detector with all that its scores depend on.
 
     Attributes:
-        path: the file it was read from.
-        config: of the run that trained it.
-        weights: by their names in the `Detector`.
-        thresholds: of "clip" and "frame" scores, chosen in validation; those that are known.
-        calibrator: of clip logits, fitted in validation; the identity where none is known.
-        attacks: that it was trained on, ``family/generator``; None where that is not known.
+        path: file that it was read from.
+        config: configuration of the run that trained it.
+        weights: tensors by their names in the `Detector`.
+        thresholds: thresholds of "clip" and "frame" scores, chosen on validation; may be missing.
+        calibrator: map of clip logits, fitted on validation; the identity by default.
+        attacks: attacks in its training, ``family/generator``; None if unknown.
         selected_on: attacks that only served to choose the model and its thresholds.
-        heads: what the scores of its boundary and attribution heads are read with.
+        heads: families and thresholds of its boundary and attribution heads.
+        sources: hashes of the recordings in its training and validation, see `source_hash`; None if
+            unknown.
     """
 
     path: Path
@@ -63,19 +68,18 @@ class Checkpoint:
     attacks: tuple[str, ...] | None = None
     selected_on: tuple[str, ...] = ()
     heads: FurtherHeads = field(default_factory=FurtherHeads)
+    sources: frozenset[str] | None = None
 
     def detector(self, kernel: str = "auto") -> Detector:
         """Return the detector, ready to score.
 
         Args:
-            kernel: of the selective scan; not that of the training, which was on another machine.
+            kernel: kernel of the selective scan, whatever the one of the training was.
 
         Raises:
             InputError: if weights and configuration do not fit together.
         """
-        # its start values are drawn from generators that are the caller's
-        with isolate_rng():
-            detector = build_detector(replace(self.config, kernel=kernel), self.heads.families)
+        detector = build_detector(replace(self.config, kernel=kernel), self.heads.families)
         try:
             detector.load_state_dict(dict(self.weights), strict=True)
         except RuntimeError as error:
@@ -87,9 +91,9 @@ class Checkpoint:
         return detector.eval()
 
     def metadata(self) -> dict[str, str]:
-        """Return what exported files say of the detector, as text.
+        """Return the metadata of exported files, as text.
 
-        Places on the machine of the training are left out of it, but for their last names.
+        Folders of the machine that trained the detector are reduced to their last names.
         """
         return {
             "format": FORMAT,
@@ -101,9 +105,33 @@ class Checkpoint:
             "calibrator": json.dumps(self.calibrator.to_plain()),
             **({} if self.attacks is None else {"attacks": json.dumps(self.attacks)}),
             "selected_on": json.dumps(self.selected_on),
+            **({} if self.sources is None else {"sources": json.dumps(sorted(self.sources))}),
             **({HEADS_KEY: json.dumps(heads)} if (heads := self.heads.to_plain()) else {}),
             "config": json.dumps(_without_places(asdict(self.config))),
         }
+
+
+def source_hash(source_id: str) -> str:
+    """Return the hash by which a checkpoint recognises a recording of its training."""
+    return hashlib.sha256(source_id.encode()).hexdigest()[:16]
+
+
+def numpy_outputs(outputs: DetectorOutput) -> dict[str, Float32[np.ndarray, "window frame ..."]]:
+    """Return the outputs of the heads that there are as arrays, by their names."""
+    named = outputs._asdict().items()
+    return {name: v.float().cpu().numpy() for name, v in named if v is not None}
+
+
+def forward_of(detector: Detector, device: str = "cpu") -> Forward:
+    """Return the function that computes the frame outputs of a batch of windows on ``device``."""
+
+    @torch.inference_mode()
+    def forward(
+        windows: Float32[np.ndarray, "window sample"],
+    ) -> Mapping[str, Float32[np.ndarray, "window frame ..."]]:
+        return numpy_outputs(detector(torch.from_numpy(windows).to(device)))
+
+    return forward
 
 
 def load_detector(path: str | Path, kernel: str = "auto") -> tuple[Detector, RunConfig]:
@@ -111,20 +139,20 @@ def load_detector(path: str | Path, kernel: str = "auto") -> tuple[Detector, Run
 
     Args:
         path: folder of a run, one of its checkpoints, or a file of `write_safetensors`.
-        kernel: of the selective scan.
+        kernel: kernel of the selective scan.
 
     Raises:
-        InputError: naming the file and the mend.
+        InputError: naming the file and the fix.
     """
     checkpoint = read_checkpoint(path)
     return checkpoint.detector(kernel), checkpoint.config
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Return what is kept at ``path``; see `load_detector`.
+    """Return the checkpoint at ``path``; see `load_detector`.
 
     Raises:
-        InputError: naming the file and the mend.
+        InputError: naming the file and the fix.
     """
     path = checkpoint_path(path)
     try:
@@ -137,7 +165,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def checkpoint_path(path: str | Path) -> Path:
-    """Return the file that ``path`` means: the best checkpoint of a run, or "default", ours.
+    """Return the file at ``path``: the best checkpoint of a run, or that of the package: "default".
 
     Raises:
         InputError: if there is none.
@@ -168,18 +196,20 @@ def annotate_checkpoint(
     attacks: Sequence[str],
     selected_on: Sequence[str] = (),
     hypotheses: Hypotheses | None = None,
+    sources: Iterable[str] = (),
 ) -> None:
-    """Add what was learnt after the training to the checkpoint at ``path``, whole or not at all.
+    """Add thresholds, calibration and the data of the training to the checkpoint at ``path``.
 
-    `read_checkpoint` finds it again, and lightning loads the checkpoint as before.
+    `read_checkpoint` reads them, and Lightning loads the checkpoint as before.
 
     Args:
-        path: a checkpoint of lightning; annotated before or not.
-        thresholds: of "clip" and "frame" scores, calibrated ones.
-        calibrator: of clip logits.
-        attacks: that the detector was trained on.
+        path: checkpoint of Lightning; annotated before or not.
+        thresholds: thresholds of calibrated "clip" and "frame" scores.
+        calibrator: map of clip logits.
+        attacks: attacks in the training.
         selected_on: attacks that only served to choose the model and its thresholds.
         hypotheses: maps of a two-way detector, which are among its weights.
+        sources: recordings in the training and the validation, with donors.
 
     Raises:
         InputError: naming the file, if it is not such a checkpoint.
@@ -195,12 +225,20 @@ def annotate_checkpoint(
         "calibrator": calibrator.to_plain(),
         "attacks": list(attacks),
         "selected_on": list(selected_on),
+        "sources": sorted(map(source_hash, set(sources))),
     }
     write_whole(path, checkpoint_bytes(held))
 
 
+def checkpoint_bytes(state: Mapping[str, Any]) -> bytes:
+    """Return ``state`` as the bytes of a checkpoint, with a checksum of each tensor."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
 def _held(path: Path) -> dict[str, Any]:
-    """Return what the checkpoint of lightning at ``path`` holds."""
+    """Return the content of the checkpoint of Lightning at ``path``."""
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no checkpoint fail in every way there is
@@ -231,9 +269,12 @@ def _read_lightning(path: Path) -> Checkpoint:
         thresholds = {level: float(at) for level, at in learnt["thresholds"].items()}
         calibrator = Calibrator.from_plain(learnt["calibrator"])
         attacks, selected_on = tuple(learnt["attacks"]), tuple(learnt.get("selected_on", ()))
+        sources = frozenset(learnt["sources"]) if "sources" in learnt else None
     except (AttributeError, KeyError, TypeError, ValueError, InputError) as error:
         raise InputError(f"{path}: its key {KEY!r} is damaged ({error}); {_AGAIN}") from error
-    return Checkpoint(path, config, weights, thresholds, calibrator, attacks, selected_on, heads)
+    return Checkpoint(
+        path, config, weights, thresholds, calibrator, attacks, selected_on, heads, sources
+    )
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -258,12 +299,15 @@ def _read_safetensors(path: Path) -> Checkpoint:
         if "calibrator" in metadata:
             calibrator = Calibrator.from_plain(json.loads(metadata["calibrator"]))
         heads = FurtherHeads.from_plain(json.loads(metadata.get(HEADS_KEY, "{}")))
+        sources = frozenset(json.loads(metadata["sources"])) if "sources" in metadata else None
     except (KeyError, TypeError, ValueError, InputError) as error:
         raise InputError(f"{path}: its metadata is damaged ({error}); export it again") from error
     if version > FORMAT_VERSION:
         raise InputError(f"{path}: is of a newer fakesound; upgrade fakesound to read it")
     config = _config(path, plain)
-    return Checkpoint(path, config, weights, thresholds, calibrator, attacks, selected_on, heads)
+    return Checkpoint(
+        path, config, weights, thresholds, calibrator, attacks, selected_on, heads, sources
+    )
 
 
 def _config(path: Path, plain: Mapping[str, Any]) -> RunConfig:

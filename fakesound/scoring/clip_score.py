@@ -1,6 +1,6 @@
-"""From what a model says of windows to the scores of clips."""
+"""From the frame outputs of a clip to its score."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -14,44 +14,25 @@ from fakesound.metrics.attribution import energy_threshold, family_scores
 from fakesound.metrics.boundaries import boundary_threshold
 from fakesound.metrics.scores import FamilyScores
 from fakesound.scoring.hypotheses import either
-from fakesound.timeline import FrameGrid
+from fakesound.scoring.windows import FrameValues
+from fakesound.timeline import GRID
 
 # the test protocol's share of fakes among clips, for which thresholds are chosen
 FAKE_SHARE = 0.5
 
-FrameValues = Float[np.ndarray, " frame"]
-# each of a length of its own
-AnyFrames = Float[np.ndarray, " _"]
-# of frames, and of more beside: one value each for every family of attacks
-AnyValues = Float[np.ndarray, "_ ..."]
+LOGIT_LIMIT = 30.0  # clip and frame logits are clipped to it; float32 scores resolve less
+SMOOTHED = 5  # frames in a row, of which a model without a clip head takes the highest mean
 
-
-def stitch(
-    values: Sequence[AnyValues], starts: Sequence[int], frames: int
-) -> Float[np.ndarray, "frame ..."]:
-    """Return what is said of each of ``frames`` from overlapping windows.
-
-    Windows that begin at ``starts`` are averaged with triangular weights, so that a window counts
-    most in its middle, where it hears as much before as after.
-    """
-    total, weight = np.zeros((frames, *values[0].shape[1:])), np.zeros(frames)
-    for window, first in zip(values, starts, strict=True):
-        count = len(window)
-        ramp = np.minimum(np.arange(count) + 1, np.arange(count)[::-1] + 1).astype(np.float64)
-        # frames come first
-        total[first : first + count] += (ramp * window.T).T
-        weight[first : first + count] += ramp
-    stitched: Float[np.ndarray, "frame ..."] = (total.T / weight).T
-    return stitched
+OneFrameValue = Float[np.ndarray, " frame"]
 
 
 class ClipLogits(NamedTuple):
-    """Logits of a clip.
+    """Logits of a clip, between -30 and 30.
 
     Attributes:
-        clip: that it is fake.
-        part: that a part of it is; None for a detector of one hypothesis.
-        whole: that all of it is; None likewise.
+        clip: logit of "the clip is fake".
+        part: logit of "a part of it is fake"; None for a detector of one hypothesis.
+        whole: logit of "all of it is fake"; None likewise.
     """
 
     clip: float
@@ -59,33 +40,38 @@ class ClipLogits(NamedTuple):
     whole: float | None = None
 
 
-def clip_logits(outputs: Mapping[str, AnyValues], pooling: str) -> ClipLogits:
-    """Return the logits of a clip from what is known of all its frames.
+def clip_logits(outputs: Mapping[str, FrameValues], pooling: str) -> ClipLogits:
+    """Return the logits of a clip from the outputs of all its frames.
 
     A model without a clip head scores a clip by its highest frame, smoothed over 100 ms.
 
     Args:
-        outputs: values of the frames, by their name in `fakesound.models.detector.DetectorOutput`.
-        pooling: of the detector.
+        outputs: frame outputs by their names in `fakesound.models.detector.DetectorOutput`.
+        pooling: pooling of the detector.
     """
     if "evidence" not in outputs:
         frames = outputs["frame_logits"]
-        width = min(5, len(frames))
-        highest = float(np.convolve(frames, np.ones(width) / width, "valid").max())
-        return ClipLogits(_bounded(highest))
-    part = _bounded(pool_frames(outputs["evidence"], outputs.get("attention"), pooling))
+        width = min(SMOOTHED, len(frames))
+        return ClipLogits(_limited(np.convolve(frames, np.ones(width) / width, "valid").max()))
+    part = _limited(pool_frames(outputs["evidence"], outputs.get("attention"), pooling))
     if "whole_evidence" not in outputs:
         return ClipLogits(part)
-    whole = _bounded(float(outputs["whole_evidence"].mean()))
+    whole = _limited(outputs["whole_evidence"].mean())
     return ClipLogits(either(part, whole), part, whole)
 
 
-def _bounded(logit: float) -> float:
-    return float(np.clip(logit, -30, 30))
+def _limited(logit: float) -> float:
+    return float(np.clip(logit, -LOGIT_LIMIT, LOGIT_LIMIT))
+
+
+def frame_probabilities(outputs: Mapping[str, FrameValues], name: str) -> Float32[np.ndarray, " _"]:
+    """Return the probabilities of the frame logits called ``name``; empty without such a head."""
+    logits = outputs.get(name, np.zeros(0))
+    return expit(np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)).astype(np.float32)
 
 
 def pool_frames(
-    evidence: FrameValues, attention: FrameValues | None, pooling: str = "attention"
+    evidence: OneFrameValue, attention: OneFrameValue | None, pooling: str = "attention"
 ) -> float:
     """Return the clip logit of all frames; see `fakesound.models.heads.pool`."""
     if pooling in ("attention", "two_way"):
@@ -100,7 +86,7 @@ def pool_frames(
 
 
 def pool_families(
-    logits: Float[np.ndarray, "frame family"], attention: FrameValues
+    logits: Float[np.ndarray, "frame family"], attention: OneFrameValue
 ) -> Float[np.ndarray, " family"]:
     """Return the logits of the families of attacks, averaged with softmax attention."""
     weight = np.exp(attention - attention.max())
@@ -108,52 +94,53 @@ def pool_families(
     return pooled
 
 
-def score_outputs(
-    outputs: Mapping[str, Sequence[AnyValues]],
-    clips: Sequence[Clip],
-    grid: FrameGrid,
-    fold: Callable[[Clip], str | None],
+def attack_families(
+    outputs: Mapping[str, FrameValues], families: Sequence[str]
+) -> FamilyScores | None:
+    """Return the scores of the families of attacks; None without an attribution head."""
+    if "family_logits" not in outputs:
+        return None
+    pooled = pool_families(outputs["family_logits"], outputs["family_attention"])
+    return family_scores(pooled, families)
+
+
+def score_clip(
+    clip: Clip,
+    outputs: Mapping[str, FrameValues],
     pooling: str = "attention",
     families: Sequence[str] = (),
-) -> list[ClipScore]:
-    """Return the scores of ``clips``.
+    fold: str | None = None,
+) -> ClipScore:
+    """Return the score of ``clip``, not calibrated yet.
 
     Args:
-        outputs: values of the frames of each clip, by their name in
-            `fakesound.models.detector.DetectorOutput`.
-        clips: in the order of these.
-        grid: of the frames.
-        fold: "seen", "unseen" or None for each clip.
-        pooling: of the detector.
-        families: of attacks that it tells apart.
+        clip: truth of the clip.
+        outputs: frame outputs by their names in `fakesound.models.detector.DetectorOutput`.
+        pooling: pooling of the detector.
+        families: families of attacks that the detector distinguishes.
+        fold: "seen", "unseen" or None.
     """
-    named = None
-    each = [
-        {name: values[index] for name, values in outputs.items()} for index in range(len(clips))
-    ]
-    logits = [clip_logits(one, pooling) for one in each]
-    if "family_logits" in outputs:
-        named = [
-            family_scores(pool_families(one["family_logits"], one["family_attention"]), families)
-            for one in each
-        ]
-    return clip_scores(
-        clips,
-        grid,
-        fold,
-        outputs.get("frame_logits"),
-        logits,
-        outputs.get("boundary_logits"),
-        named,
+    logits = clip_logits(outputs, pooling)
+    return ClipScore.of(
+        clip,
+        float(expit(logits.clip)),
+        logit=logits.clip,
+        part_score=None if logits.part is None else float(expit(logits.part)),
+        whole_score=None if logits.whole is None else float(expit(logits.whole)),
+        frame_step=GRID.step,
+        frame_scores=frame_probabilities(outputs, "frame_logits"),
+        fold=fold,
+        boundary_scores=frame_probabilities(outputs, "boundary_logits"),
+        family=attack_families(outputs, families),
     )
 
 
 @dataclass(frozen=True)
 class FurtherHeads:
-    """What the scores of the boundary and the attribution head are read with.
+    """Families and thresholds of the boundary and the attribution head.
 
     Attributes:
-        families: of attacks that the attribution head tells apart; none without it.
+        families: families of attacks that the attribution head distinguishes; empty without it.
         thresholds: see `head_thresholds`.
     """
 
@@ -168,7 +155,7 @@ class FurtherHeads:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "FurtherHeads":
-        """Return what `to_plain` gave.
+        """Return the heads that `to_plain` wrote.
 
         Raises:
             TypeError, ValueError, AttributeError: for anything else.
@@ -178,7 +165,7 @@ class FurtherHeads:
 
 
 def head_thresholds(validation: Sequence[ClipScore]) -> dict[str, float]:
-    """Return the thresholds of the further heads, those that validation clips can teach.
+    """Return the thresholds of the further heads that can be fitted on the validation clips.
 
     "boundary": see `fakesound.metrics.boundaries.boundary_threshold`. "energy": see
     `fakesound.metrics.attribution.energy_threshold`.
@@ -193,7 +180,7 @@ def head_thresholds(validation: Sequence[ClipScore]) -> dict[str, float]:
 def with_head_thresholds(
     scores: Sequence[ClipScore], thresholds: Mapping[str, float]
 ) -> list[ClipScore]:
-    """Return ``scores`` with edges and unknown families told by ``thresholds``."""
+    """Return ``scores`` with the thresholds of edges and of unknown families applied."""
     applied = []
     for clip in scores:
         if "boundary" in thresholds and clip.boundary_scores.size:
@@ -203,40 +190,3 @@ def with_head_thresholds(
             clip = replace(clip, family=replace(clip.family, unknown=unknown))
         applied.append(clip)
     return applied
-
-
-def clip_scores(
-    clips: Sequence[Clip],
-    grid: FrameGrid,
-    fold: Callable[[Clip], str | None],
-    frame_logits: Sequence[AnyFrames] | None,
-    logits: Sequence[ClipLogits],
-    boundary_logits: Sequence[AnyFrames] | None = None,
-    families: Sequence[FamilyScores] | None = None,
-) -> list[ClipScore]:
-    """Return the scores of ``clips`` from the logits of their frames and of themselves."""
-    scores = []
-    for index, clip in enumerate(clips):
-        frames = frame_logits[index] if frame_logits is not None else np.zeros(0)
-        found = logits[index]
-        scores.append(
-            ClipScore.of(
-                clip,
-                float(expit(found.clip)),
-                logit=found.clip,
-                part_score=None if found.part is None else float(expit(found.part)),
-                whole_score=None if found.whole is None else float(expit(found.whole)),
-                frame_step=grid.step,
-                frame_scores=_probabilities(frames),
-                fold=fold(clip),
-                boundary_scores=_probabilities(
-                    np.zeros(0) if boundary_logits is None else boundary_logits[index]
-                ),
-                family=None if families is None else families[index],
-            )
-        )
-    return scores
-
-
-def _probabilities(logits: AnyFrames) -> Float32[np.ndarray, " _"]:
-    return (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).astype(np.float32)

@@ -26,7 +26,7 @@ from fakesound.data.hashes import HASHES, audio_hashes, hash_list, hash_of, read
 from fakesound.data.manifest import Clip, manifest_hash, write_manifest
 from fakesound.data.splits import Split
 from fakesound.errors import InputError, OutsideError
-from fakesound.evaluation.results import Judged, audit, figures, judge
+from fakesound.evaluation.results import CalibratedScores, apply_calibration, audit, figures
 from fakesound.files import clear_remains, write_whole
 from fakesound.forging import Corpus
 from fakesound.metrics import ClipScore, Prior, subsets, write_scores
@@ -104,12 +104,14 @@ def run_experiment(
         if not trainer.is_global_zero:
             return {}
         point = OperatingPoint(**vars(config.decision))
-        judged = judge(test, validation, config.calibration, point=point)
+        calibrated = apply_calibration(test, validation, config.calibration, point=point)
         prior = Prior(FAKE_SHARE, module.learning.frame_prior)
         shown = config.report
         with progress_bar("measuring") as progress:
-            results = figures(judged, prior, shown.draws, config.seed, shown.confidence, progress)
-        unseen = {clip.clip_id for clip in subsets(judged.test).unseen}
+            results = figures(
+                calibrated, prior, shown.draws, config.seed, shown.confidence, progress
+            )
+        unseen = {clip.clip_id for clip in subsets(calibrated.test).unseen}
         results["audit"] = audit(datamodule.split.test, unseen)
     results["provenance"] = origin(config, datamodule, module) | {
         "audio_hash": hash_of(hashes),
@@ -119,10 +121,10 @@ def run_experiment(
         "init": started_from and started_from.summary(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
     }
-    carry(judged, split, Path(best))
+    carry(calibrated, split, Path(best))
     write_manifest(folder / "manifest.jsonl", clips)
-    write_scores(folder / "validation_scores.jsonl", judged.validation)
-    write_scores(folder / "scores.jsonl", judged.test)
+    write_scores(folder / "validation_scores.jsonl", calibrated.validation)
+    write_scores(folder / "scores.jsonl", calibrated.test)
     publish(config, folder, results, logger)
     return results
 
@@ -142,14 +144,20 @@ def score(
     return validation, module.scores
 
 
-def carry(judged: Judged, split: Split, best: Path) -> None:
+def carry(calibrated: CalibratedScores, split: Split, best: Path) -> None:
     """Put into checkpoint ``best`` what a detector needs beside its weights."""
     attacks = sorted({clip.attack for clip in split.train if clip.attack is not None})
-    thresholds = judged.thresholds
+    thresholds = calibrated.thresholds
     assert thresholds is not None
     levels = {"clip": thresholds.clip, "frame": thresholds.frame}
     annotate_checkpoint(
-        best, levels, judged.calibrator, attacks, split.inner_held_out, judged.hypotheses
+        best,
+        levels,
+        calibrated.calibrator,
+        attacks,
+        split.inner_held_out,
+        calibrated.hypotheses,
+        {source for clip in (*split.train, *split.validation) for source in clip.sources},
     )
 
 

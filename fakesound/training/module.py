@@ -1,6 +1,6 @@
 """The Lightning module: one detector, several tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +19,16 @@ from fakesound.metrics.attribution import attribution_block
 from fakesound.metrics.boundaries import boundary_block
 from fakesound.metrics.torchmetrics import ScoreAccumulator
 from fakesound.models.detector import Detector, DetectorOutput
+from fakesound.scoring.checkpoint import HEADS_KEY
 from fakesound.scoring.clip_score import (
     FAKE_SHARE,
     FurtherHeads,
     head_thresholds,
-    score_outputs,
-    stitch,
+    score_clip,
     with_head_thresholds,
 )
 from fakesound.scoring.thresholds import select_thresholds
+from fakesound.scoring.windows import OverlapAdd
 from fakesound.training.losses import (
     LossWeighting,
     attribution_loss,
@@ -38,9 +39,6 @@ from fakesound.training.losses import (
     twin_loss,
 )
 from fakesound.training.optim import parameter_groups, warmup_cosine
-
-# of a checkpoint: what scores of the further heads are read with
-HEADS_KEY = "fakesound_heads"
 
 
 @dataclass(frozen=True)
@@ -235,19 +233,30 @@ class MultiTaskModule(lightning.LightningModule):
                 )
 
     def _gather(self, windows: WindowDataset) -> list[ClipScore]:
-        """Return the scores of all clips from what was heard of their windows."""
-        found: dict[str, list[np.ndarray]] = {}
+        """Return the scores of all clips from the outputs of their windows."""
+        outputs: dict[str, list[np.ndarray]] = {}
         families = self.detector.families
         for name, accumulator in self.heard.items():
-            held = accumulator.compute().frame_logit if accumulator.update_called else None
+            values = accumulator.compute().frame_logit if accumulator.update_called else None
             accumulator.reset()
-            if held is not None:
+            if values is not None:
                 if name == "family_logits":
-                    held = [frames.reshape(-1, len(families)) for frames in held]
-                found[name] = stitch_all(held, windows)
+                    values = [frames.reshape(-1, len(families)) for frames in values]
+                outputs[name] = values
+        overlaps = [OverlapAdd() for _ in windows.clips]
+        for number, (clip, first) in enumerate(windows.windows):
+            overlaps[clip].add(first, {name: values[number] for name, values in outputs.items()})
         split: Split = self._data.split
-        pooling = self.detector.pooling
-        return score_outputs(found, windows.clips, windows.grid, split.fold, pooling, families)
+        return [
+            score_clip(
+                clip,
+                overlap.average(windows.grid.count(clip.duration)),
+                self.detector.pooling,
+                families,
+                split.fold(clip),
+            )
+            for clip, overlap in zip(windows.clips, overlaps, strict=True)
+        ]
 
 
 def _numbers(prefix: str, block: Mapping[str, Any] | None) -> dict[str, float]:
@@ -256,17 +265,3 @@ def _numbers(prefix: str, block: Mapping[str, Any] | None) -> dict[str, float]:
         for key, value in (block or {}).items()
         if isinstance(value, int | float)
     }
-
-
-def stitch_all(
-    values: Sequence[Float[np.ndarray, "_ ..."]], windows: WindowDataset
-) -> list[Float[np.ndarray, "_ ..."]]:
-    """Return the frames of each clip from those of all windows, in their order."""
-    mine: list[tuple[list[np.ndarray], list[int]]] = [([], []) for _ in windows.clips]
-    for window, (clip, first) in zip(values, windows.windows, strict=True):
-        mine[clip][0].append(window)
-        mine[clip][1].append(first)
-    return [
-        stitch(parts, starts, windows.grid.count(clip.duration))
-        for (parts, starts), clip in zip(mine, windows.clips, strict=True)
-    ]

@@ -1,6 +1,5 @@
 """Checkpoints to go on from: whole, checked, the last two of them, also within epochs."""
 
-import io
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,11 @@ from torch import Tensor, distributed
 
 from fakesound.files import write_whole
 from fakesound.progress import console
+from fakesound.scoring.checkpoint import checkpoint_bytes
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 # of a checkpoint saved within an epoch: what the rest of the epoch depends on
 WITHIN = "fakesound_within_epoch"
-
-
-def checkpoint_bytes(held: dict[str, Any]) -> bytes:
-    """Return ``held`` as the bytes of a checkpoint, with a checksum of each tensor."""
-    buffer = io.BytesIO()
-    torch.save(held, buffer)
-    return buffer.getvalue()
 
 
 def is_sound(path: Path) -> bool:

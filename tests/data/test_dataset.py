@@ -4,7 +4,7 @@ import soundfile
 import torch
 
 from fakesound.data.audio import read_pcm
-from fakesound.data.dataset import EpochSampler, WindowDataset, collate, window_starts
+from fakesound.data.dataset import EpochSampler, WindowDataset, collate
 from fakesound.timeline import Region
 
 from .made_clips import FRAME, GRID, RATE, crops, make_clip
@@ -30,17 +30,6 @@ def test_windows_cover_each_frame_of_each_clip(clips, seconds):
         assert item.number == number
     assert all((count >= 1).all() for count in heard)
     assert max(count.max() for count in heard) <= 3
-
-
-@pytest.mark.parametrize("window", [1, 2, 7, 50])
-def test_window_starts(window):
-    step = max(1, window // 2)
-    for frames in range(1, 120):
-        starts = window_starts(frames, window, step)
-        covered = {start + i for start in starts for i in range(window)}
-        assert covered >= set(range(frames))
-        assert starts == sorted(set(starts))
-        assert frames <= window or starts[-1] + window == frames
 
 
 @pytest.mark.parametrize("later", [None, (1, 12)])

@@ -5,7 +5,7 @@ import pytest
 
 from fakesound.errors import InputError
 from fakesound.evaluation.converters import read_rows
-from fakesound.evaluation.rows import ScoreFormat
+from fakesound.evaluation.score_rows import ScoreFormat
 
 KNOWN = {"LA_E_1", "LA_E_2"}
 ASVSPOOF = ScoreFormat("asvspoof")

@@ -4,13 +4,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fakesound.evaluation.results import figures, judge
+from fakesound.errors import InputError
+from fakesound.evaluation.results import apply_calibration, figures
 from fakesound.evaluation.robustness import robustness
-from fakesound.metrics import Prior, metrics_block
+from fakesound.metrics import ClipScore, Prior, logit, metrics_block
 from fakesound.metrics.scores import FamilyScores
 from fakesound.scoring.calibration import Calibrator
 from fakesound.scoring.clip_score import head_thresholds
 from fakesound.scoring.thresholds import Thresholds, select_thresholds
+from tests.evaluation.clips import known
 from tests.metrics.conftest import build_scores
 
 TEST, VALIDATION = build_scores(seed=1, pairs=12), build_scores(seed=2, pairs=12)
@@ -18,27 +20,27 @@ PRIOR = Prior(0.5, 0.2)
 
 
 def test_thresholds_are_those_of_validation_after_calibration():
-    judged = judge(TEST, VALIDATION, "logistic")
-    calibrated = judged.calibrator.applied(VALIDATION)
-    assert judged.thresholds == select_thresholds(calibrated, 0.5)
-    assert {clip.clip_threshold for clip in judged.test} == {judged.thresholds.clip}
-    assert judged.origin == "validation"
-    assert set(judged.before) == {"validation", "all", "seen", "unseen"}
+    calibrated = apply_calibration(TEST, VALIDATION, "logistic")
+    calibrated = calibrated.calibrator.applied(VALIDATION)
+    assert calibrated.thresholds == select_thresholds(calibrated, 0.5)
+    assert {clip.clip_threshold for clip in calibrated.test} == {calibrated.thresholds.clip}
+    assert calibrated.origin == "validation"
+    assert set(calibrated.before) == {"validation", "all", "seen", "unseen"}
 
 
 def test_what_a_checkpoint_carries_is_taken_without_validation():
     calibrator = Calibrator("logistic", slope=2.0, intercept=-1.0)
-    judged = judge(TEST, (), calibrator, Thresholds(0.3, 0.6), "the checkpoint")
-    assert [c.logit for c in judged.test] == pytest.approx([2 * c.logit - 1 for c in TEST])
-    assert {(c.clip_threshold, c.frame_threshold) for c in judged.test} == {(0.3, 0.6)}
-    assert judged.origin == "the checkpoint"
+    calibrated = apply_calibration(TEST, (), calibrator, Thresholds(0.3, 0.6), "the checkpoint")
+    assert [c.logit for c in calibrated.test] == pytest.approx([2 * c.logit - 1 for c in TEST])
+    assert {(c.clip_threshold, c.frame_threshold) for c in calibrated.test} == {(0.3, 0.6)}
+    assert calibrated.origin == "the checkpoint"
 
 
-def test_a_score_file_alone_is_judged_as_it_is():
-    judged = judge(TEST, ())
-    assert list(judged.test) == TEST
-    assert judged.before is None
-    found = figures(judged, PRIOR, 20, 0)
+def test_a_score_file_alone_is_calibrated_as_it_is():
+    calibrated = apply_calibration(TEST, ())
+    assert list(calibrated.test) == TEST
+    assert calibrated.before is None
+    found = figures(calibrated, PRIOR, 20, 0)
     assert found["validation"] is found["calibration"] is found["abstention"] is None
     # nothing undefined slips through as NaN
     assert json.loads(json.dumps(found, allow_nan=False)) == found
@@ -46,7 +48,7 @@ def test_a_score_file_alone_is_judged_as_it_is():
     assert set(found["localisation"]) == {"all", "seen", "unseen"}
 
 
-def test_further_heads_are_judged_by_thresholds_of_validation():
+def test_further_heads_are_calibrated_by_thresholds_of_validation():
     def said(clips, seed):
         rng = np.random.default_rng(seed)
         return [
@@ -59,34 +61,62 @@ def test_further_heads_are_judged_by_thresholds_of_validation():
         ]
 
     test, validation = said(TEST, 1), said(VALIDATION, 2)
-    judged = judge(test, validation)
-    found = figures(judged, PRIOR, 0, 0)
+    calibrated = apply_calibration(test, validation)
+    found = figures(calibrated, PRIOR, 0, 0)
     expected = head_thresholds(validation)
-    assert {clip.boundary_threshold for clip in judged.test} == {expected["boundary"]}
-    for clip in judged.test:
+    assert {clip.boundary_threshold for clip in calibrated.test} == {expected["boundary"]}
+    for clip in calibrated.test:
         assert clip.family.unknown == (clip.family.energy > expected["energy"])
     assert found["attribution"]["accuracy"] == 1
     assert set(found["boundary"]) == {"all", "seen", "unseen"}
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     # and say nothing where there are none
-    assert not {"boundary", "attribution"} & figures(judge(TEST, VALIDATION), PRIOR, 0, 0).keys()
+    assert (
+        not {"boundary", "attribution"}
+        & figures(apply_calibration(TEST, VALIDATION), PRIOR, 0, 0).keys()
+    )
+
+
+def test_regions_of_detections_have_figures_of_their_own():
+    # above the threshold everywhere in the region, and in a flicker too short for a region
+    frames = np.full(50, 0.1, np.float32)
+    frames[10:30], frames[40:42] = 0.9, 0.6
+    fakes = [
+        ClipScore.of(
+            known(str(number), (0.2, 0.6), duration=1.0),
+            score,
+            logit=logit(score),
+            frame_scores=frames,
+            clip_threshold=0.4,
+        )
+        for number, score in enumerate((0.9, 0.45, 0.35))
+    ]
+    found = figures(apply_calibration(fakes, ()), PRIOR, 0, 0, confidence=0.6)
+    block = found["localisation"]["all"]
+    # 20 of 22 frames are right in each of the three
+    assert found["test"]["all"]["segment_f1_20ms"] == pytest.approx(2 * 20 / (22 + 20))
+    # the first is fake, the second uncertain; the third is genuine and without regions
+    assert block["detected_segment_f1_20ms"] == pytest.approx(2 * 40 / (40 + 60))
+    assert block["detected_event_f1"] == pytest.approx(2 * 2 / (2 + 3))
 
 
 def test_a_system_without_frames_has_no_figures_of_localisation():
     clips = [replace(clip, frame_scores=np.zeros(0, np.float32)) for clip in TEST]
-    found = figures(judge(clips, ()), PRIOR, 20, 0, confidence=0.7)
+    found = figures(apply_calibration(clips, ()), PRIOR, 20, 0, confidence=0.7)
     assert found["localisation"] is None
     assert found["test"]["all"]["segment_f1_20ms"] is None
     assert found["test"]["all"]["clip/auc"] is not None
     assert found["abstention"]["confidence"] == 0.7
 
 
-def test_conditions_are_judged_by_the_clean_calibration_and_thresholds():
-    judged = judge(TEST, VALIDATION, "logistic")
+def test_conditions_are_calibrated_by_the_clean_calibration_and_thresholds():
+    calibrated = apply_calibration(TEST, VALIDATION, "logistic")
 
     class Louder:
         name, title = "louder", "louder"
 
-    clean, same = robustness([Louder], judged, lambda _: TEST, 0, 0)
+    with pytest.raises(InputError, match="louder"):
+        list(robustness([Louder], calibrated, lambda _: TEST[1:], 0, 0))
+    clean, same = robustness([Louder], calibrated, lambda _: TEST, 0, 0)
     assert (clean["name"], same["name"]) == ("clean", "louder")
-    assert clean["all"] == same["all"] == metrics_block(judged.test)
+    assert clean["all"] == same["all"] == metrics_block(calibrated.test)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fakesound.errors import InputError
-from fakesound.evaluation.rows import ScoreFormat
+from fakesound.evaluation.score_rows import ScoreFormat
 from fakesound.evaluation.segments import segment_rows
 
 STYLE = ScoreFormat("partialspoof")

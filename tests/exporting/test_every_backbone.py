@@ -5,7 +5,6 @@ import pytest
 
 from fakesound.config.model import KINDS
 from fakesound.exporting import WaveformScorer, largest_difference, onnx_bytes
-from fakesound.models.build import GRID
 from tests.exporting.conftest import RATE, small_detector
 
 METADATA = {"sample_rate": "16000", "frame_step": "0.02"}
@@ -35,6 +34,6 @@ def test_files_say_what_detectors_say(kind):
     overrides = (f"backbone.kind={kind}", *plain, *PARTICULAR.get(kind, ()))
     config, detector = small_detector(*overrides)
     seconds = config.data.window_seconds
-    held = onnx_bytes(WaveformScorer(detector, GRID, RATE, seconds), METADATA)
+    held = onnx_bytes(WaveformScorer(detector, RATE, seconds), METADATA)
     onnx.checker.check_model(onnx.load_from_string(held), full_check=True)
-    assert largest_difference(held, detector, GRID, RATE, seconds) < 1e-5
+    assert largest_difference(held, detector, RATE, seconds) < 1e-5

@@ -7,10 +7,9 @@ import onnx
 import pytest
 
 from fakesound.data.audio import read_audio
-from fakesound.evaluation.scorer import Hearing, score_clips
+from fakesound.evaluation.scorer import score_clips
 from fakesound.exporting import DifferenceError, WaveformScorer, largest_difference, onnx_bytes
 from fakesound.exporting.check import clips_of, open_session
-from fakesound.models.build import GRID
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from tests.exporting.conftest import ALL, CONV, OVERLAPPING, PATCH, RATE, small_detector
 
@@ -25,7 +24,7 @@ LOGISTIC = Calibrator("logistic", 0.5, -0.7)
 
 
 def scored(detector, clips, seconds):
-    return score_clips(detector, clips, Hearing(GRID, RATE, seconds), lambda _: None)[0]
+    return score_clips(detector, clips, RATE, seconds)[0]
 
 
 @pytest.fixture(
@@ -36,7 +35,7 @@ def scored(detector, clips, seconds):
 def exported(request):
     overrides, calibrator = request.param
     config, detector = small_detector(*overrides)
-    scorer = WaveformScorer(detector, GRID, RATE, config.data.window_seconds, calibrator)
+    scorer = WaveformScorer(detector, RATE, config.data.window_seconds, calibrator)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return config, detector, calibrator, onnx_bytes(scorer, METADATA)
@@ -78,11 +77,11 @@ def test_the_file_is_small_valid_and_says_what_it_is(exported):
 def test_a_difference_is_found(exported):
     config, detector, calibrator, held = exported
     seconds = config.data.window_seconds
-    assert largest_difference(held, detector, GRID, RATE, seconds, calibrator) < 1e-5
+    assert largest_difference(held, detector, RATE, seconds, calibrator) < 1e-5
     stranger = small_detector("seed=1", *(CONV if detector.clip_head else OVERLAPPING))[1]
     others = [(stranger, calibrator)]
     # nor is a calibration taken for another
     others += [(detector, IDENTITY)] * (calibrator != IDENTITY)
     for other in others:
         with pytest.raises(DifferenceError, match="not written"):
-            largest_difference(held, other[0], GRID, RATE, seconds, other[1])
+            largest_difference(held, other[0], RATE, seconds, other[1])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fakesound.data.audio import read_audio
-from fakesound.evaluation.scorer import Hearing, score_clips
+from fakesound.evaluation.scorer import score_clips
 from fakesound.exporting import WaveformScorer
 from fakesound.exporting.check import clips_of
 from fakesound.exporting.scorer import Calibration, ConvolvedSpectrum
@@ -24,7 +24,7 @@ LENGTHS = (
 
 
 def scored(detector, clips, seconds):
-    return score_clips(detector, clips, Hearing(GRID, RATE, seconds), lambda _: None)[0]
+    return score_clips(detector, clips, RATE, seconds)[0]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_scores_are_those_of_a_test(overrides, tmp_path):
     sounds = [rng.normal(0, 0.1, length) for length in LENGTHS]
     clips = clips_of(sounds, RATE, tmp_path)
     expected = scored(detector, clips, seconds)
-    scorer = WaveformScorer(detector, GRID, RATE, seconds)
+    scorer = WaveformScorer(detector, RATE, seconds)
     for clip, wanted in zip(clips, expected, strict=True):
         with torch.no_grad():
             found = scorer(torch.from_numpy(read_audio(clip.location, RATE)))
@@ -64,7 +64,7 @@ def test_logits_are_bounded_as_in_a_test(tmp_path):
     config, detector = small_detector()
     with torch.no_grad():
         detector.frame_head.proj.bias += 1e4
-    scorer = WaveformScorer(detector, GRID, RATE, config.data.window_seconds)
+    scorer = WaveformScorer(detector, RATE, config.data.window_seconds)
     found = scorer(torch.zeros(5000))
     assert float(found.logit) == 30
     assert float(found.frame_scores.max()) == pytest.approx(1 / (1 + np.exp(-30.0)))
@@ -77,7 +77,7 @@ def test_scores_of_the_clip_are_calibrated_and_no_others(calibrator, tmp_path):
     rng = np.random.default_rng(0)
     clips = clips_of([rng.normal(0, 0.1, length) for length in (1600, 11_521)], RATE, tmp_path)
     raw = scored(detector, clips, seconds)
-    scorer = WaveformScorer(detector, GRID, RATE, seconds, calibrator)
+    scorer = WaveformScorer(detector, RATE, seconds, calibrator)
     for clip, wanted, before in zip(clips, calibrator.applied(raw), raw, strict=True):
         with torch.no_grad():
             found = scorer(torch.from_numpy(read_audio(clip.location, RATE)))
@@ -107,7 +107,7 @@ def test_the_detector_is_left_as_it_is():
     config, detector = small_detector()
     spectrum = detector.features.spectrum
     detector.train()
-    WaveformScorer(detector, GRID, RATE, config.data.window_seconds)
+    WaveformScorer(detector, RATE, config.data.window_seconds)
     assert detector.features.spectrum is spectrum
     assert detector.training
     assert all(parameter.requires_grad for parameter in detector.parameters())
@@ -115,7 +115,7 @@ def test_the_detector_is_left_as_it_is():
 
 def test_further_heads_are_not_exported_and_stay_with_the_detector():
     config, detector = small_detector(*ALL)
-    scorer = WaveformScorer(detector, GRID, RATE, config.data.window_seconds)
+    scorer = WaveformScorer(detector, RATE, config.data.window_seconds)
     assert not [n for n, _ in scorer.named_parameters() if "boundary" in n or "attribution" in n]
     assert detector.boundary_head is not None
     assert detector.attribution_head is not None

@@ -1,32 +1,49 @@
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 
 from fakesound.errors import InputError
-from fakesound.inference.explanation import Explanation, Occlusion
-from fakesound.inference.faithfulness import measure_faithfulness
+from fakesound.inference.explanation import Explanation, Occlusion, measure_faithfulness
+from fakesound.scoring.checkpoint import numpy_outputs
+from fakesound.scoring.clip_score import clip_logits
+from fakesound.scoring.windows import OverlapAdd
 
 from .conftest import RATE
 
 
 @pytest.fixture(scope="module")
 def occlusion(detector, sound):
-    return Occlusion(detector, sound[:RATE], cell=0.25, bands=4)
+    # four windows of a second
+    return Occlusion(detector, sound[: int(2.4 * RATE)], cell=0.6, bands=4)
 
 
-def test_what_is_hidden_is_set_to_the_mean_and_asked_again(occlusion, detector, sound):
+def test_the_recording_itself_scores_as_its_detection(occlusion, detector, sound):
+    for audio in (sound[: int(2.4 * RATE)], sound[:5_000]):
+        logit = Occlusion(detector, audio).logits(np.zeros((1, 1, 1), bool))[0]
+        assert expit(logit) == pytest.approx(detector.detect(audio).score, abs=1e-5)
+
+
+def test_a_hidden_cell_is_zero_in_every_window_that_holds_it(occlusion, detector):
     explanation = occlusion.explain()
     assert explanation.relevance.shape == (4, 4)
-    assert explanation.seconds == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+    assert explanation.seconds == pytest.approx([0, 0.6, 1.2, 1.8, 2.4])
     assert explanation.hertz == pytest.approx([0, 500, 1000, 1500, 2000])
-    spectrogram = occlusion.whole.clone()
-    mask = torch.ones(1, 50, dtype=torch.bool)
+    spectrograms = occlusion.spectrograms.clone()
+    starts = [window.first for window in occlusion.windows]
+    assert starts == [0, 25, 50, 70]
+    # columns of 10 ms, two a frame: the cell of 1.2 to 1.8 s
+    for spectrogram, start in zip(spectrograms, starts, strict=True):
+        first, after = (max(0, column - 2 * start) for column in (120, 180))
+        spectrogram[:, 16:32, first:after] = 0
     with torch.inference_mode():
-        before = float(detector.model.of_spectrogram(spectrogram).clip_logit(mask))
-        spectrogram[:, :, 16:32, 50:75] = 0
-        after = float(detector.model.of_spectrogram(spectrogram).clip_logit(mask))
-    assert explanation.logit == pytest.approx(before, abs=1e-4)
-    assert explanation.relevance[1, 2] == pytest.approx(before - after, abs=1e-4)
+        outputs = numpy_outputs(detector.model.of_spectrogram(spectrograms))
+    overlap = OverlapAdd()
+    for number, start in enumerate(starts):
+        overlap.add(start, {name: values[number] for name, values in outputs.items()})
+    raw = clip_logits(overlap.average(120), detector.model.pooling).clip
+    after = detector.checkpoint.calibrator.calibrated(np.array([raw]))[0]
+    assert explanation.relevance[1, 2] == pytest.approx(explanation.logit - after, abs=1e-4)
 
 
 def test_the_curve_goes_from_the_recording_to_nothing(occlusion):

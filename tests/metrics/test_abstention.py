@@ -10,6 +10,7 @@ from fakesound.metrics.abstention import (
     calibration_figures,
     risk_coverage,
 )
+from fakesound.scoring.decision import decide
 
 
 def build(make_clip, rows):
@@ -38,9 +39,18 @@ def test_block_by_hand(clips):
     }
 
 
-def test_the_answer_does_not_hang_on_the_threshold(clips, make_clip):
-    high = make_clip("high", score=0.8, regions=((0, 1),), clip_threshold=0.9)
-    assert abstention_block([high], 0.5)["accuracy"] == 1
+@pytest.mark.parametrize("confidence", [0.5, 0.6, 0.8])
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.7, 1.0])
+def test_verdicts_are_those_of_a_detection(make_clip, threshold, confidence):
+    fakes = [
+        make_clip(str(at), score=at / 20, regions=((0, 1),), clip_threshold=threshold)
+        for at in range(21)
+    ]
+    verdicts = [decide(clip.score, threshold, confidence) for clip in fakes]
+    answered = [verdict for verdict in verdicts if verdict != "uncertain"]
+    found = abstention_block(fakes, confidence)
+    assert found["answered"] == pytest.approx(len(answered) / 21)
+    assert found["accuracy"] == pytest.approx(answered.count("fake") / len(answered))
 
 
 def test_a_half_is_genuine(make_clip):

@@ -9,7 +9,8 @@ from fakesound.models.features import POWER, Spectrogram
 from fakesound.models.stem import ConvStem, PatchStem
 from fakesound.models.tokens import BackboneOutput
 from fakesound.models.vim import VisionMamba
-from fakesound.scoring.clip_score import pool_frames, stitch
+from fakesound.scoring.clip_score import pool_frames
+from fakesound.scoring.windows import OverlapAdd
 from fakesound.training.losses import attribution_loss, edge_target
 
 from .scan.conftest import one_thread  # noqa: F401  # of every test here too
@@ -116,10 +117,13 @@ def test_the_logit_of_a_long_clip_follows_from_windows_scored_apart(heads):
         outputs = [model(clip[:, at * FRAME : (at + 20) * FRAME]) for at in (0, 20, 40)]
     whole = [torch.cat(values, 1) for values in zip(*(o[1:3] for o in outputs), strict=True)]
     expected = DetectorOutput(None, *whole).clip_logit(torch.ones(1, 60, dtype=torch.bool))
-    evidence, attention = (
-        stitch([o[place][0].numpy() for o in outputs], [0, 20, 40], 60) for place in (1, 2)
+    overlap = OverlapAdd()
+    for first, output in zip((0, 20, 40), outputs, strict=True):
+        overlap.add(first, {name: v[0].numpy() for name, v in given(output).items()})
+    found = overlap.average(60)
+    assert pool_frames(found["evidence"], found["attention"]) == pytest.approx(
+        expected.item(), abs=1e-5
     )
-    assert pool_frames(evidence, attention) == pytest.approx(expected.item(), abs=1e-5)
 
 
 def test_the_clip_agrees_with_its_frames():
@@ -205,8 +209,12 @@ def test_any_pooling_of_stitched_windows_is_that_of_the_whole(pooling, heads):
         whole = model(spectrogram)
         outputs = [model(spectrogram[..., 2 * at : 2 * at + 40]) for at in (0, 10, 30, 40)]
     expected = whole.clip_logit(torch.ones(1, 60, dtype=torch.bool), pooling)
-    evidence = stitch([o.evidence[0].numpy() for o in outputs], [0, 10, 30, 40], 60)
-    assert pool_frames(evidence, None, pooling) == pytest.approx(expected.item(), abs=1e-5)
+    overlap = OverlapAdd()
+    for first, output in zip((0, 10, 30, 40), outputs, strict=True):
+        overlap.add(first, {"evidence": output.evidence[0].numpy()})
+    assert pool_frames(overlap.average(60)["evidence"], None, pooling) == pytest.approx(
+        expected.item(), abs=1e-5
+    )
 
 
 class Frames(nn.Module):

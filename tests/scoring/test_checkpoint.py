@@ -1,6 +1,7 @@
 """Trained detectors read back from checkpoints of runs and from our own files."""
 
 import json
+import os
 import pickle
 from dataclasses import asdict
 
@@ -18,6 +19,7 @@ from fakesound.scoring.checkpoint import (
     annotate_checkpoint,
     load_detector,
     read_checkpoint,
+    source_hash,
     write_safetensors,
 )
 from fakesound.scoring.clip_score import FurtherHeads
@@ -94,6 +96,7 @@ def test_a_run_is_read_from_its_folder_or_its_file(trained, folder):
         assert same_scores(found, detector)
     kept = read_checkpoint(folder)
     assert (kept.thresholds, kept.calibrator, kept.attacks) == (THRESHOLDS, IDENTITY, None)
+    assert kept.sources is None
 
 
 def test_thresholds_are_those_of_the_best_checkpoint_alone(folder):
@@ -130,7 +133,7 @@ def test_a_checkpoint_carries_what_is_added_to_it(trained, folder, tmp_path):
     before = torch.load(best, weights_only=True)
     # the second time is the one that counts
     annotate_checkpoint(best, THRESHOLDS, IDENTITY, [])
-    annotate_checkpoint(best, LATER, CALIBRATOR, ATTACKS)
+    annotate_checkpoint(best, LATER, CALIBRATOR, ATTACKS, sources=("speaker/1", "speaker/2"))
     after = torch.load(best, weights_only=True)
     assert after.keys() == before.keys() | {"fakesound"}
     assert after["state_dict"].keys() == before["state_dict"].keys()
@@ -145,6 +148,7 @@ def test_a_checkpoint_carries_what_is_added_to_it(trained, folder, tmp_path):
         assert found.thresholds == LATER
         assert found.calibrator == CALIBRATOR
         assert found.attacks == tuple(ATTACKS)
+        assert found.sources == {source_hash("speaker/1"), source_hash("speaker/2")}
         assert same_scores(found.detector(), trained[1])
     assert json.loads(found.metadata()["calibrator"]) == CALIBRATOR.to_plain()
 
@@ -222,7 +226,9 @@ def test_only_checkpoints_are_annotated(folder, tmp_path):
     assert exported.read_bytes() == held
 
 
-@pytest.mark.parametrize("change", [{"thresholds": 3}, {"calibrator": {}}, {"attacks": 3}])
+@pytest.mark.parametrize(
+    "change", [{"thresholds": 3}, {"calibrator": {}}, {"attacks": 3}, {"sources": 3}]
+)
 def test_damaged_additions_are_told_in_one_line(change, folder):
     best = folder / "checkpoints" / "best.ckpt"
     annotate_checkpoint(best, LATER, IDENTITY, [])
@@ -232,12 +238,14 @@ def test_damaged_additions_are_told_in_one_line(change, folder):
     assert "\n" not in str(caught.value)
 
 
-def test_the_callers_random_numbers_are_left_alone(folder):
+def test_the_callers_random_numbers_and_environment_are_left_alone(folder):
+    environment = dict(os.environ)
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
     load_detector(folder)
     assert torch.equal(torch.rand(3), expected)
+    assert dict(os.environ) == environment
 
 
 def test_the_kernel_is_that_of_this_machine(trained, folder):

@@ -1,33 +1,23 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from fakesound.metrics.scores import FamilyScores
 from fakesound.models.heads import POOLINGS, pool
 from fakesound.models.heads import pool_families as model_pool_families
 from fakesound.scoring.clip_score import (
-    ClipLogits,
     FurtherHeads,
     clip_logits,
-    clip_scores,
     head_thresholds,
     pool_families,
     pool_frames,
-    score_outputs,
-    stitch,
+    score_clip,
     with_head_thresholds,
 )
-from fakesound.timeline import FrameGrid
 from tests import factories
-
-
-def cover(frames, width, hop):
-    """Starts of windows that cover ``frames``, the last one flush with the end."""
-    return [*range(0, frames - width, hop), frames - width]
 
 
 def make_clip(frames, regions=(), clip_id="a"):
@@ -38,50 +28,6 @@ def make_clip(frames, regions=(), clip_id="a"):
         duration=frames * 0.02,
         domain="room",
     )
-
-
-def scored(clips, frame_logits=None, logits=None):
-    found = [ClipLogits(logit) for logit in logits or [0.0] * len(clips)]
-    return clip_scores(clips, FrameGrid(), lambda clip: "unseen", frame_logits, found)
-
-
-@settings(deadline=None, max_examples=50)
-@given(
-    frames=st.integers(5, 60), width=st.integers(1, 20), hop=st.integers(1, 20), seed=st.integers(0)
-)
-def test_windows_that_agree_give_back_what_they_agree_on(frames, width, hop, seed):
-    width, truth = min(width, frames), np.random.default_rng(seed).normal(size=frames)
-    starts = cover(frames, width, min(hop, width))
-    windows = [truth[start : start + width] for start in starts]
-    np.testing.assert_allclose(stitch(windows, starts, frames), truth, atol=1e-12)
-
-
-def test_windows_apart_are_joined():
-    parts = [np.array([1.0, 2.0]), np.array([3.0, 4.0, 5.0])]
-    assert stitch(parts, [0, 2], 5).tolist() == [1, 2, 3, 4, 5]
-    assert stitch(parts[::-1], [2, 0], 5).tolist() == [1, 2, 3, 4, 5]
-
-
-def test_overlaps_are_averaged_by_distance_from_the_edges():
-    # windows of 4 with weights 1 2 2 1, the second one two frames later
-    whole = stitch([np.zeros(4), np.ones(4)], [0, 2], 6)
-    np.testing.assert_allclose(whole, [0, 0, 1 / 3, 2 / 3, 1, 1])
-
-
-def test_each_frame_lies_between_what_its_windows_say():
-    rng = np.random.default_rng(0)
-    starts = cover(50, 20, 7)
-    windows = [rng.normal(size=20) for _ in starts]
-    low, high = np.full(50, np.inf), np.full(50, -np.inf)
-    for window, start in zip(windows, starts, strict=True):
-        span = slice(start, start + 20)
-        low[span], high[span] = np.minimum(low[span], window), np.maximum(high[span], window)
-    whole = stitch(windows, starts, 50)
-    assert ((whole >= low - 1e-12) & (whole <= high + 1e-12)).all()
-
-
-def test_a_single_frame():
-    assert stitch([np.array([3.0])], [0], 1).tolist() == [3]
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
@@ -95,7 +41,7 @@ def test_pooling_is_that_of_the_model(pooling, scale):
     assert pool_frames(evidence, attention, pooling) == pytest.approx(expected.item(), rel=1e-10)
 
 
-def test_families_are_stitched_and_pooled_as_in_the_model():
+def test_families_are_pooled_as_in_the_model():
     rng = np.random.default_rng(0)
     logits, attention = rng.normal(size=(40, 3)), rng.normal(size=40)
     mask = torch.ones(1, 40, dtype=torch.bool)
@@ -103,35 +49,36 @@ def test_families_are_stitched_and_pooled_as_in_the_model():
         torch.from_numpy(logits)[None], torch.from_numpy(attention)[None], mask
     )[0]
     np.testing.assert_allclose(pool_families(logits, attention), expected.numpy())
-    starts = cover(40, 15, 7)
-    stitched = stitch([logits[start : start + 15] for start in starts], starts, 40)
-    np.testing.assert_allclose(stitched, logits, atol=1e-12)
 
 
-def test_what_the_outputs_of_a_detector_say():
+def test_a_score_holds_the_outputs_of_every_head():
     rng = np.random.default_rng(0)
-    frames, families = ([rng.normal(size=(50, *more)) for _ in range(2)] for more in ((), (2,)))
+    frames, families = rng.normal(size=50), rng.normal(size=(50, 2))
     outputs = {
         "frame_logits": frames,
         "evidence": frames,
-        "boundary_logits": [-each for each in frames],
+        "boundary_logits": -frames,
         "family_logits": families,
-        "family_attention": [np.zeros(50)] * 2,
+        "family_attention": np.zeros(50),
     }
-    clips = [make_clip(50), make_clip(50, [(0.2, 0.4)], "b")]
-    found = score_outputs(outputs, clips, FrameGrid(), lambda _: None, "max", ("codec", "edit"))
-    for score, own, logits in zip(found, frames, families, strict=True):
-        assert score.logit == own.max()
-        np.testing.assert_allclose(score.boundary_scores, 1 - score.frame_scores, atol=1e-6)
-        mean = np.exp(logits.mean(0))
-        assert score.family.scores["edit"] == pytest.approx(mean[1] / mean.sum())
-        assert score.family.energy == pytest.approx(-np.log(mean.sum()))
+    clip = make_clip(50, [(0.2, 0.4)])
+    score = score_clip(clip, outputs, "max", ("codec", "edit"), "unseen")
+    assert score.logit == frames.max()
+    assert score.score == pytest.approx(torch.tensor(frames.max()).sigmoid().item())
+    expected = torch.from_numpy(frames).sigmoid().numpy()
+    np.testing.assert_allclose(score.frame_scores, expected, atol=1e-7)
+    np.testing.assert_allclose(score.boundary_scores, 1 - score.frame_scores, atol=1e-6)
+    assert score.frame_scores.dtype == np.float32
+    mean = np.exp(families.mean(0))
+    assert score.family.scores["edit"] == pytest.approx(mean[1] / mean.sum())
+    assert score.family.energy == pytest.approx(-np.log(mean.sum()))
+    copied = ("clip_id", "label", "attack", "regions", "corpus", "domain", "source_id", "duration")
+    assert [getattr(score, key) for key in copied] == [getattr(clip, key) for key in copied]
+    assert (score.fold, score.frame_step) == ("unseen", 0.02)
 
 
-def test_a_detector_without_further_heads_says_no_more():
-    (score,) = score_outputs(
-        {"frame_logits": [np.zeros(50)]}, [make_clip(50)], FrameGrid(), lambda _: None
-    )
+def test_a_detector_without_further_heads_has_no_scores_of_them():
+    score = score_clip(make_clip(50), {"frame_logits": np.zeros(50)})
     assert score.boundary_scores.size == 0
     assert score.family is None
     assert head_thresholds([score]) == {}
@@ -145,15 +92,11 @@ def test_thresholds_of_further_heads_come_from_validation_and_are_applied():
     sure = np.full(50, -4.0)
     # the edges at 0.2 and 0.4 s are in frames 10 and 19, and a false one is lower
     sure[[10, 19]], sure[40] = 2.0, -1.0
-    found = clip_scores(
-        clips,
-        FrameGrid(),
-        lambda _: "seen",
-        [sure] * 21,
-        [ClipLogits(0.0)] * 21,
-        [sure] * 21,
-        families,
-    )
+    outputs = {"frame_logits": sure, "boundary_logits": sure}
+    found = [
+        replace(score_clip(clip, outputs, fold="seen"), family=family)
+        for clip, family in zip(clips, families, strict=True)
+    ]
     thresholds = head_thresholds(found)
     assert thresholds["energy"] == 19
     low, high = (float(torch.tensor(at).sigmoid()) for at in (-1.0, 2.0))
@@ -175,35 +118,8 @@ def test_pooling_stands_any_attention():
     assert pool_frames(evidence, np.array([1e4, 1e4])) == 3
 
 
-def test_scores_are_the_logits_of_clip_and_frames():
-    frames = np.linspace(-3, 3, 50)
-    clip = make_clip(50, [(0.2, 0.4)])
-    (score,) = scored([clip], [frames], [1.5])
-    assert score.logit == 1.5
-    assert score.score == pytest.approx(torch.tensor(1.5).sigmoid().item())
-    np.testing.assert_allclose(
-        score.frame_scores, torch.from_numpy(frames).sigmoid().numpy(), atol=1e-7
-    )
-    assert score.frame_scores.dtype == np.float32
-    copied = ("clip_id", "label", "attack", "regions", "corpus", "domain", "source_id", "duration")
-    assert [getattr(score, key) for key in copied] == [getattr(clip, key) for key in copied]
-    assert (score.fold, score.frame_step) == ("unseen", 0.02)
-
-
-def test_clips_keep_their_order_and_fold():
-    clips = [make_clip(5, clip_id="b"), make_clip(5, [(0.0, 0.1)], clip_id="a")]
-    found = clip_scores(
-        clips,
-        FrameGrid(),
-        lambda clip: "seen" if clip.is_fake else None,
-        None,
-        [ClipLogits(0.0), ClipLogits(1.0)],
-    )
-    assert [(score.clip_id, score.fold) for score in found] == [("b", None), ("a", "seen")]
-
-
 def test_a_model_of_clips_alone_has_no_frames():
-    (score,) = scored([make_clip(50)], logits=[0.0])
+    score = score_clip(make_clip(50), {"evidence": np.zeros(50), "attention": np.zeros(50)})
     assert score.frame_scores.size == 0
     assert score.score == 0.5
 
@@ -223,15 +139,12 @@ def test_a_clip_shorter_than_100_ms_is_scored_by_the_mean(count):
 
 @pytest.mark.parametrize("sure", [-1e6, 1e6])
 def test_boundless_logits_stay_scores(sure):
-    evidence = {"evidence": np.full(5, sure), "attention": np.zeros(5)}
-    (score,) = scored([make_clip(5)], [np.full(5, sure)], [clip_logits(evidence, "attention").clip])
+    frames = np.full(5, sure)
+    outputs = {"evidence": frames, "attention": np.zeros(5), "frame_logits": frames}
+    score = score_clip(make_clip(5), outputs)
     assert score.logit == np.clip(sure, -30, 30)
     assert 0 <= score.frame_scores.min() <= score.frame_scores.max() <= 1
     assert (score.score > 0.5) == (sure > 0)
-
-
-def test_no_clips_give_no_scores():
-    assert scored([], [], []) == []
 
 
 def test_two_hypotheses_make_one_score():

@@ -13,9 +13,9 @@ from fakesound.augmentation import CHANGES
 from fakesound.config.compose import compose_config, run_config
 from fakesound.data.dataset import collate
 from fakesound.errors import InputError
-from fakesound.evaluation.scorer import Hearing, score_clips
+from fakesound.evaluation.scorer import score_clips
 from fakesound.forging.corpus import resolve_corpus
-from fakesound.models.build import GRID, build_initial
+from fakesound.models.build import build_initial
 from fakesound.scoring.checkpoint import read_checkpoint
 from fakesound.training.trainer import auto_precision, build_datamodule, build_module, build_trainer
 from tests.models.weights import published
@@ -168,9 +168,10 @@ def test_scores_hold_what_every_head_says(everything):
     checkpoint = read_checkpoint(folder / "checkpoints" / "best.ckpt")
     assert checkpoint.heads.families == ("codec", "edit", "inpainting")
     assert set(checkpoint.heads.thresholds) == {"boundary", "energy"}
-    hearing = Hearing(GRID, data.data.sample_rate, data.data.window_seconds)
     clips = data.test_windows.clips[:3]
-    again, _ = score_clips(checkpoint.detector(), clips, hearing, lambda _: None)
+    again, _ = score_clips(
+        checkpoint.detector(), clips, data.data.sample_rate, data.data.window_seconds
+    )
     for one, other in zip(again, module.scores, strict=False):
         np.testing.assert_allclose(one.boundary_scores, other.boundary_scores, atol=1e-5)
         assert one.family.energy == pytest.approx(other.family.energy, abs=1e-4)

@@ -3,18 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakesound.inference.regions import GAP, SHORTEST, find_regions
-from fakesound.timeline import FrameGrid
-
-GRID = FrameGrid()
+from fakesound.scoring.decision import GAP, SHORTEST, decide, find_regions
+from fakesound.timeline import GRID
 
 
 def spans(scores, threshold=0.5, duration=None):
-    scores = np.array(scores, np.float32)
+    scores = np.array(scores)
     duration = len(scores) * GRID.step if duration is None else duration
     return [
-        (round(r.onset, 6), round(r.offset, 6))
-        for r in find_regions(scores, threshold, GRID, duration)
+        (round(r.onset, 6), round(r.offset, 6)) for r in find_regions(scores, threshold, duration)
     ]
 
 
@@ -40,14 +37,50 @@ def test_the_last_region_ends_with_the_recording():
 
 def test_a_region_scores_as_its_frames_do():
     scores = np.array([0.1, 0.1, 0.6, 0.8, 0.7, 0.1], np.float32)
-    (region,) = find_regions(scores, 0.5, GRID, 0.12)
+    (region,) = find_regions(scores, 0.5, 0.12)
     assert region.score == pytest.approx(0.7)
 
 
-@given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=120), st.floats(0.1, 0.9))
+@pytest.mark.parametrize(
+    ("score", "threshold", "confidence", "verdict"),
+    [
+        (0.7, 0.5, 0.6, "fake"),
+        (0.3, 0.5, 0.6, "genuine"),
+        (0.55, 0.5, 0.6, "uncertain"),
+        (0.45, 0.5, 0.6, "uncertain"),
+        # certainty is that of the side taken, not of the likelier one
+        (0.35, 0.3, 0.6, "uncertain"),
+        (0.65, 0.7, 0.6, "uncertain"),
+        (0.29, 0.3, 0.6, "genuine"),
+        # a score at the threshold is not above it
+        (0.5, 0.5, 0.5, "genuine"),
+        (0.35, 0.3, 0.0, "fake"),
+        (0.0, 0.0, 0.6, "genuine"),
+        (1.0, 1.0, 0.0, "genuine"),
+    ],
+)
+def test_a_verdict_follows_from_score_threshold_and_confidence(
+    score, threshold, confidence, verdict
+):
+    assert decide(score, threshold, confidence) == verdict
+
+
+def test_a_frame_at_the_threshold_of_a_region_is_not_above_it():
+    limit = 1 / (1 + np.exp(-0.5))  # log odds of 0.5 above those of the threshold
+    assert spans([0.1] * 5 + [np.float64(limit)] * 5 + [0.1] * 5) == []
+    assert spans([0.1] * 5 + [limit + 1e-3] * 5 + [0.1] * 5) == [(0.1, 0.2)]
+
+
+def test_regions_at_thresholds_of_zero_and_one():
+    scores = [0.0, 0.2, 1.0, 1.0, 1.0, 0.0]
+    assert spans(scores, 1.0) == []
+    assert spans(scores, 0.0) == [(0.02, 0.1)]
+
+
+@given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=120), st.floats(0, 1))
 def test_regions_are_apart_in_order_long_enough_and_hold_what_is_high(scores, threshold):
     duration = len(scores) * GRID.step
-    found = find_regions(np.array(scores, np.float32), threshold, GRID, duration)
+    found = find_regions(np.array(scores, np.float32), threshold, duration)
     last = -1.0
     for region in found:
         assert 0 <= region.onset < region.offset <= duration + 1e-9

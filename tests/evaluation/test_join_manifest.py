@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from fakesound.errors import InputError
-from fakesound.evaluation.rows import ScoreRow
-from fakesound.evaluation.truth import match_truth
+from fakesound.evaluation.join_manifest import join_manifest
+from fakesound.evaluation.score_rows import ScoreRow
 from fakesound.timeline import Region
 from tests.evaluation.clips import known
 
@@ -24,7 +24,9 @@ def said(clip_id, frames=(), frame_step=0.02, **fields):
 
 def test_truth_comes_from_the_manifest():
     kept = {"fold": "unseen", "clip_threshold": 0.3}
-    fake, genuine = match_truth([said("f", [0, 1, 1, 0, 0], kept=kept), said("g")], [GENUINE, FAKE])
+    fake, genuine = join_manifest(
+        [said("f", [0, 1, 1, 0, 0], kept=kept), said("g")], [GENUINE, FAKE]
+    )
     assert (fake.label, fake.attack, fake.source_id) == ("fake", "vocoder/x", "t")
     assert (fake.corpus, fake.domain, fake.duration) == ("corpus", "d", 0.1)
     assert fake.regions == (Region(0.02, 0.06),)
@@ -34,8 +36,8 @@ def test_truth_comes_from_the_manifest():
 
 def test_unknown_clips():
     with pytest.raises(InputError, match=r"s\.txt, row 7, clip_id: 'x' is in no manifest"):
-        match_truth([said("x"), said("g")], [GENUINE])
-    assert [s.clip_id for s in match_truth([said("x"), said("g")], [GENUINE], True)] == ["g"]
+        join_manifest([said("x"), said("g")], [GENUINE])
+    assert [s.clip_id for s in join_manifest([said("x"), said("g")], [GENUINE], True)] == ["g"]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_unknown_clips():
 )
 def test_a_row_that_contradicts_the_manifest(claims, field):
     with pytest.raises(InputError, match=rf"s\.txt, row 7, {field}"):
-        match_truth([said("f", claims=claims)], [FAKE])
+        join_manifest([said("f", claims=claims)], [FAKE])
 
 
 def test_a_row_that_says_the_same_in_other_words():
@@ -68,7 +70,7 @@ def test_a_row_that_says_the_same_in_other_words():
         "duration": 0.1004,
         "regions": [[0.04, 0.0596], [0.0203, 0.04]],
     }
-    assert len(match_truth([said("f", claims=claims)], [FAKE])) == 1
+    assert len(join_manifest([said("f", claims=claims)], [FAKE])) == 1
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_a_row_that_says_the_same_in_other_words():
     ],
 )
 def test_frames_at_the_end_of_a_clip(given, expected):
-    (score,) = match_truth([said("f", given)], [FAKE])
+    (score,) = join_manifest([said("f", given)], [FAKE])
     assert score.frame_scores == pytest.approx(np.float32(expected))
 
 
@@ -89,4 +91,4 @@ def test_frames_of_another_length_do_not_fit(frames):
     # the clip has 10 of 20 ms and 20 of 10 ms
     clip = known("f", (0.02, 0.06), duration=0.2)
     with pytest.raises(InputError, match=r"s\.txt, row 7, frame_scores: \d+ frames of 0.01 s for"):
-        match_truth([said("f", np.zeros(frames - 2), frame_step=0.01)], [clip])
+        join_manifest([said("f", np.zeros(frames - 2), frame_step=0.01)], [clip])

@@ -1,8 +1,9 @@
-"""What a score file says of clips, whatever its format, before the truth is known."""
+"""Rows of a score file of any format, before they are joined with the manifest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from fakesound.errors import InputError
 from fakesound.metrics.scores import SCORE_RESOLUTION
 from fakesound.timeline import FrameGrid
 
-# each format, and what its numbers mean where the user does not say
+# what a higher number means in each format, and its scale, by default
 CONVENTIONS = {
     "jsonl": ("fake", "probability"),
     "csv": ("fake", "probability"),
@@ -32,19 +33,19 @@ LABEL_WORDS = {
 
 @dataclass(frozen=True)
 class ScoreFormat:
-    """How a detector writes its scores.
+    """Format of a score file.
 
     Attributes:
         name: "jsonl" (ours), "csv", "asvspoof" (ASVspoof 2019, 2021 and 5, AASIST, WeDefense) or
             "partialspoof" (segment scores of PartialSpoof and WeDefense).
-        higher_is: "fake" or "genuine", what a higher number speaks for; by default as the format
-            has it: genuine for the challenges, fake for the others.
-        scale: "probability", in [0, 1], or "logit", any real number of which 0 is undecided, such
-            as a log likelihood ratio; by default logit for the challenges.
-        frame_step: seconds a frame lasts where the file does not say.
+        higher_is: class that gets higher numbers, "fake" or "genuine"; by default genuine for the
+            formats of challenges, fake for the others.
+        scale: "probability", in [0, 1], or "logit", any real number with 0 undecided, such as a
+            log likelihood ratio; by default logit for the formats of challenges.
+        frame_step: length of a frame in seconds where the file has none.
 
     Raises:
-        InputError: for an unknown word, or one that cannot hold of the format.
+        InputError: for an unknown word, or one that the format excludes.
     """
 
     name: str = "jsonl"
@@ -67,15 +68,15 @@ class ScoreFormat:
             if self.name == "jsonl" and value not in (None, default):
                 raise InputError(f"{key}: {value!r}, but scores in jsonl are P(fake); use csv")
             object.__setattr__(self, key, value or default)
-        FrameGrid.from_seconds(self.frame_step)  # says so if it is no length of time
+        FrameGrid.from_seconds(self.frame_step)  # refuses what is no length of time
 
     def read(
         self, values: Float64[np.ndarray, " value"], where: str
     ) -> tuple[Float64[np.ndarray, " value"], Float64[np.ndarray, " value"]]:
         """Return P(fake) and its log odds of the numbers of a file.
 
-        Log odds of probabilities, and probabilities of log odds, stay a distance of 1e-7 from zero
-        and one; a number that is a logit already keeps all its digits, so that it ranks as it did.
+        Probabilities are clipped to [1e-7, 1 - 1e-7] where they are converted. A number that is a
+        logit keeps all its digits, so the ranking does not change.
 
         Raises:
             InputError: starting with ``where``, for a number that is not finite or not a
@@ -100,16 +101,16 @@ def _no_frames() -> np.ndarray:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScoreRow:
-    """What a file says of one clip.
+    """One clip in a score file.
 
     Attributes:
-        where: the file and the row, for messages.
-        clip_id: the clip, as the manifest calls it.
+        where: file and row, for messages.
+        clip_id: name of the clip in the manifest.
         score: P(fake) of the clip.
-        logit: its log odds.
+        logit: log odds of the score.
         frame_step: length of a frame in seconds.
         frame_scores: P(fake) of each frame; may be empty.
-        claims: truth that the row states itself, by its key in a manifest.
+        claims: truth in the row itself, by its key in a manifest.
         kept: fold and thresholds of the row, where it has any.
     """
 
@@ -126,7 +127,7 @@ class ScoreRow:
 def clip_row(
     style: ScoreFormat, where: str, clip_id: str, value: float, claims: Mapping[str, Any]
 ) -> ScoreRow:
-    """Return the row of a clip that has one number and no frames."""
+    """Return the row of a clip with one number and no frames."""
     score, logit = style.read(np.array([value]), f"{where}, score")
     return ScoreRow(
         where=where,
@@ -148,8 +149,8 @@ def frames_row(
 ) -> ScoreRow:
     """Return the row of a clip with frames.
 
-    Without a number of its own the clip is as fake as its most fake frame, as PartialSpoof scores
-    an utterance by the least bona fide of its segments (Zhang et al. 2023).
+    Without a number of its own, a clip gets that of its highest frame, as PartialSpoof scores an
+    utterance by the least bona fide of its segments (Zhang et al. 2023).
     """
     if not frames.size:
         raise InputError(f"{where}, frame_scores: no numbers; give one for every frame")
@@ -189,12 +190,31 @@ def number(text: object, where: str) -> float:
 
 
 def label_of(word: str, where: str) -> str:
-    """Return the label that a challenge's word means.
+    """Return the label for the word of a challenge.
 
     Raises:
-        InputError: starting with ``where``, for a word that means none.
+        InputError: starting with ``where``, for an unknown word.
     """
     label = LABEL_WORDS.get(word.strip().lower())
     if label is None:
         raise InputError(f"{where}: {word!r} is not one of {', '.join(LABEL_WORDS)}")
     return label
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank, each with its number from 1.
+
+    Raises:
+        InputError: naming the file, if it cannot be read as text or has no such line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text ({error})") from error
+    empty = True
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            empty = False
+            yield number, line
+    if empty:
+        raise InputError(f"{path}: holds no rows")

@@ -1,4 +1,4 @@
-"""What detectors said, put beside what the manifest knows."""
+"""Scores of a detector joined with the truth in the manifest."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
-from fakesound.evaluation.rows import ScoreRow
+from fakesound.evaluation.score_rows import ScoreRow
 from fakesound.metrics import ClipScore
 from fakesound.metrics.scores import REGION_TOLERANCE
 from fakesound.timeline import FrameGrid, Region, merge_regions, microseconds
@@ -14,14 +14,14 @@ from fakesound.timeline import FrameGrid, Region, merge_regions, microseconds
 TAIL = 100_000  # microseconds at a clip's end for which a detector may have no frame, or too many
 
 
-def match_truth(
+def join_manifest(
     rows: Sequence[ScoreRow], clips: Sequence[Clip], allow_missing: bool = False
 ) -> list[ClipScore]:
     """Return the scores of ``rows`` with the truth of ``clips``, in the order of the rows.
 
-    Convolutional front ends leave out a part of a frame or two at a clip's end: up to 100 ms the
-    last score stands for them, and frames past the end are dropped. Rows of clips that are unknown
-    are an error, or are left out where ``allow_missing``.
+    Convolutional front ends drop up to two frames at a clip's end: up to 100 ms are filled with the
+    last score, and frames past the end are dropped. Rows of unknown clips are an error, or are
+    skipped where ``allow_missing``.
 
     Raises:
         InputError: naming the file, the row and the field: for an unknown clip, for a row that
@@ -35,8 +35,8 @@ def match_truth(
             continue
         if clip is None:
             raise InputError(
-                f"{row.where}, clip_id: {row.clip_id!r} is in no manifest; add its row, or leave "
-                "such clips out with --allow-missing"
+                f"{row.where}, clip_id: {row.clip_id!r} is in no manifest; add its row, or skip "
+                "such clips with --allow-missing"
             )
         _check_claims(row, clip)
         try:

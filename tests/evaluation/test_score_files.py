@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fakesound.errors import InputError
-from fakesound.evaluation.inputs import read_score_files, remarks
-from fakesound.evaluation.rows import ScoreFormat
+from fakesound.evaluation.score_files import read_score_files, warnings_of
+from fakesound.evaluation.score_rows import ScoreFormat
 from fakesound.metrics import metrics_block, write_scores
 from fakesound.timeline import Region
 from tests.evaluation.clips import known
@@ -166,12 +166,12 @@ def test_frames_for_all_or_for_none(tmp_path):
         read_score_files([tmp_path / "a.jsonl", tmp_path / "b.jsonl"])
 
 
-def test_remarks():
-    assert remarks(build_scores(pairs=3)) == []
+def test_warnings_of():
+    assert warnings_of(build_scores(pairs=3)) == []
     genuine = build_clip("g", source_id="s")
     fakes = [build_clip(name, regions=[(0, 1)], source_id=name) for name in ("s", "t", "u")]
-    lone, silent = remarks([genuine, *fakes])
+    lone, silent = warnings_of([genuine, *fakes])
     assert lone.startswith("2 of 3 fakes have no genuine clip of the same source, 't' is the first")
     assert silent.startswith("no clip has frame scores")
-    assert remarks(fakes)[0].startswith("no clip is genuine")
-    assert remarks([genuine])[0].startswith("no clip is fake")
+    assert warnings_of(fakes)[0].startswith("no clip is genuine")
+    assert warnings_of([genuine])[0].startswith("no clip is fake")

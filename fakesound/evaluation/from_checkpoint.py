@@ -1,0 +1,140 @@
+"""Inputs of an evaluation from a trained detector."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from fakesound.augmentation.conditions import Condition
+from fakesound.data.manifest import Clip, manifest_hash, read_manifest
+from fakesound.errors import InputError
+from fakesound.evaluation.inputs import EvaluationInputs, System, read_clips
+from fakesound.evaluation.score_files import read_score_files, warnings_of
+from fakesound.evaluation.scorer import score_clips
+from fakesound.metrics import ClipScore
+from fakesound.progress import progress_bar
+from fakesound.scoring.checkpoint import Checkpoint, read_checkpoint, source_hash
+from fakesound.scoring.clip_score import with_head_thresholds
+from fakesound.scoring.thresholds import Thresholds
+
+
+def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
+    """Return the scores that the detector of a checkpoint gives to the clips of the manifests.
+
+    Args:
+        options: options of ``python -m fakesound.evaluate``.
+
+    Raises:
+        InputError: naming a file that cannot be used, or recordings of the training.
+    """
+    device = _device(options.device)
+    checkpoint = read_checkpoint(options.checkpoint)
+    clips, warnings = read_clips(options)
+    clips = _untrained(clips, checkpoint, options.drop_training_sources, warnings)
+    detector = checkpoint.detector(options.kernel)
+    data = checkpoint.config.data
+
+    def fold(clip: Clip) -> str | None:
+        if clip.attack is None or checkpoint.attacks is None:
+            return None
+        if clip.attack in checkpoint.selected_on:
+            return None
+        return "seen" if clip.attack in checkpoint.attacks else "unseen"
+
+    def score(condition: Condition | None = None) -> tuple[list[ClipScore], list[str]]:
+        with progress_bar("scoring" if condition is None else condition.name) as progress:
+            return score_clips(
+                detector,
+                clips,
+                data.sample_rate,
+                data.window_seconds,
+                fold,
+                device,
+                condition,
+                "skip" if options.allow_missing else "error",
+                progress,
+            )
+
+    test, skipped = score()
+    if not test:
+        raise InputError(f"{options.manifest[0]}: none of its audio can be used")
+    if checkpoint.attacks is None:
+        warnings.append("the checkpoint does not name the attacks of its training")
+    validation: Sequence[ClipScore] = ()
+    if options.validation_scores:
+        validation, _ = read_score_files(options.validation_scores)
+
+    def prepared(scores: list[ClipScore]) -> list[ClipScore]:
+        # the validation scores of a run are calibrated, so test scores must be too
+        scores = with_head_thresholds(scores, checkpoint.heads.thresholds)
+        return checkpoint.calibrator.applied(scores) if validation else scores
+
+    known = checkpoint.thresholds
+    return EvaluationInputs(
+        systems=[System(name=options.checkpoint.name, test=prepared(test), validation=validation)],
+        calibration="none" if validation else checkpoint.calibrator,
+        thresholds=Thresholds(known["clip"], known["frame"]) if len(known) == 2 else None,
+        clips={clip.clip_id: clip for clip in clips},
+        warnings=[*warnings, *warnings_of(test), *(f"skipped: {fault}" for fault in skipped)],
+        origin={
+            "checkpoint": str(options.checkpoint),
+            "manifest_hash": manifest_hash(clips),
+            "device": device,
+        },
+        rescore=lambda condition: prepared(score(condition)[0]),
+    )
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--device={name}: cannot be used ({reason}); use cpu") from None
+    return name
+
+
+def _untrained(
+    clips: list[Clip], checkpoint: Checkpoint, drop: bool, warnings: list[str]
+) -> list[Clip]:
+    """Return ``clips`` without recordings of the training of the checkpoint.
+
+    Raises:
+        InputError: where there are such, unless they are to be dropped; or if none is left.
+    """
+    sources = _training_sources(checkpoint)
+    if sources is None:
+        warnings.append(
+            "the checkpoint does not name the recordings of its training: some of these clips may "
+            "be among them"
+        )
+        return clips
+    trained = [clip for clip in clips if any(source_hash(s) in sources for s in clip.sources)]
+    if not trained:
+        return clips
+    if not drop:
+        raise InputError(
+            f"clip {trained[0].clip_id}: its source {trained[0].source_id!r} was in training "
+            f"({len(trained)} such clips); skip them with --drop-training-sources"
+        )
+    warnings.append(f"{len(trained)} clips of recordings in training are skipped")
+    skipped = {clip.clip_id for clip in trained}
+    if len(skipped) == len(clips):
+        raise InputError("--drop-training-sources: no clip is left; give other manifests")
+    return [clip for clip in clips if clip.clip_id not in skipped]
+
+
+def _training_sources(checkpoint: Checkpoint) -> frozenset[str] | None:
+    """Return the hashes of the recordings in training; of an old run, from its manifest."""
+    path: Path = checkpoint.path
+    manifest = path.parent.parent / "manifest.jsonl"
+    if checkpoint.sources is not None:
+        return checkpoint.sources
+    if path.parent.name != "checkpoints" or not manifest.is_file():
+        return None
+    rows = read_manifest(manifest, check_files=False)
+    trained = [clip for clip in rows if clip.split in ("train", "validation")]
+    return frozenset(source_hash(source) for clip in trained for source in clip.sources)

@@ -1,0 +1,120 @@
+"""Scores of one detector from its files, checked against the truth."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fakesound.data.manifest import Clip
+from fakesound.errors import InputError
+from fakesound.evaluation.converters import read_rows
+from fakesound.evaluation.join_manifest import join_manifest
+from fakesound.evaluation.score_rows import ScoreFormat
+from fakesound.metrics import ClipScore, has_frames, read_scores
+
+CLIP_TRUTH = ("label", "attack", "source_id", "corpus", "regions", "duration")
+OURS = ScoreFormat()
+
+
+def read_score_files(
+    paths: Sequence[Path],
+    clips: Sequence[Clip] | None = None,
+    style: ScoreFormat = OURS,
+    allow_missing: bool = False,
+) -> tuple[list[ClipScore], list[str]]:
+    """Return the scores of all files together, and warnings about them.
+
+    Every one of ``clips`` needs a score and every score one of them, unless ``allow_missing``,
+    which skips what has no partner. Without ``clips`` the files, in our own format, hold the
+    truth themselves. A genuine clip that several files score alike counts once.
+
+    Raises:
+        InputError: in one line that names the file, the row and the field or the clip, and the
+            fix.
+    """
+    if clips is None and style.name != "jsonl":
+        raise InputError(
+            f"{paths[0]}: {style.name} holds no truth; give the clips' labels with --manifest"
+        )
+    found, unknown = [], 0
+    for path in paths:
+        if clips is None:
+            scores = read_scores(path)
+        else:
+            rows = read_rows(path, style, {clip.clip_id for clip in clips})
+            scores = join_manifest(rows, clips, allow_missing)
+            unknown += len(rows) - len(scores)
+        found.append((path, scores))
+    pooled, repeated = _pool(found)
+    names = ", ".join(map(str, paths))
+    clips = clips or ()
+    missing = [clip.clip_id for clip in clips if clip.clip_id not in pooled]
+    if missing and not (allow_missing and pooled):
+        raise InputError(
+            f"{names}: no score for clip {missing[0]!r}, one of {len(missing)} without among "
+            f"{len(clips)}; score them, or skip them with --allow-missing"
+        )
+    try:
+        has_frames(list(pooled.values()))
+    except InputError as error:
+        raise InputError(f"{names}, {error}") from None
+    counts = (
+        (len(missing), f"of {len(clips)} clips have no score and are skipped"),
+        (unknown, "of the scores belong to no clip of a manifest and are skipped"),
+        (repeated, "of the scores repeat a genuine clip of another file and count once"),
+    )
+    return list(pooled.values()), [f"{count} {text}" for count, text in counts if count]
+
+
+def warnings_of(scores: Sequence[ClipScore]) -> list[str]:
+    """Return the facts about the clips that limit what the figures mean.
+
+    A fake without a genuine clip of its source leaves open whether the attack or the recording was
+    recognised. Without one of the labels the figures of detection are undefined.
+    """
+    texts = []
+    genuine = {score.source_id for score in scores if not score.fake}
+    fakes = [score for score in scores if score.fake]
+    lone = [score.clip_id for score in fakes if score.source_id not in genuine]
+    if lone and genuine:
+        texts.append(
+            f"{len(lone)} of {len(fakes)} fakes have no genuine clip of the same source, "
+            f"{lone[0]!r} is the first: there a detector may have recognised the recording instead"
+        )
+    for count, word in ((len(fakes), "fake"), (len(scores) - len(fakes), "genuine")):
+        if not count:
+            texts.append(f"no clip is {word}: AUC, EER and the cost of decisions are undefined")
+    if not has_frames(scores):
+        texts.append("no clip has frame scores: the figures of localisation are undefined")
+    return texts
+
+
+def _pool(
+    found: Sequence[tuple[Path, Sequence[ClipScore]]],
+) -> tuple[dict[str, ClipScore], int]:
+    """Return the scores of all files by clip, and how many were there already."""
+    pooled: dict[str, ClipScore] = {}
+    origin: dict[str, Path] = {}
+    repeated = 0
+    for path, scores in found:
+        for score in scores:
+            first = pooled.setdefault(score.clip_id, score)
+            if origin.setdefault(score.clip_id, path) is not path:
+                where = f"{path}, clip_id: {score.clip_id!r} is in {origin[score.clip_id]} too"
+                _check_repeated(score, first, where)
+                repeated += 1
+    return pooled, repeated
+
+
+def _check_repeated(score: ClipScore, first: ClipScore, where: str) -> None:
+    if score.fake or first.fake:
+        raise InputError(f"{where}; only a genuine clip may recur, drop one of them")
+    differs = _differences(score, first, (*CLIP_TRUTH, "logit", "frame_step"))
+    if not np.array_equal(score.frame_scores, first.frame_scores):
+        differs.append("frame_scores")
+    if differs:
+        raise InputError(f"{where}, with another {differs[0]}; evaluate the files apart")
+
+
+def _differences(a: object, b: object, keys: Iterable[str]) -> list[str]:
+    return [key for key in keys if getattr(a, key) != getattr(b, key)]
