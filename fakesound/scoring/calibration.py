@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
 from fakesound.errors import InputError
@@ -31,8 +30,8 @@ class Calibrator:
 
     Attributes:
         method: "none", "logistic" (``slope * logit + intercept``) or "isotonic".
-        slope: zero or more; 1 unless logistic.
-        intercept: 0 unless logistic.
+        slope: factor of logits, zero or more; 1 unless logistic.
+        intercept: logit added; 0 unless logistic.
         knots: points ``(logit, calibrated logit)`` of an isotonic map, which is linear between them
             and constant beyond; empty otherwise.
 
@@ -80,8 +79,8 @@ class Calibrator:
     def applied(self, scores: Sequence[ClipScore]) -> list[ClipScore]:
         """Return ``scores`` with calibrated logits and the scores that belong to them.
 
-        Scores of frames are left alone, and so are thresholds: those of before calibration are of
-        no use after it, and the caller selects others.
+        Frame scores and thresholds do not change. Thresholds from before calibration are invalid
+        after it: the caller selects new ones.
         """
         if self.method == "none":
             return list(scores)
@@ -92,7 +91,7 @@ class Calibrator:
         ]
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the attributes as what JSON holds."""
+        """Return the attributes as plain values for JSON."""
         return {
             "method": self.method,
             "slope": self.slope,
@@ -126,18 +125,18 @@ IDENTITY = Calibrator()
 
 
 def fit_calibrator(scores: Sequence[ClipScore], method: str) -> Calibrator:
-    """Return the calibrator that suits the validation clips, fakes and genuines weighing the same.
+    """Return a calibrator fitted on validation clips, with equal weight for fakes and genuines.
 
     "logistic" minimises Cllr over affine maps that do not fall (Bruemmer and du Preez 2006), with
     the targets ``(n + 1) / (n + 2)`` and ``1 / (n + 2)`` of Platt (1999) in place of 1 and 0, so
-    that it stays finite where the clips are told apart without error.
+    that it stays finite where the clips are separated without error.
 
     "isotonic" pools adjacent violators (Zadrozny and Elkan 2002). Half a clip of either label is
     added at both ends, so that it stays finite too. The pools are joined by lines from centre to
     centre (Oron and Flournoy 2017) and not by steps: clips between the first centre and the last
     keep their order.
 
-    Without fakes or without genuines nothing can be learnt, and the identity is returned.
+    Without fakes or without genuines nothing can be fitted, and the identity is returned.
 
     Raises:
         InputError: if there is no such method.
@@ -152,6 +151,9 @@ def fit_calibrator(scores: Sequence[ClipScore], method: str) -> Calibrator:
 
 
 def _logistic(logits: Float[np.ndarray, " clip"], fake: Bool[np.ndarray, " clip"]) -> Calibrator:
+    # slow to import, and a detection only applies a calibrator
+    from scipy.optimize import minimize
+
     fakes, genuines = int(fake.sum()), int((~fake).sum())
     target = np.where(fake, (fakes + 1) / (fakes + 2), 1 / (genuines + 2))
     weights = equal_weights(fake)
@@ -179,6 +181,8 @@ def _logistic(logits: Float[np.ndarray, " clip"], fake: Bool[np.ndarray, " clip"
 
 
 def _isotonic(logits: Float[np.ndarray, " clip"], fake: Bool[np.ndarray, " clip"]) -> Calibrator:
+    from scipy.optimize import isotonic_regression
+
     low, high = logits.min(), logits.max()
     logits = np.concatenate((logits, [low, low, high, high]))
     fake = np.concatenate((fake, [True, False, True, False]))
