@@ -105,6 +105,23 @@ def test_wrong_arguments_are_said_in_a_line(recordings, arguments, said):
     assert len(message.splitlines()) == 1
 
 
+def test_a_detection_imports_no_training(recordings, checkpoint):  # noqa: F811
+    heavy = ["lightning", "torch._dynamo", "sympy", "wandb", "matplotlib"]
+    program = (
+        "import sys\n"
+        "from fakesound import detect\n"
+        "try: detect.main()\n"
+        f"finally: print([name for name in {heavy} if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, recordings / "a.wav", "--checkpoint", checkpoint],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 def test_an_exit_code_for_scripts(recordings, checkpoint):  # noqa: F811
     done = detect(
         recordings / "a.wav", "--checkpoint", checkpoint, "--json", "-", "--exit-code",
