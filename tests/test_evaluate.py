@@ -14,9 +14,9 @@ from fakesound.metrics import (
     metrics_block,
     part_blocks,
     read_scores,
-    select_thresholds,
     write_scores,
 )
+from fakesound.scoring.thresholds import select_thresholds
 from tests.conftest import fakesound
 from tests.evaluation.clips import known
 from tests.metrics.conftest import build_clip, build_scores
