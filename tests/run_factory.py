@@ -8,7 +8,7 @@ import yaml
 
 from fakesound.data.audio import to_pcm, write_wav
 from fakesound.data.manifest import Clip, write_manifest
-from fakesound.evaluation.results import figures, judge
+from fakesound.evaluation.results import apply_calibration, figures
 from fakesound.metrics import ClipScore, Prior, logit, write_scores
 from fakesound.timeline import FrameGrid, Region
 
@@ -73,8 +73,8 @@ def make_run(
         clips = _clips(folder, part, members, sources, audio, first_id)
         rows += clips
         scores[part] = [_score(clip, held_out, selection, frame_task, rng) for clip in clips]
-    judged = judge(scores["test"], scores["validation"], "logistic")
-    metrics = figures(judged, Prior(0.5, 0.2), draws=20, seed=0, confidence=0.8) | {
+    calibrated = apply_calibration(scores["test"], scores["validation"], "logistic")
+    metrics = figures(calibrated, Prior(0.5, 0.2), draws=20, seed=0, confidence=0.8) | {
         "audit": {"auc": 0.53, "auc_unseen": None, "features": {"level": 0.51, "odd": None}},
         "provenance": {
             "git": {"commit": "0123456789abcdef", "changed": False},
@@ -92,8 +92,8 @@ def make_run(
         ):
             block |= {key: None for key in block if key.startswith("clip/")}
     write_manifest(folder / "manifest.jsonl", rows)
-    write_scores(folder / "scores.jsonl", judged.test)
-    write_scores(folder / "validation_scores.jsonl", judged.validation)
+    write_scores(folder / "scores.jsonl", calibrated.test)
+    write_scores(folder / "validation_scores.jsonl", calibrated.validation)
     (folder / "metrics.json").write_text(json.dumps(metrics, allow_nan=False))
     epochs = [
         {"epoch": n, "train/loss": 1 / (n + 1), "validation/clip/auc": 0.5 + n / 10}
