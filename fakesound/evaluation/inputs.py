@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from fakesound.augmentation.conditions import Condition
 from fakesound.data.manifest import Clip, read_manifest
 from fakesound.data.merge import merge_manifests
@@ -71,7 +73,7 @@ def read_clips(options: Namespace) -> tuple[list[Clip], list[str]]:
         rows = read_manifest(path, options.checkpoint is not None and not options.allow_missing)
         part = options.split or ("test" if any(clip.split == "test" for clip in rows) else "all")
         # evaluated together, whatever their splits
-        pooled.append([replace(c, split="test") for c in rows if part in ("all", c.split)])
+        pooled.append([structs.replace(c, split="test") for c in rows if part in ("all", c.split)])
         if not pooled[-1]:
             raise InputError(f"{path}: has no rows of split {part}; choose another --split")
     if not pooled:

@@ -223,7 +223,7 @@ def measure_faithfulness(
     chosen = [partial[i] for i in sorted(rng.permutation(len(partial))[:most])]
     rows = []
     for number, clip in enumerate(chosen):
-        occlusion = Occlusion(detector, read_audio(clip.path, detector.rate))
+        occlusion = Occlusion(detector, read_audio(clip.location, detector.rate))
         explanation = occlusion.explain()
         fake = GRID.targets(clip.regions, GRID.count(clip.duration))
         cells = explanation.relevance.shape[1]
