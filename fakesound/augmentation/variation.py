@@ -99,7 +99,7 @@ def cleaned(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) ->
     return STFT.inverse((spectrum * gain).astype(np.complex64), len(fake))
 
 
-# names are those of `fakesound.config.VariationConfig`
+# names are those of `fakesound.config.FakeAugmentationConfig`
 VARIATIONS: dict[str, Variation] = {
     "band": in_band,
     "dilution": diluted,

@@ -57,7 +57,8 @@ def build_backbone(
         )
     stem = _build_stem(config, features, windows)
     checkpointing = own.pop("checkpointing", False)
-    own["position"] = own.pop("pos_embed")
+    if "pos_embed" in own:
+        own["position"] = own.pop("pos_embed")
     if config.has_states:
         own["kernel"] = kernel
     made = TOKENS[config.kind](

@@ -14,7 +14,7 @@ from fakesound.augmentation.variation import (
     smoothed,
     vary,
 )
-from fakesound.config import VariationConfig
+from fakesound.config import FakeAugmentationConfig
 
 RATE = 16_000
 NEVER = dict.fromkeys(VARIATIONS, 0.0)
@@ -27,7 +27,7 @@ def pair():
 
 
 def test_the_configuration_names_every_variation():
-    assert {field.name for field in dataclasses.fields(VariationConfig)} == set(VARIATIONS)
+    assert {field.name for field in dataclasses.fields(FakeAugmentationConfig)} == set(VARIATIONS)
 
 
 def test_some_frequencies_stay_genuine_and_the_others_are_fake(pair):

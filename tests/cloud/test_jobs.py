@@ -135,7 +135,7 @@ def test_the_place_of_the_data_is_part_of_what_a_run_is():
         (["backbone.depth=0"], "backbone.depth"),
         (["hydra.run.dir=x"], "hydra.run.dir: is chosen by the launcher"),
         (["resume=never"], "resume: is chosen by the launcher"),
-        (["seed"], "seed: cannot be read as key=value"),
+        (["seed"], "seed: is not key=value"),
     ],
 )
 def test_what_cannot_be_done_is_said(words, said):

@@ -122,8 +122,8 @@ DEFAULTS = flatten(asdict(RunConfig()))
 def another(key):
     """A value of the key that is not its default."""
     default = DEFAULTS[key]
-    if key in VALUES:
-        return VALUES[key]
+    if key in VALUES or key.startswith("data.attack_weights."):
+        return VALUES.get(key, "weights")
     if isinstance(default, bool):
         return not default
     return default + 1 if isinstance(default, int) else default / 2 if default else 0.25
