@@ -37,7 +37,6 @@ ENV PATH=/opt/fakesound/bin:$PATH \
 RUN useradd --create-home --uid 1000 fakesound \
     && install --directory --owner=fakesound --group=fakesound /work
 COPY --from=packages /opt/fakesound /opt/fakesound
-COPY --chmod=755 docker/train /usr/local/bin/train
 # a change of the code repeats from here on
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --no-deps /wheels/*.whl \

@@ -90,7 +90,6 @@ RUN --mount=type=bind,from=mamba,source=/wheels,target=/wheels \
             "transformers==4.57.1" "einops==0.8.2" /wheels/*.whl \
         || echo "mamba-ssm: cannot be installed; the image goes without it"; \
     fi
-COPY --chmod=755 docker/train /usr/local/bin/train
 # a change of the code repeats from here on
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --no-deps /wheels/*.whl

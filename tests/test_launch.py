@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from fakesound import launch
-from fakesound.cloud import account
 from tests.conftest import command, fakesound
 from tests.run_factory import make_run
 
@@ -66,7 +65,8 @@ def test_a_dry_run_needs_no_account_and_no_boto3(file, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     requests = json.loads(done.stdout)
-    assert [request["HyperParameters"]["seed"] for request in requests] == ["0", "1"]
+    arguments = [request["AlgorithmSpecification"]["ContainerArguments"] for request in requests]
+    assert [words[1] for words in arguments] == ["seed=0", "seed=1"]
 
 
 def test_what_is_missing_is_said_in_one_line_before_anything_is_sent(typed):
@@ -89,7 +89,6 @@ def test_options_may_stand_anywhere(typed, file):
     ("words", "said"),
     [
         (("sagemaker", "--config", "none.yaml"), "--config=none.yaml: no such file"),
-        (("sagemaker", "-m", "--tune", "seed=0,1"), "-m and --tune: give one"),
         (("status", "a", "-m"), "--multirun: belongs to `launch sagemaker`"),
         (("fetch", "a", "--dry-run"), "--dry-run: belongs to"),
         (("fetch",), "fetch: takes the name of one run"),
@@ -105,14 +104,6 @@ def test_mistakes_are_one_line(typed, words, said):
     assert (code, out) == (2, "")
     assert said in err
     assert err.count("\n") == 1
-
-
-def test_without_boto3_nothing_is_sent(typed, file, monkeypatch):
-    monkeypatch.setattr(account, "find_spec", lambda _: None)
-    for words in (("sagemaker", "experiment=smoke"), ("status", "smoke"), ("fetch", "smoke")):
-        code, _, err = typed(*words, "--config", str(file))
-        assert code == 2
-        assert err == "error: boto3: is not installed; pip install 'fakesound[aws]'\n"
 
 
 @pytest.mark.usefixtures("aws")
@@ -132,16 +123,6 @@ def test_a_sweep_is_submitted_once(typed, file):
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_search_is_submitted(typed, file):
-    words = ("sagemaker", "--tune", "sweep=optuna", "--config", str(file))
-    code, out, _ = typed(*words)
-    assert code == 0
-    assert out.startswith("submitted optuna-")
-    code, out, _ = typed("status", "optuna", "--config", str(file))
-    assert (code, out.count("optuna-")) == (0, 1)
-
-
-@pytest.mark.usefixtures("aws")
 def test_nothing_there_is_said(typed, file):
     import boto3
 
@@ -157,7 +138,7 @@ def test_nothing_there_is_said(typed, file):
 def test_the_help_explains_itself(typed):
     code, out, _ = typed("--help")
     assert code == 0
-    for word in ("sagemaker", "status", "fetch", "--tune", "--dry-run", "launch.spot=true"):
+    for word in ("sagemaker", "status", "fetch", "--dry-run", "launch.spot=true"):
         assert word in out
 
 

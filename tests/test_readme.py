@@ -99,8 +99,8 @@ def check(line):
         check_run(rest[2:])
     elif verb == "prepare":
         check_prepare(rest[2:])
-    elif verb == "sagemaker":
-        assert rest[2:] in ([], ["train"])
+    elif verb == "cloud.container":
+        check_run(rest[2:])
     elif verb is not None:
         parser = importlib.import_module(f"fakesound.{verb}")._parser()
         parse(parser.parse_intermixed_args if verb == "launch" else parser.parse_args, rest[2:])

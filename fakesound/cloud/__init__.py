@@ -1,1 +1,1 @@
-"""Runs on machines of others: what is asked of Amazon SageMaker, and what its container does."""
+"""Runs at Amazon SageMaker: settings, requests, and the entry point of the container."""

@@ -1,48 +1,128 @@
-"""Settings of a launch: from ``conf/launch``, a file of the user's and the command line."""
+"""Settings of a SageMaker job, from a file and the command line; no part of what a run is."""
 
+import os
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from fakesound.config.compose import configuration_folder, keys_of, readable_errors
-from fakesound.config.launch import SageMakerConfig
+from fakesound.config.checks import at_least
+from fakesound.config.compose import keys_of, readable_errors
 from fakesound.errors import InputError
 
-KEY = "launch"
+ROLE = r"arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+"
+BUCKET = r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]"
+MOST_KEPT_ALIVE = 21_600
+
+
+def _from_environment(key: str) -> str | None:
+    return field(default_factory=lambda: os.environ.get(f"FAKESOUND_{key}"))
+
+
+@dataclass
+class SageMakerConfig:
+    """A training job, apart from the run inside it."""
+
+    role: str | None = _from_environment("ROLE")
+    """ARN of the role that jobs run as; it reads the data and writes the bucket."""
+    image: str | None = _from_environment("IMAGE")
+    """Address of the container image in ECR, with a tag of its own for each state of the code."""
+    bucket: str | None = _from_environment("BUCKET")
+    """Bucket for checkpoints and results, without s3://."""
+    prefix: str = "fakesound"
+    """Folder in the bucket; runs are in PREFIX/NAME/IDENTITY."""
+    region: str | None = None
+    """AWS region; null: the region of the AWS settings, as AWS_DEFAULT_REGION."""
+    instance_type: str = "ml.g5.xlarge"
+    """Machine of a run."""
+    volume_gb: int = 50
+    """Disk of the machine."""
+    spot: bool = True
+    """Spare capacity, for less; an interrupted run resumes when there is some again."""
+    max_run_seconds: int = 86_400
+    """Longest training."""
+    max_wait_seconds: int = 172_800
+    """Longest training and waiting for spare capacity together."""
+    keep_alive_seconds: int = 0
+    """Time that a machine waits for the next run of the same settings; not with spot."""
+    subnets: list[str] = field(default_factory=list)
+    """Subnets of a VPC to run in; none: no VPC."""
+    security_groups: list[str] = field(default_factory=list)
+    """Security groups of the VPC."""
+    tags: dict[str, str] = field(default_factory=dict)
+    """Tags of every job, as for accounting."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Environment variables of the container; visible to all who may describe the job."""
+
+    def __post_init__(self) -> None:
+        for key in ("volume_gb", "max_run_seconds"):
+            at_least(f"launch.{key}", getattr(self, key), 1)
+        if not 0 <= self.keep_alive_seconds <= MOST_KEPT_ALIVE:
+            raise InputError(
+                f"launch.keep_alive_seconds={self.keep_alive_seconds}: must be from 0 to "
+                f"{MOST_KEPT_ALIVE}"
+            )
+        if self.spot and self.keep_alive_seconds:
+            raise InputError(
+                f"launch.keep_alive_seconds={self.keep_alive_seconds}: SageMaker keeps no spot "
+                "machines; set launch.spot=false, or leave it at 0"
+            )
+        if self.spot and self.max_wait_seconds < self.max_run_seconds:
+            raise InputError(
+                f"launch.max_wait_seconds={self.max_wait_seconds}: must be at least "
+                f"launch.max_run_seconds={self.max_run_seconds}, which it includes"
+            )
+        if bool(self.subnets) != bool(self.security_groups):
+            raise InputError("launch.subnets and launch.security_groups: give both or neither")
+        if self.role is not None and not re.fullmatch(ROLE, self.role):
+            raise InputError(
+                f"launch.role={self.role}: must be an ARN, arn:aws:iam::ACCOUNT:role/NAME"
+            )
+        if self.bucket is not None and not re.fullmatch(BUCKET, self.bucket):
+            raise InputError(f"launch.bucket={self.bucket}: must be the bare name of a bucket")
+        self.prefix = self.prefix.strip("/")
+        if not self.prefix:
+            raise InputError("launch.prefix=: must name a folder in the bucket")
+
+    def require(self, *keys: str) -> None:
+        """Raise `InputError`, naming all that is missing, unless every one of ``keys`` is given."""
+        missing = [key for key in keys if not getattr(self, key)]
+        if missing:
+            names = ", ".join(f"launch.{key}" for key in missing)
+            variables = ", ".join(f"FAKESOUND_{key.upper()}" for key in missing)
+            raise InputError(
+                f"{names}: missing; give launch.{missing[0]}=..., set {variables}, or keep them in "
+                "a file, --config FILE"
+            )
 
 
 def read_settings(words: Sequence[str], file: Path | None = None) -> SageMakerConfig:
-    """Return the settings: those of ``words`` count most, then ``file``, then ``conf/launch``.
+    """Return the settings of the command line, before those of a file, before the environment.
 
     Args:
-        words: ``launch.KEY=VALUE``, values in Hydra's grammar.
+        words: settings as ``launch.KEY=VALUE``.
         file: YAML file of keys without ``launch.``.
 
     Raises:
-        InputError: in one line, for a key or value that is wrong.
+        InputError: in one line, for a wrong key or value.
     """
     with readable_errors():
         # one level deeper, so that errors name launch.KEY
-        root = OmegaConf.create({KEY: SageMakerConfig})
-        root[KEY].merge_with(OmegaConf.load(configuration_folder() / KEY / "sagemaker.yaml"))
-    if file is not None:
-        try:
-            root[KEY].merge_with(OmegaConf.load(file))
-        except (YAMLError, OSError, ValueError, OmegaConfBaseException) as error:
-            first = str(error).splitlines()[0]
-            raise InputError(f"{file}: {first}; see `launch --help` for the keys") from error
-    with readable_errors():
-        for override in OverridesParser.create().parse_overrides(list(words)):
-            if override.is_sweep_override():
-                raise InputError(f"{override.key_or_group}: takes one value for all runs")
-            OmegaConf.update(root, str(override.key_or_group), override.value())
-        found = OmegaConf.to_object(root[KEY])
-    assert isinstance(found, SageMakerConfig)
-    return found
+        root = OmegaConf.create({"launch": SageMakerConfig})
+        if file is not None:
+            try:
+                root.launch.merge_with(OmegaConf.load(file))
+            except (YAMLError, OSError, ValueError, OmegaConfBaseException) as error:
+                first = str(error).splitlines()[0]
+                raise InputError(f"{file}: {first}; `launch --help` lists the keys") from error
+        root.merge_with(OmegaConf.from_dotlist(list(words)))
+        settings = OmegaConf.to_object(root.launch)
+    assert isinstance(settings, SageMakerConfig)
+    return settings
 
 
 def keys_help() -> str:

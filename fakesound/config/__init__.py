@@ -14,7 +14,6 @@ from fakesound.config.data import (
     SplitConfig,
 )
 from fakesound.config.heads import TASKS, HeadsConfig
-from fakesound.config.launch import SageMakerConfig
 from fakesound.config.model import BackboneConfig, FeaturesConfig, StemConfig
 from fakesound.config.training import (
     DecisionConfig,
@@ -43,7 +42,6 @@ __all__ = [
     "PublishedConfig",
     "ReportConfig",
     "RunConfig",
-    "SageMakerConfig",
     "SplitConfig",
     "StemConfig",
 ]

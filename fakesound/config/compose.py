@@ -210,7 +210,7 @@ def run_help() -> None:
         out.print(choices)
     groups = Table("group", "choices", title="Groups", title_justify="left", box=None)
     for folder in sorted(path for path in configuration_folder().iterdir() if path.is_dir()):
-        if folder.name not in ("experiment", "sweep", "hydra", "launch"):
+        if folder.name not in ("experiment", "sweep", "hydra"):
             choices = sorted(path.stem for path in folder.glob("*.yaml"))
             groups.add_row(folder.name, ", ".join(choices))
     out.print(groups)

@@ -15,12 +15,7 @@ from fakesound.config.saved import flatten
 from fakesound.forging.corpus import held_out_attacks
 
 CONF = configuration_folder()
-# conf/launch is no part of a run; tests/launching reads it
-FILES = sorted(
-    path.relative_to(CONF).with_suffix("")
-    for path in CONF.glob("*/*.yaml")
-    if path.parent.name != "launch"
-)
+FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
 # values that the tests or the reader need to see
 ALONE = {"experiment=smoke"}
 CHOICES = [f"{path.parent.name}={path.name}" for path in FILES]
