@@ -27,10 +27,11 @@ from benchmarks.common import (
 from fakesound.command_line import guarded
 from fakesound.config import RunConfig
 from fakesound.config.compose import compose_config, run_config
-from fakesound.models.build import GRID, build_detector
+from fakesound.models.build import build_detector
 from fakesound.models.detector import Detector
 from fakesound.models.tokens import TokenEncoder
 from fakesound.progress import console
+from fakesound.timeline import GRID
 
 # the size of the smallest Vision Mamba, and of Vim-tiny
 BACKBONES = (

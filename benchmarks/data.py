@@ -104,9 +104,9 @@ def bench_manifest(rows: int, rounds: int, folder: Path) -> Record:
         done = subprocess.run(
             [sys.executable, "-c", OPEN, str(path)], capture_output=True, text=True, check=True
         )
-        count, seconds, busy, peak = done.stdout.split()
+        count, seconds, busy, most = done.stdout.split()
         assert int(count) == rows
-        opened.append((float(seconds), float(busy), int(peak)))
+        opened.append((float(seconds), float(busy), int(most)))
     taken = [seconds for seconds, _, _ in opened]
     peak = 2**10 * max(peak for _, _, peak in opened)
     record = _record("data manifest", "manifest", rows, 0, taken, rounds)

@@ -38,12 +38,13 @@ from fakesound.config import RunConfig
 from fakesound.config.compose import compose_config, run_config
 from fakesound.errors import InputError
 from fakesound.models.backbones import build_backbone
-from fakesound.models.build import GRID, build_features
+from fakesound.models.build import build_features
 from fakesound.models.mamba import BidirectionalMamba
 from fakesound.models.scan.reference import decay_rates
 from fakesound.models.tokens import BackboneOutput
 from fakesound.models.transformer import transformer_block
 from fakesound.models.vim import VisionMamba
+from fakesound.timeline import GRID
 
 MATMUL, TRANSFORMER = "matmul", "transformer"
 BACKENDS = (*KERNELS, MATMUL, TRANSFORMER, MAMBAPY, "reference")

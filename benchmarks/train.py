@@ -35,9 +35,9 @@ from fakesound.config.compose import compose_config, run_config
 from fakesound.data.crops import CropDataset
 from fakesound.data.dataset import Batch, collate
 from fakesound.forging.corpus import Corpus, resolve_corpus
-from fakesound.models.build import GRID
 from fakesound.models.scan import resolve_kernel
 from fakesound.models.vim import VisionMamba
+from fakesound.timeline import GRID
 from fakesound.training.module import MultiTaskModule
 from fakesound.training.trainer import build_datamodule, build_module
 

@@ -14,6 +14,9 @@ SPLITS = ("train", "validation", "test")
 # seconds by which a region may end after the clip's duration, which is rounded
 TOLERANCE = 1e-3
 
+Label = Literal["genuine", "fake"]
+Split = Literal["train", "validation", "test"]
+
 
 class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One audio file and its labels.
@@ -49,13 +52,13 @@ class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     clip_id: str
     location: str = msgspec.field(name="path")
     source_id: str
-    label: Literal["genuine", "fake"]
+    label: Label
     attack: str | None
     regions: tuple[Region, ...]
     duration: Annotated[float, msgspec.Meta(gt=0)]
     sample_rate: Annotated[int, msgspec.Meta(gt=0)]
     corpus: str
-    split: Literal["train", "validation", "test"] | None = None
+    split: Split | None = None
     donor_ids: tuple[str, ...] = ()
     domain: str = ""
     license: str | None = None

@@ -176,7 +176,7 @@ def _pack(values: dict[str, str]) -> None:
 
     path = parse_location(values["manifest"])
     path = path.expanduser() if isinstance(path, Path) else path
-    if path == out / "manifest.jsonl":
+    if str(path) == str(out / "manifest.jsonl"):
         raise InputError(f"out={out}: holds the manifest itself; name another folder")
     _shards(read_manifest(path), out, size, allow_missing, [])
     print(out / "manifest.jsonl")

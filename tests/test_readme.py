@@ -53,6 +53,8 @@ NOT_RUN = {
     "python -m benchmarks": "takes minutes, and is run by other tests",
     "python -m fakesound.compare": "needs finished sweeps, and is run by other tests",
     "python -m fakesound.prepare corpus=fakesound": "needs a download",
+    "python -m fakesound.prepare corpus=genuine_recordings": "needs a network",
+    "python -m fakesound.prepare corpus=public_generators": "needs a network",
     "make": "is what tests themselves are run by",
     "pip install": "needs a network",
     "wandb sync": "needs an account",

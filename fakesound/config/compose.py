@@ -211,8 +211,8 @@ def run_help() -> None:
     groups = Table("group", "choices", title="Groups", title_justify="left", box=None)
     for folder in sorted(path for path in configuration_folder().iterdir() if path.is_dir()):
         if folder.name not in ("experiment", "sweep", "hydra"):
-            choices = sorted(path.stem for path in folder.glob("*.yaml"))
-            groups.add_row(folder.name, ", ".join(choices))
+            names = sorted(path.stem for path in folder.glob("*.yaml"))
+            groups.add_row(folder.name, ", ".join(names))
     out.print(groups)
     key_column = Column("key", no_wrap=True)
     keys = Table(key_column, "default", "meaning", title="Keys", title_justify="left", box=None)

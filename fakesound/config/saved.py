@@ -60,9 +60,11 @@ BEFORE: dict[str, Any] = {
 }
 # keys that change where a run goes and how it is watched, not its results; for trainer.strategy
 # and the enable_* of the trainer the same holds in saved configurations
-NO_RESULT = ("name", "resume", "tags", "logger", "checkpoint_steps")
-NO_RESULT += ("data.workers", "data.forge_workers", "data.prepared")
-NO_RESULT += ("trainer.devices", "trainer.num_nodes", "trainer.strategy")
+NO_RESULT = (
+    *("name", "resume", "tags", "logger", "checkpoint_steps"),
+    *("data.workers", "data.forge_workers", "data.prepared"),
+    *("trainer.devices", "trainer.num_nodes", "trainer.strategy"),
+)
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,10 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import cast
 
+from fakesound.clip import Clip, Label, Split
 from fakesound.corpora.listing import Row
 from fakesound.data.audio import AudioInfo, audio_info
-from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
 from fakesound.timeline import Region, merge_regions, microseconds
 
@@ -93,13 +94,13 @@ def _clip(row: Row, info: AudioInfo) -> tuple[Clip, bool]:
         clip_id=row.clip_id,
         location=str(row.path.parent.resolve() / row.path.name),
         source_id=row.source_id,
-        label=row.label,
+        label=cast(Label, row.label),
         attack=row.attack,
         regions=regions,
         duration=duration,
         sample_rate=info.sample_rate,
         corpus=row.corpus,
-        split=row.split,
+        split=cast(Split | None, row.split),
         donor_ids=row.donor_ids,
         domain=row.domain or row.corpus,
         license=row.license,

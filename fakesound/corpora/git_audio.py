@@ -11,7 +11,8 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32
 
-from fakesound.data.audio import decode_audio, reason
+from fakesound.data.audio import decode_audio
+from fakesound.data.decoding import reason
 from fakesound.errors import InputError
 
 GITHUB = "https://github.com"

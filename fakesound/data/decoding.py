@@ -39,7 +39,7 @@ BIT_RATES = (
 MP3_RATES = (44_100, 48_000, 32_000)
 
 
-class SequentialFile(soundfile.SoundFile):
+class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is untyped
     """A file that is read without seeking between reads.
 
     Attributes:

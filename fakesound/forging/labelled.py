@@ -122,9 +122,9 @@ def _divided(clips: list[Clip], split: SplitConfig, notes: list[str]) -> list[Cl
     before = opened(clips)
     if all(clip.split is not None for clip in before):
         return clips
-    after = carve_validation(before, split.validation_share, split.seed)
-    notes.append(carved_note(before, after))
-    return after
+    carved = carve_validation(before, split.validation_share, split.seed)
+    notes.append(carved_note(before, carved))
+    return carved
 
 
 def _sound(clips: list[Clip], path: Location, data: DataConfig, left_out: list[str]) -> list[Clip]:

@@ -112,7 +112,7 @@ class Detector:
         return replace(
             detection,
             regions=find_regions(frames, self.frame_threshold, duration) if frames.size else (),
-            attack_family=family and family.name,
+            attack_family=None if family is None else family.name,
             kind=kind,
         )
 

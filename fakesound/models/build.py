@@ -86,7 +86,7 @@ def build_initial(config: RunConfig) -> InitialWeights | None:
         return None
     # read first: that says what is wrong with a file sooner than a large detector is made
     file = read_weights(Path(source))
-    return fit_weights(file, build_detector(config), grid and (grid[0], grid[1]))
+    return fit_weights(file, build_detector(config), (grid[0], grid[1]) if grid else None)
 
 
 def used_kernel(config: RunConfig, module: torch.nn.Module) -> str:

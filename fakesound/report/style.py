@@ -145,7 +145,8 @@ def settle(figure: Figure) -> None:
             figure.draw_without_rendering()
         figure.set_layout_engine("none")
         for axes in figure.axes:
-            axes.set_position([round(float(part), 6) for part in axes.get_position().bounds])
+            left, bottom, width, height = (round(part, 6) for part in axes.get_position().bounds)
+            axes.set_position((left, bottom, width, height))
 
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:

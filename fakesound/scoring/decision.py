@@ -83,7 +83,8 @@ def find_regions(
 
 def with_detected_regions(clip: ClipScore, confidence: float = CONFIDENCE) -> ClipScore:
     """Return ``clip`` with frame scores of 1 inside the regions of its detection and 0 outside."""
-    grid, regions = FrameGrid.from_seconds(clip.frame_step), ()
+    grid = FrameGrid.from_seconds(clip.frame_step)
+    regions: tuple[FakeRegion, ...] = ()
     if decide(clip.score, clip.clip_threshold, confidence) != "genuine":
         regions = find_regions(clip.frame_scores, clip.frame_threshold, clip.duration, grid)
     spans = [Region(region.onset, region.offset) for region in regions]

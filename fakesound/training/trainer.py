@@ -17,8 +17,9 @@ from fakesound.data.crops import CropDataset
 from fakesound.data.dataset import collate
 from fakesound.errors import InputError
 from fakesound.forging import Corpus
-from fakesound.models.build import GRID, build_detector, build_initial
+from fakesound.models.build import build_detector, build_initial
 from fakesound.models.weights import InitialWeights
+from fakesound.timeline import GRID
 from fakesound.training import processes
 from fakesound.training.callbacks import Bars, EpochLog
 from fakesound.training.datamodule import ClipDataModule

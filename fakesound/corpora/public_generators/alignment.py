@@ -33,9 +33,7 @@ def align(fake: Audio, twin: Audio, rate: int) -> Alignment | None:
     if correlation >= WAVEFORM:
         return Alignment(lag / rate, correlation, True)
     hop = round(STEP * rate)
-    lag, correlation = _peak(
-        *(_envelope(part, hop) for part in (fake, twin)), round(LONGEST / STEP)
-    )
+    lag, correlation = _peak(_envelope(fake, hop), _envelope(twin, hop), round(LONGEST / STEP))
     if correlation >= ENVELOPE:
         return Alignment(lag * hop / rate, correlation, False)
     return None

@@ -11,12 +11,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float32
 from msgspec.structs import replace
 
-from fakesound.clip import Clip
+from fakesound.clip import Clip, Label
 from fakesound.corpora.git_audio import GITHUB, Clone, clone_commit, decode, find_clone, open_clone
 from fakesound.corpora.public_generators.alignment import align
 from fakesound.corpora.public_generators.recipes import Recipe, identity
@@ -225,7 +226,7 @@ def _clip(recipe: Recipe, path: Path, start: float, duration: float) -> Clip | N
         clip_id=recipe.clip_id,
         location=str(path),
         source_id=recipe.source_id,
-        label=recipe.label,
+        label=cast(Label, recipe.label),
         attack=recipe.attack,
         regions=regions,
         duration=round(duration, 6),
@@ -249,7 +250,8 @@ def _with_twin(clip: Clip, clips: dict[str, Clip]) -> Clip:
         return alone
     if abs(twin.duration - clip.duration) > LENGTH_SHARE * clip.duration + LENGTH_SECONDS:
         return alone
-    found = align(*(from_pcm(read_pcm(part.location, 0, -1)) for part in (clip, twin)), RATE)
+    fake, genuine = (from_pcm(read_pcm(part.location, 0, -1)) for part in (clip, twin))
+    found = align(fake, genuine, RATE)
     if found is None:
         return alone
     if not found.lag:

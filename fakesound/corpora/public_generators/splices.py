@@ -47,8 +47,8 @@ def splice_fakes(clips: Sequence[Clip], folder: Path, each: int, seed: int = 0) 
             rng = np.random.default_rng(list(digest))
             others = [host for host in hosts[domain] if host.source_id != fake.source_id]
             host = (others or hosts[domain])[int(rng.integers(len(others or hosts[domain])))]
-            if (clip := _splice(fake, host, folder, rng)) is not None:
-                made.append(clip)
+            if (spliced := _splice(fake, host, folder, rng)) is not None:
+                made.append(spliced)
     return made
 
 
