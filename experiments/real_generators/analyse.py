@@ -4,7 +4,7 @@ python experiments/real_generators/analyse.py MANIFEST FOLDER [FOLDER ...]
 
 MANIFEST is that of the bench, for the domains; each FOLDER was written by
 `python -m fakesound.evaluate --checkpoint RUN --manifest MANIFEST --out FOLDER`. Writes domains.csv
-and generators.csv beside this file.
+and generators.csv beside this file. A system is seen if training had fakes of the same name.
 """
 
 import csv
@@ -19,12 +19,14 @@ import numpy as np
 LEAST = 4  # clips of both labels that a domain must have, as the bench's README asks
 STEP = 0.02
 KINDS = ("partial", "whole")
+# whether training had fakes of the same name, from other pages
+TIERS = [(kind, fold) for kind in KINDS for fold in ("seen", "unseen")]
 
 
 def main(manifest: Path, folders: list[Path]) -> None:
     """Print one row for each of ``folders`` and write the tables."""
     bench = {row["clip_id"]: row for row in read(manifest)}
-    domains, generators = [], []
+    domains, generators, tiers = [], [], []
     print("| run | partial, AUC | whole clip, AUC | segment F1 | all fake | best threshold |")
     print("|---|---|---|---|---|---|")
     for folder in folders:
@@ -37,8 +39,14 @@ def main(manifest: Path, folders: list[Path]) -> None:
         for kind in KINDS:
             for domain, auc in within[kind].items():
                 domains.append([folder.name, kind, domain, round(auc, 4)])
-        for attack, (auc, clips) in by_generator(rows, bench).items():
+        found = by_generator(rows, bench)
+        for attack, (auc, clips) in found.items():
             generators.append([folder.name, attack, clips, round(auc, 4)])
+        tiers.append([folder.name, *by_tier(rows, kinds, found)])
+    print("\n| run | " + " | ".join(f"{kind}, system {fold}" for kind, fold in TIERS) + " |")
+    print("|---" * (1 + len(TIERS)) + "|")
+    for name, *cells in tiers:
+        print(f"| {name} |", " | ".join(cells), "|")
     here = Path(__file__).parent
     write(here / "domains.csv", ["run", "kind", "domain", "auc"], domains)
     write(here / "generators.csv", ["run", "generator", "clips", "auc"], generators)
@@ -95,6 +103,16 @@ def by_generator(rows: list[dict], bench: dict) -> dict[str, tuple[float, int]]:
         if row["label"] == "fake" and len(others) >= LEAST:
             found[row["attack"]].append(auc(others, [row["score"]]))
     return {attack: (mean(aucs), len(aucs)) for attack, aucs in sorted(found.items())}
+
+
+def by_tier(rows: list[dict], kinds: dict, found: dict[str, tuple[float, int]]) -> list[str]:
+    """Return the mean AUC over generators of each kind that training had, or not, and how many."""
+    place = {row["attack"]: (kinds[row["clip_id"]], row["fold"]) for row in rows if row["attack"]}
+    cells = []
+    for tier in TIERS:
+        aucs = [auc for attack, (auc, _) in found.items() if place[attack] == tier]
+        cells.append(f"{mean(aucs):.3f} ({len(aucs)})" if aucs else "")
+    return cells
 
 
 def segment_figures(rows: list[dict]) -> tuple[float, float, float]:
