@@ -17,7 +17,7 @@ from scipy import signal
 
 from fakesound.clip import Clip
 from fakesound.data.decoding import SequentialFile, decode_blocks, open_decoder, reason
-from fakesound.data.location import AnyLocation
+from fakesound.data.location import AnyLocation, parse_location
 from fakesound.errors import InputError
 from fakesound.files import write_whole
 
@@ -243,17 +243,18 @@ def loudest_channel(file: SequentialFile) -> int | None:
     """
     if file.channels == 1:
         return None
-    if file.local is not None:
-        stat = file.local.stat()
-        return _loudest_of_file(file.local, stat.st_size, stat.st_mtime_ns)
+    if file.location is not None:
+        local = parse_location(file.location).local
+        stat = None if local is None else local.stat()
+        return _loudest_of_file(file.location, stat and (stat.st_size, stat.st_mtime_ns))
     with file.reopen() as again:
         return _loudest(again)
 
 
 @lru_cache(maxsize=4096)
-def _loudest_of_file(path: Path, size: int, changed: int) -> int | None:
-    del size, changed  # part of the key: another file may have come to the same place
-    with open_decoder(path) as file:
+def _loudest_of_file(location: AnyLocation, state: tuple[int, int] | None) -> int | None:
+    del state  # part of the key: another file may have come to the same place
+    with open_decoder(location) as file:
         return _loudest(file)
 
 

@@ -44,11 +44,11 @@ class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is
 
     Attributes:
         reopen: function that opens the file anew.
-        local: Path of the file; None for a stream.
+        location: Location of the file; None for bytes in memory.
     """
 
     reopen: Callable[[], AbstractContextManager["SequentialFile"]]
-    local: Path | None
+    location: AnyLocation | None
 
     def seekable(self) -> bool:
         """Return False: soundfile then neither seeks after a read nor stops at the header's end."""
@@ -83,7 +83,8 @@ def open_decoder(path: AnyLocation, content: bytes | None = None) -> Iterator[Se
                     f"{path}: its header gives {file.samplerate} Hz, a rate no recorder has; "
                     "replace it"
                 )
-            file.reopen, file.local = partial(open_decoder, path, content), local
+            file.reopen = partial(open_decoder, path, content)
+            file.location = path if content is None else None
             yield file
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: cannot be read as audio ({reason(error)}); replace it") from None
@@ -154,7 +155,7 @@ def _headless_wav(file: BinaryIO) -> tuple[dict[str, Any], int]:
     while position + 8 <= end:
         file.seek(position)
         name, size = struct.unpack("<4sI", file.read(8))
-        if name == b"fmt " and size >= 16:
+        if name == b"fmt " and size >= 16 and position + 8 + size <= end:
             code, channels, rate, _, _, bits = struct.unpack("<HHIIHH", file.read(16))
             if code == 0xFFFE and size >= 26:
                 file.seek(position + 8 + 24)
@@ -271,7 +272,9 @@ def _declared(data: bytes, position: int, size: int) -> int | None:
     """Return the frames that an information frame declares, 0 if it does not; None for audio."""
     body = data[position : position + size]
     place = 4 + _side_information(body[:4])
-    if body[place : place + 4] in (b"Xing", b"Info"):
+    if len(body) >= place + 12 and body[place : place + 4] in (b"Xing", b"Info"):
         flags, count = struct.unpack(">II", body[place + 4 : place + 12])
-        return count if flags & 1 else 0
-    return struct.unpack(">I", body[50:54])[0] if body[36:40] == b"VBRI" else None
+        return int(count) if flags & 1 else 0
+    if len(body) >= 54 and body[36:40] == b"VBRI":
+        return int(struct.unpack(">I", body[50:54])[0])
+    return None

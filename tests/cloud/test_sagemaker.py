@@ -168,7 +168,11 @@ def test_a_search_is_one_job(problems):
         (["resume=never"], False, "resume"),
         (["hydra.run.dir=x"], False, "hydra.run.dir"),
         (["data.root=/recordings"], False, "data.root=/recordings"),
-        (["data.manifest=here/m.jsonl", "split=official"], False, "data.manifest=here/m.jsonl"),
+        (
+            ["data.manifest=here/m.jsonl", "split=official", "split.held_out=null"],
+            False,
+            "data.manifest=here/m.jsonl",
+        ),
         (["backbone.dpeth=3"], False, "backbone.dpeth"),
         ([f"name={'x' * 300}"], False, "name="),
     ],

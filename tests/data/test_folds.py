@@ -145,8 +145,7 @@ def test_a_group_too_large_for_the_folds_is_named(clips):
     ]
     with pytest.raises(
         InputError,
-        match=r"split\.folds=5: fold 4 gets no genuine clips; there are 4 groups .* 's00', with 64 "
-        r"of 80 clips; take fewer folds",
+        match=r"split\.folds=5: .*'s00', with 64 of 80 clips",
     ):
         deal_folds(joined, 5)
     assert Counter(deal_folds(joined, 4)) == {0: 64, 1: 8, 2: 4, 3: 4}

@@ -310,7 +310,8 @@ def test_one_read_of_one_range_for_a_crop(remote, mixed, monkeypatch):
             at(clip).offset - 512,
             at(clip).offset + at(clip).size,
         )
-    # of a long clip only what is needed
+    # of a long clip only what is needed, once it is known how its channels mix
+    read_pcm(clips[-1].location, 0, 4_000)
     asked.clear()
     read_pcm(clips[-1].location, 23 * RATE, 4_000)
     assert sum(end - start for _, start, end in asked) < at(clips[-1]).size

@@ -110,8 +110,8 @@ def test_missing_and_unknown_clips(tmp_path):
     scores, notes = read_score_files([path], CLIPS, style, allow_missing=True)
     assert [score.clip_id for score in scores] == ["g"]
     assert notes == [
-        "2 of 3 clips have no score and are left out",
-        "1 of the scores belong to no clip of a manifest and are left out",
+        "2 of 3 clips have no score and are skipped",
+        "1 of the scores belong to no clip of a manifest and are skipped",
     ]
     path = save(tmp_path / "cm.txt", "g 1")
     with pytest.raises(InputError, match=r"cm\.txt: no score for clip 'f', one of 2 without among"):

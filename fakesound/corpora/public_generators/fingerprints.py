@@ -18,7 +18,7 @@ WINDOW, HOP = 1024, 256
 # bins and steps around a peak that have no higher one
 NEAR = (21, 15)
 # below the loudest bin, in dB, where no peak counts
-FLOOR = 60.0
+FLOOR = 40.0
 FAN, FARTHEST = 6, 63
 # pairs that agree at one lag, and their share of the landmarks of the shorter recording
 LEAST, LEAST_SHARE = 12, 0.05
