@@ -27,6 +27,7 @@ Block = Float32[np.ndarray, "sample channel"]
 BLOCK = 262_144  # samples decoded at a time
 # samples a second that recorders and converters have; a header with others is damaged
 RATES = (1_000, 400_000)
+MAX_CHANNELS = 1024  # of libsndfile
 # subtypes in which seeking is exact to the sample; others are decoded from the start
 EXACT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 WAV_SUBTYPES = {(1, 8): "PCM_U8", (1, 16): "PCM_16", (1, 24): "PCM_24", (1, 32): "PCM_32",
@@ -163,7 +164,9 @@ def _headless_wav(file: BinaryIO) -> tuple[dict[str, Any], int]:
             kind = (code, bits), channels, rate
         elif name == b"data":
             start = position + 8
-            if kind is None or kind[0] not in WAV_SUBTYPES or not kind[1] or not kind[2]:
+            if kind is None or kind[0] not in WAV_SUBTYPES:
+                return {}, 0
+            if not (0 < kind[1] <= MAX_CHANNELS and RATES[0] <= kind[2] <= RATES[1]):
                 return {}, 0
             if size >= end - start or _chunks_follow(file, start + size + size % 2, end):
                 return {}, 0
