@@ -116,8 +116,8 @@ def test_the_always_fake_baseline_marks_everything(run):
 def test_too_few_sources_give_no_interval_and_no_headline(run, small):
     few = read_run(small)
     assert headline(few) == "trial"
-    assert not any(part.block.get("ci") for part in shown_parts(few))
-    assert not any(group.block.get("ci") for group in attack_groups(few))
+    blocks = [shown.block for shown in (*shown_parts(few), *attack_groups(few))]
+    assert not any(value for block in blocks for value in (block.get("ci") or {}).values())
     assert "fewer than 20 sources" in details(few)[-1]
     auc = run.metrics["test"]["unseen"]["clip/auc"]
     low, high = run.metrics["test"]["unseen"]["ci"]["clip/auc"]
