@@ -50,9 +50,9 @@ def run(monkeypatch, capfd):
 @pytest.fixture
 def files(tmp_path):
     """Return score files of two systems and of validation clips."""
-    write_scores(tmp_path / "a.jsonl", build_scores(seed=1, pairs=12, gain=2.0))
-    write_scores(tmp_path / "b.jsonl", build_scores(seed=1, pairs=12, gain=0.3))
-    write_scores(tmp_path / "v.jsonl", build_scores(seed=3, pairs=12, gain=2.0))
+    write_scores(tmp_path / "a.jsonl", build_scores(seed=1, pairs=20, gain=2.0))
+    write_scores(tmp_path / "b.jsonl", build_scores(seed=1, pairs=20, gain=0.3))
+    write_scores(tmp_path / "v.jsonl", build_scores(seed=3, pairs=20, gain=2.0))
     return tmp_path
 
 
