@@ -89,8 +89,9 @@ def check_prepare(arguments):
     if "manifest" in values:
         assert "out" in values
         return
-    assert values["corpus"] in {*CORPORA, "list"}
-    assert ("root" in values) == (values["corpus"] != "list")
+    assert values["corpus"] in {*CORPORA, "list", "genuine_recordings", "public_generators"}
+    fetched = values["corpus"] in ("list", "genuine_recordings", "public_generators")
+    assert ("root" in values) != fetched
     assert values.get("allow_missing", "true") in ("true", "false")
 
 
