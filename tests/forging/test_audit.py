@@ -31,6 +31,7 @@ def make_clips(tmp_path):
                     fake and [(0, 0.1)],
                     source_id=str(number // 2),
                     duration=length / RATE,
+                    sample_rate=RATE,
                 )
             )
         return clips

@@ -202,7 +202,7 @@ def test_wrong_answers_are_said_and_not_kept(made, client):
         ({"clip": ["1"]}, 404, "is not in this test"),
         ({"verdict": "maybe"}, 400, "verdict: 'maybe'"),
         ({"sureness": 11}, 400, "sureness: 11"),
-        ({"regions": [[0, 1e9]]}, 400, "regions: [0, 1000000000.0]"),
+        ({"regions": [[0, 1e9]]}, 400, "regions: [0.0, 1000000000.0]"),
         ({"listener": "x" * 99}, 400, "listener: give a name"),
     ):
         found, told = client.post("answer", good | change)
