@@ -240,7 +240,7 @@ def test_blocks_of_the_readme_are_of_these_languages(python_blocks):
 def test_the_detector_is_used_as_the_readme_says(python_blocks):
     names = {"fakesound": fakesound}
     exec(python_blocks[0], names)
-    found = names["found"]
+    found = names["result"]
     assert found.verdict in ("genuine", "fake", "uncertain")
     assert 0 <= found.score <= 1
     assert len(found.frame_scores) == 80
