@@ -116,7 +116,7 @@ def _check(options: argparse.Namespace) -> None:
     """Find what is wrong before anything is read.
 
     Raises:
-        InputError: naming the option and the mend.
+        InputError: naming the option and the fix.
     """
     least = {"seed": 0, "max_seconds": 1, "sample_rate": 8_000}
     for name, bound in least.items():

@@ -16,7 +16,7 @@ from fakesound.timeline import Region, merge_regions, microseconds
 
 @dataclass(frozen=True)
 class Checked:
-    """What became of the rows.
+    """Result of checking the rows.
 
     Attributes:
         clips: of those that are in order.

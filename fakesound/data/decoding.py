@@ -179,7 +179,7 @@ def _headless_wav(file: BinaryIO) -> tuple[dict[str, Any], int]:
 
 
 def _chunks_follow(file: BinaryIO, position: int, end: int) -> bool:
-    """Return whether the file ends at ``position`` or goes on with whole chunks to its end."""
+    """Return whether the file ends at ``position`` or holds only whole chunks after it."""
     while position + 8 <= end:
         file.seek(position)
         name, size = struct.unpack("<4sI", file.read(8))

@@ -24,7 +24,7 @@ LONGEST_NAME = 40  # characters
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What decides which clips are heard.
+    """Settings that decide which clips are played.
 
     Attributes:
         clips: how many; half are genuine.
