@@ -11,7 +11,7 @@ import pytest
 from fakesound import listen
 
 from .conftest import command, fakesound
-from .listeners.conftest import corpus  # noqa: F401
+from .listening_test.conftest import corpus  # noqa: F401
 
 
 def started(folder, *arguments):
