@@ -14,7 +14,7 @@ INSTALL := $(PIP) install -q $(if $(LOCK),-c $(LOCK))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock run smoke sweep test test-all lint bench clean
+.PHONY: help install lock run smoke sweep test test-all lint docs bench clean
 
 help: ## Show this list
 	@echo "make TARGET [ARGS='key=value ...']"
@@ -80,6 +80,11 @@ test: lint ## Lint, then all quick tests
 
 test-all: lint ## The slow tests too
 	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+docs: $(VENV)/installed ## Build the documentation into build/site, with strict links
+	@$(INSTALL) -e '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 bench: $(VENV)/tested ## Time kernels and the model on this machine; records in build/
 	@mkdir -p build

@@ -1,4 +1,4 @@
-"""The pages of the repository: the commands, blocks and links that stand in them."""
+"""Pages of the repository: their commands, blocks and links."""
 
 import re
 import shlex
@@ -6,11 +6,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-# whose commands are followed, in tests/docs
+# `sh` and Python blocks of these run in tests/docs, `bash` blocks in tests/test_readme.py
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 OTHERS = sorted(
     path
-    for path in (*ROOT.glob("docker/*.md"), *ROOT.glob("experiments/**/*.md"))
+    for path in (
+        *ROOT.glob("docker/*.md"),
+        *ROOT.glob("experiments/**/*.md"),
+        *(ROOT / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY")),
+    )
     if path.is_file()
 )
 PRETRAINED = ROOT / "fakesound" / "pretrained" / "README.md"
@@ -18,7 +22,7 @@ PAGES = [README, *GUIDES, *OTHERS, PRETRAINED]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`]+)`")
 # what pages call commands
-COMMAND = re.compile(r"(python|make|pip|wandb|apt|fakesound)\s")
+COMMAND = re.compile(r"(python|make|pip|wandb|apt|ffmpeg|fakesound)\s")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -27,15 +31,22 @@ def fences(page: Path) -> list[tuple[str, str]]:
     return FENCE.findall(page.read_text(encoding="utf-8"))
 
 
-def commands(page: Path, with_fences: bool = True) -> list[str]:
-    """Return the command lines of ``page``, in blocks and in running text, remarks taken off."""
-    text = page.read_text(encoding="utf-8")
+def block_commands(page: Path, *languages: str) -> list[str]:
+    """Return the command lines of blocks in ``languages``."""
     lines: list[str] = []
-    for language, block in FENCE.findall(text):
-        if with_fences and language in ("", "sh"):
+    for language, block in fences(page):
+        if language in languages:
             lines += block.replace("\\\n", " ").splitlines()
-    inline = INLINE.findall(FENCE.sub("", text))
-    lines += [" ".join(code.split()) for code in inline if COMMAND.match(code)]
+    return _complete(lines)
+
+
+def inline_commands(page: Path) -> list[str]:
+    """Return the command lines in the running text of ``page``."""
+    inline = INLINE.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    return _complete([" ".join(code.split()) for code in inline if COMMAND.match(code)])
+
+
+def _complete(lines: list[str]) -> list[str]:
     # an ellipsis leaves open what else there is
     return [line for line in lines if line.strip() and "..." not in line]
 

@@ -1,4 +1,4 @@
-"""A guide read as what it asks for: files to write, changes to make, commands to run."""
+"""Follow a guide: write its files, make its changes, run its commands."""
 
 import os
 import re
@@ -18,6 +18,7 @@ COPIED = (
     "tests",
     "pyproject.toml",
     "README.md",
+    "docs/example.flac",
 )
 RECORDINGS = Path("fakesound/data/embedded")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -60,6 +61,7 @@ def checkout(folder: Path) -> Path:
         if place.is_dir():
             shutil.copytree(place, folder / name, ignore=_left_out)
         else:
+            (folder / name).parent.mkdir(exist_ok=True)
             shutil.copy(place, folder / name)
     (folder / RECORDINGS).symlink_to(ROOT / RECORDINGS)
     return folder
@@ -87,8 +89,9 @@ def shell(folder: Path, script: str) -> str:
     programs = folder / ".programs"
     if not programs.is_dir():
         programs.mkdir()
-        (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-        (programs / "python").chmod(0o755)
+        for name, arguments in (("python", ""), ("fakesound", " -m fakesound")):
+            (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{arguments} "$@"\n')
+            (programs / name).chmod(0o755)
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
     environment = kept | {
         "PATH": f"{programs}:{os.environ['PATH']}",
@@ -105,9 +108,10 @@ def shell(folder: Path, script: str) -> str:
 
 
 def follow(guide: Path, folder: Path, passed_over: tuple[str, ...] = ()) -> None:
-    """Do what ``guide`` says in ``folder``, but for blocks of commands with one of ``passed_over``.
+    """Follow ``guide`` in ``folder``, except for blocks that contain one of ``passed_over``.
 
-    What a block of text after a command shows, its output holds.
+    A block of text shows lines of the output of the block before it. Blocks in ``bash`` and
+    ``json`` leave values to the reader; tests/test_readme.py checks them.
     """
     printed: str | None = None
     for block in blocks(guide):
@@ -119,9 +123,10 @@ def follow(guide: Path, folder: Path, passed_over: tuple[str, ...] = ()) -> None
                 assert not place.exists(), f"{block.file}: is there already"
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_text(block.text, "utf-8")
+        elif block.language in ("bash", "json") or any(word in block.text for word in passed_over):
+            printed = None
         elif block.language == "sh":
-            left_out = any(word in block.text for word in passed_over)
-            printed = None if left_out else shell(folder, block.text)
+            printed = shell(folder, block.text)
         elif block.language == "python":
             (folder / "block.py").write_text(block.text, "utf-8")
             printed = shell(folder, "python block.py")
