@@ -140,7 +140,7 @@ def _check(arguments: Namespace) -> Path | None:
             )
         processes.check_count(together.processes_here(config), together.hosts(config))
     source = config.init.path
-    if source is not None and not Path(source).is_file():
+    if source is not None and not Path(source).exists():
         raise InputError(
             f"init.path={source}: no such file; check the path, relative ones start where you are"
         )

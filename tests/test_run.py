@@ -12,7 +12,8 @@ import pytest
 import yaml
 from torch.utils.data import DataLoader, Dataset
 
-from fakesound.config.compose import compose_config, identity, run_config
+from fakesound.config.compose import compose_config, run_config
+from fakesound.config.saved import identity
 from fakesound.errors import OutsideError
 from fakesound.files import lock_folder
 from fakesound.training.experiment import deaths_told
@@ -179,7 +180,7 @@ def test_a_process_that_loads_data_and_is_killed_is_told_in_one_line():
 
 
 def test_a_run_starts_from_the_weights_of_another(finished, small, tmp_path):
-    source = f"init.path={finished[0] / 'checkpoints' / 'best.ckpt'}"
+    source = f"init.path={finished[0]}"
     arguments = (*small, source, "hydra.run.dir=out", "logger=disabled", "report.examples=1")
     done = fakesound("run", *arguments, folder=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -94,7 +94,7 @@ class InitConfig:
     """Weights to start from."""
 
     path: str | None = None
-    """File of weights: Vim's, AuM's, the original project's or a run's; null: random weights."""
+    """Weights: the folder of a run, or a file of Vim, AuM or the original project; null: random."""
     grid: list[int] | None = None
     """Rows and columns of the file's position embeddings, where the file does not contain them."""
 

@@ -50,17 +50,17 @@ class PairedDifference:
         a: figure of the first system.
         b: figure of the second.
         difference: the first less the second.
-        low: lower end of its 95 % interval.
-        high: upper end.
-        p: two-sided bootstrap p-value of no difference.
+        low: lower end of its 95 % interval; None without draws.
+        high: upper end; None without draws.
+        p: two-sided bootstrap p-value of no difference; None without draws.
     """
 
     a: float
     b: float
     difference: float
-    low: float
-    high: float
-    p: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +138,8 @@ def paired_differences(
 
     Clips are matched by ``clip_id``, and both systems see the same draws of sources. The p-value
     is twice the smaller share of draws on one side of zero, with one draw added to either side, so
-    it is never below ``2 / (draws + 1)``. Nothing below 20 sources of fakes or of genuine clips.
+    it is never below ``2 / (draws + 1)``. Without draws, or with fewer than 20 sources of fakes or
+    of genuine clips, there is neither an interval nor a p-value.
 
     Raises:
         InputError: naming a clip that only one system scored or that they describe differently.
@@ -146,17 +147,19 @@ def paired_differences(
     scores_b = _matched(scores_a, scores_b)
     samples = [Sample.of(scores) for scores in (scores_a, scores_b)]
     every: Bool[np.ndarray, " clip"] = np.ones(len(scores_a), dtype=bool)
-    if not samples[0].has_enough_sources(every):
-        return {}
     a, b = (sample.block(every) for sample in samples)
+    values = {
+        key: (first, second)
+        for key in KEYS[1:]
+        if (first := a[key]) is not None and (second := b[key]) is not None
+    }
+    if not draws or not samples[0].has_enough_sources(every):
+        return {key: PairedDifference(*pair, pair[0] - pair[1]) for key, pair in values.items()}
     draws_of_both = source_draws(samples[0].sources, draws, seed)
     drawn_a, drawn_b = (sample.drawn(every, draws_of_both) for sample in samples)
-    differences = {}
-    for key in KEYS[1:]:
-        value_a, value_b = a[key], b[key]
-        if value_a is not None and value_b is not None:
-            differences[key] = difference_in_draws(value_a, value_b, drawn_a[key] - drawn_b[key])
-    return differences
+    return {
+        key: difference_in_draws(*pair, drawn_a[key] - drawn_b[key]) for key, pair in values.items()
+    }
 
 
 def resampled(

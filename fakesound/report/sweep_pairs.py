@@ -123,11 +123,12 @@ def _corrected(pairs: Sequence[SettingPair]) -> list[SettingPair]:
     corrected: dict[str, dict[str, float]] = {pair.setting: {} for pair in pairs}
     for key in PAIRED_KEYS:
         ranked = sorted(
-            (pair for pair in pairs if key in pair.differences),
-            key=lambda pair: pair.differences[key].p,
+            (p, pair.setting)
+            for pair in pairs
+            if key in pair.differences and (p := pair.differences[key].p) is not None
         )
         highest = 0.0
-        for rank, pair in enumerate(ranked):
-            highest = max(highest, min(1.0, (len(ranked) - rank) * pair.differences[key].p))
-            corrected[pair.setting][key] = highest
+        for rank, (p, setting) in enumerate(ranked):
+            highest = max(highest, min(1.0, (len(ranked) - rank) * p))
+            corrected[setting][key] = highest
     return [replace(pair, holm=corrected[pair.setting]) for pair in pairs]

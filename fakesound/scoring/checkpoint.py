@@ -25,6 +25,7 @@ from fakesound.errors import InputError
 from fakesound.files import write_whole
 from fakesound.models.build import build_detector
 from fakesound.models.detector import Detector, DetectorOutput
+from fakesound.models.weights.read import BEST
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from fakesound.scoring.clip_score import FurtherHeads
 from fakesound.scoring.hypotheses import Hypotheses
@@ -33,7 +34,6 @@ from fakesound.timeline import GRID
 
 FORMAT = "fakesound"
 FORMAT_VERSION = 1
-BEST = Path("checkpoints", "best.ckpt")
 # what stands for the detector that comes with the package, and where that lies in it
 DEFAULT = "default"
 PRETRAINED = Path(__file__).parents[1] / "pretrained" / "detector.safetensors"

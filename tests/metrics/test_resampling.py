@@ -7,6 +7,7 @@ from fakesound.errors import InputError
 from fakesound.metrics import (
     KEYS,
     ClipScore,
+    PairedDifference,
     logit,
     metrics_block,
     paired_differences,
@@ -39,9 +40,9 @@ def test_intervals_and_p_values_need_twenty_sources_of_each_label(make_clip, mon
     scores = [make_clip(f"g{i}", i / 50) for i in range(30)]
     scores += [make_clip(f"f{i}", 0.4 + i / 50, regions=[(0, 1)]) for i in range(fakes)]
     interval = block_intervals(scores, 50)["clip/auc"]
-    differences = paired_differences(scores, scores, 50)
+    p = paired_differences(scores, scores, 50)["clip/auc"].p
     runs = resampled([scores, scores], 50)
-    assert (interval is not None) == bool(differences) == bool(runs[0]) == (fakes == 20)
+    assert (interval is not None) == (p is not None) == bool(runs[0]) == (fakes == 20)
 
 
 def slow_draws(scores, draws, seed):
@@ -217,13 +218,15 @@ def test_all_differences_at_once_are_those_of_each(make_scores):
     assert found["clip/ece"].difference == values[0] - values[1]
 
 
-def test_undefined_figures_and_a_single_source_have_no_difference(make_clip, make_scores):
+def test_undefined_figures_have_no_difference_and_few_sources_no_interval(make_clip, make_scores):
     genuine = [make_clip(str(i), frames=[0.5] * 50) for i in range(4)]
-    assert paired_differences(genuine, genuine, 20) == {}
+    assert "clip/auc" not in paired_differences(genuine, genuine, 20)
     bare = [replace(clip, frame_scores=np.zeros(0, np.float32)) for clip in make_scores()]
     assert "frame/auc" not in paired_differences(bare, bare, 20)
-    one_source = [replace(clip, source_id="s") for clip in make_scores()]
-    assert paired_differences(one_source, one_source) == {}
+    for few in ([replace(clip, source_id="s") for clip in make_scores()], make_scores()):
+        found = paired_differences(few, few, 20 if few[0].source_id == "s" else 0)["clip/auc"]
+        value = metrics_block(few)["clip/auc"]
+        assert found == PairedDifference(value, value, 0.0)
     with pytest.raises(InputError, match="scored by only"):
         paired_differences(genuine, genuine[1:])
 

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from fakesound.errors import InputError
 
+# of a run, in its folder
+BEST = Path("checkpoints", "best.ckpt")
 # where training scripts keep the weights: DeiT's (Vim), Lightning's, others'
 _PLACES = ("model", "state_dict", "model_state_dict")
 _AGAIN = "download it again, or give another file"
@@ -48,10 +50,14 @@ def refusal(path: Path, why: str) -> InputError:
 def read_weights(path: Path) -> WeightsFile:
     """Return what the file at ``path`` holds, PyTorch's format or safetensors.
 
+    Of the folder of a run, its best checkpoint.
+
     Raises:
         InputError: if there is no such file, it is damaged, holds no weights, or would have to run
             code to be read.
     """
+    if path.is_dir():
+        path = path / BEST
     if not path.is_file():
         raise refusal(path, "no such file; check the path, relative ones start where you are")
     try:
