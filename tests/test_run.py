@@ -222,7 +222,7 @@ def test_single_task_controls_run(experiment, small, tmp_path):
         ("+nosuch=1", ("nosuch",)),
         ("optim.lr=-1", ("optim.lr", "positive")),
         ("init.path=/nowhere/vim.pth", ("init.path=/nowhere/vim.pth", "no such file")),
-        ("init.form=vim.pth", ("init.form", "did you mean from?")),
+        ("init.pth=vim.pth", ("init.pth", "did you mean path?")),
     ],
 )
 def test_a_mistake_is_told_in_one_line(override, words, tmp_path):
