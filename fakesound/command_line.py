@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from fakesound.errors import InputError, OutsideError, ProcessError
+from fakesound.errors import InputError, OutsideError, ProcessError, shown
 
 FAILED, WRONG_INPUT = 1, 2
 # errors of a write: no space left, over the quota, over the largest size of a file
@@ -59,6 +59,10 @@ def guarded(entry: Callable[[], object]) -> NoReturn:
         sys.exit(error.code)
     except KeyboardInterrupt:
         sys.exit("stopped")
+    except BrokenPipeError:
+        # the reader of the output has gone; what is buffered must not be written at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -75,4 +79,4 @@ def guarded(entry: Callable[[], object]) -> NoReturn:
 def _print_error(message: str, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {shown(message)}", file=sys.stderr)

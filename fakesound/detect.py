@@ -1,4 +1,4 @@
-"""Tell whether recordings are fake, and which parts of them.
+"""Detect whether recordings are fake, and which parts of them.
 
 python -m fakesound.detect FILE|FOLDER|- ... [--html FILE] [--json FILE] ...
 """
@@ -6,19 +6,23 @@ python -m fakesound.detect FILE|FOLDER|- ... [--html FILE] [--json FILE] ...
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
-from fakesound import command_line
-from fakesound.command_line import guarded
-from fakesound.errors import InputError
+from fakesound import __version__, command_line
+from fakesound.command_line import FULL, guarded
+from fakesound.errors import InputError, shown
+from fakesound.files import check_folder, check_outputs
 from fakesound.progress import console, progress_bar
 
 if TYPE_CHECKING:
     from fakesound.inference import Detector
+    from fakesound.inference.batch import Finished
     from fakesound.inference.writing import Result
 
 SOME_UNREADABLE, SOME_FAKE = 1, 3
@@ -26,8 +30,8 @@ EVERY = 2.0  # seconds between two looks at a watched folder
 SPANS = 4  # regions of a recording that the table lists
 COLOURS = {"fake": "bold red", "uncertain": "yellow", "genuine": "green"}
 DESCRIPTION = """\
-Is a recording fake, and which parts of it? Any format that libsndfile reads (WAV, FLAC, MP3, Ogg,
-AIFF ...), any rate, any number of channels, any length; offline, on a CPU.
+Is a recording fake, and which parts of it? WAV, FLAC, MP3, Ogg, AIFF and more, with the extra
+"formats" or ffmpeg also M4A, WebM, WMA and video; any rate, channels and length; offline, on a CPU.
 
 The score is the probability that the recording is fake, if half of your recordings are. A verdict
 whose own probability is below --confidence is "uncertain". The score is evidence, not proof: read
@@ -55,64 +59,119 @@ def main() -> None:
 def _main() -> None:
     options = _parser().parse_args()
     _check(options)
+    if sys.stdout.encoding.lower().replace("-", "") == "utf8":
+        sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+    else:
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # after the checks: these imports take seconds
     from fakesound.inference import Detector
     from fakesound.inference.inputs import named_files
 
-    detector = Detector.from_checkpoint(options.checkpoint, options.confidence, options.device)
-    with named_files(options.recordings) as files:
-        results = _detect(detector, files)
-        _write(options, results, detector)
-    _print_table(results)
     if options.watch:
-        _watch(options, detector, results)
+        _check_outputs(options, [])
+        detector = Detector.from_checkpoint(options.checkpoint, options.confidence, options.device)
+        _watch(options, detector)
+        return
+    with named_files(options.recordings) as files:
+        _check_outputs(options, [path for _, path in files])
+        detector = Detector.from_checkpoint(options.checkpoint, options.confidence, options.device)
+        finished = _finished(options)
+        results, stopped = _detect(options, detector, files, finished)
+        _write(options, results, detector)
+        if finished is not None and not stopped:
+            finished.remove()
+    if stopped:
+        sys.exit("stopped; the same command continues")
     if any(result.error for result in results):
         sys.exit(SOME_UNREADABLE)
     if options.exit_code and any(r.detection and r.detection.verdict == "fake" for r in results):
         sys.exit(SOME_FAKE)
 
 
-def _detect(detector: "Detector", files: Sequence[tuple[str, Path]]) -> list["Result"]:
-    """Return one result per file. Unreadable files are reported and skipped."""
-    from fakesound.inference.writing import Result
+def _detect(
+    options: argparse.Namespace,
+    detector: "Detector",
+    files: Sequence[tuple[str, Path]],
+    finished: "Finished | None" = None,
+) -> tuple[list["Result"], bool]:
+    """Return the results, and whether the user stopped before the last one."""
+    from fakesound.inference.batch import detect_files
 
-    results = []
+    results: list[Result] = []
+    stopped = False
     with progress_bar("detecting") as progress:
-        for number, (name, path) in enumerate(files):
-            try:
-                results.append(Result(name, detector.detect(path)))
-            except InputError as error:
-                message = str(error).replace(str(path), name)
-                console.print(f"skipped: {message}", highlight=False, markup=False)
-                results.append(Result(name, error=message))
-            if len(files) > 1:
-                progress(number + 1, len(files))
-    return results
+        moved = progress if len(files) > 1 else lambda done, total: None
+        try:
+            for result in detect_files(detector, files, options.channels, finished, moved):
+                results.append(result)
+                if result.error is not None:
+                    message = f"skipped: {result.error}"
+                    console.print(message, highlight=False, markup=False, soft_wrap=True)
+        except KeyboardInterrupt:
+            stopped = True
+    _print_table(results)
+    return results, stopped
+
+
+def _finished(options: argparse.Namespace) -> "Finished | None":
+    """Return the journal of a batch with an output file."""
+    from fakesound.inference.batch import Finished
+
+    first = next(iter(_files(options).values()), None)
+    if first is None or (first.exists() and not first.is_file()):
+        return None
+    model = Path(options.checkpoint)
+    changed = model.stat().st_mtime_ns if model.is_file() else None
+    settings = (options.checkpoint, changed, options.confidence, options.channels)
+    return Finished(first, repr((__version__, *settings)))
 
 
 def _write(options: argparse.Namespace, results: Sequence["Result"], detector: "Detector") -> None:
+    """Write all outputs, also where one of them fails.
+
+    Raises:
+        InputError: naming the first output that cannot be written.
+        OSError: for a full disk.
+    """
+    failed: list[tuple[str, OSError]] = []
+    for option, write in _writers(options, results, detector).items():
+        try:
+            write()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            failed.append((option, error))
+    if failed:
+        option, error = failed[0]
+        if error.errno in FULL:
+            raise error
+        raise InputError(f"{option}: cannot be written ({error.strerror}); name another")
+
+
+def _writers(
+    options: argparse.Namespace, results: Sequence["Result"], detector: "Detector"
+) -> dict[str, Callable[[], None]]:
     from fakesound.files import write_whole
     from fakesound.inference import writing
 
-    texts = {
-        options.json: lambda: writing.to_json(results, options.frames),
-        options.csv: lambda: writing.to_csv(results),
-        options.rttm: lambda: writing.to_rttm(results),
-    }
-    for place, text in texts.items():
+    def put(place: str, text: Callable[[], str]) -> None:
         if place == "-":
             sys.stdout.write(text())
-        elif place is not None:
+            # here, where a closed pipe is known as such
+            sys.stdout.flush()
+        else:
             write_whole(Path(place), text())
-    if options.audacity is not None:
-        single = len(results) == 1
-        for result in results:
-            if result.detection is None:
-                continue
-            name = Path(result.path).stem if result.path != "-" else "standard_input"
-            place = options.audacity if single else options.audacity / f"{name}.txt"
-            write_whole(place, writing.to_audacity(result.detection))
-    if options.html is not None:
+
+    def labels() -> None:
+        names = writing.output_names([result.path for result in results])
+        for result, name in zip(results, names, strict=True):
+            if result.detection is not None:
+                place = options.audacity
+                if len(results) > 1 or options.audacity.is_dir():
+                    place = options.audacity / f"{name}.txt"
+                write_whole(place, writing.to_audacity(result.detection))
+
+    def page() -> None:
         # only here: it imports matplotlib
         from fakesound.inference.page import write_page
 
@@ -120,7 +179,23 @@ def _write(options: argparse.Namespace, results: Sequence["Result"], detector: "
             own = options.checkpoint != "default"
             model = options.checkpoint if own else "the one that comes with fakesound"
             write_page(results, options.html, detector.frame_threshold, model, progress)
-        console.print(f"page: {options.html}")
+        console.print(f"page: {options.html}", markup=False, highlight=False)
+
+    texts = {
+        "json": lambda: writing.to_json(results, options.frames),
+        "csv": lambda: writing.to_csv(results),
+        "rttm": lambda: writing.to_rttm(results),
+    }
+    writers: dict[str, Callable[[], None]] = {
+        f"--{key}={place}": partial(put, place, text)
+        for key, text in texts.items()
+        if (place := getattr(options, key)) is not None
+    }
+    if options.audacity is not None:
+        writers[f"--audacity={options.audacity}"] = labels
+    if options.html is not None:
+        writers[f"--html={options.html}"] = page
+    return writers
 
 
 def _print_table(results: Sequence["Result"]) -> None:
@@ -128,73 +203,98 @@ def _print_table(results: Sequence["Result"]) -> None:
         "recording", "verdict", "score", "fake parts, seconds", "most similar to", box=None
     )
     for result in results:
-        found = result.detection
+        found, name = result.detection, Text(shown(result.path))
         if found is None:
-            table.add_row(result.path, "[dim]not read", "", "", "")
+            table.add_row(name, "[dim]not read", "", "", "")
             continue
         spans = [f"{r.onset:.2f}-{r.offset:.2f}" for r in found.regions[:SPANS]]
         more = len(found.regions) - SPANS
         regions = ", ".join(spans) + (f" and {more} more" if more > 0 else "")
         colour = COLOURS[found.verdict]
         table.add_row(
-            result.path,
+            name,
             f"[{colour}]{found.verdict}",
             f"{found.score:.2f}",
             regions,
             found.attack_family or "",
         )
     console.print(table)
+    for result in results:
+        for note in result.detection.notes if result.detection else ():
+            line = f"{shown(result.path)}: {note}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _watch(options: argparse.Namespace, detector: "Detector", results: list["Result"]) -> None:
-    """Detect new files in the folders until the program is stopped."""
+def _watch(options: argparse.Namespace, detector: "Detector") -> None:
+    """Detect new and changed files in the folders until the user stops the program."""
     console.print("watching; stop with Ctrl-C")
-    known = {result.path for result in results}
-    for path in _arrivals(options.recordings, known):
-        fresh = _detect(detector, [(str(path), path)])
-        results += fresh
-        _print_table(fresh)
-        _write(options, results, detector)
+    results: dict[str, Result] = {}
+    try:
+        for path in _arrivals(options.recordings):
+            fresh, stopped = _detect(options, detector, [(str(path), path)])
+            # with --channels each, a file that changed may have fewer
+            old = [name for name in results if name.split("#")[0] == str(path)]
+            for name in old:
+                del results[name]
+            results |= {result.path: result for result in fresh}
+            _write(options, list(results.values()), detector)
+            if stopped:
+                break
+    except KeyboardInterrupt:
+        pass
 
 
-def _arrivals(folders: Sequence[str], known: set[str]) -> Iterator[Path]:
-    """Yield new files once their size no longer changes."""
-    from fakesound.data.audio import audio_files
+def _arrivals(folders: Sequence[str]) -> Iterator[Path]:
+    """Yield new and changed files once their size and time stand still."""
+    from fakesound.data.folders import audio_files
 
-    sizes: dict[str, int] = {}
+    done: dict[Path, tuple[int, int]] = {}
+    waiting: dict[Path, tuple[int, int]] = {}
     while True:
-        time.sleep(EVERY)
         for path in (path for folder in folders for path in audio_files(Path(folder))):
-            if str(path) in known:
-                continue
             try:
-                size = path.stat().st_size
-            except OSError:  # gone again
+                stat = path.stat()
+            except OSError:  # removed again
                 continue
-            if size and sizes.get(str(path)) == size:
-                known.add(str(path))
+            state = stat.st_size, stat.st_mtime_ns
+            if done.get(path) != state and waiting.get(path) == state and stat.st_size:
+                done[path] = state
                 yield path
-            sizes[str(path)] = size
+            waiting[path] = state
+        time.sleep(EVERY)
 
 
 def _check(options: argparse.Namespace) -> None:
     if not 0.5 <= options.confidence < 1:
         raise InputError(f"--confidence={options.confidence}: must be from 0.5 to below 1")
+    channels = options.channels
+    if channels not in ("mix", "each") and not (channels.isdecimal() and int(channels) > 0):
+        raise InputError(f"--channels={channels}: must be mix, each, or a number from 1")
     for name in options.recordings:
         if options.watch and not Path(name).is_dir():
             raise InputError(f"--watch: {name} is not a folder; name folders only")
-    folders = any(Path(name).is_dir() for name in options.recordings)
-    several = folders or len(options.recordings) > 1
-    if options.audacity is not None and several and options.audacity.is_file():
-        raise InputError(
-            f"--audacity={options.audacity}: is a file; name a folder for several recordings"
-        )
-    for key in ("html", "json", "csv", "rttm"):
-        place = getattr(options, key)
-        if place not in (None, "-") and Path(place).is_dir():
-            raise InputError(f"--{key}={place}: is a folder; name a file")
     if [options.json, options.csv, options.rttm].count("-") > 1:
         raise InputError("--json, --csv, --rttm: only one of them can go to standard output")
+
+
+def _files(options: argparse.Namespace) -> dict[str, Path]:
+    """Return the files that are written, by their options."""
+    places = {f"--{key}": getattr(options, key) for key in ("json", "csv", "rttm", "html")}
+    return {key: Path(place) for key, place in places.items() if place not in (None, "-")}
+
+
+def _check_outputs(options: argparse.Namespace, inputs: Sequence[Path]) -> None:
+    outputs = _files(options)
+    folders = options.watch or any(Path(name).is_dir() for name in options.recordings)
+    if options.audacity is not None:
+        if folders or len(inputs) > 1 or options.audacity.is_dir():
+            if options.audacity.is_file():
+                place = options.audacity
+                raise InputError(f"--audacity={place}: is a file; several recordings need a folder")
+            check_folder("--audacity", options.audacity, options.audacity)
+        else:
+            outputs["--audacity"] = options.audacity
+    check_outputs(outputs, inputs)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -210,6 +310,9 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.6,
         help="lowest probability of a certain verdict (0.6)",
+    )
+    parser.add_argument(
+        "--channels", default="mix", metavar="mix|each|N", help="channels to use (mix)"
     )
     parser.add_argument("--json", metavar="FILE", help="all results as JSON; - for stdout")
     parser.add_argument("--frames", action="store_true", help="scores of all frames in the JSON")

@@ -37,6 +37,22 @@ class ProcessError(RuntimeError):
         self.message, self.code = message, code
 
 
+def unicode_name(path: str) -> str:
+    r"""Return the name of a file with bytes that are not UTF-8 written as ``\xe9``."""
+    return "".join(
+        f"\\x{ord(letter) - 0xDC00:02x}" if 0xDC80 <= ord(letter) <= 0xDCFF else letter
+        for letter in path
+    )
+
+
+def shown(text: str) -> str:
+    """Return ``text`` on one line: characters that do not print are escaped."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in unicode_name(text)
+    )
+
+
 def field_error(
     error: Exception, row: Mapping[str, object], choices: Mapping[str, Sequence[str]]
 ) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from fakesound import command_line
 from fakesound.command_line import guarded
 from fakesound.data.location import AnyLocation, parse_location
-from fakesound.errors import InputError
+from fakesound.errors import InputError, shown
+from fakesound.files import check_outputs
 from fakesound.progress import console, progress_bar
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ def _main() -> None:
         raise InputError(f"--clips={options.clips}: must be at least 1")
     if options.out is not None and options.out.suffix not in (".png", ".svg"):
         raise InputError(f"--out={options.out}: must end with .png or .svg")
+    if options.recording is not None:
+        options.out = options.out or options.recording.with_suffix(".explained.png")
+        check_outputs({"--out": options.out}, [options.recording])
     # after the checks: these imports take seconds
     from fakesound.inference import Detector
 
@@ -56,7 +60,7 @@ def _main() -> None:
         _draw(detector, options.recording, options.out)
 
 
-def _draw(detector: "Detector", recording: Path, out: Path | None) -> None:
+def _draw(detector: "Detector", recording: Path, out: Path) -> None:
     from fakesound.data.audio import read_audio
     from fakesound.inference.explanation import Occlusion
     from fakesound.inference.page import detection_content
@@ -68,14 +72,14 @@ def _draw(detector: "Detector", recording: Path, out: Path | None) -> None:
     with progress_bar("hiding parts") as progress:
         explanation = occlusion.explain(progress)
     detection = detector.detect(audio)
-    out = out or recording.with_suffix(".explained.png")
     relevance = Relevance(explanation.relevance, explanation.seconds, explanation.hertz)
     sound = Sound(audio, detector.rate)
     content = detection_content(detection, detector.frame_threshold, sound, relevance)
     figure = clip_figure(content)
     assert figure is not None
     save_figure(figure, out)
-    console.print(f"{detection.verdict}, score {detection.score:.2f}; picture: {out}")
+    message = f"{detection.verdict}, score {detection.score:.2f}; picture: {shown(str(out))}"
+    console.print(message, markup=False, highlight=False)
 
 
 def _measure(detector: "Detector", manifest: AnyLocation, count: int) -> None:

@@ -5,7 +5,8 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -59,9 +60,48 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 def write_whole(path: Path, data: bytes | str, durable: bool = True) -> None:
-    """Write ``data`` to ``path`` with `atomic_write`; text as UTF-8."""
+    """Write ``data`` to ``path`` with `atomic_write`; text as UTF-8, bytes of file names as are."""
     with atomic_write(path, durable) as file:
-        file.write(data.encode() if isinstance(data, str) else data)
+        file.write(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
+
+
+def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path]) -> None:
+    """Check that files can be written, before the work whose results they are to hold.
+
+    Args:
+        outputs: file of each option; None where it is not given.
+        inputs: files that are read.
+
+    Raises:
+        InputError: naming the option, for a file in no writable folder, or one that is an input,
+            another output or a folder.
+    """
+    taken = {path.resolve(): f"is the recording {path}" for path in inputs}
+    for option, path in outputs.items():
+        if path is None or (path.exists() and not path.is_file() and not path.is_dir()):
+            continue
+        if path.is_dir():
+            raise InputError(f"{option}={path}: is a folder; name a file")
+        if (used := taken.get(path.resolve())) is not None:
+            raise InputError(f"{option}={path}: {used}; name another file")
+        taken[path.resolve()] = f"is also {option}"
+        check_folder(option, path.parent, path)
+
+
+def check_folder(option: str, folder: Path, named: Path) -> None:
+    """Make ``folder`` and check that files can be written there.
+
+    Raises:
+        InputError: naming the option and what it ``named``.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{option}={named}: cannot be written ({error.strerror}); name another"
+        ) from None
 
 
 class Journal:

@@ -54,7 +54,8 @@ def test_a_folder_with_bad_files_in_it(recordings, checkpoint, tmp_path):  # noq
     assert len(good) == 5
     for row in good:
         assert set(row) == {
-            *("path", "error", "verdict", "score", "kind", "regions", "duration", "attack_family")
+            *("path", "error", "notes", "verdict", "score", "kind", "regions", "duration"),
+            "attack_family",
         }
         assert row["duration"] == pytest.approx(1, abs=0.1)
     rows = list(csv.DictReader(io.StringIO(out["csv"].read_text())))

@@ -19,7 +19,8 @@ from torch import Tensor
 from fakesound.attacks.neural.codec import Codec
 from fakesound.attacks.neural.mel import HOP, RATE
 from fakesound.attacks.neural.rendering import build_network, read_stages
-from fakesound.data.audio import SUFFIXES, read_audio
+from fakesound.data.audio import read_audio
+from fakesound.data.folders import SUFFIXES
 from fakesound.errors import InputError
 from fakesound.forging import embedded_clips
 

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fakesound.attacks.neural import INNER_RATES
-from fakesound.data.audio import SUFFIXES, read_audio
+from fakesound.data.audio import read_audio
+from fakesound.data.folders import SUFFIXES
 from fakesound.errors import InputError
 from fakesound.forging import embedded_clips
 

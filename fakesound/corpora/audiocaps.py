@@ -62,7 +62,7 @@ def find_audio(listing: Listing, root: Path, bases: Sequence[Path]) -> list[Row]
     by their YouTube id, with or without the "Y" that downloads of AudioCaps begin with.
     """
     # scipy, which comes with it, is slow to import for a check of arguments
-    from fakesound.data.audio import audio_files
+    from fakesound.data.folders import audio_files
 
     # one walk of the tree, and only if something is missing
     stems = cache(lambda: {path.stem: path for path in reversed(audio_files(root))})

@@ -42,7 +42,7 @@ def read(root: Path) -> Listing:
         shown = "; ".join(LAYOUT.strip().splitlines())
         raise InputError(f"root={root}: no folder of genuine or fake audio; expected {shown}")
     # scipy, which comes with it, is slow to import for a check of arguments
-    from fakesound.data.audio import audio_files
+    from fakesound.data.folders import audio_files
 
     listing = Listing()
     for label, folder in folders:

@@ -26,7 +26,7 @@ from jaxtyping import Float32
 from fakesound.clip import Clip
 from fakesound.corpora import debian
 from fakesound.corpora.git_audio import clone_commit, decode, find_clone, open_clone
-from fakesound.data.audio import SUFFIXES, stream_info
+from fakesound.data.audio import stream_info
 from fakesound.data.manifest import read_manifest, write_manifest
 from fakesound.errors import InputError
 from fakesound.files import write_whole
@@ -35,6 +35,8 @@ Audio = Float32[np.ndarray, " sample"]
 Read = Callable[[str], bytes]
 
 NAME = "genuine_recordings"
+# files of a package that are taken; a longer list would change the corpus
+TAKEN = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".gsm")
 RATE = 16_000
 # seconds of a clip at most
 CLIP = 10.0
@@ -93,7 +95,7 @@ class Source:
 
     def takes(self, path: str) -> bool:
         """Return whether the file at ``path`` is taken."""
-        suffix = path.lower().endswith((*SUFFIXES, ".gsm"))
+        suffix = path.lower().endswith(TAKEN)
         return suffix and _matches(path, self.globs) and not _matches(path, self.exclude)
 
 

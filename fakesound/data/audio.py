@@ -1,35 +1,29 @@
 """Read audio files as mono at one rate: the same samples whole, in windows and in blocks."""
 
 import io
-import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from math import gcd
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
 from jaxtyping import Float32, Int16
-from scipy import signal
 
 from fakesound.clip import Clip
-from fakesound.data.decoding import SequentialFile, decode_blocks, open_decoder, reason
+from fakesound.data.decoding import BLOCK, SequentialFile, decode_blocks, open_decoder
 from fakesound.data.location import AnyLocation, parse_location
+from fakesound.data.notes import Notes
+from fakesound.data.resampling import SPAN, Resampler
+from fakesound.data.samples import Mixer, Samples
 from fakesound.errors import InputError
 from fakesound.files import write_whole
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
 FULL_SCALE = 32_768
 # a file may be this many seconds off the duration its manifest gives
 DURATION_TOLERANCE = 0.025
-# libsndfile's remark on a header (WAV, AIFF, AU) that declares more bytes than there are
-CUT_SHORT = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
-# programs that write to a pipe declare this many bytes or more: they do not know
-UNKNOWN_SIZE = 0x7FFF_0000
-CANCELLED = 10 ** (-12 / 10)  # power of the mixed channels against their mean power
+LOUDEST_FILE = 10.0  # floats of another scale reach more
 
 
 @dataclass(frozen=True)
@@ -52,25 +46,6 @@ class AudioInfo:
         return self.samples / self.sample_rate
 
 
-def audio_files(folder: Path) -> list[Path]:
-    """Return the audio files under ``folder`` by their suffixes, sorted.
-
-    Hidden files and folders are skipped; linked folders are followed once.
-    """
-    files = []
-    seen = {folder.resolve()}
-    for place, folders, names in os.walk(folder, followlinks=True):
-        targets = {name: Path(place, name).resolve() for name in sorted(folders) if name[0] != "."}
-        folders[:] = [name for name, target in targets.items() if target not in seen]
-        seen.update(targets.values())
-        files += [
-            Path(place, name)
-            for name in names
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
-    return sorted(files)
-
-
 def audio_info(path: AnyLocation) -> AudioInfo:
     """Return the shape of the audio file at ``path``, by its header where that is right.
 
@@ -82,13 +57,14 @@ def audio_info(path: AnyLocation) -> AudioInfo:
 
 
 def file_info(file: SequentialFile) -> AudioInfo:
-    """Return the shape of an open file, with the length that its header declares."""
-    samples = file.frames
-    if cut := CUT_SHORT.search(file.extra_info):
-        declared, found = int(cut[1]), int(cut[2])
-        # a few missing bytes are padding
-        if 0 < found < declared - 64 and declared < UNKNOWN_SIZE:
-            samples = samples * declared // found
+    """Return the shape of an open file, with the length that its header declares.
+
+    A file without a length is decoded to count its samples.
+    """
+    if file.counted:
+        return AudioInfo(file.expected, file.samplerate, file.channels)
+    with file.reopen() as again:
+        samples = sum(len(block) for block in decode_blocks(again))
     return AudioInfo(samples, file.samplerate, file.channels)
 
 
@@ -126,20 +102,37 @@ def decode(path: AnyLocation) -> AudioInfo:
     return info
 
 
-def read_audio(
-    path: AnyLocation, rate: int, start: int = 0, samples: int | None = None
-) -> Float32[np.ndarray, " sample"]:
+def read_audio(path: AnyLocation, rate: int, start: int = 0, samples: int | None = None) -> Samples:
     """Return ``samples`` samples from ``start`` on, mono at ``rate``; the rest of the file if None.
 
     ``start`` and ``samples`` count at ``rate``. Channels are averaged, but for those that cancel
-    (see `loudest_channel`); other rates are resampled with a polyphase filter.
+    (see `fakesound.data.samples.Mixer`); other rates are resampled with a polyphase filter. Samples
+    beyond -1 to 1 are clipped.
 
     Raises:
         InputError: if the file is missing, not audio, holds no samples, NaN or Inf, or is shorter
             than its header declares.
     """
     with open_decoder(path) as file:
-        return _read(path, file, rate, start, samples)
+        return _joined(path, file, rate, start, samples)
+
+
+def stream_audio(
+    path: AnyLocation, rate: int, notes: Notes | None = None, channel: int | None = None
+) -> Iterator[Samples]:
+    """Yield the audio of a file in parts; together they are what `read_audio` returns.
+
+    Args:
+        path: location of the file.
+        rate: sample rate to return in Hz.
+        notes: notes to add to; complete after the last part.
+        channel: channel to read, from 0; the mean of all if None.
+
+    Raises:
+        InputError: as `read_audio`, and for a channel that the file does not have.
+    """
+    with open_decoder(path) as file:
+        yield from _parts(path, file, rate, 0, notes, channel)
 
 
 def stream_info(source: BinaryIO, name: str) -> AudioInfo:
@@ -152,56 +145,95 @@ def stream_info(source: BinaryIO, name: str) -> AudioInfo:
         return file_info(file)
 
 
-def decode_audio(source: BinaryIO, name: str, rate: int) -> Float32[np.ndarray, " sample"]:
+def decode_audio(source: BinaryIO, name: str, rate: int) -> Samples:
     """Return the audio in an open file, mono at ``rate``; ``name`` is for messages.
 
     Raises:
         InputError: as `read_audio`.
     """
     with open_decoder(name, source.read()) as file:
-        return _read(name, file, rate, 0, None)
+        return _joined(name, file, rate, 0, None)
 
 
-def _read(
+def _joined(
     path: AnyLocation, file: SequentialFile, rate: int, start: int, samples: int | None
-) -> Float32[np.ndarray, " sample"]:
+) -> Samples:
+    parts, count = [np.zeros(0, np.float32)], 0
+    # a window needs few samples beyond its own
+    block = BLOCK if samples is None else min(BLOCK, samples * file.samplerate // rate + 2 * SPAN)
+    try:
+        for part in _parts(path, file, rate, start, block=block):
+            parts.append(part if samples is None else part[: samples - count])
+            count += len(parts[-1])
+            if count == samples:
+                break
+        return np.ascontiguousarray(np.concatenate(parts))
+    except MemoryError:
+        raise InputError(
+            f"{path}: {file_info(file).duration:.0f} s of {file.channels} channels do not fit into "
+            "memory; cut it into parts"
+        ) from None
+
+
+def _parts(
+    path: AnyLocation,
+    file: SequentialFile,
+    rate: int,
+    start: int = 0,
+    notes: Notes | None = None,
+    channel: int | None = None,
+    block: int = BLOCK,
+) -> Iterator[Samples]:
     info = file_info(file)
     if info.samples == 0:
         raise InputError(f"{path}: holds no samples; replace or remove it")
-    first, count = start, samples
-    if rate != info.sample_rate:
-        first = start * info.sample_rate // rate
-        count = None if samples is None else -(-samples * info.sample_rate // rate)
-    mono = _read_mono(path, file, info, first, count)
-    if rate != info.sample_rate:
-        common = gcd(rate, info.sample_rate)
-        up, down = rate // common, info.sample_rate // common
-        mono = signal.resample_poly(mono, up, down, window=_low_pass(up, down))
-    return np.ascontiguousarray(mono[:samples], dtype=np.float32)
+    resampler = Resampler(info.sample_rate, rate, start)
+    decoded = resampler.begin
+    for part in _mono_blocks(path, file, decoded, block, notes, channel):
+        decoded += len(part)
+        yield np.clip(resampler.push(part), -1, 1)
+    if resampler.begin < info.samples:
+        _check_length(path, info, decoded)
+    if notes is not None:
+        file.describe(notes, decoded)
+        notes.resampled(info.sample_rate, rate)
+    yield np.clip(resampler.finish(), -1, 1)
 
 
-def mono_blocks(
-    path: AnyLocation, file: SequentialFile, start: int = 0
-) -> Iterator[Float32[np.ndarray, " sample"]]:
-    """Yield the samples of ``file`` from ``start`` on, mixed to mono, at its own rate.
+def _mono_blocks(
+    path: AnyLocation,
+    file: SequentialFile,
+    start: int,
+    size: int,
+    notes: Notes | None = None,
+    channel: int | None = None,
+) -> Iterator[Samples]:
+    """Yield the samples of ``file`` from ``start`` on, mixed to mono, at its own rate."""
+    if channel is not None and not 0 <= channel < file.channels:
+        raise InputError(f"{path}: has {file.channels} channels, not a channel {channel + 1}")
+    if channel is None and file.channels > 1:
+        mixer = _mixer(file)
+        channel = mixer.loudest
+        if notes is not None:
+            notes.mixed(mixer)
+    for block in decode_blocks(file, start, size):
+        if not np.isfinite(block).all():
+            raise InputError(f"{path}: holds NaN or Inf samples; replace or remove it")
+        peak = float(np.abs(block).max(initial=0))
+        if peak > LOUDEST_FILE:
+            raise InputError(
+                f"{path}: its samples reach {peak:.4g}, not -1 to 1; divide them by their full "
+                "scale, such as 32768"
+            )
+        if notes is not None:
+            notes.add(block)
+        if channel is not None:
+            yield block[:, channel]
+        else:
+            yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
 
-    Raises:
-        InputError: if the file cannot be decoded, or holds NaN or Inf.
-    """
-    channel = loudest_channel(file)
-    try:
-        for block in decode_blocks(file, start):
-            if not np.isfinite(block).all():
-                raise InputError(f"{path}: holds NaN or Inf samples; replace or remove it")
-            if channel is not None:
-                yield block[:, channel]
-            else:
-                yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: cannot be decoded ({reason(error)}); replace it") from None
 
-
-def check_length(path: AnyLocation, info: AudioInfo, decoded: int) -> None:
+def _check_length(path: AnyLocation, info: AudioInfo, decoded: int) -> None:
     """Raise if only ``decoded`` of the samples that the header declares are there.
 
     Raises:
@@ -214,65 +246,28 @@ def check_length(path: AnyLocation, info: AudioInfo, decoded: int) -> None:
         )
 
 
-def _read_mono(
-    path: AnyLocation, file: SequentialFile, info: AudioInfo, start: int, samples: int | None
-) -> Float32[np.ndarray, " sample"]:
-    parts, decoded = [np.zeros(0, np.float32)], 0
-    try:
-        for part in mono_blocks(path, file, start):
-            parts.append(part if samples is None else part[: samples - decoded])
-            decoded += len(parts[-1])
-            if samples is not None and decoded >= samples:
-                break
-        else:
-            if start < info.samples:
-                check_length(path, info, start + decoded)
-        return np.concatenate(parts)
-    except MemoryError:
-        raise InputError(
-            f"{path}: {info.duration:.0f} s of {info.channels} channels do not fit into memory; "
-            "cut it into parts"
-        ) from None
-
-
-def loudest_channel(file: SequentialFile) -> int | None:
-    """Return the channel to use alone where the mean of the channels would cancel.
-
-    That is where the mean is more than 12 dB below the channels, as in recordings whose channels
-    are each other's negative. None where the mean is used.
-    """
-    if file.channels == 1:
-        return None
+def _mixer(file: SequentialFile) -> Mixer:
+    """Return the power of the channels of the whole file, and of their mean."""
     if file.location is not None:
         local = parse_location(file.location).local
         stat = None if local is None else local.stat()
-        return _loudest_of_file(file.location, stat and (stat.st_size, stat.st_mtime_ns))
+        return _mixer_of_file(file.location, stat and (stat.st_size, stat.st_mtime_ns))
     with file.reopen() as again:
-        return _loudest(again)
+        return _mixed(again)
 
 
 @lru_cache(maxsize=4096)
-def _loudest_of_file(location: AnyLocation, state: tuple[int, int] | None) -> int | None:
+def _mixer_of_file(location: AnyLocation, state: tuple[int, int] | None) -> Mixer:
     del state  # part of the key: another file may have come to the same place
     with open_decoder(location) as file:
-        return _loudest(file)
+        return _mixed(file)
 
 
-def _loudest(file: SequentialFile) -> int | None:
-    energy, mixed = np.zeros(file.channels), 0.0
+def _mixed(file: SequentialFile) -> Mixer:
+    mixer = Mixer(file.channels)
     for block in decode_blocks(file):
-        energy += np.square(block, dtype=np.float64).sum(axis=0)
-        mixed += float(np.square(block.mean(axis=1), dtype=np.float64).sum())
-    cancelled = energy.mean() > 0 and mixed < CANCELLED * energy.mean()
-    return int(energy.argmax()) if cancelled else None
-
-
-@cache
-def _low_pass(up: int, down: int) -> Float32[np.ndarray, " tap"]:
-    """Return the filter that scipy designs anew for each call of ``resample_poly``."""
-    widest = max(up, down)
-    taps = signal.firwin(20 * widest + 1, 1 / widest, window=("kaiser", 5.0))
-    return taps.astype(np.float32)
+        mixer.add(block)
+    return mixer
 
 
 def read_pcm(path: AnyLocation, start: int, samples: int) -> Int16[np.ndarray, " sample"]:
@@ -287,15 +282,10 @@ def read_pcm(path: AnyLocation, start: int, samples: int) -> Int16[np.ndarray, "
     with open_decoder(path) as file:
         rate, count = file.samplerate, None if samples < 0 else samples
         if (file.channels, file.subtype) == (1, "PCM_16"):
-            try:
-                file.seek(start)
-                pcm = file.read(file.frames - start if count is None else count, dtype="int16")
-            except soundfile.LibsndfileError as error:
-                raise InputError(
-                    f"{path}: cannot be decoded ({reason(error)}); replace it"
-                ) from None
+            file.seek(start)
+            pcm = file.read(file.frames - start if count is None else count, dtype="int16")
         else:
-            pcm = to_pcm(_read_mono(path, file, file_info(file), start, count))
+            pcm = to_pcm(_joined(path, file, rate, start, count))
     missing = max(0, samples - len(pcm))
     if missing > round(DURATION_TOLERANCE * rate):
         raise InputError(f"{path}: is shorter than expected; replace it or prepare the data again")

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from fakesound.data.audio import from_pcm, read_audio, read_pcm, to_pcm
+from fakesound.data.audio import read_audio, read_pcm, to_pcm
 from fakesound.data.compose import Pcm
 from fakesound.data.location import parse_location
 from fakesound.data.manifest import Clip
@@ -63,7 +63,7 @@ class WindowDataset(Dataset[Batch]):
         clip, size = self.clips[index], self.grid.samples(self.rate)
         start = first * size
         length = min(self.frames * size, round(clip.duration * self.rate) - start)
-        audio = from_pcm(read_clip(clip, self.rate, start, length))
+        audio = read_audio(clip.location, self.rate, start, length)
         total = self.grid.count(clip.duration)
         target = self.grid.targets(clip.regions, total)[first : first + self.frames]
         padded = np.zeros(self.frames, dtype=bool)

@@ -4,40 +4,66 @@ libsndfile decodes; three things are corrected before it sees a file. Recorders 
 programs that write to a pipe leave a length of zero or a wrong one in a WAV header. An MP3 file of
 variable bit rate without a Xing frame, or one that several files were joined into, has no length,
 and libsndfile would stop at an estimate. And python-soundfile seeks after every read, at which
-lossy decoders lose their state.
+lossy decoders lose their state. What libsndfile does not know is decoded by another decoder first.
 """
 
 import io
+import os
+import re
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import soundfile
 from jaxtyping import Float32
 
+from fakesound.data.containers import Decoded, decode_container, is_container
 from fakesound.data.location import AnyLocation, open_audio, parse_location
+from fakesound.data.mp3 import is_mp3, with_length
+from fakesound.data.notes import Notes
+from fakesound.data.ogg import MARK, read_pages
+from fakesound.data.samples import RATES
 from fakesound.errors import InputError
 
 Block = Float32[np.ndarray, "sample channel"]
 
 BLOCK = 262_144  # samples decoded at a time
-# samples a second that recorders and converters have; a header with others is damaged
-RATES = (1_000, 400_000)
 MAX_CHANNELS = 1024  # of libsndfile
 # subtypes in which seeking is exact to the sample; others are decoded from the start
 EXACT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+LOSSLESS = ("PCM_", "FLOAT", "DOUBLE", "ALAC_", "DWVW", "DPCM")
 WAV_SUBTYPES = {(1, 8): "PCM_U8", (1, 16): "PCM_16", (1, 24): "PCM_24", (1, 32): "PCM_32",
                 (3, 32): "FLOAT", (3, 64): "DOUBLE", (6, 8): "ALAW", (7, 8): "ULAW"}  # fmt: skip
-# kbit/s of MPEG layer III by version 1 and by versions 2 and 2.5, and rates of version 1
-BIT_RATES = (
-    (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-)
-MP3_RATES = (44_100, 48_000, 32_000)
+AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # of a sample, by its encoding
+# libsndfile's remark on a header (WAV, AIFF, AU) that declares more bytes than there are
+CUT_SHORT = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
+# programs that write to a pipe declare this many bytes or more: they do not know
+UNKNOWN_SIZE = 0x7FFF_0000
+UNKNOWN_FRAMES = 2**40  # libsndfile's count where there is none is far above
+
+
+class Source(NamedTuple):
+    """What libsndfile opens.
+
+    Attributes:
+        file: name or stream.
+        options: options of a file without a header.
+        declared: length in seconds that the header declares, None where it gives none; absent where
+            libsndfile knows.
+        decoded: audio of a file that another decoder decoded first.
+        remark: note on the file.
+    """
+
+    file: str | bytes | BinaryIO
+    options: Mapping[str, Any] = {}
+    declared: tuple[float | None] | None = None
+    decoded: Decoded | None = None
+    remark: str = ""
 
 
 class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is untyped
@@ -45,15 +71,54 @@ class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is
 
     Attributes:
         reopen: function that opens the file anew.
-        location: Location of the file; None for bytes in memory.
+        location: location of the file; None for bytes in memory.
+        source: what libsndfile opened.
     """
 
     reopen: Callable[[], AbstractContextManager["SequentialFile"]]
     location: AnyLocation | None
+    source: Source
 
     def seekable(self) -> bool:
         """Return False: soundfile then neither seeks after a read nor stops at the header's end."""
         return False
+
+    @property
+    def expected(self) -> int:
+        """Samples per channel that must be there: those declared, if the file was cut short."""
+        if cut := CUT_SHORT.search(self.extra_info):
+            declared, found = int(cut[1]), int(cut[2])
+            # a few missing bytes are padding
+            if 0 < found < declared - 64 and declared < UNKNOWN_SIZE:
+                return self.frames * declared // found
+        return self.frames
+
+    @property
+    def counted(self) -> bool:
+        """Whether the length is known; FLAC files that were written to a pipe have none."""
+        return bool(self.frames < UNKNOWN_FRAMES)
+
+    def describe(self, notes: Notes, decoded: int) -> None:
+        """Add what the header and the codec are to ``notes``, and how that fits the content.
+
+        Args:
+            notes: notes to add to.
+            decoded: samples per channel that were decoded.
+        """
+        declared = self.frames / self.samplerate if self.counted else None
+        if self.source.declared is not None:
+            (declared,) = self.source.declared
+        elif (cut := CUT_SHORT.search(self.extra_info)) and int(cut[1]) >= UNKNOWN_SIZE:
+            declared = None
+        notes.length(declared, decoded / self.samplerate)
+        if self.source.remark:
+            notes.write("header", self.source.remark)
+        if (first := self.source.decoded) is not None:
+            notes.write("codec", first.codec)
+            if first.damaged:
+                notes.write("codec", f"{first.damaged} damaged packets are left out")
+        elif not self.subtype.startswith(LOSSLESS) and self.format != "FLAC":
+            notes.write("codec", f"{self.subtype}, lossy")
 
 
 @contextmanager
@@ -69,26 +134,68 @@ def open_decoder(path: AnyLocation, content: bytes | None = None) -> Iterator[Se
     """
     local = parse_location(path).local if content is None else None
     if local is not None:
+        _check_file(path, local)
+    with ExitStack() as stack:
+        whole = stack.enter_context(_opened(path, local, content))
+        try:
+            file = _open(stack, _corrected(local, whole))
+        except (soundfile.LibsndfileError, TypeError) as error:
+            file = _open(stack, _decoded_first(path, local, whole, error))
+        if not RATES[0] <= file.samplerate <= RATES[1]:
+            raise InputError(
+                f"{path}: its header gives {file.samplerate} Hz, a rate no recorder has; replace it"
+            )
+        file.reopen = partial(open_decoder, path, content)
+        file.location = path if content is None else None
+        try:
+            yield file
+        except soundfile.LibsndfileError as error:
+            raise InputError(f"{path}: cannot be decoded ({reason(error)}); replace it") from None
+
+
+def _check_file(path: AnyLocation, local: Path) -> None:
+    try:
+        if local.is_dir():
+            raise InputError(f"{path}: is a folder; name a file in it, or make the folder readable")
+        if local.is_symlink() and not local.exists():
+            raise InputError(f"{path}: links to a file that does not exist; remove it")
         if not local.is_file():
             raise InputError(f"{path}: no such file")
         if local.stat().st_size == 0:
             raise InputError(f"{path}: is empty (0 bytes); replace or remove it")
-    try:
-        with (
-            _opened(path, local, content) as whole,
-            _corrected(local, whole) as (source, options),
-            SequentialFile(source, **options) as file,
-        ):
-            if not RATES[0] <= file.samplerate <= RATES[1]:
-                raise InputError(
-                    f"{path}: its header gives {file.samplerate} Hz, a rate no recorder has; "
-                    "replace it"
-                )
-            file.reopen = partial(open_decoder, path, content)
-            file.location = path if content is None else None
-            yield file
-    except soundfile.LibsndfileError as error:
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be read ({why}); check it") from None
+
+
+def _open(stack: ExitStack, source: Source) -> SequentialFile:
+    file = stack.enter_context(SequentialFile(source.file, **source.options))
+    file.source = source
+    return file
+
+
+def _decoded_first(
+    path: AnyLocation, local: Path | None, whole: BinaryIO, error: Exception
+) -> Source:
+    """Return the audio of a file that libsndfile refused with ``error``, decoded by another.
+
+    Raises:
+        InputError: if no other decoder knows the file.
+    """
+    whole.seek(0)
+    head = whole.read(32)
+    if isinstance(error, TypeError):
+        raise InputError(
+            f"{path}: raw samples without a header; convert it with their rate and channels: "
+            "ffmpeg -f s16le -ar RATE -ac CHANNELS -i FILE FILE.wav"
+        ) from None
+    if not is_container(str(path), head, error):
         raise InputError(f"{path}: cannot be read as audio ({reason(error)}); replace it") from None
+    whole.seek(0)
+    decoded = decode_container(local, None if local else whole.read(), str(path))
+    return Source(_name(decoded.path), decoded=decoded)
 
 
 def _opened(
@@ -109,7 +216,7 @@ def decode_blocks(file: SequentialFile, start: int = 0, block: int = BLOCK) -> I
 
     The same samples, bit for bit, for every ``start`` and ``block``.
     """
-    if start and file.subtype.startswith(EXACT):
+    if start and file.counted and file.subtype.startswith(EXACT):
         file.seek(min(start, file.frames))
         start = 0
     while len(samples := file.read(block, dtype="float32", always_2d=True)):
@@ -124,35 +231,75 @@ def reason(error: Exception) -> str:
     return text or type(error).__name__
 
 
-@contextmanager
-def _corrected(
-    local: Path | None, file: BinaryIO
-) -> Iterator[tuple[Path | BinaryIO, dict[str, Any]]]:
-    """Yield what libsndfile opens, and the options it needs."""
-    head = file.read(12)
-    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-        options, offset = _headless_wav(file)
-        if options:
-            file.seek(offset)
-            yield io.BytesIO(file.read()), options
-            return
-    elif head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2):
+def _corrected(local: Path | None, file: BinaryIO) -> Source:
+    """Return what libsndfile opens."""
+    head = file.read(24)
+    if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
+        found = _headless_wav(file)
+        if found is not None:
+            return found
+    elif is_mp3(head):
         file.seek(0)
-        counted = _with_length(file.read())
+        counted = with_length(file.read())
         if counted is not None:
-            yield io.BytesIO(counted), {}
-            return
+            return Source(io.BytesIO(counted.data), declared=(counted.declared,))
+    elif head[:4] == b".snd" and len(head) == 24:
+        start, size, encoding, rate, channels = struct.unpack(">5I", head[4:])
+        if size < UNKNOWN_SIZE and start + size < file.seek(0, io.SEEK_END) - 1:
+            file.seek(24)
+            unknown = head[:8] + b"\xff" * 4 + head[12:] + file.read()
+            second = AU_BYTES.get(encoding, 0) * channels * rate
+            declared = size / second if size and second else None
+            return Source(io.BytesIO(unknown), declared=(declared,))
+    elif head[:4] == MARK:
+        pages = read_pages(file)
+        remark = "" if pages.ended else "the stream has no end; the file may be cut short"
+        if len(pages.links) > 1:
+            return _joined(local, file, pages.links, remark)
+        file.seek(0)
+        return Source(file if local is None else _name(local), remark=remark)
     file.seek(0)
-    yield (file if local is None else local), {}
+    return Source(file if local is None else _name(local))
 
 
-def _headless_wav(file: BinaryIO) -> tuple[dict[str, Any], int]:
-    """Return how to read a WAV file whose data chunk is longer than declared, and where it begins.
+def _name(path: Path) -> str | bytes:
+    """Return a path as soundfile takes it: it refuses text of bytes that are not UTF-8."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
 
-    Nothing where the declared length can be right: the file ends there, or chunks follow.
+
+def _joined(local: Path | None, file: BinaryIO, links: Sequence[int], remark: str) -> Source:
+    """Return an Ogg file of several streams in a row as one, of which libsndfile reads the first.
+
+    Streams that libsndfile cannot read, or of another rate, are left to other decoders.
+    """
+    decoded, out, codec = Decoded.empty(), None, ""
+    end = file.seek(0, io.SEEK_END)
+    try:
+        for start, after in pairwise((*links, end)):
+            file.seek(start)
+            with SequentialFile(io.BytesIO(file.read(after - start))) as link:
+                if out is None:
+                    codec = f"{link.subtype}, lossy, {len(links)} streams in a row"
+                    shape = link.samplerate, link.channels
+                    out = soundfile.SoundFile(decoded.path, "w", *shape, "FLOAT", format="W64")
+                if (link.samplerate, link.channels) != (out.samplerate, out.channels):
+                    raise soundfile.LibsndfileError(0, "streams of different rates: ")
+                for block in decode_blocks(link):
+                    out.write(block)
+    finally:
+        if out is not None:
+            out.close()
+    decoded.codec = codec
+    return Source(_name(decoded.path), decoded=decoded, remark=remark)
+
+
+def _headless_wav(file: BinaryIO) -> Source | None:
+    """Return a WAV file whose data chunk is longer than declared, with its real length.
+
+    None where the declared length can be right: the file ends there, or chunks follow.
     """
     end = file.seek(0, io.SEEK_END)
-    position, kind = 12, None
+    position, kind, long_size = 12, None, None
     while position + 8 <= end:
         file.seek(position)
         name, size = struct.unpack("<4sI", file.read(8))
@@ -162,20 +309,42 @@ def _headless_wav(file: BinaryIO) -> tuple[dict[str, Any], int]:
                 file.seek(position + 8 + 24)
                 (code,) = struct.unpack("<H", file.read(2))
             kind = (code, bits), channels, rate
+        elif name == b"ds64" and size >= 16:
+            _, long_size = struct.unpack("<QQ", file.read(16))
         elif name == b"data":
             start = position + 8
-            if kind is None or kind[0] not in WAV_SUBTYPES:
-                return {}, 0
+            size = long_size if size == 0xFFFF_FFFF and long_size is not None else size
+            if kind is None:
+                return None
             if not (0 < kind[1] <= MAX_CHANNELS and RATES[0] <= kind[2] <= RATES[1]):
-                return {}, 0
+                return None
             if size >= end - start or _chunks_follow(file, start + size + size % 2, end):
-                return {}, 0
-            subtype = WAV_SUBTYPES[kind[0]]
-            options = {"format": "RAW", "channels": kind[1], "samplerate": kind[2],
-                       "subtype": subtype, "endian": "LITTLE"}  # fmt: skip
-            return options, start
+                return None
+            return _with_real_length(file, kind, size, start, end)
         position += 8 + size + size % 2
-    return {}, 0
+    return None
+
+
+def _with_real_length(
+    file: BinaryIO, kind: tuple[tuple[int, int], int, int], size: int, start: int, end: int
+) -> Source:
+    """Return the samples of a WAV file from byte ``start`` to its ``end``."""
+    (code, bits), channels, rate = kind
+    if (code, bits) in WAV_SUBTYPES:
+        file.seek(start)
+        options = {"format": "RAW", "channels": channels, "samplerate": rate,
+                   "subtype": WAV_SUBTYPES[code, bits], "endian": "LITTLE"}  # fmt: skip
+        seconds = size / (channels * bits // 8) / rate if size else None
+        return Source(io.BytesIO(file.read()), options, (seconds,))
+    # a codec of blocks: libsndfile needs its header
+    file.seek(0)
+    data = bytearray(file.read())
+    data[start - 4 : start] = struct.pack("<I", end - start)
+    data[4:8] = struct.pack("<I", end - 8)
+    if (fact := data.find(b"fact", 12, start)) >= 0:
+        # a chunk that is skipped: its count is as wrong
+        data[fact : fact + 4] = b"junk"
+    return Source(io.BytesIO(bytes(data)), declared=(None,))
 
 
 def _chunks_follow(file: BinaryIO, position: int, end: int) -> bool:
@@ -187,97 +356,3 @@ def _chunks_follow(file: BinaryIO, position: int, end: int) -> bool:
             return False
         position += 8 + size + size % 2
     return position >= end - 8
-
-
-def _with_length(data: bytes) -> bytes | None:
-    """Return an MP3 file with a Xing frame that gives its real length; None if it has a right one.
-
-    Frames are counted from header to header. Information frames of files that were joined are left
-    out: they hold no audio.
-    """
-    position = _after_tag(data)
-    frames: list[tuple[int, int]] = []
-    declared: int | None = None
-    information = 0
-    while position + 4 <= len(data):
-        size = _frame_size(data, position)
-        if size is None:
-            found = _next_frame(data, position)
-            if found is None:
-                break
-            position = found
-            continue
-        count = _declared(data, position, size)
-        if count is None:
-            frames.append((position, size))
-        else:
-            information += 1
-            declared = count if declared is None and not frames else declared
-        position += size
-    if not frames or (information == 1 and declared == len(frames)):
-        return None
-    start, _ = frames[0]
-    header = bytearray(data[start : start + 4])
-    header[1] |= 1  # without a checksum
-    header[2] = header[2] & 0x0F | 0x90  # a bit rate at which the frame has room
-    length = _frame_size(bytes(header), 0)
-    assert length is not None
-    place = 4 + _side_information(header)
-    mark = struct.pack(">4sII", b"Xing", 1, len(frames))
-    information_frame = bytearray(length)
-    information_frame[:4] = header
-    information_frame[place : place + len(mark)] = mark
-    return bytes(information_frame) + b"".join(data[at : at + size] for at, size in frames)
-
-
-def _after_tag(data: bytes) -> int:
-    if data[:3] != b"ID3" or len(data) < 10:
-        return 0
-    size = 0
-    for byte in data[6:10]:
-        size = size << 7 | byte & 0x7F
-    return 10 + size + (10 if data[5] & 0x10 else 0)
-
-
-def _next_frame(data: bytes, position: int) -> int | None:
-    """Return where the next two frames in a row begin after ``position``."""
-    while (position := data.find(b"\xff", position + 1)) >= 0:
-        size = _frame_size(data, position)
-        if size is None:
-            continue
-        after = position + size
-        if after + 4 > len(data) or _frame_size(data, after) is not None:
-            return position
-    return None
-
-
-def _frame_size(data: bytes, position: int) -> int | None:
-    """Return the bytes of the layer III frame at ``position``, None if there is none."""
-    if position + 4 > len(data) or data[position] != 0xFF or data[position + 1] & 0xE6 != 0xE2:
-        return None
-    version = data[position + 1] >> 3 & 3  # 0: 2.5, 2: 2, 3: 1
-    bit_rate, rate = data[position + 2] >> 4, data[position + 2] >> 2 & 3
-    if version == 1 or bit_rate in (0, 15) or rate == 3:
-        return None
-    kilobits = BIT_RATES[version != 3][bit_rate]
-    hertz = MP3_RATES[rate] >> {3: 0, 2: 1, 0: 2}[version]
-    padding = data[position + 2] >> 1 & 1
-    return (144 if version == 3 else 72) * 1000 * kilobits // hertz + padding
-
-
-def _side_information(header: bytes | bytearray) -> int:
-    """Return the bytes between the header of a frame and its Xing mark."""
-    first_version, mono = header[1] >> 3 & 3 == 3, header[3] >> 6 == 3
-    return (17 if mono else 32) if first_version else (9 if mono else 17)
-
-
-def _declared(data: bytes, position: int, size: int) -> int | None:
-    """Return the frames that an information frame declares, 0 if it does not; None for audio."""
-    body = data[position : position + size]
-    place = 4 + _side_information(body[:4])
-    if len(body) >= place + 12 and body[place : place + 4] in (b"Xing", b"Info"):
-        flags, count = struct.unpack(">II", body[place + 4 : place + 12])
-        return int(count) if flags & 1 else 0
-    if len(body) >= 54 and body[36:40] == b"VBRI":
-        return int(struct.unpack(">I", body[50:54])[0])
-    return None

@@ -8,7 +8,7 @@ from jaxtyping import Float32
 from msgspec.structs import replace
 
 from fakesound.augmentation.conditions import Condition, apply_condition
-from fakesound.data.audio import check_audio, from_pcm, read_audio, to_pcm
+from fakesound.data.audio import check_audio, read_audio
 from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
 from fakesound.metrics import ClipScore
@@ -66,8 +66,7 @@ def score_clips(
                 clip = replace(clip, regions=regions, duration=duration)
             waiting.append(clip)
             samples = GRID.count(clip.duration) * size
-            # 16 bits, as in a run
-            audio = from_pcm(to_pcm(audio[:samples]))
+            audio = np.clip(audio[:samples], -1, 1)
             yield from cut_windows([np.pad(audio, (0, samples - len(audio)))], size, frames)
             progress(number + 1, len(clips))
 

@@ -32,7 +32,7 @@ def largest_difference(
 ) -> float:
     """Return the largest difference between scores of ``onnx`` and of ``detector``, calibrated.
 
-    On random audio: shorter than a window, hardly longer, and several windows long.
+    On random audio: shorter than a window, hardly longer, several windows long, loud and quiet.
 
     Raises:
         DifferenceError: if it is above `TOLERANCE`.
@@ -42,7 +42,13 @@ def largest_difference(
     rng = np.random.default_rng(0)
     sounds = [
         rng.normal(0, level, samples).clip(-1, 1)
-        for level, samples in ((0.01, window // 3), (0.1, window + 1), (0.03, 3 * window + 1001))
+        for level, samples in (
+            (0.01, window // 3),
+            (0.1, window + 1),
+            (0.03, 3 * window + 1001),
+            (1.0, window),
+            (1e-4, window),
+        )
     ]
     differences = []
     with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +82,7 @@ def clips_of(sounds: Sequence[np.ndarray], rate: int, folder: Path) -> list[Clip
     clips = []
     for number, sound in enumerate(sounds):
         path = folder / f"{number}.wav"
-        soundfile.write(path, sound, rate, subtype="PCM_16")
+        soundfile.write(path, sound, rate, subtype="FLOAT")
         duration = len(sound) / rate
         clips.append(
             Clip(str(number), str(path), str(number), "genuine", None, (), duration, rate, "")

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fakesound.data.samples import LOUDEST
 from fakesound.models.detector import Detector
 from fakesound.models.heads import either, pool
 from fakesound.scoring.calibration import IDENTITY, Calibrator
@@ -70,7 +71,13 @@ class WaveformScorer(nn.Module):
         self.register_buffer("ramp", torch.minimum(place, place.flip(0)))
 
     def forward(self, waveform: Float[Tensor, " sample"]) -> Scores:
-        """Return the scores of ``waveform``, which holds one sample or more."""
+        """Return the scores of ``waveform``.
+
+        Raises:
+            IndexError: where `fakesound.data.samples.to_channels` refuses it: without samples, with
+                NaN, or beyond -1 to 1 by more than 5 %. So does the exported program.
+        """
+        waveform = _checked(waveform)
         # symbols while exporting: nothing may branch on them
         frames = (waveform.shape[0] + self.size - 1) // self.size
         beyond = torch.sym_max(frames - self.frames, 0)
@@ -180,6 +187,15 @@ class ConvolvedSpectrum(nn.Module):
         parts = functional.conv1d(waveform[:, None], self.basis, stride=self.hop)
         real, imaginary = parts.split(self.bins, dim=1)
         return real, imaginary
+
+
+def _checked(waveform: Float[Tensor, " sample"]) -> Float[Tensor, " sample"]:
+    """Return ``waveform`` clipped to [-1, 1]; fail where it cannot be scored."""
+    fits = waveform.abs() <= LOUDEST
+    wrong = (fits.logical_not().sum() > 0) | (fits.sum() < 1)
+    # an exported program has no exceptions; the second element, which is not there, is one
+    zero = waveform.new_zeros(1).index_select(0, wrong.long().reshape(1))
+    return waveform.clamp(-1, 1) + zero
 
 
 def _highest(logits: Float[Tensor, " frame"], frames: int | torch.SymInt) -> Float[Tensor, ""]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
-from fakesound.data.audio import SUFFIXES, audio_files, audio_info
+from fakesound.data.audio import audio_info
+from fakesound.data.folders import SUFFIXES, audio_files
 from fakesound.data.manifest import Clip, read_manifest
 from fakesound.data.splits import source_groups
 from fakesound.errors import InputError

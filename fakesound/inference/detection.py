@@ -25,6 +25,8 @@ class Detection:
         path: path of the file; None for an array.
         kind: "part" or "whole", how much of a fake is fake; None where the verdict is "genuine",
             and for a detector that does not distinguish the two.
+        notes: how the recording was read, where it matters for the result; see
+            `fakesound.data.notes.Notes`.
     """
 
     verdict: str
@@ -36,6 +38,7 @@ class Detection:
     attack_family: str | None = None
     path: str | None = None
     kind: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def fake_share(self) -> float:
@@ -47,6 +50,7 @@ class Detection:
         return {
             "path": self.path,
             "error": None,
+            "notes": list(self.notes),
             "verdict": self.verdict,
             "score": round(self.score, 6),
             "kind": self.kind,

@@ -1,14 +1,17 @@
 """The detector for users: files and arrays in, detections out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32
+import torch
 
-from fakesound.data.audio import audio_info, from_pcm, to_pcm
-from fakesound.data.stream import resampled, stream_audio
+from fakesound.data.audio import stream_audio
+from fakesound.data.notes import Notes, to_mono
+from fakesound.data.resampling import resampled
+from fakesound.data.samples import Samples, to_channels, unpack
 from fakesound.errors import InputError
 from fakesound.inference.detection import Detection
 from fakesound.scoring.checkpoint import DEFAULT, Checkpoint, forward_of, read_checkpoint
@@ -38,7 +41,7 @@ class Detector:
         if not 0.5 <= confidence < 1:
             raise InputError(f"confidence={confidence}: must be from 0.5 to below 1")
         self.checkpoint, self.confidence = checkpoint, confidence
-        self.model = checkpoint.detector().to(device)
+        self.model = checkpoint.detector().to(check_device(device))
         self.forward = forward_of(self.model, device)
         self.rate = checkpoint.config.data.sample_rate
         self.frames = GRID.count(checkpoint.config.data.window_seconds)
@@ -62,37 +65,73 @@ class Detector:
         return cls(read_checkpoint(path), confidence, device)
 
     def detect(
-        self, recording: str | Path | Float[np.ndarray, "..."], rate: int | None = None
+        self,
+        recording: Any,  # noqa: ANN401  # a path, or whatever numpy makes an array of
+        rate: int | None = None,
+        channel: int | None = None,
     ) -> Detection:
-        """Return the detection for a file or an array of samples.
+        """Return the detection for a file or for samples.
 
         Args:
-            recording: path of a file that libsndfile reads, or an array of samples or channels; see
-                `to_samples`.
+            recording: path of a file, an array of samples or channels (see
+                `fakesound.data.samples.to_channels`), a tensor, or a ``(rate, samples)`` pair.
             rate: sample rate of an array in Hz; that of the detector if None.
+            channel: channel to use, from 0; the mean of all if None.
 
         Raises:
             InputError: naming the file, or the array, and the fault.
         """
+        notes = Notes()
         if isinstance(recording, str | Path):
-            path = Path(recording)
-            audio_info(path)
-            return replace(self._detect(stream_audio(path, self.rate)), path=str(recording))
-        return self._detect(resampled([to_samples(recording)], rate or self.rate, self.rate))
+            parts = stream_audio(Path(recording), self.rate, notes, channel)
+            return replace(self._detect(parts, notes), path=str(recording))
+        samples, given = unpack(recording, rate)
+        given = given or self.rate
+        mono = to_mono(to_channels(samples), notes, channel)
+        notes.resampled(given, self.rate)
+        return self._detect(resampled([mono], given, self.rate), notes)
 
-    def _detect(self, parts: Iterator[Float32[np.ndarray, " sample"]]) -> Detection:
+    def detect_stream(self, parts: Iterable[Any], rate: int | None = None) -> Detection:
+        """Return the detection for a recording that comes in parts, at constant memory.
+
+        Args:
+            parts: arrays of mono samples, converted as in `detect`; empty ones are left out.
+            rate: their sample rate in Hz; that of the detector if None.
+
+        Raises:
+            InputError: for parts that `detect` refuses, or of several channels.
+        """
+        _, given = unpack(None, rate)
+        given = given or self.rate
+        notes = Notes()
+        notes.resampled(given, self.rate)
+
+        def mono() -> Iterator[Samples]:
+            for part in parts:
+                if np.shape(part) == (0,):
+                    continue
+                channels = to_channels(part)
+                if channels.shape[1] > 1:
+                    raise InputError(
+                        f"stream: a part has {channels.shape[1]} channels; mix them, or send one"
+                    )
+                yield to_mono(channels, notes)
+
+        return self._detect(resampled(mono(), given, self.rate), notes)
+
+    def _detect(self, parts: Iterator[Samples], notes: Notes) -> Detection:
         samples = 0
 
-        def counted() -> Iterator[Float32[np.ndarray, " sample"]]:
+        def counted() -> Iterator[Samples]:
             nonlocal samples
             for part in parts:
                 samples += len(part)
-                # the training audio had 16 bits
-                yield from_pcm(to_pcm(part))
+                yield part
 
         windows = cut_windows(counted(), GRID.samples(self.rate), self.frames)
         for outputs in score_windows(self.forward, windows):
-            return self._answer(outputs, samples / self.rate)
+            detection = self._answer(outputs, samples / self.rate)
+            return replace(detection, notes=notes.texts())
         raise InputError("recording: has no samples")
 
     def _answer(self, outputs: dict[str, FrameValues], duration: float) -> Detection:
@@ -117,27 +156,15 @@ class Detector:
         )
 
 
-def to_samples(audio: Float[np.ndarray, "..."]) -> Float32[np.ndarray, " sample"]:
-    """Return an array of samples, or of channels, as one channel of samples in [-1, 1).
-
-    Floating point is read as it is. Signed integers are divided by their full scale; unsigned ones,
-    as in 8-bit WAV files, are centred first. The shorter axis holds the channels.
+def check_device(name: str) -> str:
+    """Return the name of a torch device that this machine has.
 
     Raises:
-        InputError: if the array is empty, has more than two axes, holds NaN or Inf, or has another
-            type than numbers.
+        InputError: if it has no such device.
     """
-    array = np.asarray(audio)
-    if array.ndim not in (1, 2) or not array.size:
-        raise InputError(f"recording: an array of shape {array.shape}; give samples or channels")
-    if array.dtype.kind not in "iuf":
-        raise InputError(f"recording: an array of {array.dtype}; give numbers, such as float32")
-    if array.dtype.kind in "iu":
-        # full scale is half the range, and so is the middle of an unsigned one
-        scale = 2.0 ** (8 * array.dtype.itemsize - 1)
-        array = array / scale - (array.dtype.kind == "u")
-    if not np.isfinite(array).all():
-        raise InputError("recording: holds NaN or Inf samples")
-    if array.ndim == 2:
-        array = array.mean(axis=int(np.argmin(array.shape)))
-    return np.ascontiguousarray(array, dtype=np.float32)
+    try:
+        torch.empty(1, device=name)
+    except (AssertionError, RuntimeError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"device={name}: cannot be used ({reason}); use cpu") from None
+    return name

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
-from fakesound.data.audio import from_pcm, read_audio, to_pcm
+from fakesound.data.audio import read_audio
 from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
 from fakesound.inference.detector import Detector
@@ -88,7 +88,7 @@ class Occlusion:
             )
         self.detector = detector
         size = GRID.samples(detector.rate)
-        self.windows = list(cut_windows([from_pcm(to_pcm(audio))], size, detector.frames))
+        self.windows = list(cut_windows([audio], size, detector.frames))
         self.frames = self.windows[-1].total or 0
         self.columns_per_frame = features.windows(GRID)
         device = next(detector.model.parameters()).device

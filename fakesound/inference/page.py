@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from fakesound.errors import shown
 from fakesound.files import write_whole
 from fakesound.inference.detection import Detection
 from fakesound.inference.writing import Result
@@ -88,4 +89,7 @@ def _view(path: str, detection: Detection, threshold: float) -> ClipView:
         facts["closest family"] = detection.attack_family
     if content.found:
         facts["fake parts"] = spans(content.found)
-    return clip_view(content, Path(path).name, path, facts, detection.verdict)
+    if detection.notes:
+        facts["notes"] = "; ".join(detection.notes)
+    name = shown(path)
+    return clip_view(content, Path(name).name, name, facts, detection.verdict)

@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
+from fakesound.errors import shown, unicode_name
 from fakesound.inference.detection import Detection
 
 
@@ -26,7 +29,17 @@ class Result:
     error: str | None = None
 
 
-COLUMNS = ("path", "verdict", "score", "kind", "regions", "duration", "attack_family", "error")
+COLUMNS = (
+    "path",
+    "verdict",
+    "score",
+    "kind",
+    "regions",
+    "duration",
+    "attack_family",
+    "notes",
+    "error",
+)
 
 
 def to_json(results: Sequence[Result], frames: bool = False) -> str:
@@ -39,8 +52,9 @@ def plain(result: Result, frames: bool = False) -> dict[str, Any]:
     detection = result.detection
     if detection is None:
         row: dict[str, Any] = dict.fromkeys(COLUMNS)
-        return row | {"path": result.path, "error": result.error, "regions": []}
-    row = detection.to_plain() | {"path": result.path}
+        path = unicode_name(result.path)
+        return row | {"path": path, "error": result.error, "regions": [], "notes": []}
+    row = detection.to_plain() | {"path": unicode_name(result.path)}
     if frames:
         row["frame_step"] = detection.frame_step
         row["frame_scores"] = [round(float(score), 4) for score in detection.frame_scores]
@@ -48,26 +62,49 @@ def plain(result: Result, frames: bool = False) -> dict[str, Any]:
 
 
 def to_csv(results: Sequence[Result]) -> str:
-    """Return one row a file; regions are "onset-offset" in seconds, separated by spaces."""
+    """Return one row a file.
+
+    Regions are "onset-offset" in seconds, separated by spaces; notes are separated by semicolons.
+    """
     file = io.StringIO()
     writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for result in results:
         row = plain(result)
         spans = [f"{r['onset']:.2f}-{r['offset']:.2f}" for r in row["regions"]]
-        writer.writerow(row | {"regions": " ".join(spans)})
+        text = {"path": result.path, "regions": " ".join(spans), "notes": "; ".join(row["notes"])}
+        writer.writerow(row | text)
     return file.getvalue()
+
+
+def output_names(paths: Sequence[str]) -> list[PurePath]:
+    """Return a name for the outputs of each recording, different for different recordings.
+
+    That is its path from the folder that holds all, without the suffix where no other recording
+    differs only by it.
+    """
+    parents = [os.path.dirname(os.path.abspath(path)) for path in paths]
+    common = os.path.commonpath(parents) if parents else ""
+    names = [
+        PurePath(os.path.relpath(parent, common), os.path.basename(path))
+        if path != "-"
+        else PurePath("standard_input")
+        for path, parent in zip(paths, parents, strict=True)
+    ]
+    count = Counter(name.with_suffix("") for name in names)
+    return [name.with_suffix("") if count[name.with_suffix("")] == 1 else name for name in names]
 
 
 def to_rttm(results: Sequence[Result]) -> str:
     """Return one line for each region: Rich Transcription Time Marked, of NIST, type "SPEAKER".
 
-    The name of the file without suffix is the recording, "fake" the speaker.
+    The name of `output_names` is the recording, "fake" the speaker.
     """
+    names = output_names([result.path for result in results])
     lines = [
-        f"SPEAKER {Path(result.path).stem.replace(' ', '_')} 1 {r.onset:.3f} "
+        f"SPEAKER {'_'.join(shown(name.as_posix()).split())} 1 {r.onset:.3f} "
         f"{r.offset - r.onset:.3f} <NA> <NA> fake {r.score:.3f} <NA>"
-        for result in results
+        for result, name in zip(results, names, strict=True)
         if result.detection is not None
         for r in result.detection.regions
     ]

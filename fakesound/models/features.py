@@ -46,6 +46,8 @@ torchaudio = _import_torchaudio()
 POWER_FLOOR = 1e-5
 # channels of log power, and of phase beside them
 POWER, PHASE = 3, 3
+# half the step of 16 bits, the peak from which on it is silence, and the share for 24 bits
+HALF_STEP, ORDINARY_PEAK, FINEST = 2.0**-16, 0.1, 2.0**-9
 # a recording below this level, in dBFS, is not raised further
 QUIETEST = -70.0
 # nepers by which a bin varies over time at least, where that divides its level
@@ -176,8 +178,8 @@ class Spectrogram(nn.Module):
         """Return 1 for windows whose hop is not digital silence, else 0; None without a level."""
         if self.loudness is None:
             return None
-        hops = waveform.unflatten(1, (-1, self.hop))
-        return (hops.abs().amax(2) > 0).to(torch.float32)
+        hops = waveform.abs().unflatten(1, (-1, self.hop)).amax(2)
+        return (hops > _silence(waveform)).to(torch.float32)
 
     def level(self, waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch bin window"]:
         """Return log power (or cepstra) before any normalisation, in single precision."""
@@ -231,7 +233,7 @@ class Spectrogram(nn.Module):
         """Return the factor that brings what sounds to the level asked for."""
         assert self.loudness is not None
         energy = waveform.square().sum(1, keepdim=True)
-        held = (waveform != 0).sum(1, keepdim=True).clamp(min=1)
+        held = (waveform.abs() > _silence(waveform)).sum(1, keepdim=True).clamp(min=1)
         power = (energy / held).clamp(min=10 ** (QUIETEST / 10))
         return 10 ** (self.loudness / 20) / power.sqrt()
 
@@ -274,6 +276,16 @@ class Spectrogram(nn.Module):
     def windows(self, grid: FrameGrid) -> int:
         """Return the number of windows in a frame of ``grid``."""
         return grid.samples(self.sample_rate) // self.hop
+
+
+def _silence(waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch 1"]:
+    """Return the level up to which samples are digital silence.
+
+    Half the step of 16 bits, as if the waveform were rounded: lossy codecs decode silence as
+    something below. Less in proportion for a quiet waveform, which has more bits.
+    """
+    peak = waveform.abs().amax(1, keepdim=True)
+    return HALF_STEP * (peak / ORDINARY_PEAK).clamp(FINEST, 1)
 
 
 def texture(

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from fakesound.corpora.lookup import locate
-from fakesound.data.audio import audio_files
+from fakesound.data.folders import audio_files
 
 LISTED = "data/test/audio/audio/genuine/a.wav"
 

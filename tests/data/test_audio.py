@@ -82,7 +82,7 @@ def refuse(path, reason):
 
 def test_files_that_hold_no_audio(tmp_path, save):
     refuse(tmp_path / "none.wav", "no such file")
-    refuse(tmp_path, "no such file")
+    refuse(tmp_path, "is a folder")
     (tmp_path / "empty.wav").touch()
     refuse(tmp_path / "empty.wav", "is empty")
     (tmp_path / "text.wav").write_text("this is no audio" * 100)

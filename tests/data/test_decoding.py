@@ -8,9 +8,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakesound.data.audio import audio_info, read_audio
+from fakesound.data.audio import audio_info, read_audio, stream_audio
 from fakesound.data.decoding import decode_blocks, open_decoder
-from fakesound.data.stream import stream_audio
 from fakesound.errors import InputError
 
 RATE = 44_100

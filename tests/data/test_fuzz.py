@@ -20,7 +20,7 @@ import numpy as np
 
 from fakesound.data.audio import read_audio
 from fakesound.data.manifest import read_manifest
-from fakesound.data.stream import stream_audio
+from fakesound.data.audio import stream_audio
 from fakesound.errors import InputError
 
 folder, good, refused = Path(sys.argv[1]), 0, 0

@@ -7,6 +7,8 @@ import onnx
 import pytest
 
 from fakesound.data.audio import read_audio
+from fakesound.data.samples import to_channels
+from fakesound.errors import InputError
 from fakesound.evaluation.scorer import score_clips
 from fakesound.exporting import DifferenceError, WaveformScorer, largest_difference, onnx_bytes
 from fakesound.exporting.check import clips_of, open_session
@@ -85,3 +87,35 @@ def test_a_difference_is_found(exported):
     for other in others:
         with pytest.raises(DifferenceError, match="not written"):
             largest_difference(held, other[0], RATE, seconds, other[1])
+
+
+def test_input_that_the_detector_refuses_is_refused(exported):
+    _, _, _, held = exported
+    session = open_session(held)
+    rng = np.random.default_rng(0)
+    sound = rng.normal(0, 0.1, 9_000).astype(np.float32)
+    limit = np.append(sound, np.float32(1.04))
+    score, _, _ = session.run(None, {"waveform": limit})
+    clipped, _, _ = session.run(None, {"waveform": np.clip(limit, -1, 1)})
+    assert score == clipped
+    for value in (np.nan, np.inf, 1.2, -32768):
+        wrong = np.append(sound, np.float32(value))
+        with pytest.raises(InputError):
+            to_channels(wrong)
+        with pytest.raises(Exception, match="waveform must hold one sample"):
+            session.run(None, {"waveform": wrong})
+    with pytest.raises(Exception, match="waveform must hold one sample"):
+        session.run(None, {"waveform": sound[:0]})
+
+
+def test_loud_quiet_and_clipped_audio_scores_as_in_a_test(exported, tmp_path):
+    config, detector, calibrator, held = exported
+    session = open_session(held)
+    rng = np.random.default_rng(0)
+    sounds = [(gain * rng.normal(0, 1, 9_000)).clip(-1, 1) for gain in (1, 1e-3, 1e-5)]
+    clips = clips_of([*sounds, np.zeros(9_000)], RATE, tmp_path)
+    expected = calibrator.applied(scored(detector, clips, config.data.window_seconds))
+    for clip, wanted in zip(clips, expected, strict=True):
+        score, _, frames = session.run(None, {"waveform": read_audio(clip.location, RATE)})
+        assert float(score) == pytest.approx(wanted.score, abs=1e-5)
+        np.testing.assert_allclose(frames, wanted.frame_scores, atol=1e-5)

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import soundfile
+import torch
 from scipy import signal
 
 from fakesound.errors import InputError
 from fakesound.evaluation.scorer import score_clips
 from fakesound.inference import Detector
-from fakesound.inference.detector import to_samples
 from fakesound.scoring.checkpoint import read_checkpoint
 from fakesound.timeline import GRID
 from tests.factories import make_clip
@@ -49,12 +49,6 @@ def test_an_array_scores_as_the_file_does(detector, sound, tmp_path):
         found = detector.detect(array)
         assert found.score == pytest.approx(whole.score, abs=1e-6)
         assert found.path is None
-
-
-def test_8_bit_audio_is_centred():
-    eight = np.array([0, 64, 128, 255], np.uint8)
-    assert to_samples(eight).tolist() == [-1, -0.5, 0, 127 / 128]
-    assert to_samples(np.array([-128, 0, 127], np.int8)).tolist() == [-1, 0, 127 / 128]
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(96_000, 2), (8_000, 1), (44_100, 6)])
@@ -118,3 +112,38 @@ def test_a_verdict_needs_confidence(checkpoint, detector, sound):
 def test_regions_go_with_the_verdict(detector, sound):
     found = detector.detect(sound)
     assert found.verdict != "genuine" or (not found.regions and found.attack_family is None)
+
+
+def test_a_stream_scores_as_the_whole_and_is_checked_alike(detector, sound):
+    other = signal.resample_poly(sound, 441, 160).astype(np.float32)
+    whole = detector.detect(other, 44_100)
+    parts = np.split(other, [1, 700, 50_000, 50_000])
+    found = detector.detect_stream(iter(parts), 44_100)
+    assert found.score == whole.score
+    assert found.notes == whole.notes
+    np.testing.assert_array_equal(found.frame_scores, whole.frame_scores)
+    pcm = np.round(sound * 32_767).astype(np.int16)
+    assert detector.detect_stream([pcm[:999], pcm[999:]]).score == detector.detect(pcm).score
+    for wrong in ([], [np.zeros(0)], [sound, np.array([np.nan])], [sound * 9], [pcm.tolist()],
+                  [np.zeros((99, 2))]):  # fmt: skip
+        with pytest.raises(InputError):
+            detector.detect_stream(wrong)
+
+
+def test_pairs_tensors_and_channels_of_one_recording(detector, sound):
+    whole = detector.detect(sound, RATE)
+    for same in ((RATE, sound), (torch.from_numpy(sound)[None], RATE)):
+        assert detector.detect(same).score == whole.score
+    both = np.stack([sound, -sound])
+    assert detector.detect(both).score == whole.score
+    assert detector.detect(np.stack([sound * 0, sound]), channel=1).score == whole.score
+
+
+def test_quiet_audio_of_high_resolution_keeps_its_score(detector, sound, tmp_path):
+    soundfile.write(tmp_path / "a.wav", sound, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "b.wav", 1e-3 * sound, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "c.wav", 1e-3 * sound, RATE, subtype="PCM_24")
+    float_quiet, quiet = detector.detect(tmp_path / "b.wav"), detector.detect(tmp_path / "c.wav")
+    assert quiet.score == pytest.approx(float_quiet.score, abs=1e-3)
+    assert detector.detect(tmp_path / "a.wav").notes == ()
+    assert quiet.notes[0].startswith("level")

@@ -6,15 +6,15 @@ import pytest
 import soundfile
 from scipy import signal
 
-from fakesound.data.audio import read_audio
-from fakesound.data.stream import Resampler, stream_audio
+from fakesound.data.audio import read_audio, stream_audio
+from fakesound.data.resampling import Resampler
 from fakesound.errors import InputError
 
 RATES = [8_000, 11_025, 12_345, 16_000, 22_050, 44_100, 48_000, 96_000]
 
 
-def in_parts(audio, cuts, rate, wanted=16_000, span=8_000):
-    resampler = Resampler(rate, wanted, span)
+def in_parts(audio, cuts, rate, wanted=16_000):
+    resampler = Resampler(rate, wanted)
     made = [resampler.push(audio[a:b]) for a, b in pairwise([0, *cuts, len(audio)])]
     return np.concatenate([*made, resampler.finish()])
 

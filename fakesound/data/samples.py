@@ -1,0 +1,155 @@
+"""Convert arrays of samples of any type to mono float32 in [-1, 1]."""
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from fakesound.errors import InputError
+
+Samples = Float32[np.ndarray, " sample"]
+Channels = Float32[np.ndarray, "sample channel"]
+
+# highest value of floating-point samples: decoders and resamplers pass 1 by a few per cent
+LOUDEST = 1.05
+MOST_CHANNELS = 64  # of an array; a larger shorter axis is a mistake
+# samples a second that recorders and converters have
+RATES = (1_000, 400_000)
+CANCELLED = 10 ** (-12 / 10)  # power of the mixed channels against their mean power
+INTEGERS = ("int8", "int16", "int32", "uint8", "uint16")
+
+
+class Mixer:
+    """Power of channels and of their mean, to find channels that cancel.
+
+    Args:
+        channels: number of channels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.power, self.mixed = np.zeros(channels), 0.0
+
+    def add(self, block: Channels) -> None:
+        """Add samples."""
+        self.power += np.square(block, dtype=np.float64).sum(axis=0)
+        self.mixed += float(np.square(block.mean(axis=1), dtype=np.float64).sum())
+
+    @property
+    def loss(self) -> float:
+        """Level of the mean below the channels in dB; 0 for silence."""
+        power = float(self.power.mean())
+        if power == 0:
+            return 0.0
+        return -10 * math.log10(max(self.mixed, 1e-12 * power) / power)
+
+    @property
+    def loudest(self) -> int | None:
+        """The channel to use alone because the mean would cancel; None where it does not."""
+        power = float(self.power.mean())
+        cancelled = power > 0 and self.mixed < CANCELLED * power
+        return int(self.power.argmax()) if cancelled else None
+
+
+def check_rate(rate: object) -> int:
+    """Return a sample rate as an integer.
+
+    Raises:
+        InputError: if it is not a whole number of Hz that audio has.
+    """
+    whole = isinstance(rate, Integral) or (isinstance(rate, Real) and float(rate).is_integer())
+    if isinstance(rate, bool) or not whole or not RATES[0] <= int(rate) <= RATES[1]:  # type: ignore[call-overload]
+        raise InputError(
+            f"rate={rate!r}: give whole samples a second, from {RATES[0]} to {RATES[1]}"
+        )
+    return int(rate)  # type: ignore[call-overload]
+
+
+def unpack(recording: Any, rate: object) -> tuple[Any, int | None]:  # noqa: ANN401
+    """Return the samples and the rate of a ``(rate, samples)`` or ``(samples, rate)`` pair.
+
+    Anything else is returned as it is, with ``rate``.
+
+    Raises:
+        InputError: if ``rate`` is no sample rate, or not that of the pair.
+    """
+    given = None if rate is None else check_rate(rate)
+    if isinstance(recording, tuple) and len(recording) == 2:
+        scalar = [np.ndim(part) == 0 for part in recording]
+        if scalar in ([True, False], [False, True]):
+            own, samples = recording if scalar[0] else recording[::-1]
+            own = check_rate(own)
+            if given not in (None, own):
+                raise InputError(f"rate={given}: the pair gives {own}; give one of them")
+            return samples, own
+    return recording, given
+
+
+def to_channels(audio: Any) -> Channels:  # noqa: ANN401
+    """Return an array, a list or a tensor of samples as channels in [-1, 1].
+
+    Integers are divided by the full scale of their type; unsigned ones are centred first.
+    Floating-point samples hold -1 to 1; up to 5 % more is clipped. Of two axes, the shorter one
+    holds the channels.
+
+    Raises:
+        InputError: if there are no samples, or they have another shape, type or scale, or hold NaN
+            or Inf.
+    """
+    array = _array(audio)
+    if array.ndim not in (1, 2) or not array.size:
+        raise InputError(f"recording: an array of shape {array.shape}; give samples or channels")
+    if array.ndim == 1:
+        array = array[:, None]
+    elif array.shape[0] < array.shape[1]:
+        array = array.T
+    if array.shape[1] > MOST_CHANNELS or (array.shape[0] == array.shape[1] > 1):
+        raise InputError(
+            f"recording: an array of shape {np.shape(audio)} does not tell channels from samples; "
+            "give one channel"
+        )
+    scaled = _of_integers(array) if array.dtype.kind in "iu" else _of_floats(array)
+    return np.clip(np.asarray(scaled, dtype=np.float32), -1, 1)
+
+
+def _array(audio: Any) -> np.ndarray:  # noqa: ANN401
+    if hasattr(audio, "detach"):
+        # a tensor of torch, perhaps on a GPU; numpy has no bfloat16
+        audio = audio.detach().cpu()
+        audio = (audio.float() if audio.is_floating_point() else audio).resolve_neg().numpy()
+    try:
+        array = np.asarray(audio)
+    except ValueError:
+        raise InputError("recording: rows of different lengths; give samples or channels") from None
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"recording: an array of {array.dtype}; give numbers, such as float32")
+    return array
+
+
+def _of_integers(array: np.ndarray) -> np.ndarray:
+    if array.dtype.name not in INTEGERS:
+        raise InputError(
+            f"recording: {array.dtype} has no scale of its own; convert it to the type of the "
+            "recording, such as int16"
+        )
+    # full scale is half the range, and so is the middle of an unsigned one
+    full = 2.0 ** (8 * array.dtype.itemsize - 1)
+    if array.dtype.name == "int32" and 0 < max(int(array.max()), -int(array.min())) < 2**15:
+        raise InputError(
+            "recording: int32 samples below 32768 are of 16 bits, or below -96 dB; convert them to "
+            "int16, or to float32 in [-1, 1]"
+        )
+    return array / full - (array.dtype.kind == "u")
+
+
+def _of_floats(array: np.ndarray) -> np.ndarray:
+    peak = float(np.abs(array).max())
+    if not math.isfinite(peak):
+        raise InputError("recording: holds NaN or Inf samples; replace or remove them")
+    if peak > LOUDEST:
+        raise InputError(
+            f"recording: floating-point samples reach {peak:.4g}, not -1 to 1; divide them by "
+            "their full scale, such as 32768"
+        )
+    return array

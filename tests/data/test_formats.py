@@ -1,0 +1,231 @@
+"""Formats x rates x channels x lengths x damage: samples and lengths of ffmpeg's own decoding."""
+
+import struct
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fakesound.data import containers
+from fakesound.data.audio import audio_info, read_audio, stream_audio
+from fakesound.data.notes import Notes
+from fakesound.errors import InputError
+from tests.data.media import decode, encode
+
+LOSSLESS, PERCEPTUAL, OPUS = 1e-4, 1e-4, 2e-3
+# suffix, encoder, container, rates; what libsndfile has no decoder for is marked
+NATIVE = [
+    ("wav", "pcm_s16le", "wav", (8_000, 44_100)),
+    ("wav", "pcm_s24le", "wav", (48_000,)),
+    ("wav", "pcm_f32le", "wav", (16_000,)),
+    ("wav", "pcm_u8", "wav", (11_025,)),
+    ("wav", "pcm_mulaw", "wav", (8_000,)),
+    ("w64", "pcm_s16le", "w64", (16_000,)),
+    ("aiff", "pcm_s16be", "aiff", (22_050,)),
+    ("au", "pcm_s16be", "au", (16_000,)),
+    ("caf", "pcm_s16le", "caf", (16_000,)),
+    ("flac", "flac", "flac", (16_000, 96_000)),
+    ("mp3", "libmp3lame", "mp3", (16_000, 44_100)),
+    ("mp2", "mp2", "mp2", (32_000,)),
+    ("opus", "libopus", "ogg", (48_000,)),
+]
+FOREIGN = [
+    ("m4a", "aac", "ipod", (16_000, 44_100)),
+    ("m4a", "alac", "ipod", (44_100,)),
+    ("aac", "aac", "adts", (32_000,)),
+    ("mka", "pcm_s16le", "matroska", (16_000,)),
+    ("webm", "libopus", "webm", (48_000,)),
+    ("wma", "wmav2", "asf", (44_100,)),
+    ("ac3", "ac3", "ac3", (48_000,)),
+    ("wv", "wavpack", "wv", (16_000,)),
+    ("avi", "pcm_s16le", "avi", (16_000,)),
+]
+MATRIX = [
+    (suffix, codec, container, rate, channels, seconds)
+    for suffix, codec, container, rates in NATIVE + FOREIGN
+    for rate in rates
+    for channels, seconds in ((1, 0.7), (2, 2.3))
+]
+
+
+def sound(seconds, rate, channels=1, seed=0):
+    """Return tones and noise in each channel, with a pause, all below full scale."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(seconds * rate)) / rate
+    tone = 0.3 * np.sin(2 * np.pi * 440 * time * (1 + 0.1 * time)) * (np.sin(9 * time) > -0.6)
+    noise = 0.02 * rng.standard_normal((len(time), channels))
+    return (tone[:, None] * np.linspace(1, 0.5, channels) + noise).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("formats")
+
+
+@pytest.mark.parametrize(("suffix", "codec", "container", "rate", "channels", "seconds"), MATRIX)
+def test_samples_are_those_of_ffmpeg(folder, suffix, codec, container, rate, channels, seconds):
+    path = folder / f"{codec}-{rate}-{channels}.{suffix}"
+    encode(path, sound(seconds, rate, channels), rate, codec, container, bit_rate=128_000)
+    reference, own = decode(path)
+    assert own == rate
+    reference = reference.mean(axis=1)
+    found = read_audio(path, rate)
+    # an MP3 decoder may keep the padding of an encoder that names it
+    assert abs(len(found) - len(reference)) <= (1152 if "mp" in suffix else 0)
+    assert abs(audio_info(path).samples - len(found)) <= 1152
+    common = min(len(found), len(reference))
+    difference = found[:common] - np.clip(reference[:common], -1, 1)
+    if "opus" in codec:
+        assert np.sqrt(np.mean(difference**2)) < OPUS
+    else:
+        assert np.abs(difference).max() < LOSSLESS
+    # in blocks, in windows and at another rate they are the same samples
+    np.testing.assert_array_equal(np.concatenate([*stream_audio(path, rate)]), found)
+    np.testing.assert_array_equal(read_audio(path, rate, 3_001, 2_000), found[3_001:5_001])
+    other = read_audio(path, 12_000)
+    np.testing.assert_array_equal(read_audio(path, 12_000, 1_234, 999), other[1_234:2_233])
+
+
+@contextmanager
+def suppress_refusal(path):
+    """Allow an error in one line that names ``path``, and no other."""
+    try:
+        yield
+    except InputError as error:
+        if str(path) not in str(error) or len(str(error).splitlines()) != 1:
+            raise AssertionError(f"not one line that names the file: {error}") from error
+
+
+@pytest.mark.parametrize(("suffix", "codec", "container", "rates"), NATIVE + FOREIGN)
+def test_damaged_files_are_read_or_refused_in_one_line(tmp_path, suffix, codec, container, rates):
+    path = encode(tmp_path / f"a.{suffix}", sound(1, rates[0]), rates[0], codec, container)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for kind in ("half", "head", "holes", "tail"):
+        data = bytearray(whole)
+        if kind == "half":
+            data = data[: len(data) // 2]
+        elif kind == "head":
+            data = data[len(data) // 3 :]
+        elif kind == "tail":
+            data += b"\0" * 999
+        else:
+            for place in rng.integers(200, len(data), 20):
+                data[place] ^= 0xFF
+        path.write_bytes(data)
+        with suppress_refusal(path):
+            found = read_audio(path, 16_000)
+            assert np.isfinite(found).all()
+            np.testing.assert_array_equal(np.concatenate([*stream_audio(path, 16_000)]), found)
+
+
+@given(
+    rate=st.sampled_from([8_000, 11_025, 22_050, 44_100, 48_000]),
+    start=st.integers(0, 40_000),
+    count=st.integers(1, 20_000),
+)
+@settings(max_examples=25, deadline=None)
+def test_any_window_at_any_rate_is_part_of_the_whole(folder, rate, start, count):
+    path = folder / "window.flac"
+    if not path.exists():
+        soundfile.write(path, sound(3, 16_000), 16_000)
+    whole = read_audio(path, rate)
+    np.testing.assert_array_equal(
+        read_audio(path, rate, start, count), whole[start : start + count]
+    )
+
+
+def read_with_notes(path, rate=16_000):
+    notes = Notes()
+    audio = np.concatenate([*stream_audio(path, rate, notes)])
+    return audio, {text.split(":")[0] for text in notes.texts()}
+
+
+def test_notes_name_what_matters_for_a_result(tmp_path):
+    x = sound(1, 16_000)
+    cases = {
+        "plain": (x, "PCM_16", 16_000, set()),
+        "resampled": (x, "PCM_16", 8_000, {"rate"}),
+        "silent": (np.zeros(16_000), "PCM_16", 16_000, {"silence"}),
+        "quiet": (1e-3 * x, "PCM_24", 16_000, {"level"}),
+        "clipped": (9 * x, "PCM_16", 16_000, {"clipping"}),
+        "beyond": (4 * x, "FLOAT", 16_000, {"clipping"}),
+        "antiphase": (np.concatenate([x, -x], 1), "PCM_16", 16_000, {"channels"}),
+    }
+    for name, (samples, subtype, rate, keywords) in cases.items():
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, np.clip(samples, -1, 1) if subtype != "FLOAT" else samples, rate,
+                        subtype=subtype)  # fmt: skip
+        assert read_with_notes(path)[1] == keywords, name
+    soundfile.write(tmp_path / "a.ogg", x, 16_000)
+    assert read_with_notes(tmp_path / "a.ogg")[1] == {"codec"}
+
+
+def test_a_header_that_differs_from_the_content_is_noted(tmp_path):
+    x, path = sound(2, 16_000), tmp_path / "a.wav"
+    soundfile.write(path, x, 16_000)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    for declared in (0, 8_000, 0xFFFF_FFFF):
+        data[at : at + 4] = struct.pack("<I", declared)
+        path.write_bytes(data)
+        audio, keywords = read_with_notes(path)
+        assert (len(audio), keywords) == (32_000, {"header"}), declared
+    one = encode(tmp_path / "one.mp3", sound(2, 44_100), 44_100, "libmp3lame").read_bytes()
+    (tmp_path / "two.mp3").write_bytes(2 * one)
+    audio, keywords = read_with_notes(tmp_path / "two.mp3", 44_100)
+    assert len(audio) / 44_100 == pytest.approx(4, abs=0.1)
+    assert keywords == {"header", "codec"}
+    # cut out of a stream, without its first frames
+    (tmp_path / "cut.mp3").write_bytes(one[3_000:])
+    audio, keywords = read_with_notes(tmp_path / "cut.mp3", 44_100)
+    assert 1.5 < len(audio) / 44_100 < 2
+    assert keywords == {"header", "codec"}
+
+
+def test_quiet_audio_of_24_bits_keeps_its_resolution(tmp_path):
+    x = 1e-3 * sound(1, 16_000)[:, 0]
+    soundfile.write(tmp_path / "a.wav", x, 16_000, subtype="PCM_24")
+    np.testing.assert_allclose(read_audio(tmp_path / "a.wav", 16_000), x, atol=2**-23)
+
+
+@pytest.mark.parametrize("codec", ["GSM610", "MS_ADPCM", "IMA_ADPCM"])
+def test_codecs_that_cannot_seek_are_read_in_windows(tmp_path, codec):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, sound(25, 8_000), 8_000, subtype=codec)
+    whole = read_audio(path, 16_000)
+    assert len(whole) / 16_000 == pytest.approx(25, abs=0.1)
+    window = read_audio(path, 16_000, 160_000, 160_000)
+    np.testing.assert_array_equal(window, whole[160_000:320_000])
+
+
+def test_without_a_decoder_the_error_names_the_command(tmp_path, monkeypatch):
+    path = encode(tmp_path / "a b.m4a", sound(1, 16_000), 16_000, "aac", "ipod")
+    monkeypatch.setattr(containers, "find_spec", lambda name: None)
+    monkeypatch.setattr(containers.shutil, "which", lambda name: None)
+    with pytest.raises(InputError, match=r"ffmpeg -i '.*a b.m4a' 'a b.wav'") as error:
+        read_audio(path, 16_000)
+    assert "pip install" in str(error.value)
+
+
+def test_files_that_are_no_audio_have_their_reason(tmp_path):
+    (tmp_path / "link.wav").symlink_to(tmp_path / "nowhere.wav")
+    (tmp_path / "a.raw").write_bytes(bytes(3_200))
+    (tmp_path / "text.m4a").write_text("no audio at all, but called so" * 9)
+    (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "scale.wav").write_bytes(b"")
+    soundfile.write(tmp_path / "scale.wav", 30_000 * sound(1, 16_000), 16_000, subtype="FLOAT")
+    for name, reason in (
+        ("link.wav", "links to a file"),
+        ("a.raw", "without a header"),
+        ("text.m4a", "cannot be read as audio"),
+        ("folder.wav", "is a folder"),
+        ("scale.wav", "not -1 to 1"),
+        ("none.wav", "no such file"),
+    ):
+        with pytest.raises(InputError, match=reason) as error:
+            read_audio(tmp_path / name, 16_000)
+        assert str(tmp_path / name) in str(error.value)
