@@ -4,7 +4,6 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
@@ -16,6 +15,7 @@ DESCRIPTION = (
     "error. Outputs: score, "
     "P(fake) of the clip; logit, of the score; frame_scores, P(fake) of each {frame_step} s."
 )
+SELECTION = "node_index_select"
 CHECK = "waveform must hold one sample or more, all from -1 to 1"
 
 
@@ -45,10 +45,9 @@ def onnx_bytes(scorer: WaveformScorer, metadata: Mapping[str, str]) -> bytes:
     model = program.model
     # the rest are paths of this machine
     ClearMetadataAndDocStringPass()(model)
-    for node in model.graph:
-        # the check of the input; runtimes name the node in their error
-        if node.op_type == "Gather" and (held := node.inputs[0]) is not None and _is_zero(held):
-            node.name = CHECK
+    # the check of the input comes first; runtimes name its node in their error
+    check = next(node for node in model.graph if (node.name or "").startswith(SELECTION))
+    check.name = CHECK
     for value in (*model.graph.inputs, *model.graph.outputs):
         value.metadata_props.clear()
     model.graph.inputs[0].shape = Shape(["samples"])
@@ -56,11 +55,6 @@ def onnx_bytes(scorer: WaveformScorer, metadata: Mapping[str, str]) -> bytes:
     model.doc_string = DESCRIPTION.format_map(metadata)
     model.metadata_props.update(metadata)
     return serde.serialize_model(model).SerializeToString()
-
-
-def _is_zero(value: Any) -> bool:  # noqa: ANN401  # of an optional package
-    constant = value.const_value
-    return constant is not None and constant.size == 1 and float(constant.numpy().item()) == 0
 
 
 @contextmanager
