@@ -13,8 +13,7 @@ from fakesound.config.data import (
     PublishedConfig,
     SplitConfig,
 )
-from fakesound.config.heads import TASKS, HeadsConfig
-from fakesound.config.model import BackboneConfig, FeaturesConfig, StemConfig
+from fakesound.config.model import TASKS, BackboneConfig, FeaturesConfig, HeadsConfig, StemConfig
 from fakesound.config.training import (
     DecisionConfig,
     InitConfig,

@@ -1,4 +1,4 @@
-"""Features and backbone."""
+"""Features, backbone and heads."""
 
 from dataclasses import dataclass, field, fields
 
@@ -14,11 +14,14 @@ KINDS = {
     "mobilenet": ("expand",),
 }
 OWN_KEYS = tuple(dict.fromkeys(key for keys in KINDS.values() for key in keys))
+# each has a key among the heads and a weight among the losses
+TASKS = ("clip", "frame", "boundary", "attribution")
+POOLINGS = ("attention", "two_way", "linear_softmax", "max", "mean")
 
 
 @dataclass
 class FeaturesConfig:
-    """The spectrogram that the model sees."""
+    """Input of the model."""
 
     kind: str = "logstft"
     """"logstft": linear frequency; "logmel"; "lfcc": cepstra of linear filters."""
@@ -29,16 +32,16 @@ class FeaturesConfig:
     bins: int = 256
     """Frequency bins, mel bands or cepstra."""
     mask: float = 0.0
-    """Share of training pairs in which two bands of frequencies are hidden."""
+    """Share of training pairs in which two frequency bands are masked."""
     phase: bool = False
-    """logstft: three channels of phase derivatives beside those of power."""
+    """logstft: three channels of phase derivatives in addition to those of power."""
     level: float | None = None
-    """dBFS to which the sound of a clip or window is brought, digital silence left out; null: none.
-    """
+    """Level in dBFS to which a clip or window is scaled, measured without digital silence; null:
+    unchanged."""
     floor: float = 1e-5
     """Power added before the logarithm."""
     spread: bool = False
-    """The channel less its mean over time is divided by its bin's own deviation over time."""
+    """Whether each bin, less its mean over time, is divided by its deviation over time."""
 
     def __post_init__(self) -> None:
         one_of("features.kind", self.kind, ("logstft", "logmel", "lfcc"))
@@ -63,33 +66,33 @@ class FeaturesConfig:
 
 @dataclass
 class StemConfig:
-    """What makes tokens of the spectrogram."""
+    """First layers, from spectrogram to tokens."""
 
     kind: str = "conv"
     """"conv": 2-D convolutions, one token per 20 ms; "patch": linear patches, as published."""
     channels: list[int] = field(default_factory=lambda: [16, 24, 32, 48, 64])
-    """Channels of the convolutions, each but the first halves frequency; of fcn_resnet and
-    mobilenet: of their stages, each halves it."""
+    """Channels of the convolutions; each but the first halves frequency. For fcn_resnet and
+    mobilenet: channels of their stages; each halves it."""
     blocks: int = 0
     """conv: residual blocks after each convolution but the first two."""
     phase_width: int = 12
     """conv, with features.phase: channels of the first convolution of phase."""
     drop_power: float = 0.0
-    """conv, with features.phase: share of training pairs from which power is hidden."""
+    """conv, with features.phase: share of training pairs without the power channels."""
     drop_phase: float = 0.0
-    """conv, with features.phase: share of training pairs from which phase is hidden."""
+    """conv, with features.phase: share of training pairs without the phase channels."""
     statistics: bool = False
-    """conv: mean and spread over time are added to every token, and seen by heads.pooling=two_way.
-    """
+    """conv: whether mean and deviation over time are added to every token and passed to
+    heads.pooling=two_way."""
     patch: list[int] = field(default_factory=lambda: [16, 16])
     """Height (bins) and width (windows) of a patch."""
     stride: list[int] | None = None
-    """Step from patch to patch; null: the patch itself, smaller steps overlap."""
+    """Step from patch to patch; patches overlap with a smaller one; null: the size of the patch."""
 
     def __post_init__(self) -> None:
         one_of("backbone.stem.kind", self.kind, ("conv", "patch"))
         if not self.channels or min(self.channels) < 1:
-            raise InputError(f"backbone.stem.channels={self.channels}: name one width or more")
+            raise InputError(f"backbone.stem.channels={self.channels}: give at least one width")
         at_least("backbone.stem.blocks", self.blocks, 0)
         at_least("backbone.stem.phase_width", self.phase_width, 1)
         share("backbone.stem.drop_power", self.drop_power)
@@ -101,8 +104,7 @@ class StemConfig:
             )
         if self.statistics and self.kind != "conv":
             raise InputError(
-                f"backbone.stem.statistics=true: backbone.stem.kind={self.kind} takes none; use "
-                "conv"
+                f"backbone.stem.statistics=true: backbone.stem.kind={self.kind} has none; use conv"
             )
         for key in ("patch", "stride"):
             value = getattr(self, key)
@@ -112,40 +114,41 @@ class StemConfig:
 
 @dataclass
 class BackboneConfig:
-    """What makes tokens in time of the spectrogram; keys that a kind does not have are refused."""
+    """Network from spectrogram to tokens in time; a key that its kind does not have is refused."""
 
     kind: str = "vim"
     """"vim": Vision Mamba; "transformer"; "ssd": bidirectional Mamba-2; "fcn_resnet", "mobilenet":
-    convolutions alone, whose stages stem.channels tells."""
+    convolutions only, with the stages of stem.channels."""
     name: str = "vim_micro"
-    """Shown in tables."""
+    """Name in tables."""
     dim: int = 96
     """Width of a token."""
     depth: int = 3
-    """Blocks; of convolutional networks: in each stage."""
+    """Number of blocks; for convolutional networks: in each stage."""
     state: int = 16
-    """vim, ssd: states of a channel in the selective scan."""
+    """vim, ssd: states per channel in the selective scan."""
     tied_decay: bool = False
-    """vim: one decay rate a channel instead of one a state: faster, and not what is published."""
+    """vim: one decay rate per channel instead of per state: faster, unlike the published model."""
     expand: int = 2
-    """Not of fcn_resnet: width inside a block (a transformer's perceptron), in units of its own."""
+    """Width inside a block (of a transformer: of its perceptron), in units of dim; not for
+    fcn_resnet."""
     variant: str = "v2"
     """vim: "v2": each direction has its own parameters (Vim); "v1": they share all but A (AuM);
     "none": forward only."""
     head_dim: int = 32
-    """transformer, ssd: channels of a head."""
+    """transformer, ssd: channels per head."""
     order: str = "time"
     """Token order: "time"-major (all bands of one instant first) or "frequency"-major."""
     class_token: bool = True
-    """A class token in the middle of the sequence; without it, as in all convolutional networks,
-    the tokens' mean is the summary."""
+    """Whether a class token in the middle of the sequence is the summary; without it, as in all
+    convolutional networks, the mean of the tokens is."""
     pos_embed: bool = False
     """Learned position embedding."""
     drop_path: float = 0.0
-    """Stochastic depth, rising to this rate at the last block."""
+    """Rate of stochastic depth at the last block; it rises linearly to it."""
     checkpointing: bool = False
-    """Not of convolutional networks: keep only the tokens between blocks for the gradient and make
-    the rest again: the same gradients, less memory, about a third more time."""
+    """Whether activations inside blocks are recomputed for the gradient: less memory, about a third
+    more time, the same gradients; not for convolutional networks."""
     stem: StemConfig = field(default_factory=StemConfig)
 
     def __post_init__(self) -> None:
@@ -179,7 +182,7 @@ class BackboneConfig:
             if key not in KINDS[self.kind] and value != defaults[key]:
                 raise InputError(
                     f"backbone.{key}={str(value).lower()}: backbone.kind={self.kind} has no such "
-                    f"thing; leave it at {str(defaults[key]).lower()}"
+                    f"key; leave it at {str(defaults[key]).lower()}"
                 )
         if not self.has_tokens:
             self.class_token = False
@@ -192,4 +195,43 @@ class BackboneConfig:
         if "head_dim" in KINDS[self.kind] and width % self.head_dim:
             raise InputError(
                 f"backbone.head_dim={self.head_dim}: must divide the {width} channels of a block"
+            )
+
+
+@dataclass
+class HeadsConfig:
+    """Predictions."""
+
+    clip: bool = True
+    """Head: is the clip fake?"""
+    frame: bool = True
+    """Head: which frames are fake?"""
+    boundary: bool = False
+    """Head: where do fake regions begin and end?"""
+    attribution: bool = False
+    """Head: which family of attacks made the fake, or an unknown one?"""
+    pooling: str = "attention"
+    """Pooling of frame logits to the clip logit: "attention", "linear_softmax", "max" or "mean";
+    "two_way": two hypotheses, a part is fake (attention) and all of it is fake (mean)."""
+    neck: str = "none"
+    """"mamba": Mamba blocks on the frame grid before the frame and boundary heads; or "none"."""
+    neck_depth: int = 2
+    """Number of blocks of the neck."""
+    dropout: float = 0.0
+    """Dropout on the input of the heads."""
+
+    def __post_init__(self) -> None:
+        if not (self.clip or self.frame):
+            raise InputError("heads.clip and heads.frame: one of them must be true")
+        one_of("heads.pooling", self.pooling, POOLINGS)
+        one_of("heads.neck", self.neck, ("none", "mamba"))
+        at_least("heads.neck_depth", self.neck_depth, 1)
+        share("heads.dropout", self.dropout)
+        if self.pooling != "attention" and not self.clip:
+            raise InputError(
+                f"heads.pooling={self.pooling}: needs the clip head; set heads.clip=true"
+            )
+        if self.neck != "none" and not (self.frame or self.boundary):
+            raise InputError(
+                f"heads.neck={self.neck}: needs the frame or boundary head; set one of them true"
             )

@@ -6,8 +6,7 @@ from typing import Any
 
 from fakesound.config.checks import at_least, one_of, share, unknown_key
 from fakesound.config.data import DataConfig, SplitConfig
-from fakesound.config.heads import TASKS, HeadsConfig
-from fakesound.config.model import BackboneConfig, FeaturesConfig
+from fakesound.config.model import TASKS, BackboneConfig, FeaturesConfig, HeadsConfig
 from fakesound.errors import InputError
 
 WEIGHTINGS = ("fixed", "uncertainty", "dwa")

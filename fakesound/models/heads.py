@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-POOLINGS = ("attention", "two_way", "linear_softmax", "max", "mean")
+from fakesound.config.model import POOLINGS
 
 
 class FrameHead(nn.Module):

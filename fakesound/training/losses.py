@@ -8,10 +8,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fakesound.config.training import FRAME_LOSSES, WEIGHTINGS
 from fakesound.models.collectives import processes, shared_sum
-
-FRAME_LOSSES = ("bce", "focal", "dice")
-WEIGHTINGS = ("fixed", "uncertainty", "dwa")
 
 
 def clip_loss(logit: Float[Tensor, " batch"], target: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
