@@ -105,7 +105,7 @@ def run_experiment(
             return {}
         point = OperatingPoint(**vars(config.decision))
         calibrated = apply_calibration(test, validation, config.calibration, point=point)
-        prior = Prior(FAKE_SHARE, module.learning.frame_prior)
+        prior = Prior(FAKE_SHARE, module.balance.frame_prior)
         shown = config.report
         with progress_bar("measuring") as progress:
             results = figures(

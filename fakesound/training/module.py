@@ -1,7 +1,7 @@
 """The Lightning module: one detector, several tasks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import lightning
@@ -12,6 +12,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from fakesound.config import RunConfig
 from fakesound.data.dataset import PART, WHOLE, Batch, WindowDataset
 from fakesound.data.splits import Split
 from fakesound.metrics import ClipScore, metrics_block
@@ -42,32 +43,18 @@ from fakesound.training.optim import parameter_groups, warmup_cosine
 
 
 @dataclass(frozen=True)
-class Learning:
-    """How the module learns.
+class Balance:
+    """Class balance of the training crops.
 
     Attributes:
-        frame_loss, focal_gamma: see `fakesound.training.losses.frame_loss`.
-        frame_prior: share of fake frames in training.
-        positive_weight: of fake frames in the frame loss.
-        edge_weight: of frames at an edge in the boundary loss.
-        twin: weight of `fakesound.training.losses.twin_loss` beside each task's own loss.
-        lr, weight_decay, warmup, final: see `fakesound.training.optim`.
-        steps: of the whole training, for the schedule.
-        seed: of what is random inside the model.
+        frame_prior: share of fake frames.
+        positive_weight: weight of fake frames in the frame loss.
+        edge_weight: weight of frames at an edge in the boundary loss.
     """
 
-    frame_loss: str
-    focal_gamma: float
     frame_prior: float
     positive_weight: float
     edge_weight: float
-    twin: float
-    lr: float
-    weight_decay: float
-    warmup: float
-    final: float
-    steps: int
-    seed: int
 
 
 class MultiTaskModule(lightning.LightningModule):
@@ -75,9 +62,9 @@ class MultiTaskModule(lightning.LightningModule):
 
     Args:
         detector: features, backbone and heads.
-        weighting: makes one loss of the tasks'.
-        learning: how to learn.
-        hparams: the configuration as plain values; goes into checkpoints.
+        weighting: weighting of the losses of the tasks.
+        config: configuration of the run, also kept in checkpoints.
+        balance: class balance of the training crops.
 
     Attributes:
         scores: of the clips of the last validation or test, with thresholds chosen on them in
@@ -89,12 +76,14 @@ class MultiTaskModule(lightning.LightningModule):
         self,
         detector: Detector,
         weighting: LossWeighting,
-        learning: Learning,
-        hparams: dict[str, Any],
+        config: RunConfig,
+        balance: Balance,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(hparams)
-        self.detector, self.weighting, self.learning = detector, weighting, learning
+        # what a checkpoint is read with
+        self.save_hyperparameters(asdict(config))
+        self.detector, self.weighting = detector, weighting
+        self.config, self.balance = config, balance
         self.heard = {name: ScoreAccumulator() for name in DetectorOutput._fields}
         # modules each, so that lightning moves them to the device
         self.accumulators = nn.ModuleList(self.heard.values())
@@ -109,7 +98,7 @@ class MultiTaskModule(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Seed what is random in the model by the epoch, so that a resumed run repeats it."""
         state = np.random.SeedSequence(
-            [self.learning.seed, self.current_epoch, self.global_rank]
+            [self.config.seed, self.current_epoch, self.global_rank]
         ).generate_state(1)
         torch.manual_seed(int(state[0]))
 
@@ -170,9 +159,9 @@ class MultiTaskModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return AdamW, decaying matrices only, with warm-up and cosine decay by the step."""
-        learning = self.learning
-        optimiser = AdamW(parameter_groups(self, learning.weight_decay), lr=learning.lr)
-        schedule = warmup_cosine(optimiser, learning.steps, learning.warmup, learning.final)
+        optim, steps = self.config.optim, self.config.epochs * self.config.steps
+        optimiser = AdamW(parameter_groups(self, optim.weight_decay), lr=optim.lr)
+        schedule = warmup_cosine(optimiser, steps, optim.warmup, optim.final_lr_factor)
         return {
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -183,37 +172,37 @@ class MultiTaskModule(lightning.LightningModule):
         return self.trainer.datamodule  # type: ignore[attr-defined]
 
     def _losses(self, output: DetectorOutput, batch: Batch) -> dict[str, Tensor]:
-        learning, losses = self.learning, {}
+        config, balance, losses = self.config.loss, self.balance, {}
         clip_logit = output.clip_logit(batch.frame_mask, self.detector.pooling)
         part, whole = output.part_logit(batch.frame_mask), output.whole_logit(batch.frame_mask)
         if part is not None and whole is not None:
             kinds = ((part, batch.kind == PART), (whole, batch.kind == WHOLE))
-            each = [hypothesis_loss(c, batch.clip_target, k, learning.twin) for c, k in kinds]
+            each = [hypothesis_loss(c, batch.clip_target, k, config.twin) for c, k in kinds]
             losses["clip"] = torch.stack(each).mean()
         elif clip_logit is not None:
             own = clip_loss(clip_logit, batch.clip_target)
-            losses["clip"] = own + learning.twin * twin_loss(clip_logit, batch.clip_target)
+            losses["clip"] = own + config.twin * twin_loss(clip_logit, batch.clip_target)
         if output.frame_logits is not None:
             own = frame_loss(
                 output.frame_logits,
                 batch.frame_target,
                 batch.frame_mask,
-                learning.frame_loss,
-                learning.positive_weight,
-                learning.focal_gamma,
+                config.frame_loss,
+                balance.positive_weight,
+                config.focal_gamma,
             )
             twin = twin_loss(output.frame_logits, batch.frame_target, batch.frame_mask)
-            losses["frame"] = own + learning.twin * twin
+            losses["frame"] = own + config.twin * twin
         if output.boundary_logits is not None:
             edges = edge_target(batch.frame_target, batch.frame_mask)
             own = frame_loss(
                 output.boundary_logits,
                 edges,
                 batch.frame_mask,
-                positive_weight=learning.edge_weight,
+                positive_weight=balance.edge_weight,
             )
             twin = twin_loss(output.boundary_logits, edges, batch.frame_mask)
-            losses["boundary"] = own + learning.twin * twin
+            losses["boundary"] = own + config.twin * twin
         family_logits = output.clip_family_logits(batch.frame_mask)
         if family_logits is not None:
             losses["attribution"] = attribution_loss(family_logits, batch.family)

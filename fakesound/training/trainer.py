@@ -1,6 +1,5 @@
 """Build the objects of a training from the typed configuration."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from fakesound.training import processes
 from fakesound.training.callbacks import Bars, EpochLog
 from fakesound.training.datamodule import ClipDataModule
 from fakesound.training.losses import LossWeighting, edge_target
-from fakesound.training.module import Learning, MultiTaskModule
+from fakesound.training.module import Balance, MultiTaskModule
 from fakesound.training.resuming import LAST, BestCheckpoint, LastCheckpoint, WholeCheckpoints
 
 # crops that statistics of the features and the share of fake frames are taken from
@@ -71,23 +70,10 @@ def build_module(
     fake = float(sample.frame_target.sum() / sample.frame_mask.sum())
     edges = edge_target(sample.frame_target, sample.frame_mask)
     edge = float(edges.sum() / sample.frame_mask.sum())
-    loss, optim = config.loss, config.optim
-    learning = Learning(
-        frame_loss=loss.frame_loss,
-        focal_gamma=loss.focal_gamma,
-        frame_prior=fake,
-        positive_weight=_positive_weight(fake),
-        edge_weight=_positive_weight(edge),
-        twin=loss.twin,
-        lr=optim.lr,
-        weight_decay=optim.weight_decay,
-        warmup=optim.warmup,
-        final=optim.final_lr_factor,
-        steps=config.epochs * config.steps,
-        seed=config.seed,
-    )
+    balance = Balance(fake, _positive_weight(fake), _positive_weight(edge))
+    loss = config.loss
     weighting = LossWeighting(loss.weighting, config.task_weights(), loss.temperature)
-    return MultiTaskModule(detector, weighting, learning, asdict(config))
+    return MultiTaskModule(detector, weighting, config, balance)
 
 
 def _positive_weight(share: float) -> float:

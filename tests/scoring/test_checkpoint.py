@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-from dataclasses import asdict
 
 import lightning
 import pytest
@@ -25,7 +24,7 @@ from fakesound.scoring.checkpoint import (
 from fakesound.scoring.clip_score import FurtherHeads
 from fakesound.scoring.hypotheses import Hypotheses
 from fakesound.training.losses import LossWeighting
-from fakesound.training.module import Learning, MultiTaskModule
+from fakesound.training.module import Balance, MultiTaskModule
 
 CONFIG = (
     "features.bins=64",
@@ -55,9 +54,8 @@ def trained():
 
 
 def build_module(detector, config):
-    learning = Learning("bce", 2.0, 0.1, 1.0, 1.0, 0.5, 1e-3, 0.01, 0.1, 0.1, 10, 0)
     weighting = LossWeighting("uncertainty", {"clip": 1.0, "frame": 1.0}, 2.0)
-    return MultiTaskModule(detector, weighting, learning, asdict(config))
+    return MultiTaskModule(detector, weighting, config, Balance(0.1, 1.0, 1.0))
 
 
 def build_trainer():
