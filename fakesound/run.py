@@ -41,8 +41,12 @@ from fakesound.config.compose import (
 from fakesound.config.saved import flatten
 from fakesound.errors import InputError
 from fakesound.files import lock_folder
-from fakesound.training import processes, together
-from fakesound.training.folders import finished_results, folder_to_resume, set_aside
+from fakesound.training import distributed
+from fakesound.training.run_folder import (
+    archive_previous_run,
+    finished_results,
+    folder_to_resume,
+)
 
 if TYPE_CHECKING:  # it imports more than a mistake in the configuration needs
     from fakesound.forging import Corpus
@@ -67,12 +71,12 @@ def main() -> None:
 
 
 def _main() -> None:
-    if sys.argv[1:2] == [processes.PART_OF]:
-        together.take_part()
+    if sys.argv[1:2] == [distributed.WORKER]:
+        distributed.worker_main()
         return
-    processes.take_place_in_step(os.environ)
-    if processes.place().rank > 0:
-        together.join()
+    distributed.adopt_slurm_environment()
+    if distributed.current_rank().rank > 0:
+        distributed.wait_and_run()
         return
     if "--reproduce" in sys.argv:
         _reproduce(sys.argv[1:])
@@ -80,9 +84,6 @@ def _main() -> None:
     arguments: Namespace = get_args_parser().parse_args()
     if arguments.help:
         run_help()
-        return
-    if processes.is_on_another_host():
-        together.help_other_host(arguments.overrides)
         return
     register_schema()
     # Hydra reads the command line itself
@@ -117,7 +118,7 @@ def _reproduce(arguments: Sequence[str]) -> None:
 
     # a mistake is told before what is heavy is imported
     read_run(options.reproduce)
-    from fakesound.training.reproduction import reproduce
+    from fakesound.training.reproduce import reproduce
 
     if not reproduce(options.reproduce):
         sys.exit(FAILED)
@@ -132,13 +133,12 @@ def _check(arguments: Namespace) -> Path | None:
     composed = compose_config(_first_of_each(arguments.overrides), with_hydra=True)
     config = run_config(composed)
     multirun = arguments.multirun or composed.hydra.mode == RunMode.MULTIRUN
-    if processes.place().size > 1:
-        if multirun:
-            raise InputError(
-                "-m: start a sweep without torchrun or srun; with trainer.devices=N each of its "
-                "runs has N processes"
-            )
-        processes.check_count(together.processes_here(config), together.hosts(config))
+    if multirun and distributed.current_rank().world_size > 1:
+        raise InputError(
+            "-m: start a sweep without torchrun or srun; with trainer.devices=N each of its runs "
+            "has N processes"
+        )
+    distributed.check_count(config)
     source = config.init.path
     if source is not None and not Path(source).exists():
         raise InputError(
@@ -222,13 +222,13 @@ def _application(composed: DictConfig) -> float | None:
     done = finished_results(folder, config)
     if done is not None:
         console.print(f"finished before: {folder}")
-        processes.dismiss()
+        distributed.publish_run_dir(None)
         _show(folder)
         return _objective(done)
     corpus = resolve_corpus(config.data, config.split)
     for note in corpus.notes:
         console.print(note, highlight=False)
-    set_aside(folder, config)
+    archive_previous_run(folder, config)
     results = _run(config, corpus, folder)
     _show(folder)
     return _objective(results)
@@ -236,20 +236,13 @@ def _application(composed: DictConfig) -> float | None:
 
 def _run(config: RunConfig, corpus: "Corpus", folder: Path) -> dict[str, Any]:
     """Do the run, here or on processes that are started for it, and return its results."""
-    alone = together.processes_here(config) * together.hosts(config) == 1
-    if not alone and processes.place().size == 1:
-        return together.run_together(config, folder)
-    # heavy from here on
-    from fakesound.training import tracking
-    from fakesound.training.experiment import run_experiment
+    count, hosts = distributed.process_count(config)
+    if count * hosts > 1 and distributed.current_rank().world_size == 1:
+        return distributed.launch_workers(config, corpus, folder)
+    # heavy imports from here on
+    from fakesound.training.experiment import run_and_log
 
-    failed = True
-    try:
-        results = run_experiment(config, corpus, folder)
-        failed = False
-    finally:
-        tracking.finish(failed)
-    return results
+    return run_and_log(config, corpus, folder)
 
 
 def _place_in_sweep(config: RunConfig, running: HydraConf) -> None:

@@ -17,7 +17,7 @@ from fakesound.config.saved import identity
 from fakesound.errors import OutsideError
 from fakesound.files import lock_folder
 from fakesound.training.experiment import deaths_told
-from fakesound.training.folders import folder_to_resume
+from fakesound.training.run_folder import folder_to_resume
 from tests.conftest import command, fakesound
 
 BLOCK = {

@@ -1,36 +1,34 @@
-"""Sums over the processes that train one model together.
+"""Sums and batch normalisation over the processes that train one model.
 
 A batch that is divided among processes has the loss and the gradient of the whole batch only if
-what the examples share, a mean over fake frames or the statistics of a normalisation, is taken
-over all of it. Alone, everything here is the identity.
+values that the examples share, a mean over fake frames or the statistics of a normalisation, are
+computed over all of it. With one process, everything here is the identity or torch's own.
 """
-
-from typing import Any
 
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
-from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
 
 
-def processes() -> int:
-    """Return how many processes train together."""
+def process_count() -> int:
+    """Return the number of processes that train one model."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def summed(values: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """Return the sum of ``values`` over all processes; gradients are summed over them as well."""
-    return values if processes() == 1 else _Sum.apply(values)
+    return values if process_count() == 1 else all_reduce(values)
 
 
 def shared_sum(values: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """Return the sum of ``values`` over all processes, for a loss that is the same on each.
 
-    What reaches the gradient is this process's part of the sum, times the number of processes: the
-    mean of the gradients, which data parallelism takes, is then that of the sum.
+    The gradient is that of this process's part of the sum, times the number of processes: the mean
+    of the gradients, which data parallelism takes, is then that of the sum.
     """
-    count = processes()
+    count = process_count()
     if count == 1:
         return values
     total = values.detach().clone()
@@ -38,16 +36,33 @@ def shared_sum(values: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     return total + count * (values - values.detach())
 
 
-class _Sum(torch.autograd.Function):
-    @staticmethod
-    def forward(_: Any, values: Tensor) -> Tensor:  # noqa: ANN401  # torch's context
-        total = values.clone()
-        dist.all_reduce(total)
-        return total
+class BatchNorm(nn.BatchNorm2d):
+    """`torch.nn.BatchNorm2d` (Ioffe and Szegedy, ICML 2015) with the statistics of all processes.
 
-    @staticmethod
-    @once_differentiable
-    def backward(_: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
-        total = gradient.clone()
-        dist.all_reduce(total)
-        return total
+    torch's ``SyncBatchNorm`` takes no tensors on CPUs, and a run has the same figures on both.
+    """
+
+    def forward(
+        self, input: Float[Tensor, "batch channel band step"]
+    ) -> Float[Tensor, "batch channel band step"]:
+        """Return ``input`` normalised."""
+        if not self.training or process_count() == 1:
+            return super().forward(input)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        values = input.float()
+        ones = values.new_tensor([values.numel() // values.shape[1]])
+        sums = summed(torch.cat((values.sum((0, 2, 3)), ones)))
+        number = sums[-1].detach()
+        mean = sums[:-1] / number
+        centred = values - mean[:, None, None]
+        variance = summed(centred.square().sum((0, 2, 3))) / number
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * number / (number - 1), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        normalised = centred * scale[:, None, None] + self.bias[:, None, None]
+        return normalised.to(input.dtype)

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fakesound.models.normalisation import BatchNorm
+from fakesound.models.collectives import BatchNorm
 from fakesound.models.tokens import without_some
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fakesound.models.normalisation import BatchNorm
+from fakesound.models.collectives import BatchNorm
 from fakesound.models.residual import ResidualBlock
 from fakesound.models.statistics import Statistics
 

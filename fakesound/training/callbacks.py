@@ -1,12 +1,15 @@
-"""What runs beside training: the log of its epochs and the bar on the terminal."""
+"""Lightning callbacks of a training: checkpoints to resume from, epoch log and progress bars."""
 
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import Callback
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,13 +18,16 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from torch import distributed
 
 from fakesound.files import write_whole
 from fakesound.progress import console
+from fakesound.scoring.checkpoint import checkpoint_bytes
 
-# of a checkpoint: what was logged last
-FIGURES_KEY = "fakesound_figures"
-# what the training bar tells
+BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
+# keys of a checkpoint: random states within an epoch, and the last logged figures
+RANDOM_KEY, FIGURES_KEY = "fakesound_random_states", "fakesound_figures"
+# figures beside the training bar
 SHOWN = {
     "train/loss": "loss",
     "validation/clip/auc": "clip AUC",
@@ -29,8 +35,192 @@ SHOWN = {
 }
 
 
+def is_sound(path: Path) -> bool:
+    """Return whether the checkpoint at ``path`` is undamaged.
+
+    PyTorch writes a zip archive but ignores its checksums when it reads.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:  # damaged archives raise many kinds of errors
+        return False
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes checkpoints atomically, and keeps the one before ``last.ckpt``."""
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | Path,
+        storage_options: Any = None,  # noqa: ANN401  # lightning's
+    ) -> None:
+        """Write ``checkpoint`` to ``path``; the former ``last.ckpt`` becomes ``previous.ckpt``."""
+        path = Path(path)
+        content = checkpoint_bytes(checkpoint)
+        if path.name != LAST:
+            write_whole(path, content)
+            return
+        coming = path.with_name(f".{LAST}.coming")
+        try:
+            write_whole(coming, content)
+            if path.is_file():
+                path.replace(path.with_name(PREVIOUS))
+            coming.replace(path)
+        finally:
+            coming.unlink(missing_ok=True)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the best epoch, also if the run's folder was moved before it is resumed."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the best epoch so far, with paths in the present folder."""
+        here = Path(self.dirpath or "")
+        paths = {
+            key: str(here / Path(state_dict[key]).name) if state_dict.get(key) else ""
+            for key in ("best_model_path", "last_model_path", "kth_best_model_path")
+        }
+        best_k = {
+            str(here / Path(path).name): score
+            for path, score in state_dict.get("best_k_models", {}).items()
+        }
+        moved = {"dirpath": self.dirpath, "best_k_models": best_k}
+        super().load_state_dict(state_dict | paths | moved)
+
+
+class LastCheckpoint(Checkpoint):
+    """Saves ``last.ckpt`` after every epoch and every ``steps`` steps within an epoch.
+
+    A checkpoint within an epoch also holds the random states of each process, so that resumed
+    weights are equal to the bit. The logged training loss of a resumed epoch covers its rest.
+    """
+
+    def __init__(self, path: Path, steps: int) -> None:
+        self.path, self.steps = path, steps
+        self.saved_step = -1
+        self.within_epoch = False
+        self.random_state: dict[str, torch.Tensor] | None = None
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: object
+    ) -> None:
+        """Restore the random state before the first resumed step."""
+        if self.random_state is not None:
+            torch.set_rng_state(self.random_state["cpu"].cpu())
+            if "cuda" in self.random_state:
+                torch.cuda.set_rng_state(self.random_state["cuda"].cpu(), pl_module.device)
+            self.random_state = None
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: object
+    ) -> None:
+        """Save after every ``steps`` steps; the end of an epoch is saved anyway."""
+        step = trainer.global_step
+        if step % self.steps or step == self.saved_step or trainer.is_last_batch:
+            return
+        self.saved_step, self.within_epoch = step, True
+        try:
+            trainer.save_checkpoint(self.path)
+        finally:
+            self.within_epoch = False
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Save last.ckpt. Runs after BestCheckpoint, so that its state is included."""
+        trainer.save_checkpoint(self.path)
+
+    def on_save_checkpoint(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Add the random states of all processes to a checkpoint within an epoch."""
+        if not self.within_epoch:
+            return
+        state = {"cpu": torch.get_rng_state()}
+        if pl_module.device.type == "cuda":
+            state["cuda"] = torch.cuda.get_rng_state(pl_module.device)
+        states = [state] * trainer.world_size
+        if trainer.world_size > 1:
+            distributed.all_gather_object(states, state)
+        checkpoint[RANDOM_KEY] = states
+
+    def on_load_checkpoint(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Keep the random state of this process until the first step."""
+        states = checkpoint.get(RANDOM_KEY)
+        # with more processes than before, the new ones keep their own state
+        if states is not None and trainer.global_rank < len(states):
+            self.random_state = states[trainer.global_rank]
+        self.saved_step = int(checkpoint["global_step"])
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """Return the checkpoint in ``folder`` to resume from; None to train from the beginning.
+
+    Damaged checkpoints are skipped with a message. Steps decide which one is later, not times of
+    files: clocks of hosts may differ. If the best checkpoint is lost, training resumes from a
+    checkpoint that can replace it.
+    """
+    present = [path for name in (LAST, PREVIOUS) if (path := folder / name).is_file()]
+    states = {path: state for path in present if (state := _read(path)) is not None}
+    for path in present:
+        if path not in states:
+            console.print(f"{path}: damaged, skipped", highlight=False)
+    best = folder / BEST
+    best_is_sound = is_sound(best)
+    if present and best.is_file() and not best_is_sound:
+        console.print(f"{best}: damaged, replaced", highlight=False)
+    for path, state in sorted(states.items(), key=lambda each: -int(each[1]["global_step"])):
+        kept = _best_state(state)
+        replaces = kept is not None and not best_is_sound and _is_best(state, kept)
+        if replaces:
+            write_whole(best, path.read_bytes())
+        if kept is None or best_is_sound or replaces:
+            step = state["global_step"]
+            console.print(f"training resumes from {path.name}, step {step}", highlight=False)
+            return path
+    if present or best.is_file():
+        console.print(f"{folder}: no checkpoint to resume from; training starts at the beginning")
+    return None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return the content of ``path``, tensors left on disk; None if it is damaged."""
+    if not is_sound(path):
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception:  # undamaged, but not a checkpoint
+        return None
+    complete = isinstance(state, dict) and {"global_step", "loops", "callbacks"} <= set(state)
+    return state if complete else None
+
+
+def _best_state(state: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the state of BestCheckpoint; None before the first epoch ended."""
+    for key, value in state["callbacks"].items():
+        if key.startswith(BestCheckpoint.__name__) and value["best_model_score"] is not None:
+            return dict(value)
+    return None
+
+
+def _is_best(state: dict[str, Any], kept: dict[str, Any]) -> bool:
+    """Return whether a checkpoint is of the end of the best epoch."""
+    scores = (torch.as_tensor(kept[key]) for key in ("current_score", "best_model_score"))
+    return RANDOM_KEY not in state and torch.equal(*scores)
+
+
 class EpochLog(Callback):
-    """Write what was logged in each epoch as a line of ``path``; a resumed run goes on there."""
+    """Writes the figures of each epoch as a line of ``path``; a resumed run continues the file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -42,7 +232,7 @@ class EpochLog(Callback):
         pl_module: lightning.LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
-        """Keep what was logged last: some of it, as weights of tasks, is of the epoch to come."""
+        """Keep the last figures: some, as weights of tasks, already belong to the next epoch."""
         checkpoint[FIGURES_KEY] = _figures(trainer)
 
     def on_load_checkpoint(
@@ -51,13 +241,13 @@ class EpochLog(Callback):
         pl_module: lightning.LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
-        """Take up what was logged last."""
+        """Restore the last figures."""
         self.before = checkpoint.get(FIGURES_KEY, {})
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Add the epoch; lines of a killed run from this epoch on are replaced."""
+        """Add the epoch; it replaces lines of a killed run from this epoch on."""
         if not trainer.is_global_zero:
             return
         rows = [row for row in read_epochs(self.path) if row["epoch"] < trainer.current_epoch]
@@ -71,19 +261,18 @@ def _figures(trainer: lightning.Trainer) -> dict[str, float]:
 
 
 def read_epochs(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of an epoch log; none if there is no log."""
+    """Return the lines of an epoch log; an empty list if there is none."""
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-class Bars(Callback):
-    """One bar over the whole training, with what it found so far, and one for each scoring."""
+class ProgressBars(Callback):
+    """One bar for the whole training, with the last figures, and one for each scoring."""
 
     def __init__(self) -> None:
         self.bar: Progress | None = None
-        self.training = TaskID(0)
-        self.scoring = TaskID(0)
+        self.training = self.scoring = TaskID(0)
 
     def setup(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str
@@ -92,16 +281,18 @@ class Bars(Callback):
         if not trainer.is_global_zero or self.bar:
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        found = TextColumn("{task.fields[found]}", style="dim")
-        self.bar = Progress(*columns, TimeRemainingColumn(), found, console=console)
-        self.training = self.bar.add_task("training", total=None, found="", visible=False)
-        self.scoring = self.bar.add_task("scoring", total=None, found="", visible=False)
+        figures = TextColumn("{task.fields[figures]}", style="dim")
+        self.bar = Progress(*columns, TimeRemainingColumn(), figures, console=console)
+        self.training, self.scoring = (
+            self.bar.add_task(title, total=None, figures="", visible=False)
+            for title in ("training", "scoring")
+        )
         self.bar.start()
 
     def teardown(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str
     ) -> None:
-        """Leave the bars as they are."""
+        """Stop the bars."""
         self._stop()
 
     def on_exception(
@@ -110,13 +301,13 @@ class Bars(Callback):
         pl_module: lightning.LightningModule,
         exception: BaseException,
     ) -> None:
-        """Leave the terminal in order."""
+        """Stop the bars, which restores the terminal."""
         self._stop()
 
     def on_train_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Begin where a resumed run stands."""
+        """Start at the step of a resumed run."""
         if self.bar:
             total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
             done = trainer.global_step
@@ -125,7 +316,7 @@ class Bars(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: object
     ) -> None:
-        """Move on by a step."""
+        """Advance by a step."""
         if self.bar:
             self.bar.update(self.training, completed=trainer.global_step)
 
@@ -134,9 +325,9 @@ class Bars(Callback):
     ) -> None:
         """Show the epoch's loss and the last validation."""
         values = trainer.callback_metrics
-        found = [f"{name} {float(values[key]):.2f}" for key, name in SHOWN.items() if key in values]
+        shown = [f"{name} {float(values[key]):.2f}" for key, name in SHOWN.items() if key in values]
         if self.bar:
-            self.bar.update(self.training, found="  ".join(found))
+            self.bar.update(self.training, figures="  ".join(shown))
 
     def on_validation_batch_end(
         self,
@@ -147,7 +338,7 @@ class Bars(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Move on by a batch, outside training."""
+        """Advance by a batch, outside training."""
         if trainer.state.fn == "validate":
             self._score("scoring validation", batch_idx + 1, trainer.num_val_batches)
 
@@ -160,17 +351,14 @@ class Bars(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Move on by a batch."""
+        """Advance by a batch."""
         self._score("scoring test", batch_idx + 1, trainer.num_test_batches)
 
     def _score(self, title: str, done: int, batches: Sequence[int | float]) -> None:
         if self.bar:
+            total = int(sum(batches))
             self.bar.update(
-                self.scoring,
-                description=title,
-                completed=done,
-                total=int(sum(batches)),
-                visible=True,
+                self.scoring, description=title, completed=done, total=total, visible=True
             )
 
     def _stop(self) -> None:

@@ -1,4 +1,4 @@
-"""One run from start to end: prepare, train, choose thresholds, test, write."""
+"""One run from start to end: prepare, train, choose thresholds, test, write results."""
 
 import json
 import logging
@@ -36,57 +36,93 @@ from fakesound.report import choose_clips, read_run, write_report, write_timelin
 from fakesound.scoring.checkpoint import annotate_checkpoint
 from fakesound.scoring.clip_score import FAKE_SHARE
 from fakesound.scoring.thresholds import OperatingPoint
-from fakesound.training import processes, tracking
+from fakesound.training import tracking
+from fakesound.training.callbacks import BEST, latest_checkpoint
 from fakesound.training.datamodule import ClipDataModule
+from fakesound.training.distributed import CONFIGURATION, current_rank, publish_run_dir
 from fakesound.training.module import MultiTaskModule
-from fakesound.training.resuming import start_from
+from fakesound.training.run_folder import DONE, IDENTITY, note_code
 from fakesound.training.trainer import build_datamodule, build_module, build_trainer
+
+# receives the clips and the hashes of their audio before the training
+DataCallback = Callable[[Sequence[Clip], Mapping[str, str]], None]
+
+
+def run_and_log(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str, Any]:
+    """Do a run with `run_experiment`, and close its W&B run however it ends."""
+    failed = True
+    try:
+        results = run_experiment(config, corpus, folder)
+        failed = False
+    finally:
+        tracking.finish(failed)
+    return results
 
 
 def run_experiment(
     config: RunConfig,
     corpus: Corpus,
     folder: Path,
-    look: Callable[[Sequence[Clip], Mapping[str, str]], None] = lambda clips, hashes: None,
+    on_data_ready: DataCallback = lambda clips, hashes: None,
 ) -> dict[str, Any]:
-    """Return what ``metrics.json`` holds of the run in ``folder``, made or completed.
+    """Train, test and report; return the content of ``metrics.json``.
 
-    With ``resume="auto"`` training goes on from the folder's last checkpoint that is whole. Where
-    several processes train, the first one returns this and the others nothing.
+    With ``resume="auto"`` training resumes from the last undamaged checkpoint in the folder. Where
+    several processes train, the first one returns the results and the others nothing. The caller's
+    random state stays as it is.
 
     Args:
-        config: of the run.
-        corpus: what it works on.
-        folder: where its files go; no other run works there.
-        look: is shown the clips and the hashes of their audio before the training.
+        config: configuration of the run.
+        corpus: clips, or what to forge.
+        folder: folder of the run's files; no other run works there.
+        on_data_ready: function that receives the clips and the hashes of their audio.
 
     Raises:
         InputError: if the configuration or the data is wrong.
         OutsideError: if a process that loads or forges was killed.
     """
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        return _run(config, corpus, folder, on_data_ready)
+
+
+def prepare(config: RunConfig, corpus: Corpus) -> ClipDataModule:
+    """Return the data module of a run; forge what is missing, one run at a time."""
+    datamodule = build_datamodule(config, corpus)
+    with forging_alone(corpus):
+        datamodule.prepare_data()
+    return datamodule
+
+
+def _run(
+    config: RunConfig, corpus: Corpus, folder: Path, on_data_ready: DataCallback
+) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     plain = asdict(config)
-    if processes.place().rank == 0:
+    first = current_rank().rank == 0
+    if first:
         clear_remains(folder)
-        write_whole(folder / "config.yaml", yaml.safe_dump(plain, sort_keys=False))
-        write_whole(folder / "identity", identity(config) + "\n")
-    quieten()
+        write_whole(folder / CONFIGURATION, yaml.safe_dump(plain, sort_keys=False))
+        write_whole(folder / IDENTITY, identity(config) + "\n")
+    silence_warnings()
 
     # before anything that takes long, since it may not fit
     initial = build_initial(config)
-    datamodule = build_datamodule(config, corpus)
     with timed(seconds, "prepare"):
-        with forging_alone(corpus):
-            datamodule.prepare_data()
+        datamodule = prepare(config, corpus)
         datamodule.setup()
         split = datamodule.split
         clips = [*split.train, *split.validation, *split.test]
-        start = start_from(folder / "checkpoints") if config.resume == "auto" else None
+        start = latest_checkpoint(folder / "checkpoints") if config.resume == "auto" else None
         hashes = {}
-        if processes.place().rank == 0:
-            hashes = hashed(clips, folder, resumed=start is not None)
-        look(clips, hashes)
-    with timed(seconds, "train"), deaths_told():
+        notes = list(corpus.notes)
+        if first:
+            hashes = hash_audio_files(clips, folder, resumed=start is not None)
+            if (note := note_code(folder, resumed=start is not None)) is not None:
+                console.print(note, highlight=False)
+                notes.append(note)
+        on_data_ready(clips, hashes)
+    with timed(seconds, "train"), worker_crash_as_error():
+        torch.manual_seed(config.seed)
         module = build_module(config, datamodule.train_crops, initial)
         logger = tracking.make_logger(config, plain, folder)
         trainer = build_trainer(config, folder, logger)
@@ -95,11 +131,11 @@ def run_experiment(
         if started_from is not None and trainer.is_global_zero:
             console.print(started_from.table())
         if trainer.is_global_zero:
-            # whatever is wrong with the data or the configuration would have been found by now
-            processes.tell(folder)
+            # errors of the data or the configuration would have been raised by now
+            publish_run_dir(folder)
         trainer.fit(module, datamodule=datamodule, ckpt_path=start and str(start))
-    with timed(seconds, "evaluate"), deaths_told():
-        best = str(folder / "checkpoints" / "best.ckpt")
+    with timed(seconds, "evaluate"), worker_crash_as_error():
+        best = str(folder / "checkpoints" / BEST)
         validation, test = score(trainer, module, datamodule, best)
         if not trainer.is_global_zero:
             return {}
@@ -113,28 +149,29 @@ def run_experiment(
             )
         unseen = {clip.clip_id for clip in subsets(calibrated.test).unseen}
         results["audit"] = audit(datamodule.split.test, unseen)
-    results["provenance"] = origin(config, datamodule, module) | {
+    results["provenance"] = describe_run(config, datamodule, module) | {
         "audio_hash": hash_of(hashes),
+        "notes": notes,
         "precision": str(trainer.precision),
         "processes": trainer.world_size,
         "resumed": start is not None,
         "init": started_from and started_from.summary(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
     }
-    carry(calibrated, split, Path(best))
+    save_calibration(calibrated, split, Path(best))
     write_manifest(folder / "manifest.jsonl", clips)
     write_scores(folder / "validation_scores.jsonl", calibrated.validation)
     write_scores(folder / "scores.jsonl", calibrated.test)
-    publish(config, folder, results, logger)
+    write_results(config, folder, results, logger)
     return results
 
 
 def score(
     trainer: lightning.Trainer, module: MultiTaskModule, datamodule: ClipDataModule, best: str
 ) -> tuple[list[ClipScore], list[ClipScore]]:
-    """Return the validation and test scores of checkpoint ``best``, raw."""
-    # A checkpoint's weights are the averaged ones. The callback, which keeps the others in it too,
-    # would put those in their place for the test, and only for the test.
+    """Return the uncalibrated validation and test scores of checkpoint ``best``."""
+    # A checkpoint's weights are the averaged ones. The callback would replace them with the others
+    # for the test, and only for the test.
     averaging = [c for c in trainer.callbacks if isinstance(c, WeightAveraging)]  # type: ignore[attr-defined]
     for callback in averaging:
         trainer.callbacks.remove(callback)  # type: ignore[attr-defined]
@@ -144,8 +181,8 @@ def score(
     return validation, module.scores
 
 
-def carry(calibrated: CalibratedScores, split: Split, best: Path) -> None:
-    """Put into checkpoint ``best`` what a detector needs beside its weights."""
+def save_calibration(calibrated: CalibratedScores, split: Split, best: Path) -> None:
+    """Add thresholds, calibration, attacks and sources of the training to checkpoint ``best``."""
     attacks = sorted({clip.attack for clip in split.train if clip.attack is not None})
     thresholds = calibrated.thresholds
     assert thresholds is not None
@@ -161,10 +198,10 @@ def carry(calibrated: CalibratedScores, split: Split, best: Path) -> None:
     )
 
 
-def origin(
+def describe_run(
     config: RunConfig, datamodule: ClipDataModule, module: MultiTaskModule
 ) -> dict[str, Any]:
-    """Return what a result depends on: code, versions, machine, data."""
+    """Return the code, versions, machine and data that a result depends on."""
     split = datamodule.split
     return {
         "git": provenance.git_state(),
@@ -189,18 +226,17 @@ def origin(
         "held_out": list(split.held_out),
         "inner_held_out": list(split.inner_held_out),
         "left_out": datamodule.left_out,
-        "notes": list(datamodule.corpus.notes),
     }
 
 
-def publish(
+def write_results(
     config: RunConfig, folder: Path, results: dict[str, Any], logger: WandbLogger | None
 ) -> None:
     """Write the report and ``metrics.json``, and log the results.
 
-    ``metrics.json`` comes last: a folder that holds it is finished.
+    ``metrics.json`` comes last: a folder with this file is finished.
     """
-    pending = folder / "metrics.json.part"
+    pending = folder / f"{DONE}.part"
     write_whole(pending, json.dumps(results, indent=1, allow_nan=False) + "\n")
     run = read_run(folder, metrics=pending)
     write_report(run, folder / "report.html", config.report.examples)
@@ -209,11 +245,11 @@ def publish(
         pictures = write_timelines(run, folder / "timelines", [s.clip_id for s in shown])
         clips = [run.clips[score.clip_id] for score in shown]
         tracking.log_results(logger, results, clips, shown, pictures)
-    pending.replace(folder / "metrics.json")
+    pending.replace(folder / DONE)
 
 
 def forging_alone(corpus: Corpus) -> AbstractContextManager[object]:
-    """Let one run at a time forge ``corpus``; those beside it wait and take what it made."""
+    """Let one run at a time forge ``corpus``; others wait and use its files."""
     folder = corpus.folder
     if not corpus.jobs or (folder.exists() and not os.access(folder, os.W_OK)):
         return nullcontext()
@@ -221,33 +257,33 @@ def forging_alone(corpus: Corpus) -> AbstractContextManager[object]:
     return FileLock(folder / ".lock")
 
 
-def hashed(clips: Sequence[Clip], folder: Path, resumed: bool) -> dict[str, str]:
-    """Return the hashes of the audio of ``clips``, and list them in ``folder``.
+def hash_audio_files(clips: Sequence[Clip], folder: Path, resumed: bool) -> dict[str, str]:
+    """Return the hashes of the audio of ``clips``, and write their list into ``folder``.
 
     Raises:
-        InputError: if a run that is resumed began with other audio.
+        InputError: if a resumed run began with other audio.
     """
     with progress_bar("hashing audio") as progress:
         hashes = audio_hashes(clips, progress)
     listed = hash_list(hashes, folder)
     path = folder / HASHES
     before = read_list(path.read_text(encoding="utf-8")) if resumed and path.is_file() else {}
-    # whatever the places: the run may have been moved
+    # paths do not matter: the run may have been moved
     if before and Counter(before.values()) != Counter(hashes.values()):
         common = set(before.values()) & set(hashes.values())
         both = [*before.items(), *read_list(listed).items()]
         places = sorted({place for place, digest in both if digest not in common})
         raise InputError(
-            f"{folder}: was begun with other audio ({', '.join(places[:3]) or 'other copies'}); "
-            "start anew with resume=never"
+            f"{folder}: began with other audio ({', '.join(places[:3]) or 'other copies'}); "
+            "start again with resume=never"
         )
     write_whole(path, listed)
     return hashes
 
 
 @contextmanager
-def deaths_told() -> Iterator[None]:
-    """Turn the end of a process that loads data into an `OutsideError`."""
+def worker_crash_as_error() -> Iterator[None]:
+    """Turn the death of a data loading process into an `OutsideError`."""
     try:
         yield
     except RuntimeError as error:
@@ -256,7 +292,7 @@ def deaths_told() -> Iterator[None]:
             raise
         raise OutsideError(
             f"a process that loads data ended ({str(error).splitlines()[0].strip().rstrip('.')}); "
-            "if memory ran out, take fewer data.workers; resume=auto goes on"
+            "if memory ran out, use fewer data.workers; resume=auto continues the run"
         ) from error
 
 
@@ -268,8 +304,8 @@ def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = time.perf_counter() - start
 
 
-def quieten() -> None:
-    """Keep remarks of lightning that users can do nothing about off the terminal."""
+def silence_warnings() -> None:
+    """Silence warnings of Lightning that users can do nothing about."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fakesound.config.training import FRAME_LOSSES, WEIGHTINGS
-from fakesound.models.collectives import processes, shared_sum
+from fakesound.models.collectives import process_count, shared_sum
 
 
 def clip_loss(logit: Float[Tensor, " batch"], target: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
@@ -136,7 +136,7 @@ def twin_loss(
 
 def _overall(mean: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
     """Return the mean over the whole batch of what has ``mean`` over ``count`` values here."""
-    return mean if processes() == 1 else _share(mean * count, torch.tensor(count))
+    return mean if process_count() == 1 else _share(mean * count, torch.tensor(count))
 
 
 def _share(total: Float[Tensor, ""], count: Int[Tensor, ""]) -> Float[Tensor, ""]:

@@ -19,12 +19,18 @@ from fakesound.forging import Corpus
 from fakesound.models.build import build_detector, build_initial
 from fakesound.models.weights import InitialWeights
 from fakesound.timeline import GRID
-from fakesound.training import processes
-from fakesound.training.callbacks import Bars, EpochLog
+from fakesound.training.callbacks import (
+    LAST,
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    EpochLog,
+    LastCheckpoint,
+    ProgressBars,
+)
 from fakesound.training.datamodule import ClipDataModule
+from fakesound.training.distributed import current_rank
 from fakesound.training.losses import LossWeighting, edge_target
 from fakesound.training.module import Balance, MultiTaskModule
-from fakesound.training.resuming import LAST, BestCheckpoint, LastCheckpoint, WholeCheckpoints
 
 # crops that statistics of the features and the share of fake frames are taken from
 SAMPLE = 256
@@ -44,9 +50,9 @@ def build_module(
     """Return the module; feature statistics and class balance come from training ``crops``.
 
     Args:
-        config: of the run.
-        crops: of its training clips.
-        initial: what `build_initial` made of ``config``, where it is known already.
+        config: configuration of the run.
+        crops: crops of its training clips.
+        initial: result of `build_initial`, if it is known already.
 
     Raises:
         InputError: if parts of the configuration do not fit together.
@@ -59,7 +65,6 @@ def build_module(
             "heads.attribution=true: tells families of attacks apart, and training has only "
             f"{', '.join(families)}; give it more, or set heads.attribution=false"
         )
-    lightning.seed_everything(config.seed, workers=True, verbose=False)
     detector = build_detector(config, families)
     # numbers that no epoch reaches: the same crops for the same seed, none of them trained on
     sample = collate([crops[2**40 + number] for number in range(SAMPLE)])
@@ -96,7 +101,7 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
         enable_version_counter=False,
     )
     last = LastCheckpoint(folder / "checkpoints" / LAST, config.checkpoint_steps)
-    callbacks: list[Callback] = [best, last, EpochLog(folder / "epochs.jsonl"), Bars()]
+    callbacks: list[Callback] = [best, last, EpochLog(folder / "epochs.jsonl"), ProgressBars()]
     if config.optim.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
     arguments: dict[str, Any] = {
@@ -109,10 +114,10 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
         arguments["precision"] = auto_precision()
     # its filling of new memory is for finding bugs, and costs a tenth of a step
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    if processes.place().size > 1 or (processes_in_all(config.trainer) or 1) > 1:
+    if current_rank().world_size > 1 or (processes_in_all(config.trainer) or 1) > 1:
         arguments["strategy"] = DDPStrategy(
-            # normalisation is over all processes, so that they hold the same; and in scoring they
-            # have different numbers of batches, before which buffers would be exchanged
+            # normalisation over all processes keeps buffers equal; in scoring, processes have
+            # different numbers of batches, before each of which DDP would exchange buffers
             broadcast_buffers=False,
             find_unused_parameters=_without_loss(config),
         )
@@ -125,10 +130,10 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
             log_every_n_steps=1,
             use_distributed_sampler=False,
             default_root_dir=folder,
-            # whoever started the processes, they are told by the environment what they are
+            # however the processes were started, the environment gives their ranks
             plugins=[
                 LightningEnvironment(),
-                WholeCheckpoints(),
+                AtomicCheckpointIO(),
             ],
             **arguments,
         )

@@ -1,16 +1,115 @@
-"""Runs on two processes, by the commands that users type."""
+"""Runs on two processes, by the commands that users type, and how processes find each other."""
 
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from fakesound.config import RunConfig
+from fakesound.config.training import check_trainer, processes_in_all, processes_on_host
 from fakesound.errors import InputError
-from fakesound.training import processes, together
-from tests.conftest import command, fakesound
+from fakesound.training import distributed
+from tests.conftest import fakesound
+
+STEP = {
+    "SLURM_STEP_NUM_TASKS": "4",
+    "SLURM_NODELIST": "gpu[07-08]",
+    "SLURM_PROCID": "3",
+    "SLURM_LOCALID": "1",
+    "SLURM_NODEID": "1",
+    "SLURM_JOB_ID": "1234567",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Return the environment of the test, which is restored afterwards."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    for key in [key for key in os.environ if key.startswith(("SLURM_", "MASTER_"))]:
+        del os.environ[key]
+    return os.environ
+
+
+def test_ranks_are_those_of_torchrun(environment):
+    assert distributed.current_rank() == (0, 1)
+    environment |= {"RANK": "3", "WORLD_SIZE": "8"}
+    assert distributed.current_rank() == (3, 8)
+
+
+def test_tasks_of_a_slurm_step_have_ranks(environment):
+    environment |= STEP
+    distributed.adopt_slurm_environment()
+    assert distributed.current_rank() == (3, 4)
+    names = ("LOCAL_RANK", "NODE_RANK", "MASTER_ADDR")
+    assert [environment[name] for name in names] == ["1", "1", "gpu07"]
+    assert environment["MASTER_PORT"] == "19567"
+
+
+def test_a_slurm_task_alone_is_one_process(environment):
+    for alone in (STEP | {"SLURM_STEP_NUM_TASKS": "1"}, {"SLURM_NTASKS": "4"}):
+        environment |= alone
+        environment["SLURM_STEP_NUM_TASKS"] = alone.get("SLURM_STEP_NUM_TASKS", "1")
+        distributed.adopt_slurm_environment()
+        assert distributed.current_rank() == (0, 1)
+
+
+def test_another_number_of_processes_than_configured_is_refused(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    distributed.check_count(RunConfig(trainer={"devices": 2, "num_nodes": 2}))
+    with pytest.raises(InputError, match=r"trainer\.devices=1"):
+        distributed.check_count(RunConfig())
+
+
+def test_several_hosts_need_torchrun_or_srun():
+    with pytest.raises(InputError, match=r"trainer\.num_nodes=2"):
+        distributed.check_count(RunConfig(trainer={"num_nodes": 2}))
+
+
+@pytest.mark.timeout(100)
+def test_a_worker_ends_with_its_parent(tmp_path):
+    """Even if the parent was killed."""
+    child = "from fakesound.training.distributed import _end_with_parent; import time; "
+    child += "_end_with_parent(); print('ready', flush=True); time.sleep(1000)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == b"ready\n"
+        started.kill()
+        # the pipe closes with its last writer
+        assert started.stdout.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("devices", "count"),
+    [(1, 1), (4, 4), ("4", 4), ([1, 3], 2), ("1,3", 2), ("auto", None), (-1, None), ("-1", None)],
+)
+def test_devices_give_the_number_of_processes(devices, count):
+    assert processes_on_host({"devices": devices}) == count
+    both = None if count is None else 2 * count
+    assert processes_in_all({"devices": devices, "num_nodes": 2}) == both
+
+
+@pytest.mark.parametrize(
+    ("trainer", "words"),
+    [
+        ({"devices": "two"}, r"trainer\.devices=two"),
+        ({"devices": 0}, r"trainer\.devices=0"),
+        ({"num_nodes": 0}, r"trainer\.num_nodes=0"),
+        ({"strategy": "fsdp"}, r"trainer\.strategy=fsdp: must be one of auto, ddp"),
+        ({"devices": 3}, r"data\.batch_size=32: 3 processes .* multiple of 6"),
+    ],
+)
+def test_wrong_numbers_are_refused(trainer, words):
+    with pytest.raises(InputError, match=words):
+        check_trainer(trainer, 32)
+    check_trainer({"devices": 2, "num_nodes": 4, "strategy": "ddp"}, 32)
+
 
 # single precision, nothing drawn inside the model; several batches of windows, an odd number
 EXACT = (
@@ -55,14 +154,14 @@ def test_two_processes_train_what_one_does(alone, small, tmp_path):
     scores = [json.loads(line) for line in (folder / "scores.jsonl").read_text().splitlines()]
     expected = [json.loads(line) for line in (alone / "scores.jsonl").read_text().splitlines()]
     assert [row["clip_id"] for row in scores] == [row["clip_id"] for row in expected]
-    # one of everything, said once
+    # one of everything, reported once
     assert len(list(folder.glob("wandb/offline-run-*"))) == 1
     assert done.stderr.count("Unseen attack ") == 1
     assert done.stderr.count("report: ") == 1
     assert "Traceback" not in done.stderr
 
 
-def test_two_processes_score_what_one_does_and_take_over_its_run(alone, small, tmp_path):
+def test_two_processes_resume_a_run_of_one_and_score_the_same(alone, small, tmp_path):
     """The same checkpoint gives the same figures, to the bit."""
     before = tmp_path / "before"
     # in its own place: a checkpoint of Lightning's knows in which folder its best one is
@@ -92,7 +191,7 @@ def test_two_processes_score_what_one_does_and_take_over_its_run(alone, small, t
         (("trainer.devices=2", "data.root=/nowhere"), "data.root=/nowhere"),
     ],
 )
-def test_a_mistake_is_told_once_before_any_process_starts(overrides, words, tmp_path):
+def test_a_mistake_is_reported_once_before_any_process_starts(overrides, words, tmp_path):
     done = fakesound("run", "experiment=mt_vim", *overrides, folder=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
@@ -100,7 +199,7 @@ def test_a_mistake_is_told_once_before_any_process_starts(overrides, words, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_goes_wrong_in_the_first_process_ends_the_run(small, tmp_path):
+def test_an_error_of_the_first_process_ends_the_run(small, tmp_path):
     """Its family is the only one, which is known once the clips are there."""
     wrong = ("heads.attribution=true", "data.attacks=[vocoder/*]", "data.prepared=new")
     held_out = ("split.held_out=vocoder/quantised_phase", "split.inner_held_out=null")
@@ -135,31 +234,29 @@ def test_each_run_of_a_sweep_may_have_processes_of_its_own(small, tmp_path):
 @pytest.mark.slow
 def test_hosts_train_together(small, tmp_path):
     """Both are this machine, in folders of their own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=1", "--nnodes=2"]
+    torchrun += ["--master-addr=127.0.0.1", f"--master-port={port}"]
     arguments = (*small, *EXACT, "epochs=1", "logger=disabled", "trainer.num_nodes=2")
-    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(processes.free_port())}
     folders = [tmp_path / "first", tmp_path / "second"]
     started = []
     for number, folder in enumerate(folders):
         folder.mkdir()
-        started.append(
-            subprocess.Popen(
-                command("run", *arguments),
-                cwd=folder,
-                env=os.environ | told | {"NODE_RANK": str(number)},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    said = [process.communicate(timeout=500)[1] for process in started]
-    assert [process.returncode for process in started] == [0, 0], said
+        command = [*torchrun, f"--node-rank={number}", "-m", "fakesound.run", *arguments]
+        started.append(subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True))
+    printed = [process.communicate(timeout=500)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], printed
     (path,) = folders[0].glob("outputs/smoke/*/metrics.json")
     assert metrics(path.parent)["provenance"]["processes"] == 2
     assert list(folders[1].iterdir()) == []
-    assert "report: " not in said[1]
+    assert "report: " not in printed[1]
 
 
-def test_a_host_that_does_not_see_the_folder_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(together.processes, "told", lambda: tmp_path / "elsewhere")
+def test_a_host_that_does_not_see_the_folder_is_an_error(tmp_path, monkeypatch):
+    store = SimpleNamespace(get=lambda _: str(tmp_path / "elsewhere").encode())
+    monkeypatch.setattr(distributed, "_store", lambda: store)
     monkeypatch.setattr("fakesound.progress.console.quiet", False)
-    with pytest.raises(InputError, match="elsewhere: is not on this host"):
-        together.join()
+    with pytest.raises(InputError, match="elsewhere"):
+        distributed.wait_and_run()
