@@ -188,7 +188,7 @@ def _summarise(clips: list[Clip], audit: Audit, problems: list[str]) -> None:
     if audit.auc is not None:
         console.print(
             f"shortcut audit: AUC {audit.auc:.2f} from length, level, bandwidth and the like on "
-            "validation and test clips (0.5: they tell nothing)"
+            "validation and test clips (0.5: they reveal nothing)"
         )
     for problem in problems[:20]:
         console.print(f"left out: {problem}", highlight=False)

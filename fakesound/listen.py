@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 A blind listening test: people hear clips one by one, say whether each is genuine or fake and how
 sure they are, and mark the parts that sound fake. It runs in the browser on this machine; nothing
-is sent anywhere. Half of the clips are genuine; attacks come in turn; no source is heard twice; all
-are WAV of one rate, under names that tell nothing. The set is fixed in --out, so that all
+is sent anywhere. Half of the clips are genuine; attacks come in turn; no source occurs twice; all
+are WAV of one rate, under names that reveal nothing. The set is fixed in --out, so that all
 listeners hear the same clips, each in an order of their own. Answers are kept one by one: stop at
-any time, start again with the same --out, type the same name, and go on.
+any time, start again with the same --out, type the same name, and continue.
 """
 EXAMPLES = """\
 examples:
   a test of 24 clips; the address is printed, and opened in the browser
     python -m fakesound.listen prepared/mine/manifest.jsonl --out listening
-  go on with it, or let the next listener in
+  continue it, or let the next listener in
     python -m fakesound.listen --out listening
   people beside a detector, on the same clips, with a paired test
     python -m fakesound.evaluate --checkpoint default --manifest listening/clips.jsonl --out model
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="*",
         metavar="MANIFEST",
-        help="labelled clips to draw from; not needed to go on with a test",
+        help="labelled clips to draw from; not needed to continue a test",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the test")
     which = parser.add_argument_group("which clips (fixed at the first start)")
@@ -94,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument(
         "--max-seconds", type=float, metavar="S", help="longer clips are not drawn (30)"
     )
-    which.add_argument("--sample-rate", type=int, metavar="HZ", help="of all that is heard (16000)")
+    which.add_argument(
+        "--sample-rate", type=int, metavar="HZ", help="sample rate of all clips (16000)"
+    )
     how = parser.add_argument_group("how")
     how.add_argument("--listener", default="", metavar="NAME", help="a name to suggest")
     how.add_argument(

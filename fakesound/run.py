@@ -4,7 +4,7 @@
     python -m fakesound.run -m sweep=leave_one_attack_out [key=value ...]
     python -m fakesound.run --reproduce RUN_DIR
 
-This module stays light: a mistake in the configuration is told before anything heavy is imported.
+This module stays light: mistakes in the configuration are reported before heavy imports.
 """
 
 import argparse
@@ -93,7 +93,7 @@ def _main() -> None:
     sweep = None
     if not (arguments.info or arguments.cfg or arguments.hydra_help or arguments.config_dir):
         sweep = _check(arguments)
-    # errors come here, to be said in one line
+    # errors arrive here and are reported in one line
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         with readable_errors():
@@ -116,7 +116,7 @@ def _reproduce(arguments: Sequence[str]) -> None:
         raise InputError(f"--reproduce {options.reproduce}: no such folder; give that of a run")
     from fakesound.report import read_run
 
-    # a mistake is told before what is heavy is imported
+    # mistakes are reported before heavy imports
     read_run(options.reproduce)
     from fakesound.training.reproduce import reproduce
 

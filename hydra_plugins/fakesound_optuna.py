@@ -59,12 +59,12 @@ class OptunaSweeper(Sweeper):
     sweep first does the trials that were under way, then goes on to `trials` finished ones.
 
     Args:
-        params: by key, what it may be: ``interval(a, b)``, ``range(a, b)``, ``choice(a, b)`` or
+        params: range of each key: ``interval(a, b)``, ``range(a, b)``, ``choice(a, b)`` or
             ``a,b``; ``tag(log, interval(a, b))`` for logarithmic steps, ``int(interval(a, b))``
             for whole numbers.
         trials: finished runs to end with.
         at_once: trials asked for, and handed to the launcher, at a time.
-        seed: of the sampler.
+        seed: seed of the sampler.
     """
 
     def __init__(self, params: Mapping[str, str], trials: int, at_once: int, seed: int) -> None:

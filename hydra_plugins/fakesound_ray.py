@@ -50,9 +50,9 @@ class RayLauncher(Launcher):
     All hosts of the cluster need the package and the folders of the runs at the same paths.
 
     Args:
-        address: of the cluster; None: the one that ``RAY_ADDRESS`` names, or this machine.
+        address: address of the cluster; None: the one that ``RAY_ADDRESS`` names, or this machine.
         cpus: cores of a run.
-        gpus: of a run.
+        gpus: GPUs of each run.
         init: more arguments of ``ray.init``.
     """
 
@@ -70,7 +70,7 @@ class RayLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Do the runs and return what became of each, in their order."""
+        """Do the runs and return the outcome of each, in their order."""
         import ray
 
         setup_globals()

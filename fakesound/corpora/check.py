@@ -19,7 +19,7 @@ class Checked:
     """Result of checking the rows.
 
     Attributes:
-        clips: of those that are in order.
+        clips: clips that are in order.
         missing: rows without audio, each in a line.
         wrong: rows whose audio cannot be opened, or that contradict it or themselves.
         remarks: what was merged, renamed or cut.

@@ -75,7 +75,7 @@ class Corpus:
     """A data set that can be prepared.
 
     Attributes:
-        name: as in ``corpus=NAME``.
+        name: name of the corpus, ``corpus=NAME`` on the command line.
         summary: what it holds.
         layout: what ``root`` is expected to hold, one path a line.
         source: where to get it.

@@ -64,7 +64,7 @@ class CropDataset(Dataset[Batch]):
       `PART`, as their domains tell the label.
 
     Args:
-        clips: of the training set.
+        clips: clips of the training set.
         grid: frames.
         rate: samples a second.
         settings: how crops are drawn.

@@ -23,14 +23,14 @@ class Batch(NamedTuple):
     """What one step of training or scoring gets.
 
     Attributes:
-        waveform: in [-1, 1), zero after the end of a clip.
+        waveform: samples in [-1, 1), zero after the end of a clip.
         clip_target: 1 where the crop holds a fake region.
         frame_target: 1 for fake frames.
         frame_mask: False for frames after the end of a clip.
-        number: of the crop or window.
+        number: number of the crop or window.
         family: number of the attack's family among those of the training set, for a crop that
             holds a fake region; -1 for others, and for windows.
-        kind: of the pair that a training crop is of: `PART` where its fake holds genuine frames,
+        kind: kind of the pair of a training crop: `PART` where its fake holds genuine frames,
             `WHOLE` where it is fake throughout. Both crops of a pair have it, so that a loss on
             one kind sees fakes and genuine crops alike. -1 for windows.
     """
@@ -80,8 +80,8 @@ class EpochSampler(Sampler[list[int]]):
     ``set_epoch``.
 
     Args:
-        steps: in an epoch.
-        crops: in a step, over all processes; even, as a fake and its partner stay together.
+        steps: steps in an epoch.
+        crops: crops in a step, over all processes; even, as a fake and its partner stay together.
         rank: number of this process.
         world_size: how many processes there are.
         later: an epoch, and the crops in a step from it on.
@@ -135,10 +135,10 @@ class CropLoader(DataLoader[Batch]):
     is resumed. What counts is not what was fetched ahead, but the steps that the trainer has done.
 
     Args:
-        crops: to load.
-        sampler: of their numbers.
+        crops: crops to load.
+        sampler: sampler of their numbers.
         progress: returns the epoch and how many of its steps are done.
-        options: of the `DataLoader`.
+        options: options of the `DataLoader`.
     """
 
     def __init__(

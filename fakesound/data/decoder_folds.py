@@ -76,11 +76,11 @@ def split_by_decoder(
     follow their recording. Rows with ``evaluation_only`` never train.
 
     Args:
-        clips: of the corpus; their own splits do not count.
+        clips: clips of the corpus; their own splits do not count.
         validation: fold that validates.
         test: fold that is tested; None: there is none.
         folds: number of folds.
-        seed: of the dealing.
+        seed: seed of the assignment.
         at_most: clips of one attack, and genuine clips of one domain, in validation and test; None:
             all there are. Partial fakes count apart.
     """

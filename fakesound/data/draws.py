@@ -22,7 +22,7 @@ class FakeDraw:
     clip; shares above the caps go to the others.
 
     Args:
-        clips: of the training set.
+        clips: clips of the training set.
         published: shares of forged fakes, pages and generators in the draws.
         weights: relative frequency of forged attacks, by name or glob; 1 for the rest.
     """

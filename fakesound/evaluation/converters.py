@@ -33,7 +33,7 @@ def read_rows(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]
     Args:
         path: the file.
         style: its format.
-        known: the clips of the manifest, by which the columns of a file without header are told.
+        known: clips of the manifest, which identify the columns of a file without header.
 
     Raises:
         InputError: naming the file, the row and the field, for the first thing wrong.

@@ -132,7 +132,7 @@ class Calibration(nn.Module):
     """A calibrator in operators of torch: an affine map, or the climbs between isotonic knots.
 
     Args:
-        calibrator: to repeat.
+        calibrator: calibrator to repeat.
     """
 
     starts: Tensor

@@ -13,9 +13,9 @@ from fakesound.errors import InputError
 def draw_pairs(clips: Sequence[Clip], pairs: int, seed: int) -> list[tuple[Clip, Clip]]:
     """Return ``pairs`` of a fake and a genuine clip of other sources.
 
-    Attacks come in turn, their families alternating. No source is heard twice, neither as a fake
+    Attacks come in turn, their families alternating. No source occurs twice, neither as a fake
     and its genuine twin nor as a donor of spliced material. The genuine clip is of the domain of
-    its fake where there is one left, and of them nearest in length, so that length tells nothing.
+    its fake where there is one left, and of them nearest in length, so that length reveals nothing.
     The draw depends on the seed and the clips, not on their order.
 
     Raises:
@@ -42,7 +42,7 @@ def draw_pairs(clips: Sequence[Clip], pairs: int, seed: int) -> list[tuple[Clip,
         if len(drawn) == before:
             raise InputError(
                 f"--clips={2 * pairs}: only {2 * before} can be drawn, half of them genuine, so "
-                "that no source is heard twice; ask for fewer, or name more manifests"
+                "that no source occurs twice; ask for fewer, or name more manifests"
             )
     return drawn
 

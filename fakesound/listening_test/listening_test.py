@@ -1,4 +1,4 @@
-"""A listening test on disk: the clips, under names that tell nothing, and who hears them how."""
+"""A listening test on disk: clips under neutral names, order and answers of each listener."""
 
 import hashlib
 import json
@@ -27,11 +27,11 @@ class Settings:
     """Settings that decide which clips are played.
 
     Attributes:
-        clips: how many; half are genuine.
-        seed: of the draw and of each listener's order.
+        clips: number of clips; half are genuine.
+        seed: seed of the draw and of each listener's order.
         split: rows of the manifests; None: test where a manifest has test rows, else all.
         max_seconds: longer clips are not drawn.
-        sample_rate: of what is heard; one for all, so that the rate tells nothing.
+        sample_rate: sample rate of all clips, so that the rate reveals nothing.
     """
 
     clips: int = 24
@@ -46,9 +46,9 @@ class ListeningTest:
     """A fixed set of clips.
 
     Attributes:
-        folder: of the test.
-        settings: that it was drawn with.
-        clips: what is heard, by its name in the browser: a number that tells nothing.
+        folder: folder of the test.
+        settings: settings that it was drawn with.
+        clips: clips by their names in the browser, numbers that reveal nothing.
     """
 
     folder: Path
@@ -116,7 +116,7 @@ def open_test(
     """Return the test in ``folder``; None if there is none yet.
 
     Args:
-        folder: of the test.
+        folder: folder of the test.
         asked: settings that the user names; those of the test must be the same.
         manifests: likewise, if any are given.
 
@@ -136,13 +136,13 @@ def open_test(
         if value is not None and value != getattr(settings, key):
             raise InputError(
                 f"--{key.replace('_', '-')}={value}: the test in {folder} was drawn with "
-                f"{getattr(settings, key)}; leave the option out to go on with it, or choose "
+                f"{getattr(settings, key)}; leave the option out to continue it, or choose "
                 "another --out"
             )
     if manifests and [_content(manifest) for manifest in manifests] != made_of:
         raise InputError(
             f"{manifests[0]}: the test in {folder} was drawn from another manifest; leave the "
-            "manifest out to go on with it, or choose another --out"
+            "manifest out to continue it, or choose another --out"
         )
     clips = {clip.clip_id: clip for clip in read_manifest(folder / "clips.jsonl")}
     if sorted(clips) != sorted(names.values()):

@@ -62,7 +62,7 @@ def select_thresholds(
     frames: fake or genuine segments), and for frames of a system that only scores clips.
 
     Args:
-        scores: of the validation clips.
+        scores: scores of the validation clips.
         fake_share: share of fakes among the clips that the thresholds are meant for; genuine clips
             are weighed to give it. F1 depends on it, balanced accuracy does not. None: as it is.
         point: conditions of use; a given ``fake_time`` replaces ``fake_share``.

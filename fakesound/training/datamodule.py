@@ -31,8 +31,8 @@ class ClipDataModule(lightning.LightningDataModule):
         data: where from and how drawn.
         split: what is held out.
         grid: frames.
-        steps: in an epoch.
-        seed: of the crops.
+        steps: steps in an epoch.
+        seed: seed of the crops.
         later: first epoch of the longer crops; None: there are none.
 
     Attributes:

@@ -50,7 +50,7 @@ def frame_loss(
     """Return the loss of the frames in ``mask``.
 
     Args:
-        logits: of the frames.
+        logits: logits of the frames.
         target: 1 for fake frames.
         mask: frames that count.
         kind: "bce": cross-entropy; "focal": of Lin et al. (ICCV 2017); "dice": one less the soft
@@ -81,8 +81,8 @@ def edge_target(
 ) -> Float[Tensor, "batch frame"]:
     """Return 1 for frames at an edge of a fake region, and for the frame on either side of them.
 
-    A region's edges are its first and last fake frame, where genuine audio is beside them. What
-    begins or ends with the recording, or with the part of it that is heard, has no edge there.
+    A region's edges are its first and last fake frame, where genuine audio is beside them. A
+    region that begins or ends with the recording, or with the crop, has no edge there.
 
     Args:
         target: 1 for fake frames.
@@ -103,8 +103,8 @@ def attribution_loss(
     """Return the mean cross-entropy of the families of fakes; 0 without fakes.
 
     Args:
-        logits: of the families.
-        family: number of each clip's; -1 for those that do not count.
+        logits: logits of the families.
+        family: index of the family of each clip; -1 for clips that do not count.
     """
     entropy = functional.cross_entropy(logits.float(), family, ignore_index=-1, reduction="sum")
     return _share(entropy, (family >= 0).sum())
@@ -154,9 +154,9 @@ class LossWeighting(nn.Module):
     (dynamic weight averaging; Liu, Johns and Davison, CVPR 2019). A task of weight 0 is left out.
 
     Args:
-        kind: as above.
-        weights: of the tasks, by name.
-        temperature: of the softmax in "dwa"; larger is more even.
+        kind: "fixed", "uncertainty" or "dwa".
+        weights: weights of the tasks, by name.
+        temperature: temperature of the softmax in "dwa"; larger is more even.
     """
 
     def __init__(self, kind: str, weights: dict[str, float], temperature: float = 2.0) -> None:

@@ -67,9 +67,9 @@ class MultiTaskModule(lightning.LightningModule):
         balance: class balance of the training crops.
 
     Attributes:
-        scores: of the clips of the last validation or test, with thresholds chosen on them in
-            validation.
-        head_thresholds: of the further heads, chosen in the last validation.
+        scores: scores of the clips of the last validation or test; in validation with thresholds
+            chosen on them.
+        head_thresholds: thresholds of the further heads, chosen in the last validation.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ def warmup_cosine(optimiser: AdamW, steps: int, warmup: float, final: float) -> 
 
     Args:
         optimiser: whose learning rate is the peak.
-        steps: in all.
+        steps: number of steps in all.
         warmup: share of them until the peak.
         final: last learning rate as a share of the peak.
     """

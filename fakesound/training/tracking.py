@@ -75,10 +75,10 @@ def log_results(
     """Log the figures of ``metrics.json`` and a table of ``clips`` with audio and timelines.
 
     Args:
-        logger: of the run.
+        logger: logger of the run.
         results: what ``metrics.json`` holds.
-        clips: to show.
-        scores: of these clips, in their order.
+        clips: clips to show.
+        scores: scores of these clips, in their order.
         pictures: file of the timeline of each clip, by its id.
     """
     run = logger.experiment

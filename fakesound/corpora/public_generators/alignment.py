@@ -18,7 +18,7 @@ class Alignment(NamedTuple):
 
     Attributes:
         lag: seconds; what the twin has at ``t`` the fake has at ``t + lag``.
-        correlation: at that lag, of the waveforms, or of the envelopes where phase was lost.
+        correlation: correlation at that lag, of waveforms, or of envelopes where phase was lost.
         phase: whether waveforms correlate.
     """
 

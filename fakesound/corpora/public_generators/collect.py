@@ -69,10 +69,10 @@ def fetch(
     """Return what `collect` makes of every repository; several are read at once.
 
     Args:
-        recipes: of files in any number of repositories.
+        recipes: recipes of files in any number of repositories.
         out: folder of the corpus.
         mirror: folder of clones to read.
-        progress: of the recipes.
+        progress: progress bar over the recipes.
         workers: processes; None: one for each core.
         host: URL that repositories are fetched from.
     """
@@ -111,7 +111,7 @@ def collect(
 
     Args:
         repository: OWNER/NAME.
-        recipes: of its files.
+        recipes: recipes of its files.
         out: folder of the corpus.
         mirror: folder of clones to read; what it lacks is fetched, and removed after use.
         host: URL that repositories are fetched from.

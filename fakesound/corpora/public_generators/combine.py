@@ -27,9 +27,9 @@ def combine(
     Clips of a source that is in ``bench``, by its landmarks, are dropped.
 
     Args:
-        clips: of all repositories, at one rate.
+        clips: clips of all repositories, at one rate.
         bench: clips that are to be tested on.
-        progress: of the reading.
+        progress: progress bar of the reading.
     """
     genuine = [clip for clip in clips if not clip.is_fake]
     looked_at = [*genuine, *bench]

@@ -23,12 +23,12 @@ class Recipe:
     Attributes:
         repository: OWNER/NAME on GitHub.
         commit: where the file was found.
-        path: of the file in the repository.
+        path: path of the file in the repository.
         label, source_id, attack, domain, license, decoder: as in `Clip`.
         kind: speech, singing, music or sound.
         decoder_model: name of the decoder, such as hifigan.
         decoder_also: classes of decoders that are near relatives.
-        year: of publication.
+        year: year of publication.
         twin: path of the recording that a fake was made of, aligned with it.
         regions: fake spans in seconds; None for a fake throughout.
         content_key: the same for one recording on several pages.

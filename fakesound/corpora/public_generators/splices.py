@@ -27,9 +27,9 @@ def splice_fakes(clips: Sequence[Clip], folder: Path, each: int, seed: int = 0) 
 
     Args:
         clips: whole-clip fakes and genuine clips at one rate.
-        folder: for the audio.
+        folder: folder for the audio.
         each: partial fakes of a generator on a page.
-        seed: of the choice of fakes, hosts and regions.
+        seed: seed of the choice of fakes, hosts and regions.
     """
     hosts: defaultdict[str, list[Clip]] = defaultdict(list)
     fakes: defaultdict[tuple[str, str], list[Clip]] = defaultdict(list)

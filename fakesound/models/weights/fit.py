@@ -30,7 +30,7 @@ class InitialWeights:
 
     Attributes:
         tensors: weights, by their names in the `Detector`.
-        report: what became of every tensor of the file and of the detector.
+        report: status of every tensor of the file and of the detector.
     """
 
     tensors: Mapping[str, Tensor]
