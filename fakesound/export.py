@@ -101,8 +101,8 @@ def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
     else:
         message = f"largest difference from the detector's scores on random audio: {difference:.1e}"
     console.print(message, highlight=False)
-    if detector.boundary_head or detector.attribution_head:
-        heads = "it has no outputs of the boundary and attribution heads"
+    if further := [task for task in detector.tasks if task not in ("clip", "frame")]:
+        heads = f"it has no outputs of the heads {' and '.join(further)}"
         console.print(f"the file scores clips and frames; {heads}", highlight=False)
 
 

@@ -16,7 +16,7 @@ from fakesound.config.compose import compose_config, run_config
 from fakesound.config.saved import identity
 from fakesound.errors import OutsideError
 from fakesound.files import lock_folder
-from fakesound.training.experiment import deaths_told
+from fakesound.training.experiment import worker_crash_as_error
 from fakesound.training.run_folder import folder_to_resume
 from tests.conftest import command, fakesound
 
@@ -171,11 +171,11 @@ class Dying(Dataset):
 def test_a_process_that_loads_data_and_is_killed_is_told_in_one_line():
     with (
         pytest.raises(OutsideError, match="a process that loads data ended") as told,
-        deaths_told(),
+        worker_crash_as_error(),
     ):
         list(DataLoader(Dying(), num_workers=1))
     assert "\n" not in str(told.value)
-    with pytest.raises(RuntimeError, match="another"), deaths_told():
+    with pytest.raises(RuntimeError, match="another"), worker_crash_as_error():
         raise RuntimeError("another")
 
 

@@ -32,7 +32,7 @@ def measure(
             start = time.perf_counter()
             with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
                 output = detector(audio)
-                loss = output.frame_logits.float().square().mean()
+                loss = output["frame_logits"].float().square().mean()
             loss.backward()
             detector.zero_grad(set_to_none=True)
             if device == "cuda":

@@ -13,12 +13,12 @@ from fakesound.config.data import (
     PublishedConfig,
     SplitConfig,
 )
-from fakesound.config.model import TASKS, BackboneConfig, FeaturesConfig, HeadsConfig, StemConfig
+from fakesound.config.model import BackboneConfig, FeaturesConfig, StemConfig
+from fakesound.config.tasks import TASKS, HeadsConfig, LossConfig
 from fakesound.config.training import (
     DecisionConfig,
     InitConfig,
     LoggerConfig,
-    LossConfig,
     OptimConfig,
     ReportConfig,
     RunConfig,

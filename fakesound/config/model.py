@@ -1,4 +1,4 @@
-"""Features, backbone and heads."""
+"""Features and backbone."""
 
 from dataclasses import dataclass, field, fields
 
@@ -14,9 +14,6 @@ KINDS = {
     "mobilenet": ("expand",),
 }
 OWN_KEYS = tuple(dict.fromkeys(key for keys in KINDS.values() for key in keys))
-# each has a key among the heads and a weight among the losses
-TASKS = ("clip", "frame", "boundary", "attribution")
-POOLINGS = ("attention", "two_way", "linear_softmax", "max", "mean")
 
 
 @dataclass
@@ -195,43 +192,4 @@ class BackboneConfig:
         if "head_dim" in KINDS[self.kind] and width % self.head_dim:
             raise InputError(
                 f"backbone.head_dim={self.head_dim}: must divide the {width} channels of a block"
-            )
-
-
-@dataclass
-class HeadsConfig:
-    """Predictions."""
-
-    clip: bool = True
-    """Head: is the clip fake?"""
-    frame: bool = True
-    """Head: which frames are fake?"""
-    boundary: bool = False
-    """Head: where do fake regions begin and end?"""
-    attribution: bool = False
-    """Head: which family of attacks made the fake, or an unknown one?"""
-    pooling: str = "attention"
-    """Pooling of frame logits to the clip logit: "attention", "linear_softmax", "max" or "mean";
-    "two_way": two hypotheses, a part is fake (attention) and all of it is fake (mean)."""
-    neck: str = "none"
-    """"mamba": Mamba blocks on the frame grid before the frame and boundary heads; or "none"."""
-    neck_depth: int = 2
-    """Number of blocks of the neck."""
-    dropout: float = 0.0
-    """Dropout on the input of the heads."""
-
-    def __post_init__(self) -> None:
-        if not (self.clip or self.frame):
-            raise InputError("heads.clip and heads.frame: one of them must be true")
-        one_of("heads.pooling", self.pooling, POOLINGS)
-        one_of("heads.neck", self.neck, ("none", "mamba"))
-        at_least("heads.neck_depth", self.neck_depth, 1)
-        share("heads.dropout", self.dropout)
-        if self.pooling != "attention" and not self.clip:
-            raise InputError(
-                f"heads.pooling={self.pooling}: needs the clip head; set heads.clip=true"
-            )
-        if self.neck != "none" and not (self.frame or self.boundary):
-            raise InputError(
-                f"heads.neck={self.neck}: needs the frame or boundary head; set one of them true"
             )

@@ -1,4 +1,4 @@
-"""Losses, optimisation, processes, logging and reporting of a run, and the run as a whole."""
+"""Optimisation, processes, logging and reporting of a run, and the run as a whole."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,11 +6,10 @@ from typing import Any
 
 from fakesound.config.checks import at_least, one_of, share, unknown_key
 from fakesound.config.data import DataConfig, SplitConfig
-from fakesound.config.model import TASKS, BackboneConfig, FeaturesConfig, HeadsConfig
+from fakesound.config.model import BackboneConfig, FeaturesConfig
+from fakesound.config.tasks import TASKS, HeadsConfig, LossConfig
 from fakesound.errors import InputError
 
-WEIGHTINGS = ("fixed", "uncertainty", "dwa")
-FRAME_LOSSES = ("bce", "focal", "dice")
 KERNELS = ("auto", "cpu", "triton", "mamba_ssm", "chunked", "reference")
 CALIBRATIONS = ("logistic", "isotonic", "none")
 LOGGER_MODES = ("offline", "online", "disabled")
@@ -24,42 +23,6 @@ min_epochs min_steps model_registry num_nodes overfit_batches precision profiler
 reload_dataloaders_every_n_epochs sync_batchnorm val_check_interval
 """
 TRAINER_ARGUMENTS = tuple(_TRAINER.split())
-
-
-@dataclass
-class LossConfig:
-    """Losses of the tasks and their weights."""
-
-    weighting: str = "fixed"
-    """"fixed", "uncertainty" (Kendall et al. 2018) or "dwa" (dynamic weight averaging)."""
-    frame_share: float = 0.7
-    """Weight of the frame loss; the clip loss gets the rest. A loss of weight 0 is only logged."""
-    boundary: float = 0.3
-    """Weight of the boundary loss, where that head is on."""
-    attribution: float = 0.1
-    """Weight of the attribution loss, where that head is on."""
-    frame_loss: str = "bce"
-    """"bce" with a weight for fake frames from the data, "focal" or "dice"."""
-    twin: float = 0.7
-    """Weight, in all tasks but attribution, of the loss that ranks a fake above its twin."""
-    focal_gamma: float = 2.0
-    """Focusing parameter of the focal loss."""
-    temperature: float = 2.0
-    """Temperature of dynamic weight averaging; a larger one gives more even weights."""
-
-    def __post_init__(self) -> None:
-        one_of("loss.weighting", self.weighting, WEIGHTINGS)
-        one_of("loss.frame_loss", self.frame_loss, FRAME_LOSSES)
-        share("loss.frame_share", self.frame_share)
-        for key in ("boundary", "attribution", "twin", "focal_gamma"):
-            at_least(f"loss.{key}", getattr(self, key), 0)
-        if not self.temperature > 0:
-            raise InputError(f"loss.temperature={self.temperature}: must be positive")
-
-    def weight(self, task: str) -> float:
-        """Return the weight of the loss of ``task``."""
-        balance = {"clip": 1 - self.frame_share, "frame": self.frame_share}
-        return balance[task] if task in balance else float(getattr(self, task))
 
 
 @dataclass

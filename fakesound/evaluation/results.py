@@ -21,10 +21,13 @@ from fakesound.metrics import (
     subsets,
 )
 from fakesound.metrics.abstention import abstention_block, calibration_figures
-from fakesound.metrics.attribution import attribution_block
-from fakesound.metrics.boundaries import boundary_block
 from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
-from fakesound.scoring.clip_score import FAKE_SHARE, head_thresholds, with_head_thresholds
+from fakesound.scoring.clip_score import (
+    FAKE_SHARE,
+    FURTHER_HEADS,
+    head_thresholds,
+    with_head_thresholds,
+)
 from fakesound.scoring.decision import CONFIDENCE, with_detected_regions
 from fakesound.scoring.hypotheses import Hypotheses, fit_hypotheses
 from fakesound.scoring.thresholds import OperatingPoint, Thresholds, select_thresholds
@@ -135,12 +138,10 @@ def figures(
             for name, part in parts.items()
         }
     # only of detectors with such heads
-    boundary = {name: boundary_block(part) for name, part in parts.items()}
-    if boundary["all"] is not None:
-        found["boundary"] = boundary
-    attribution = attribution_block(test)
-    if attribution is not None:
-        found["attribution"] = attribution
+    for name, head in FURTHER_HEADS.items():
+        if (of_all := head.block(test)) is not None:
+            apart = {part: head.block(scores) for part, scores in folds.items()}
+            found[name] = {"all": of_all, **apart} if head.by_fold else of_all
     progress(3, steps)
     found["baseline"] = baseline_blocks(test, prior)
     found["baseline_by_fold"] = {name: baseline_blocks(part, prior) for name, part in folds.items()}

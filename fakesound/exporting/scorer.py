@@ -59,7 +59,8 @@ class WaveformScorer(nn.Module):
         super().__init__()
         self.detector = copy.deepcopy(detector).eval().requires_grad_(False)
         # `Scores` has no outputs of theirs
-        self.detector.boundary_head = self.detector.attribution_head = None
+        for task in set(detector.tasks) - {"clip", "frame"}:
+            setattr(self.detector, f"{task}_head", None)
         features = self.detector.features
         spectrum = ConvolvedSpectrum(features.window, features.hop)  # type: ignore[arg-type]
         features.spectrum = spectrum.to(next(detector.parameters()).device)
@@ -89,11 +90,9 @@ class WaveformScorer(nn.Module):
         first = (torch.arange(windows) * self.step).clamp(max=beyond)
         places = first[:, None] + torch.arange(self.frames)
 
-        output = self.detector(framed[places].flatten(1))
         outputs = {
             name: self._averaged(values, places, total)[:frames]
-            for name, values in output._asdict().items()
-            if values is not None
+            for name, values in self.detector(framed[places].flatten(1)).items()
         }
         logits = outputs.get("frame_logits", waveform[:0])
         if "evidence" in outputs:

@@ -26,8 +26,8 @@ def read_scores(path: str | Path) -> list[ClipScore]:
     from the score, ``domain`` is the corpus, ``frame_scores`` are empty, ``frame_step`` is 0.02 s,
     thresholds are 0.5, and there are no ``subsets``. Some detectors have ``part_score`` and
     ``whole_score``, ``boundary_scores``, and ``family_scores`` with ``family_energy`` and
-    ``attack_family``. Other keys are ignored; so are
-    blank lines.
+    ``attack_family``; ``further`` holds other scores by task. Other keys are ignored; so are blank
+    lines.
 
     Raises:
         InputError: naming file, row and field, for the first row that is not valid; and for a
@@ -106,6 +106,8 @@ def _further(clip: ClipScore) -> dict[str, Any]:
     if clip.boundary_scores.size:
         further["boundary_threshold"] = clip.boundary_threshold
         further["boundary_scores"] = _rounded(clip.boundary_scores)
+    if clip.further:
+        further["further"] = {k: round(v, SCORE_DECIMALS) for k, v in clip.further.items()}
     if clip.family is not None:
         scores = clip.family.scores.items()
         further["attack_family"] = clip.family.name
@@ -144,6 +146,7 @@ def _clip(row: object) -> ClipScore:
         boundary_scores=_frame_scores(row, "boundary_scores"),
         boundary_threshold=_number(row, "boundary_threshold", 0.5),
         family=_family(row),
+        further=_further_scores(row),
         part_score=None if row.get("part_score") is None else _number(row, "part_score"),
         whole_score=None if row.get("whole_score") is None else _number(row, "whole_score"),
     )
@@ -204,6 +207,13 @@ def _family(row: Mapping[str, Any]) -> FamilyScores | None:
         raise InputError(f"family_scores: {scores!r} are not numbers by family")
     unknown = row.get("attack_family") == UNKNOWN
     return FamilyScores(scores, _number(row, "family_energy"), unknown)
+
+
+def _further_scores(row: Mapping[str, Any]) -> dict[str, float]:
+    scores = _value(row, "further", {})
+    if not (isinstance(scores, dict) and all(map(_is_number, scores.values()))):
+        raise InputError(f"further: {scores!r} are not numbers by task")
+    return scores
 
 
 def _frame_scores(row: Mapping[str, Any], field: str) -> np.ndarray:

@@ -21,6 +21,10 @@ SCORE_RESOLUTION = 1e-7  # probabilities in float32 resolve no more near one
 TRUTH = (
     "clip_id", "label", "attack", "corpus", "source_id", "regions", "duration", "subsets",
 )  # fmt: skip
+# fields in [0, 1]
+SHARES = (
+    "score", "clip_threshold", "frame_threshold", "boundary_threshold", "part_score", "whole_score",
+)  # fmt: skip
 
 
 def logit(score: float) -> float:
@@ -97,6 +101,7 @@ class ClipScore:
             does not say.
         boundary_threshold: there is an edge where this score peaks above it.
         family: which family of attacks it would be of; None for a system that does not say.
+        further: scores of heads that give one number in [0, 1] a clip, by task.
         part_score: P(a part of it is fake); None for a system that does not tell this apart.
         whole_score: P(all of it is fake), likewise.
 
@@ -124,19 +129,13 @@ class ClipScore:
     boundary_scores: Float32[np.ndarray, " boundary"] = field(default_factory=_no_frames)
     boundary_threshold: float = 0.5
     family: FamilyScores | None = None
+    further: Mapping[str, float] = field(default_factory=dict)
     part_score: float | None = None
     whole_score: float | None = None
 
     def __post_init__(self) -> None:
-        for name in (
-            "score",
-            "clip_threshold",
-            "frame_threshold",
-            "boundary_threshold",
-            "part_score",
-            "whole_score",
-        ):
-            value = getattr(self, name)
+        shares = {name: getattr(self, name) for name in SHARES} | dict(self.further)
+        for name, value in shares.items():
             if value is not None and not 0 <= value <= 1:
                 raise InputError(f"{name}: {value} is not in [0, 1]")
         if not abs(_sigmoid(self.logit) - self.score) <= LOGIT_TOLERANCE:

@@ -57,18 +57,12 @@ def build_detector(config: RunConfig, families: Sequence[str] = ()) -> Detector:
         backbone = build_backbone(
             config.backbone, features, config.data.crop.seconds, config.kernel
         )
-        heads = config.heads
         return Detector(
             features,
             backbone,
             features.windows(GRID),
-            heads.clip,
-            heads.frame,
-            heads.dropout,
-            boundary=heads.boundary,
-            families=families if heads.attribution else (),
-            pooling=heads.pooling,
-            neck_depth=heads.neck_depth if heads.neck == "mamba" else 0,
+            config.heads,
+            families,
             kernel=config.kernel,
             mask=config.features.mask,
             statistics=config.backbone.has_tokens and config.backbone.stem.statistics,

@@ -1,13 +1,17 @@
 """Heads: logits on the frame grid, and clip logits pooled from the frames."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from fakesound.config.model import POOLINGS
+from fakesound.config.tasks import POOLINGS
+
+# what the heads give, by name, on the frame grid
+Outputs = Mapping[str, Float[Tensor, "batch frame ..."]]
 
 
 class FrameHead(nn.Module):
@@ -244,11 +248,24 @@ def pool_families(
     return (weight[..., None] * logits.masked_fill(~mask[..., None], 0)).sum(1)
 
 
-def masked_mean(
-    values: Float[Tensor, "batch frame"], mask: Bool[Tensor, "batch frame"]
+def clip_logit(
+    outputs: Outputs, mask: Bool[Tensor, "batch frame"], pooling: str = "attention"
 ) -> Float[Tensor, " batch"]:
-    """Return the mean over the frames in ``mask``."""
-    return values.masked_fill(~mask, 0).sum(1) / mask.sum(1)
+    """Return the logit of P(fake) of each clip whose frames are those in ``mask``."""
+    part = pool(outputs["evidence"], outputs.get("attention"), mask, pooling)
+    if "whole_evidence" not in outputs:
+        return part
+    return either(part, whole_logit(outputs, mask))
+
+
+def part_logit(outputs: Outputs, mask: Bool[Tensor, "batch frame"]) -> Float[Tensor, " batch"]:
+    """Return the logit of each clip that a part of it is fake, of two hypotheses."""
+    return pool(outputs["evidence"], outputs["attention"], mask)
+
+
+def whole_logit(outputs: Outputs, mask: Bool[Tensor, "batch frame"]) -> Float[Tensor, " batch"]:
+    """Return the logit of each clip that all of it is fake, of two hypotheses."""
+    return outputs["whole_evidence"].masked_fill(~mask, 0).sum(1) / mask.sum(1)
 
 
 def either(

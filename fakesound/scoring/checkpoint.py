@@ -24,7 +24,8 @@ from fakesound.config.saved import from_plain
 from fakesound.errors import InputError
 from fakesound.files import write_whole
 from fakesound.models.build import build_detector
-from fakesound.models.detector import Detector, DetectorOutput
+from fakesound.models.detector import Detector
+from fakesound.models.heads import Outputs
 from fakesound.models.weights.read import BEST
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from fakesound.scoring.clip_score import FurtherHeads
@@ -116,10 +117,9 @@ def source_hash(source_id: str) -> str:
     return hashlib.sha256(source_id.encode()).hexdigest()[:16]
 
 
-def numpy_outputs(outputs: DetectorOutput) -> dict[str, Float32[np.ndarray, "window frame ..."]]:
-    """Return the outputs of the heads that there are as arrays, by their names."""
-    named = outputs._asdict().items()
-    return {name: v.float().cpu().numpy() for name, v in named if v is not None}
+def numpy_outputs(outputs: Outputs) -> dict[str, Float32[np.ndarray, "window frame ..."]]:
+    """Return the outputs of heads as arrays."""
+    return {name: values.float().cpu().numpy() for name, values in outputs.items()}
 
 
 def forward_of(detector: Detector, device: str = "cpu") -> Forward:

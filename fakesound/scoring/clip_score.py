@@ -1,6 +1,6 @@
 """From the frame outputs of a clip to its score."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -10,8 +10,8 @@ from scipy.special import expit
 
 from fakesound.data.manifest import Clip
 from fakesound.metrics import ClipScore
-from fakesound.metrics.attribution import energy_threshold, family_scores
-from fakesound.metrics.boundaries import boundary_threshold
+from fakesound.metrics.attribution import attribution_block, energy_threshold, family_scores
+from fakesound.metrics.boundaries import boundary_block, boundary_threshold
 from fakesound.metrics.scores import FamilyScores
 from fakesound.scoring.hypotheses import either
 from fakesound.scoring.windows import FrameValues
@@ -46,7 +46,7 @@ def clip_logits(outputs: Mapping[str, FrameValues], pooling: str) -> ClipLogits:
     A model without a clip head scores a clip by its highest frame, smoothed over 100 ms.
 
     Args:
-        outputs: frame outputs by their names in `fakesound.models.detector.DetectorOutput`.
+        outputs: frame outputs by their names in `fakesound.models.tasks`.
         pooling: pooling of the detector.
     """
     if "evidence" not in outputs:
@@ -104,6 +104,35 @@ def attack_families(
     return family_scores(pooled, families)
 
 
+@dataclass(frozen=True)
+class FurtherHead:
+    """What a head beside those of clip and frames adds to the score of a clip and to the results.
+
+    Attributes:
+        fields: function of frame outputs and attack families that returns fields of `ClipScore`.
+        block: function that returns the figures of clips; None for a system without such scores.
+        by_fold: whether the figures of seen and unseen attacks are computed apart as well.
+    """
+
+    fields: Callable[[Mapping[str, FrameValues], Sequence[str]], Mapping[str, Any]]
+    block: Callable[[Sequence[ClipScore]], dict[str, Any] | None]
+    by_fold: bool = True
+
+
+# by task; a head of one number a clip gives it as {"further": {task: number}}
+FURTHER_HEADS = {
+    "boundary": FurtherHead(
+        lambda outputs, _: {"boundary_scores": frame_probabilities(outputs, "boundary_logits")},
+        boundary_block,
+    ),
+    "attribution": FurtherHead(
+        lambda outputs, families: {"family": attack_families(outputs, families)},
+        attribution_block,
+        by_fold=False,
+    ),
+}
+
+
 def score_clip(
     clip: Clip,
     outputs: Mapping[str, FrameValues],
@@ -115,12 +144,16 @@ def score_clip(
 
     Args:
         clip: truth of the clip.
-        outputs: frame outputs by their names in `fakesound.models.detector.DetectorOutput`.
+        outputs: frame outputs by their names in `fakesound.models.tasks`.
         pooling: pooling of the detector.
         families: families of attacks that the detector distinguishes.
         fold: "seen", "unseen" or None.
     """
     logits = clip_logits(outputs, pooling)
+    further: dict[str, Any] = {}
+    for head in FURTHER_HEADS.values():
+        for name, value in head.fields(outputs, families).items():
+            further[name] = further.get(name, {}) | value if name == "further" else value
     return ClipScore.of(
         clip,
         float(expit(logits.clip)),
@@ -130,8 +163,7 @@ def score_clip(
         frame_step=GRID.step,
         frame_scores=frame_probabilities(outputs, "frame_logits"),
         fold=fold,
-        boundary_scores=frame_probabilities(outputs, "boundary_logits"),
-        family=attack_families(outputs, families),
+        **further,
     )
 
 

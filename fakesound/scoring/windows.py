@@ -17,7 +17,7 @@ BATCH = 16  # windows that are scored together
 Samples = Float32[np.ndarray, " sample"]
 # one value a frame, or several, such as one for each family of attacks
 FrameValues = Float[np.ndarray, "_ ..."]
-# from windows to their frame outputs, by the names of `fakesound.models.detector.DetectorOutput`
+# from windows to their frame outputs, by their names in `fakesound.models.tasks`
 Forward = Callable[
     [Float32[np.ndarray, "window sample"]], Mapping[str, Float32[np.ndarray, "window frame ..."]]
 ]

@@ -1,7 +1,7 @@
 """The Lightning module: one detector, several tasks."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import lightning
@@ -13,16 +13,18 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from fakesound.config import RunConfig
-from fakesound.data.dataset import PART, WHOLE, Batch, WindowDataset
+from fakesound.data.dataset import Batch, WindowDataset
 from fakesound.data.splits import Split
 from fakesound.metrics import ClipScore, metrics_block
-from fakesound.metrics.attribution import attribution_block
-from fakesound.metrics.boundaries import boundary_block
 from fakesound.metrics.torchmetrics import ScoreAccumulator
-from fakesound.models.detector import Detector, DetectorOutput
+from fakesound.models.detector import Detector
+from fakesound.models.heads import Outputs
+from fakesound.models.losses import LossWeighting
+from fakesound.models.tasks import TASKS, Balance, LossInput
 from fakesound.scoring.checkpoint import HEADS_KEY
 from fakesound.scoring.clip_score import (
     FAKE_SHARE,
+    FURTHER_HEADS,
     FurtherHeads,
     head_thresholds,
     score_clip,
@@ -30,31 +32,7 @@ from fakesound.scoring.clip_score import (
 )
 from fakesound.scoring.thresholds import select_thresholds
 from fakesound.scoring.windows import OverlapAdd
-from fakesound.training.losses import (
-    LossWeighting,
-    attribution_loss,
-    clip_loss,
-    edge_target,
-    frame_loss,
-    hypothesis_loss,
-    twin_loss,
-)
 from fakesound.training.optim import parameter_groups, warmup_cosine
-
-
-@dataclass(frozen=True)
-class Balance:
-    """Class balance of the training crops.
-
-    Attributes:
-        frame_prior: share of fake frames.
-        positive_weight: weight of fake frames in the frame loss.
-        edge_weight: weight of frames at an edge in the boundary loss.
-    """
-
-    frame_prior: float
-    positive_weight: float
-    edge_weight: float
 
 
 class MultiTaskModule(lightning.LightningModule):
@@ -84,16 +62,14 @@ class MultiTaskModule(lightning.LightningModule):
         self.save_hyperparameters(asdict(config))
         self.detector, self.weighting = detector, weighting
         self.config, self.balance = config, balance
-        self.heard = {name: ScoreAccumulator() for name in DetectorOutput._fields}
-        # modules each, so that lightning moves them to the device
-        self.accumulators = nn.ModuleList(self.heard.values())
+        self.accumulators = nn.ModuleDict()
         self.scores: list[ClipScore] = []
         self.head_thresholds: dict[str, float] = {}
 
-    def forward(self, waveform: Float[Tensor, "batch sample"]) -> DetectorOutput:
-        """Return what the heads say of ``waveform``."""
-        output: DetectorOutput = self.detector(waveform)
-        return output
+    def forward(self, waveform: Float[Tensor, "batch sample"]) -> Outputs:
+        """Return the outputs of the heads for ``waveform``, by name."""
+        outputs: Outputs = self.detector(waveform)
+        return outputs
 
     def on_train_epoch_start(self) -> None:
         """Seed what is random in the model by the epoch, so that a resumed run repeats it."""
@@ -104,8 +80,9 @@ class MultiTaskModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Float[Tensor, ""]:
         """Return the weighted loss of a batch of crops."""
-        output = self(batch.waveform)
-        losses = self._losses(output, batch)
+        outputs, pooling = self(batch.waveform), self.detector.pooling
+        given = LossInput(outputs, batch, pooling, self.config.loss, self.balance)
+        losses = {name: TASKS[name].loss(given) for name in self.detector.tasks}
         total = self.weighting(losses)
         self.log_dict(
             {f"train/{task}_loss": loss for task, loss in losses.items()} | {"train/loss": total},
@@ -124,7 +101,7 @@ class MultiTaskModule(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keep the logits of a batch of windows."""
-        self._hear(batch)
+        self._keep(batch)
 
     def on_validation_epoch_end(self) -> None:
         """Score the validation clips, choose thresholds on them, log every figure."""
@@ -139,13 +116,13 @@ class MultiTaskModule(lightning.LightningModule):
         if self.detector.clip_head is None:
             ranks = [block["frame/auc"]]
         figures["validation/selection"] = float(np.mean([0.5 if r is None else r for r in ranks]))
-        figures |= _numbers("validation/boundary", boundary_block(self.scores))
-        figures |= _numbers("validation/attribution", attribution_block(self.scores))
+        for name, head in FURTHER_HEADS.items():
+            figures |= _numbers(f"validation/{name}", head.block(self.scores))
         self.log_dict(figures, sync_dist=False)
 
     def test_step(self, batch: Batch, _: int) -> None:
         """Keep the logits of a batch of windows."""
-        self._hear(batch)
+        self._keep(batch)
 
     def on_test_epoch_end(self) -> None:
         """Score the test clips; thresholds are the caller's to apply."""
@@ -171,67 +148,30 @@ class MultiTaskModule(lightning.LightningModule):
     def _data(self) -> Any:  # noqa: ANN401  # the data module of the trainer
         return self.trainer.datamodule  # type: ignore[attr-defined]
 
-    def _losses(self, output: DetectorOutput, batch: Batch) -> dict[str, Tensor]:
-        config, balance, losses = self.config.loss, self.balance, {}
-        clip_logit = output.clip_logit(batch.frame_mask, self.detector.pooling)
-        part, whole = output.part_logit(batch.frame_mask), output.whole_logit(batch.frame_mask)
-        if part is not None and whole is not None:
-            kinds = ((part, batch.kind == PART), (whole, batch.kind == WHOLE))
-            each = [hypothesis_loss(c, batch.clip_target, k, config.twin) for c, k in kinds]
-            losses["clip"] = torch.stack(each).mean()
-        elif clip_logit is not None:
-            own = clip_loss(clip_logit, batch.clip_target)
-            losses["clip"] = own + config.twin * twin_loss(clip_logit, batch.clip_target)
-        if output.frame_logits is not None:
-            own = frame_loss(
-                output.frame_logits,
-                batch.frame_target,
-                batch.frame_mask,
-                config.frame_loss,
-                balance.positive_weight,
-                config.focal_gamma,
-            )
-            twin = twin_loss(output.frame_logits, batch.frame_target, batch.frame_mask)
-            losses["frame"] = own + config.twin * twin
-        if output.boundary_logits is not None:
-            edges = edge_target(batch.frame_target, batch.frame_mask)
-            own = frame_loss(
-                output.boundary_logits,
-                edges,
-                batch.frame_mask,
-                positive_weight=balance.edge_weight,
-            )
-            twin = twin_loss(output.boundary_logits, edges, batch.frame_mask)
-            losses["boundary"] = own + config.twin * twin
-        family_logits = output.clip_family_logits(batch.frame_mask)
-        if family_logits is not None:
-            losses["attribution"] = attribution_loss(family_logits, batch.family)
-        return losses
-
-    def _hear(self, batch: Batch) -> None:
+    def _keep(self, batch: Batch) -> None:
         # in full precision, whatever training goes in: as a checkpoint is scored by others
         with torch.autocast(batch.waveform.device.type, enabled=False):
-            output: DetectorOutput = self(batch.waveform)
+            outputs = self(batch.waveform)
         count = batch.frame_mask.sum(1)
-        for name, values in output._asdict().items():
-            if values is not None:
-                # a value for each family is several for each frame
-                each = values[0, 0].numel()
-                self.heard[name].update(
-                    batch.number, frame_logits=values.flatten(1), frame_count=count * each
-                )
+        for name, values in outputs.items():
+            if name not in self.accumulators:
+                self.accumulators[name] = ScoreAccumulator().to(self.device)
+            # a value for each family is several for each frame
+            each = values[0, 0].numel()
+            self.accumulators[name].update(
+                batch.number, frame_logits=values.flatten(1), frame_count=count * each
+            )
 
     def _gather(self, windows: WindowDataset) -> list[ClipScore]:
         """Return the scores of all clips from the outputs of their windows."""
         outputs: dict[str, list[np.ndarray]] = {}
         families = self.detector.families
-        for name, accumulator in self.heard.items():
-            values = accumulator.compute().frame_logit if accumulator.update_called else None
-            accumulator.reset()
-            if values is not None:
-                if name == "family_logits":
-                    values = [frames.reshape(-1, len(families)) for frames in values]
-                outputs[name] = values
+        for name, accumulator in self.accumulators.items():
+            values = accumulator.compute().frame_logit  # type: ignore[operator]
+            accumulator.reset()  # type: ignore[operator]
+            if name == "family_logits":
+                values = [frames.reshape(-1, len(families)) for frames in values]
+            outputs[name] = values
         overlaps = [OverlapAdd() for _ in windows.clips]
         for number, (clip, first) in enumerate(windows.windows):
             overlaps[clip].add(first, {name: values[number] for name, values in outputs.items()})

@@ -17,6 +17,8 @@ from fakesound.data.dataset import collate
 from fakesound.errors import InputError
 from fakesound.forging import Corpus
 from fakesound.models.build import build_detector, build_initial
+from fakesound.models.losses import LossWeighting, edge_target
+from fakesound.models.tasks import Balance
 from fakesound.models.weights import InitialWeights
 from fakesound.timeline import GRID
 from fakesound.training.callbacks import (
@@ -29,8 +31,7 @@ from fakesound.training.callbacks import (
 )
 from fakesound.training.datamodule import ClipDataModule
 from fakesound.training.distributed import current_rank
-from fakesound.training.losses import LossWeighting, edge_target
-from fakesound.training.module import Balance, MultiTaskModule
+from fakesound.training.module import MultiTaskModule
 
 # crops that statistics of the features and the share of fake frames are taken from
 SAMPLE = 256

@@ -4,14 +4,16 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from fakesound.models.detector import Detector, DetectorOutput
+from fakesound.config import HeadsConfig
+from fakesound.models.detector import Detector
 from fakesound.models.features import POWER, Spectrogram
+from fakesound.models.heads import clip_logit, pool_families
+from fakesound.models.losses import attribution_loss, edge_target
 from fakesound.models.stem import ConvStem, PatchStem
 from fakesound.models.tokens import BackboneOutput
 from fakesound.models.vim import VisionMamba
 from fakesound.scoring.clip_score import pool_frames
 from fakesound.scoring.windows import OverlapAdd
-from fakesound.training.losses import attribution_loss, edge_target
 
 from .scan.conftest import one_thread  # noqa: F401  # of every test here too
 
@@ -24,22 +26,21 @@ STEMS = {
 }
 HEADS = {"clip": (True, False), "frame": (False, True), "both": (True, True)}
 FAMILIES = ("codec", "edit", "vocoder")
-ALL = {"boundary": True, "families": FAMILIES, "neck_depth": 1}
+ALL = {"boundary": True, "attribution": True, "neck": "mamba", "neck_depth": 1}
 
 
-def detector(stem="conv", heads="both", seed=0, further=None, **options):
+def detector(stem="conv", heads="both", seed=0, further=None, families=FAMILIES, **options):
     torch.manual_seed(seed)
     options = {"position": False, "depth": 2, "kernel": "chunked"} | options
     features = Spectrogram("logstft", RATE, 128, HOP, BINS)
     backbone = VisionMamba(STEMS[stem](), bins=BINS, steps=20, dim=DIM, **options)
     clip, frame = HEADS[heads]
-    further = {"kernel": "chunked"} | (further or {})
-    return Detector(features, backbone, FRAME // HOP, clip, frame, **further).eval()
+    config = HeadsConfig(clip=clip, frame=frame, **(further or {}))
+    return Detector(features, backbone, FRAME // HOP, config, families, kernel="chunked").eval()
 
 
-def given(output):
-    """What the heads that are on say, by name."""
-    return {name: values for name, values in output._asdict().items() if values is not None}
+def family_logits(output, mask):
+    return pool_families(output["family_logits"], output["family_attention"], mask)
 
 
 def sound(frames, batch=2):
@@ -55,10 +56,11 @@ def test_a_logit_for_every_frame_from_the_heads_that_are_on(stem, order, heads):
     for steps in (20, 5, 1):
         frames = steps * per_token
         output = model(sound(frames))
-        shapes = [None if values is None else tuple(values.shape) for values in output]
         clip, frame = HEADS[heads]
-        assert shapes == [(2, frames) if on else None for on in (frame, clip, clip)] + [None] * 4
-        logit = output.clip_logit(torch.ones(2, frames, dtype=torch.bool))
+        names = ["frame_logits"] * frame + ["evidence", "attention"] * clip
+        shapes = {name: tuple(values.shape) for name, values in output.items()}
+        assert shapes == dict.fromkeys(names, (2, frames))
+        logit = clip_logit(output, torch.ones(2, frames, dtype=torch.bool))
         assert (None if logit is None else tuple(logit.shape)) == ((2,) if clip else None)
 
 
@@ -68,15 +70,15 @@ def test_frames_need_not_fill_token_steps(frames):
     assert frames % (model.backbone.windows * HOP // FRAME)
     waveform = sound(frames)
     output = model(waveform)
-    assert all(values.shape == (2, frames) for values in given(output).values())
+    assert all(values.shape == (2, frames) for values in output.values())
     spectrogram = model.features(waveform)
     filled = torch.zeros(*spectrogram.shape[:3], -(-frames // 4) * 8)
     filled[..., : 2 * frames] = spectrogram
     model.features = nn.Identity()
     # the same as what is given whole steps, cut to the frames that there are
     whole = model(filled)
-    for name, values in given(output).items():
-        torch.testing.assert_close(values, given(whole)[name][:, :frames])
+    for name, values in output.items():
+        torch.testing.assert_close(values, whole[name][:, :frames])
 
 
 @pytest.mark.parametrize(("windows", "frame_windows"), [(3, 2), (1, 2), (5, 4)])
@@ -91,23 +93,18 @@ def test_the_clip_logit_is_the_weighted_mean_of_the_evidence():
     output = detector()(sound(20))
     mask = torch.ones(2, 20, dtype=torch.bool)
     mask[0, 12:] = False
-    logits = output.clip_logit(mask)
+    logits = clip_logit(output, mask)
     for row, count in ((0, 12), (1, 20)):
-        weight = output.attention[row, :count].exp()
-        expected = (weight * output.evidence[row, :count]).sum() / weight.sum()
+        weight = output["attention"][row, :count].exp()
+        expected = (weight * output["evidence"][row, :count]).sum() / weight.sum()
         torch.testing.assert_close(logits[row], expected)
 
 
 def test_masked_frames_do_not_matter_to_the_clip():
     output = detector()(sound(20))
     mask = torch.arange(20).expand(2, 20) < 13
-    changed = DetectorOutput(
-        **{
-            name: torch.where(mask, v, 1e3 * torch.randn_like(v))
-            for name, v in given(output).items()
-        }
-    )
-    torch.testing.assert_close(output.clip_logit(mask), changed.clip_logit(mask))
+    changed = {name: torch.where(mask, v, 1e3 * torch.randn_like(v)) for name, v in output.items()}
+    torch.testing.assert_close(clip_logit(output, mask), clip_logit(changed, mask))
 
 
 @pytest.mark.parametrize("heads", ["clip", "both"])
@@ -115,11 +112,11 @@ def test_the_logit_of_a_long_clip_follows_from_windows_scored_apart(heads):
     model, clip = detector(heads=heads), sound(60, 1)
     with torch.no_grad():
         outputs = [model(clip[:, at * FRAME : (at + 20) * FRAME]) for at in (0, 20, 40)]
-    whole = [torch.cat(values, 1) for values in zip(*(o[1:3] for o in outputs), strict=True)]
-    expected = DetectorOutput(None, *whole).clip_logit(torch.ones(1, 60, dtype=torch.bool))
+    whole = {name: torch.cat([o[name] for o in outputs], 1) for name in ("evidence", "attention")}
+    expected = clip_logit(whole, torch.ones(1, 60, dtype=torch.bool))
     overlap = OverlapAdd()
     for first, output in zip((0, 20, 40), outputs, strict=True):
-        overlap.add(first, {name: v[0].numpy() for name, v in given(output).items()})
+        overlap.add(first, {name: v[0].numpy() for name, v in output.items()})
     found = overlap.average(60)
     assert pool_frames(found["evidence"], found["attention"]) == pytest.approx(
         expected.item(), abs=1e-5
@@ -129,16 +126,16 @@ def test_the_logit_of_a_long_clip_follows_from_windows_scored_apart(heads):
 def test_the_clip_agrees_with_its_frames():
     """Raising the logits of frames alone, by their own head's bias, raises the clip's."""
     model, clips, mask = detector(), sound(20), torch.ones(2, 20, dtype=torch.bool)
-    before = model(clips).clip_logit(mask)
+    before = clip_logit(model(clips), mask)
     with torch.no_grad():
         model.frame_head.proj.bias += 3
-    torch.testing.assert_close(model(clips).clip_logit(mask), before + 3)
+    torch.testing.assert_close(clip_logit(model(clips), mask), before + 3)
 
 
 def test_clips_of_a_batch_do_not_mix():
     model, clips = detector(further=ALL), sound(20, 3)
-    alone = [given(model(clip[None])) for clip in clips]
-    for name, together in given(model(clips)).items():
+    alone = [model(clip[None]) for clip in clips]
+    for name, together in model(clips).items():
         apart = torch.cat([output[name] for output in alone])
         torch.testing.assert_close(together, apart, rtol=0, atol=1e-4)
 
@@ -148,15 +145,17 @@ def losses_of(model, clips):
     output, target = model(clips), torch.tensor([1.0, 0, 1, 0])
     frames = target[:, None].expand(4, 40)
     mask, bce = frames > -1, binary_cross_entropy_with_logits
-    logits = {
-        "clip": (output.clip_logit(mask, model.pooling), target),
-        "frame": (output.frame_logits, frames),
-        "boundary": (output.boundary_logits, frames),
+    losses = {
+        name: bce(output[f"{name}_logits"], frames)
+        for name in ("frame", "boundary")
+        if name in model.tasks
     }
-    losses = {name: bce(*pair) for name, pair in logits.items() if pair[0] is not None}
-    families = output.clip_family_logits(mask)
-    if families is not None:
-        losses["attribution"] = cross_entropy(families, torch.tensor([0, 1, 2, 0]))
+    if "clip" in model.tasks:
+        losses["clip"] = bce(clip_logit(output, mask, model.pooling), target)
+    if "attribution" in model.tasks:
+        losses["attribution"] = cross_entropy(
+            family_logits(output, mask), torch.tensor([0, 1, 2, 0])
+        )
     return losses
 
 
@@ -183,7 +182,7 @@ def test_each_head_teaches_the_backbone(task):
 
 
 def test_further_heads_do_not_move_the_first_weights_of_the_others():
-    plain, further = detector(), detector(further={"boundary": True, "families": FAMILIES})
+    plain, further = detector(), detector(further={"boundary": True, "attribution": True})
     others = dict(further.named_parameters())
     for name, parameter in plain.named_parameters():
         assert torch.equal(parameter, others[name]), name
@@ -191,7 +190,7 @@ def test_further_heads_do_not_move_the_first_weights_of_the_others():
 
 @pytest.mark.parametrize("frames", [40, 7])
 def test_further_heads_speak_of_every_frame(frames):
-    output = given(detector("patch", further=ALL)(sound(frames)))
+    output = detector("patch", further=ALL)(sound(frames))
     assert output.pop("family_logits").shape == (2, frames, 3)
     assert len(output) == 5
     assert {values.shape for values in output.values()} == {(2, frames)}
@@ -203,15 +202,17 @@ def test_any_pooling_of_stitched_windows_is_that_of_the_whole(pooling, heads):
     """Windows that agree where they overlap, as a backbone without context makes them."""
     torch.manual_seed(0)
     clip, frame = HEADS[heads]
-    model = Detector(nn.Identity(), Frames(), 2, clip, frame, pooling=pooling).eval()
+    model = Detector(
+        nn.Identity(), Frames(), 2, HeadsConfig(clip=clip, frame=frame, pooling=pooling)
+    ).eval()
     spectrogram = torch.randn(1, 1, 1, 120)
     with torch.no_grad():
         whole = model(spectrogram)
         outputs = [model(spectrogram[..., 2 * at : 2 * at + 40]) for at in (0, 10, 30, 40)]
-    expected = whole.clip_logit(torch.ones(1, 60, dtype=torch.bool), pooling)
+    expected = clip_logit(whole, torch.ones(1, 60, dtype=torch.bool), pooling)
     overlap = OverlapAdd()
     for first, output in zip((0, 10, 30, 40), outputs, strict=True):
-        overlap.add(first, {"evidence": output.evidence[0].numpy()})
+        overlap.add(first, {"evidence": output["evidence"][0].numpy()})
     assert pool_frames(overlap.average(60)["evidence"], None, pooling) == pytest.approx(
         expected.item(), abs=1e-5
     )
@@ -239,20 +240,20 @@ def test_it_learns_edges_and_families():
             span = slice(place * FRAME, (place + 8) * FRAME)
             clips[clip, span] += 0.5 * torch.sin(time * (700, 2000)[family[clip]])
             target[clip, place : place + 8] = 1
-    model, mask = detector(further=ALL | {"families": ("low", "high")}).train(), target > -1
+    model, mask = detector(further=ALL, families=("low", "high")).train(), target > -1
     edges = edge_target(target, mask)
     optimiser = torch.optim.Adam(model.parameters(), 1e-2)
     for _ in range(40):
         output = model(clips)
-        loss = binary_cross_entropy_with_logits(output.frame_logits, target)
-        loss = loss + binary_cross_entropy_with_logits(output.boundary_logits, edges)
-        loss = loss + attribution_loss(output.clip_family_logits(mask), family)
+        loss = binary_cross_entropy_with_logits(output["frame_logits"], target)
+        loss = loss + binary_cross_entropy_with_logits(output["boundary_logits"], edges)
+        loss = loss + attribution_loss(family_logits(output, mask), family)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     output = model(clips)
-    assert ((output.boundary_logits > 0) == (edges > 0)).float().mean() > 0.95
-    called = output.clip_family_logits(mask).argmax(1)
+    assert ((output["boundary_logits"] > 0) == (edges > 0)).float().mean() > 0.95
+    called = family_logits(output, mask).argmax(1)
     assert (called == family)[family >= 0].all()
 
 
@@ -267,14 +268,14 @@ def test_it_learns_to_tell_and_to_find_a_tone():
     optimiser = torch.optim.Adam(model.parameters(), 1e-2)
     for _ in range(30):
         output = model(clips)
-        loss = binary_cross_entropy_with_logits(output.frame_logits, target)
-        loss = loss + binary_cross_entropy_with_logits(output.clip_logit(mask), target.amax(1))
+        loss = binary_cross_entropy_with_logits(output["frame_logits"], target)
+        loss = loss + binary_cross_entropy_with_logits(clip_logit(output, mask), target.amax(1))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     output = model(clips)
-    assert ((output.clip_logit(mask) > 0) == (target.amax(1) > 0)).all()
-    assert ((output.frame_logits > 0) == (target > 0)).float().mean() > 0.95
+    assert ((clip_logit(output, mask) > 0) == (target.amax(1) > 0)).all()
+    assert ((output["frame_logits"] > 0) == (target > 0)).float().mean() > 0.95
 
 
 def test_any_backbone_will_do():
@@ -284,4 +285,4 @@ def test_any_backbone_will_do():
         tokens=torch.zeros(len(seen), seen.shape[-1] // 2, 4), summary=torch.zeros(len(seen), 4)
     )
     features = Spectrogram("logstft", RATE, 128, HOP, BINS)
-    assert Detector(features, backbone, 2)(sound(7)).frame_logits.shape == (2, 7)
+    assert Detector(features, backbone, 2)(sound(7))["frame_logits"].shape == (2, 7)

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from fakesound.config.compose import compose_config, run_config
 from fakesound.errors import InputError
 from fakesound.models.build import build_detector
+from fakesound.models.losses import LossWeighting
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from fakesound.scoring.checkpoint import (
     annotate_checkpoint,
@@ -23,7 +24,6 @@ from fakesound.scoring.checkpoint import (
 )
 from fakesound.scoring.clip_score import FurtherHeads
 from fakesound.scoring.hypotheses import Hypotheses
-from fakesound.training.losses import LossWeighting
 from fakesound.training.module import Balance, MultiTaskModule
 
 CONFIG = (

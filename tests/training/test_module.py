@@ -16,6 +16,7 @@ from fakesound.errors import InputError
 from fakesound.evaluation.scorer import score_clips
 from fakesound.forging.corpus import resolve_corpus
 from fakesound.models.build import build_initial
+from fakesound.models.heads import clip_logit
 from fakesound.scoring.checkpoint import read_checkpoint
 from fakesound.training.trainer import auto_precision, build_datamodule, build_module, build_trainer
 from tests.models.weights import published
@@ -118,11 +119,11 @@ def test_a_clip_of_one_window_scores_as_the_detector_says(small, tmp_path):
     batch = collate([data.test_windows[number] for number in range(4)])
     with torch.no_grad():
         output = module.eval()(batch.waveform)
-    logits = output.clip_logit(batch.frame_mask)
+    logits = clip_logit(output, batch.frame_mask)
     held = batch.frame_mask.sum(1).tolist()
     for number, score in enumerate(module.scores[:4]):
         assert score.logit == pytest.approx(float(logits[number]), abs=1e-4)
-        frames = output.frame_logits[number, : held[number]].sigmoid().numpy()
+        frames = output["frame_logits"][number, : held[number]].sigmoid().numpy()
         assert np.allclose(score.frame_scores, frames, atol=1e-4)
 
 

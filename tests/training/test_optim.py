@@ -7,9 +7,9 @@ from torch.optim import AdamW
 
 from fakesound.models.detector import Detector
 from fakesound.models.features import POWER, Spectrogram
+from fakesound.models.losses import LossWeighting
 from fakesound.models.stem import ConvStem, PatchStem
 from fakesound.models.vim import VisionMamba
-from fakesound.training.losses import LossWeighting
 from fakesound.training.optim import parameter_groups, warmup_cosine
 
 DIM, BINS = 16, 16

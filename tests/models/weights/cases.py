@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from fakesound.config import HeadsConfig
 from fakesound.errors import InputError
 from fakesound.models.detector import Detector
 from fakesound.models.stem import ConvStem, PatchStem
@@ -33,7 +34,7 @@ def detector(bins=224, steps=14, dim=192, patch=(16, 16), seed=1, heads=(True, T
     stem = PatchStem(3, dim, patch, patch) if patch else ConvStem(3, dim, bins, 2, [4, 4])
     options = {"depth": 2, "order": "frequency", "kernel": "chunked"} | options
     backbone = VisionMamba(stem, bins=bins, steps=steps, dim=dim, **options)
-    made = Detector(Given(bins), backbone, 1, clip=heads[0], frame=heads[1]).eval()
+    made = Detector(Given(bins), backbone, 1, HeadsConfig(clip=heads[0], frame=heads[1])).eval()
     for parameter in made.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     return made

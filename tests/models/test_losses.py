@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, log_expit, softmax
 from sklearn.metrics import f1_score, log_loss
 
-from fakesound.training.losses import (
+from fakesound.models.losses import (
     FRAME_LOSSES,
     WEIGHTINGS,
     LossWeighting,

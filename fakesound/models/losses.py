@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fakesound.config.training import FRAME_LOSSES, WEIGHTINGS
+from fakesound.config.tasks import FRAME_LOSSES, WEIGHTINGS
 from fakesound.models.collectives import process_count, shared_sum
 
 
@@ -35,7 +35,7 @@ def hypothesis_loss(
     logit = logit.float()
     weight = (counts | (target <= 0)).float()
     entropy = functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
-    found = _share((entropy * weight).sum(), weight.sum())
+    found = shared_mean((entropy * weight).sum(), weight.sum())
     return found + twin * twin_loss(logit, target * counts)
 
 
@@ -107,7 +107,7 @@ def attribution_loss(
         family: index of the family of each clip; -1 for clips that do not count.
     """
     entropy = functional.cross_entropy(logits.float(), family, ignore_index=-1, reduction="sum")
-    return _share(entropy, (family >= 0).sum())
+    return shared_mean(entropy, (family >= 0).sum())
 
 
 def twin_loss(
@@ -131,15 +131,15 @@ def twin_loss(
     if mask is not None:
         # a partner may be shorter than its fake
         fake = fake & mask[0::2] & mask[1::2]
-    return _share(functional.softplus(-margin[fake]).sum(), fake.sum())
+    return shared_mean(functional.softplus(-margin[fake]).sum(), fake.sum())
 
 
 def _overall(mean: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
     """Return the mean over the whole batch of what has ``mean`` over ``count`` values here."""
-    return mean if process_count() == 1 else _share(mean * count, torch.tensor(count))
+    return mean if process_count() == 1 else shared_mean(mean * count, torch.tensor(count))
 
 
-def _share(total: Float[Tensor, ""], count: Int[Tensor, ""]) -> Float[Tensor, ""]:
+def shared_mean(total: Float[Tensor, ""], count: Int[Tensor, ""]) -> Float[Tensor, ""]:
     """Return the mean over the whole batch of what sums to ``total`` here; 0 of nothing."""
     total, number = shared_sum(torch.stack((total, count.to(total))))
     return total / number.clamp_min(1)

@@ -1,0 +1,87 @@
+"""Tasks of the detector: their heads, losses and weights."""
+
+from dataclasses import dataclass
+
+from fakesound.config.checks import at_least, one_of, share
+from fakesound.errors import InputError
+
+# each has a key among the heads, and a weight among the losses
+TASKS = ("clip", "frame", "boundary", "attribution")
+POOLINGS = ("attention", "two_way", "linear_softmax", "max", "mean")
+WEIGHTINGS = ("fixed", "uncertainty", "dwa")
+FRAME_LOSSES = ("bce", "focal", "dice")
+
+
+@dataclass
+class HeadsConfig:
+    """Predictions."""
+
+    clip: bool = True
+    """Head: is the clip fake?"""
+    frame: bool = True
+    """Head: which frames are fake?"""
+    boundary: bool = False
+    """Head: where do fake regions begin and end?"""
+    attribution: bool = False
+    """Head: which family of attacks made the fake, or an unknown one?"""
+    pooling: str = "attention"
+    """Pooling of frame logits to the clip logit: "attention", "linear_softmax", "max" or "mean";
+    "two_way": two hypotheses, a part is fake (attention) and all of it is fake (mean)."""
+    neck: str = "none"
+    """"mamba": Mamba blocks on the frame grid before the frame and boundary heads; or "none"."""
+    neck_depth: int = 2
+    """Number of blocks of the neck."""
+    dropout: float = 0.0
+    """Dropout on the input of the heads."""
+
+    def __post_init__(self) -> None:
+        if not (self.clip or self.frame):
+            raise InputError("heads.clip and heads.frame: one of them must be true")
+        one_of("heads.pooling", self.pooling, POOLINGS)
+        one_of("heads.neck", self.neck, ("none", "mamba"))
+        at_least("heads.neck_depth", self.neck_depth, 1)
+        share("heads.dropout", self.dropout)
+        if self.pooling != "attention" and not self.clip:
+            raise InputError(
+                f"heads.pooling={self.pooling}: needs the clip head; set heads.clip=true"
+            )
+        if self.neck != "none" and not (self.frame or self.boundary):
+            raise InputError(
+                f"heads.neck={self.neck}: needs the frame or boundary head; set one of them true"
+            )
+
+
+@dataclass
+class LossConfig:
+    """Losses of the tasks and their weights."""
+
+    weighting: str = "fixed"
+    """"fixed", "uncertainty" (Kendall et al. 2018) or "dwa" (dynamic weight averaging)."""
+    frame_share: float = 0.7
+    """Weight of the frame loss; the clip loss gets the rest. A loss of weight 0 is only logged."""
+    boundary: float = 0.3
+    """Weight of the boundary loss, where that head is on."""
+    attribution: float = 0.1
+    """Weight of the attribution loss, where that head is on."""
+    frame_loss: str = "bce"
+    """"bce" with a weight for fake frames from the data, "focal" or "dice"."""
+    twin: float = 0.7
+    """Weight, in all tasks but attribution, of the loss that ranks a fake above its twin."""
+    focal_gamma: float = 2.0
+    """Focusing parameter of the focal loss."""
+    temperature: float = 2.0
+    """Temperature of dynamic weight averaging; a larger one gives more even weights."""
+
+    def __post_init__(self) -> None:
+        one_of("loss.weighting", self.weighting, WEIGHTINGS)
+        one_of("loss.frame_loss", self.frame_loss, FRAME_LOSSES)
+        share("loss.frame_share", self.frame_share)
+        for key in (*TASKS[2:], "twin", "focal_gamma"):
+            at_least(f"loss.{key}", getattr(self, key), 0)
+        if not self.temperature > 0:
+            raise InputError(f"loss.temperature={self.temperature}: must be positive")
+
+    def weight(self, task: str) -> float:
+        """Return the weight of the loss of ``task``."""
+        balance = {"clip": 1 - self.frame_share, "frame": self.frame_share}
+        return balance[task] if task in balance else float(getattr(self, task))

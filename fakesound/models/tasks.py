@@ -1,0 +1,181 @@
+"""Tasks of the detector: the head of each, what it outputs and what it learns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fakesound.config import HeadsConfig, LossConfig
+from fakesound.data.dataset import PART, WHOLE, Batch
+from fakesound.models import heads, losses
+from fakesound.models.heads import Outputs
+
+
+@dataclass(frozen=True)
+class HeadSizes:
+    """What a head is built for.
+
+    Attributes:
+        config: heads that are on, and how they pool.
+        dim: width of a token.
+        frames: frames in a step of the backbone's tokens.
+        grid_frames: frames in a step of the neck's tokens; those of the backbone without a neck.
+        families: attack families of the training.
+        statistics: whether the backbone gives statistics.
+    """
+
+    config: HeadsConfig
+    dim: int
+    frames: int
+    grid_frames: int
+    families: tuple[str, ...]
+    statistics: bool
+
+
+class HeadInput(NamedTuple):
+    """What heads are given.
+
+    Attributes:
+        tokens: tokens of the backbone.
+        grid: tokens of the neck; those of the backbone without a neck.
+        summary: summary of the window.
+        statistics: statistics of the window; None for a backbone without.
+        frame_logits: output of the frame head; None without it.
+    """
+
+    tokens: Float[Tensor, "batch step dim"]
+    grid: Float[Tensor, "batch step dim"]
+    summary: Float[Tensor, "batch dim"]
+    statistics: Float[Tensor, "batch dim"] | None
+    frame_logits: Float[Tensor, "batch frame"] | None
+
+
+class Balance(NamedTuple):
+    """Class balance of the training crops.
+
+    Attributes:
+        frame_prior: share of fake frames.
+        positive_weight: weight of fake frames in the frame loss.
+        edge_weight: weight of frames at an edge in the boundary loss.
+    """
+
+    frame_prior: float
+    positive_weight: float
+    edge_weight: float
+
+
+class LossInput(NamedTuple):
+    """What losses are given.
+
+    Attributes:
+        outputs: outputs of the heads.
+        batch: crops.
+        pooling: pooling of the clip logit.
+        config: settings of the losses.
+        balance: class balance of the training crops.
+    """
+
+    outputs: Outputs
+    batch: Batch
+    pooling: str
+    config: LossConfig
+    balance: Balance
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing that the detector predicts; `fakesound.scoring.clip_score` makes scores of it.
+
+    Attributes:
+        head: function that returns the head, a module.
+        outputs: function that returns the outputs of the head on the frame grid, by name.
+        loss: function that returns the loss of a batch.
+    """
+
+    head: Callable[[HeadSizes], nn.Module]
+    outputs: Callable[[nn.Module, HeadInput], Outputs]
+    loss: Callable[[LossInput], Float[Tensor, ""]]
+
+
+def _frame_head(sizes: HeadSizes) -> nn.Module:
+    return heads.FrameHead(sizes.dim, sizes.grid_frames, sizes.config.dropout)
+
+
+def _frame_loss(given: LossInput) -> Float[Tensor, ""]:
+    config, batch, logits = given.config, given.batch, given.outputs["frame_logits"]
+    own = losses.frame_loss(
+        logits,
+        batch.frame_target,
+        batch.frame_mask,
+        config.frame_loss,
+        given.balance.positive_weight,
+        config.focal_gamma,
+    )
+    return own + config.twin * losses.twin_loss(logits, batch.frame_target, batch.frame_mask)
+
+
+def _clip_head(sizes: HeadSizes) -> nn.Module:
+    size, config = (sizes.dim, sizes.frames, sizes.config.dropout), sizes.config
+    if config.pooling == "two_way":
+        return heads.TwoWayHead(*size, config.frame, sizes.statistics)
+    kind = heads.ClipHead if config.pooling == "attention" else heads.InstanceHead
+    return kind(*size, config.frame)
+
+
+def _clip_outputs(head: nn.Module, given: HeadInput) -> Outputs:
+    if isinstance(head, heads.TwoWayHead):
+        values = head.both(given.tokens, given.summary, given.statistics, given.frame_logits)
+    else:
+        values = head(given.tokens, given.summary, given.frame_logits)
+    named = zip(("evidence", "attention", "whole_evidence"), values, strict=False)
+    return {name: value for name, value in named if value is not None}
+
+
+def _clip_loss(given: LossInput) -> Float[Tensor, ""]:
+    outputs, batch, twin = given.outputs, given.batch, given.config.twin
+    mask, target = batch.frame_mask, batch.clip_target
+    if "whole_evidence" in outputs:
+        part, whole = heads.part_logit(outputs, mask), heads.whole_logit(outputs, mask)
+        kinds = ((part, batch.kind == PART), (whole, batch.kind == WHOLE))
+        return torch.stack(
+            [losses.hypothesis_loss(logit, target, counts, twin) for logit, counts in kinds]
+        ).mean()
+    logit = heads.clip_logit(outputs, mask, given.pooling)
+    return losses.clip_loss(logit, target) + twin * losses.twin_loss(logit, target)
+
+
+def _boundary_loss(given: LossInput) -> Float[Tensor, ""]:
+    logits, mask = given.outputs["boundary_logits"], given.batch.frame_mask
+    edges = losses.edge_target(given.batch.frame_target, mask)
+    own = losses.frame_loss(logits, edges, mask, positive_weight=given.balance.edge_weight)
+    return own + given.config.twin * losses.twin_loss(logits, edges, mask)
+
+
+def _attribution_head(sizes: HeadSizes) -> nn.Module:
+    size, config = (sizes.dim, sizes.frames, sizes.config.dropout), sizes.config
+    return heads.AttributionHead(*size, len(sizes.families), config.frame)
+
+
+def _attribution_outputs(head: nn.Module, given: HeadInput) -> Outputs:
+    logits, attention = head(given.tokens, given.frame_logits)
+    return {"family_logits": logits, "family_attention": attention}
+
+
+def _attribution_loss(given: LossInput) -> Float[Tensor, ""]:
+    outputs, mask = given.outputs, given.batch.frame_mask
+    logits = heads.pool_families(outputs["family_logits"], outputs["family_attention"], mask)
+    return losses.attribution_loss(logits, given.batch.family)
+
+
+# in this order: the frame head's logits are an input of the others
+TASKS = {
+    "frame": Task(_frame_head, lambda head, x: {"frame_logits": head(x.grid)}, _frame_loss),
+    "clip": Task(_clip_head, _clip_outputs, _clip_loss),
+    "boundary": Task(
+        _frame_head, lambda head, x: {"boundary_logits": head(x.grid)}, _boundary_loss
+    ),
+    "attribution": Task(_attribution_head, _attribution_outputs, _attribution_loss),
+}
