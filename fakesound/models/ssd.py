@@ -9,6 +9,7 @@ step sizes, decay rates and skip of its own.
 """
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fakesound.models.scan import bidirectional_conv
-from fakesound.models.tokens import Block, TokenEncoder, drop_rates, initialise_outputs
+from fakesound.models.tokens import Block, TokenEncoder
 
 CHUNK = 128
 _DT_RANGE = (1e-3, 1e-1)
@@ -24,42 +25,14 @@ _DECAY_RANGE = (1.0, 16.0)
 
 
 class Ssd(TokenEncoder):
-    """Tokens of a spectrogram through bidirectional Mamba-2 blocks.
+    """Tokens of a spectrogram through bidirectional Mamba-2 blocks, which recur in ``order``.
 
-    Args:
-        stem, bins, steps, dim, order, class_token, position: see `TokenEncoder`; the order is that
-            of the recurrence.
-        depth: number of blocks.
-        drop_path: rate of the last block; it rises linearly from 0.
-        state, head_dim, expand, kernel: see `BidirectionalSsd`.
+    The options of a layer are those of `BidirectionalSsd`.
     """
 
-    def __init__(
-        self,
-        stem: nn.Module,
-        bins: int,
-        steps: int,
-        dim: int,
-        depth: int,
-        order: str = "time",
-        class_token: bool = True,
-        position: bool = True,
-        drop_path: float = 0.0,
-        state: int = 128,
-        head_dim: int = 64,
-        expand: int = 2,
-        kernel: str = "auto",
-    ) -> None:
-        layers = [
-            Block(
-                BidirectionalSsd(dim, state=state, head_dim=head_dim, expand=expand, kernel=kernel),
-                dim,
-                rate,
-            )
-            for rate in drop_rates(depth, drop_path)
-        ]
-        super().__init__(stem, layers, bins, steps, dim, order, class_token, position)
-        initialise_outputs(self.layers, depth)
+    def make_layer(self, dim: int, rate: float, **options: Any) -> nn.Module:  # noqa: ANN401
+        """Return a residual block of a Mamba-2 mixer."""
+        return Block(BidirectionalSsd(dim, **options), dim, rate)
 
 
 class BidirectionalSsd(nn.Module):

@@ -3,8 +3,7 @@
 Vision Mamba, the transformer and the state space duality differ in the blocks that mix the tokens.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
@@ -61,18 +60,20 @@ class Block(nn.Module):
 
 
 class TokenEncoder(nn.Module):
-    """Tokens of a spectrogram through a sequence of layers.
+    """Tokens of a spectrogram through a sequence of layers, which subclasses make.
 
     Args:
         stem: makes the grid of tokens.
-        layers: each of tokens to tokens, of any number of them.
         bins: number of spectrogram bins.
         steps: length of the token grid in training; position embeddings are stretched to others.
         dim: width of a token.
+        depth: number of layers.
         order: "time"-major puts all bands of one instant first, then the next; "frequency"-major
             puts one band over all time first, then the next, as Vim does on images.
         class_token: one token in the middle of the sequence is the summary; else the mean is.
         position: whether a learned embedding of the place is added.
+        drop_path: rate of stochastic depth in the last layer; it rises linearly from 0.
+        options: options of a layer.
 
     Attributes:
         checkpointing: whether layers compute their inner activations again for the gradient instead
@@ -82,15 +83,18 @@ class TokenEncoder(nn.Module):
     def __init__(
         self,
         stem: nn.Module,
-        layers: Iterable[nn.Module],
         bins: int,
         steps: int,
         dim: int,
+        depth: int,
         order: str = "time",
         class_token: bool = True,
         position: bool = True,
+        drop_path: float = 0.0,
+        **options: Any,  # noqa: ANN401  # checked by make_layer
     ) -> None:
         super().__init__()
+        layers = [self.make_layer(dim, rate, **options) for rate in drop_rates(depth, drop_path)]
         self.dim, self.order = dim, order
         self.checkpointing = False
         self.stem = stem
@@ -103,6 +107,11 @@ class TokenEncoder(nn.Module):
         for embedding in (self.cls_token, self.pos_embed):
             if embedding is not None:
                 nn.init.trunc_normal_(embedding, std=0.02)
+        _initialise_outputs(self.layers)
+
+    def make_layer(self, dim: int, rate: float, **options: Any) -> nn.Module:  # noqa: ANN401
+        """Return a layer from tokens to tokens, whose residual branches are `Block`."""
+        raise NotImplementedError
 
     @property
     def windows(self) -> int:
@@ -177,11 +186,12 @@ def drop_rates(depth: int, last: float) -> list[float]:
     return [last * place / max(1, depth - 1) for place in range(depth)]
 
 
-def initialise_outputs(layers: nn.Module, branches: int) -> None:
+def _initialise_outputs(layers: nn.Module) -> None:
     """Draw the last matrix (``out_proj``) of every residual branch, smaller the more there are.
 
-    As GPT-2 and Mamba do, so that the sum of all ``branches`` starts no larger than one.
+    As GPT-2 and Mamba do, so that the sum of all branches starts no larger than one.
     """
+    branches = sum(isinstance(module, Block) for module in layers.modules())
     for name, parameter in layers.named_parameters():
         if name.endswith("out_proj.weight"):
             nn.init.kaiming_uniform_(parameter, a=5**0.5)

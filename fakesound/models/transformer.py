@@ -11,44 +11,29 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from fakesound.models.tokens import Block, TokenEncoder, drop_rates, initialise_outputs
+from fakesound.models.tokens import Block, TokenEncoder
 
 
 class Transformer(TokenEncoder):
     """Tokens of a spectrogram through blocks of attention and a perceptron.
 
-    Args:
-        stem, bins, steps, dim, order, class_token, position: see `TokenEncoder`. Without positions
-            attention cannot tell the order of tokens.
-        depth: number of blocks, of two residual branches each.
-        drop_path: rate of the last block; it rises linearly from 0.
-        head_dim: channels of a head of attention; divides ``dim``.
-        expand: width inside the perceptron, in multiples of ``dim``.
+    Without positions attention cannot tell the order of tokens.
     """
 
-    def __init__(
-        self,
-        stem: nn.Module,
-        bins: int,
-        steps: int,
-        dim: int,
-        depth: int,
-        order: str = "time",
-        class_token: bool = True,
-        position: bool = True,
-        drop_path: float = 0.0,
-        head_dim: int = 64,
-        expand: int = 4,
-    ) -> None:
-        layers = [
-            transformer_block(dim, head_dim, expand, rate) for rate in drop_rates(depth, drop_path)
-        ]
-        super().__init__(stem, layers, bins, steps, dim, order, class_token, position)
-        initialise_outputs(self.layers, 2 * depth)
+    def make_layer(self, dim: int, rate: float, head_dim: int = 64, expand: int = 4) -> nn.Module:
+        """Return a `transformer_block`."""
+        return transformer_block(dim, head_dim, expand, rate)
 
 
 def transformer_block(dim: int, head_dim: int, expand: int, drop_path: float = 0.0) -> nn.Module:
-    """Return attention, then a perceptron, each normalised before and added after."""
+    """Return attention, then a perceptron, each normalised before and added after.
+
+    Args:
+        dim: width of a token.
+        head_dim: channels of a head of attention; divides ``dim``.
+        expand: width inside the perceptron, in multiples of ``dim``.
+        drop_path: rate of stochastic depth.
+    """
     return nn.Sequential(
         Block(Attention(dim, head_dim), dim, drop_path),
         Block(perceptron(dim, expand), dim, drop_path),
