@@ -8,7 +8,6 @@ import difflib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,56 +84,23 @@ Your own audio, by table (comma or tab separated, with a header): path, label
 source_id, attack (family/generator), regions ("0.5-1.2;3-4"), split, corpus,
 domain, donor_ids ("a;b"), license. Paths are relative to the table.
 
-Exit codes: 0 done; 2 wrong input, said in one line; 1 anything else.
+Exit codes: 0 done; 2 wrong input, explained in one line; 1 anything else.
 """
-KEYS = (
-    "corpus",
-    "root",
-    "out",
-    "allow_missing",
-    "shards",
-    "manifest",
-    "shard_size",
-    "mirror",
-    "sources",
-    "licenses",
-    "without",
-    "recipes",
-)
 SHARD_SIZE = 256
 # fetched from many places, not read from one
 RECORDINGS, GENERATORS = "genuine_recordings", "public_generators"
-# keys of these alone
-FETCH_KEYS = {
-    "mirror": (RECORDINGS, GENERATORS),
-    "sources": (RECORDINGS,),
-    "licenses": (GENERATORS,),
-    "without": (GENERATORS,),
-    "recipes": (GENERATORS,),
+# keys by what is prepared; "" for a data set that was unpacked
+KEYS_OF = {
+    "": ("corpus", "root", "out", "allow_missing", "shards", "shard_size"),
+    "manifest": ("manifest", "out", "allow_missing", "shards", "shard_size"),
+    RECORDINGS: ("corpus", "out", "allow_missing", "mirror", "sources"),
+    GENERATORS: ("corpus", "out", "allow_missing", "mirror", "licenses", "without", "recipes"),
 }
+KEYS = tuple(dict.fromkeys(key for keys in KEYS_OF.values() for key in keys))
 # partial fakes made of each generator on a page, to validate on
 SPLICES = 2
 # pages on which trivial properties tell fake from genuine better than this (AUC) give pastes only
 AUDIT_LIMIT = 0.65
-
-
-@dataclass(frozen=True)
-class Options:
-    """The command line, checked.
-
-    Attributes:
-        corpus: what to read.
-        root: where it is.
-        out: folder for the manifest.
-        allow_missing: whether rows that cannot be used are left out.
-        shard_size: MiB of audio in a shard; None: none are written.
-    """
-
-    corpus: Corpus
-    root: Path
-    out: Path
-    allow_missing: bool
-    shard_size: int | None
 
 
 def main() -> None:
@@ -148,24 +114,26 @@ def _main() -> None:
         print(USAGE, end="")
         return
     values = _values(arguments)
-    if values.get("corpus") == "list":
+    name = values.get("corpus")
+    if name == "list":
         _list_corpora()
         return
-    if "manifest" in values:
-        _pack(values)
-    elif values.get("corpus") == RECORDINGS:
-        _fetch_recordings(values)
-    elif values.get("corpus") == GENERATORS:
-        _fetch_generators(values)
-    else:
-        _prepare(_options(values))
+    kind = "manifest" if "manifest" in values else name if name in (RECORDINGS, GENERATORS) else ""
+    for key, value in values.items():
+        if key not in KEYS_OF[kind]:
+            owners = " or ".join(
+                other if other == "manifest" else f"corpus={other or 'NAME'}"
+                for other, keys in KEYS_OF.items()
+                if key in keys
+            )
+            raise InputError(f"{key}={value}: is a key of {owners}; remove it")
+    {"manifest": _pack, RECORDINGS: _fetch_recordings, GENERATORS: _fetch_generators}.get(
+        kind, _prepare
+    )(values)
 
 
 def _pack(values: dict[str, str]) -> None:
     """Put the clips of a manifest into shards."""
-    for key in ("corpus", "root"):
-        if key in values:
-            raise InputError(f"{key}={values[key]}: give it or manifest, not both")
     if "out" not in values:
         raise InputError("out: missing; where to write the shards and their manifest, out=DIR")
     if not _flag(values, "shards", "true"):
@@ -195,14 +163,21 @@ def _shards(
         console.print(f"left out: {len(wrong)} clips, listed in {out / 'problems.txt'}")
 
 
-def _prepare(options: Options) -> None:
+def _prepare(values: dict[str, str]) -> None:
+    """Read a data set that was unpacked, and write a manifest of it."""
+    corpus, root = _corpus(values)
+    own = root.resolve().stem if root.is_file() else root.resolve().name
+    out = _out(values, Path("prepared") / (own if corpus.per_folder else corpus.name))
+    allow_missing, sharded = _flag(values, "allow_missing"), _flag(values, "shards")
+    if "shard_size" in values and not sharded:
+        raise InputError(f"shard_size={values['shard_size']}: is of shards; add shards=true")
+    shard_size = _shard_size(values) if sharded else None
     from fakesound.corpora.check import check_rows
     from fakesound.corpora.report import print_report
     from fakesound.data.manifest import write_manifest
     from fakesound.progress import console, progress_bar
 
-    corpus, out = options.corpus, options.out
-    listing = corpus.read(options.root)
+    listing = corpus.read(root)
     with progress_bar("audio") as progress:
         checked = check_rows(listing.rows, progress)
     wrong = [*listing.problems, *checked.wrong]
@@ -222,18 +197,18 @@ def _prepare(options: Options) -> None:
         list_of_problems.unlink(missing_ok=True)
     if not checked.clips:
         raise InputError(
-            f"root={options.root}: no clip of {corpus.name} can be used "
+            f"root={root}: no clip of {corpus.name} can be used "
             f"({_counts(checked.missing, wrong) or 'it lists none'}); get it from {corpus.source}"
         )
-    if problems and not options.allow_missing:
+    if problems and not allow_missing:
         raise InputError(
-            f"root={options.root}: {_counts(checked.missing, wrong)} (all in {list_of_problems}), "
-            f"first {problems[0]}; mend them, or allow_missing=true leaves them out"
+            f"root={root}: {_counts(checked.missing, wrong)} (all in {list_of_problems}), "
+            f"first {problems[0]}; correct them, or allow_missing=true leaves them out"
         )
     if problems:
         console.print(f"left out: {len(problems)} rows, listed in {list_of_problems}")
-    if options.shard_size is not None:
-        _shards(checked.clips, out, options.shard_size, options.allow_missing, problems)
+    if shard_size is not None:
+        _shards(checked.clips, out, shard_size, allow_missing, problems)
     else:
         # paths are relative to the folder itself, not to a link to it
         write_manifest(out.resolve() / "manifest.jsonl", checked.clips)
@@ -242,16 +217,8 @@ def _prepare(options: Options) -> None:
 
 def _fetch_recordings(values: dict[str, str]) -> None:
     """Fetch genuine recordings and write manifests of them."""
-    _check_fetch_keys(values, RECORDINGS)
-    for key in ("root", "shards", "shard_size"):
-        if key in values:
-            raise InputError(f"{key}={values[key]}: not a key of corpus={RECORDINGS}")
     out, allow_missing = _out(values, Path("prepared") / RECORDINGS), _flag(values, "allow_missing")
-    mirror = Path(values["mirror"]).expanduser() if "mirror" in values else None
-    if mirror is not None and not mirror.is_dir():
-        raise InputError(
-            f"mirror={mirror}: no such folder; give the one with clones and .deb files"
-        )
+    mirror = _mirror(values)
     from fakesound.corpora.genuine_recordings import prepare_recordings, read_sources
     from fakesound.files import lock_folder
     from fakesound.progress import console, progress_bar
@@ -285,14 +252,8 @@ def _fetch_recordings(values: dict[str, str]) -> None:
 
 def _fetch_generators(values: dict[str, str]) -> None:
     """Fetch what repositories publish of generators and write a manifest of it."""
-    _check_fetch_keys(values, GENERATORS)
-    for key in ("root", "shards", "shard_size"):
-        if key in values:
-            raise InputError(f"{key}={values[key]}: not a key of corpus={GENERATORS}; remove it")
     out, allow_missing = _out(values, Path("prepared") / GENERATORS), _flag(values, "allow_missing")
-    mirror = Path(values["mirror"]).expanduser() if "mirror" in values else None
-    if mirror is not None and not mirror.is_dir():
-        raise InputError(f"mirror={mirror}: no such folder; give the one with clones")
+    mirror = _mirror(values)
     licenses = values.get("licenses", "all")
     if licenses not in ("all", "stated"):
         raise InputError(f"licenses={licenses}: must be all or stated")
@@ -352,9 +313,7 @@ def _values(arguments: Sequence[str]) -> dict[str, str]:
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if key not in KEYS:
-            near = difflib.get_close_matches(key, KEYS, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise InputError(f"{key}: no such key; {hint}there are {', '.join(KEYS)}")
+            raise InputError(f"{key}: no such key; {_near(key, KEYS)}there are {', '.join(KEYS)}")
         if not equals or not value:
             raise InputError(f"{argument}: needs a value, {key}=...")
         if key in values:
@@ -363,39 +322,33 @@ def _values(arguments: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _check_fetch_keys(values: dict[str, str], corpus: str | None) -> None:
-    for key, owners in FETCH_KEYS.items():
-        if key in values and corpus not in owners:
-            raise InputError(
-                f"{key}={values[key]}: is a key of corpus={' and '.join(owners)} alone; remove it"
-            )
-
-
-def _options(values: dict[str, str]) -> Options:
-    name = values.get("corpus")
-    fetched = [RECORDINGS, GENERATORS]
-    there = f"there are {', '.join([*CORPORA, *fetched])} (corpus=list tells more)"
-    _check_fetch_keys(values, name)
+def _corpus(values: dict[str, str]) -> tuple[Corpus, Path]:
+    """Return the data set, and the folder or file that holds it."""
+    name, known = values.get("corpus"), [*CORPORA, RECORDINGS, GENERATORS]
+    there = f"there are {', '.join(known)} (corpus=list explains them)"
     if name is None:
-        raise InputError(f"corpus: missing; {there}, --help explains")
+        raise InputError(f"corpus: missing; {there}")
     if name not in CORPORA:
-        near = difflib.get_close_matches(name, [*CORPORA, *fetched], n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"corpus={name}: no such data set; {hint}{there}")
+        raise InputError(f"corpus={name}: no such data set; {_near(name, known)}{there}")
     if "root" not in values:
         raise InputError(f"root: missing; where {name} was unpacked, root=DIR")
     root = Path(values["root"]).expanduser()
     if not (root.is_dir() or (name == "csv" and root.is_file())):
         kind = "file or folder" if name == "csv" else "folder"
         raise InputError(f"root={root}: no such {kind}; give the one that holds {name}")
-    own = root.resolve().stem if root.is_file() else root.resolve().name
-    default = Path("prepared") / (own if CORPORA[name].per_folder else name)
-    out = _out(values, default)
-    allow_missing, sharded = _flag(values, "allow_missing"), _flag(values, "shards")
-    if "shard_size" in values and not sharded:
-        raise InputError(f"shard_size={values['shard_size']}: is of shards; add shards=true")
-    size = _shard_size(values) if sharded else None
-    return Options(CORPORA[name], root, out, allow_missing, size)
+    return CORPORA[name], root
+
+
+def _near(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def _mirror(values: dict[str, str]) -> Path | None:
+    mirror = Path(values["mirror"]).expanduser() if "mirror" in values else None
+    if mirror is not None and not mirror.is_dir():
+        raise InputError(f"mirror={mirror}: no such folder; give the one with clones")
+    return mirror
 
 
 def _out(values: dict[str, str], default: Path = Path()) -> Path:

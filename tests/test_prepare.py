@@ -226,7 +226,7 @@ def test_a_manifest_goes_into_shards(recordings, run, tmp_path):
         (["manifest=m.jsonl", "out=s3://bucket/o"], "out=s3://bucket/o: must be on this machine"),
         (["manifest=o/manifest.jsonl", "out=o"], "out=o: holds the manifest itself"),
         (["manifest=m.jsonl", "out=o", "shards=false"], "shards=false: what manifest= is for"),
-        (["manifest=m.jsonl", "out=o", "corpus=csv"], "corpus=csv: give it or manifest"),
+        (["manifest=m.jsonl", "out=o", "corpus=csv"], "corpus=csv: is a key of"),
         (["manifest=m.jsonl", "out=o", "shard_size=0"], "shard_size=0: must be a whole number"),
         (["corpus=folder", "root=.", "shards=1"], "shards=1: must be true or false"),
         (["corpus=folder", "root=.", "shard_size=9"], "shard_size=9: is of shards; add shards"),
@@ -282,7 +282,7 @@ def test_the_sources_are_listed_with_their_licences(run, few_sources):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["corpus=genuine_recordings", "root=x"], "root=x: not a key of corpus=genuine_recordings"),
+        (["corpus=genuine_recordings", "root=x"], "root=x: is a key of corpus=NAME"),
         (["corpus=genuine_recordings", "mirror=/no/x"], "mirror=/no/x: no such folder"),
         (["corpus=genuine_recordings", "sources=x/y"], "sources=x/y: no such source"),
         (
