@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
+from lightning import LightningModule, Trainer
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 from rich.progress import (
@@ -104,7 +104,7 @@ class LastCheckpoint(Checkpoint):
         self.random_state: dict[str, torch.Tensor] | None = None
 
     def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: object
+        self, trainer: Trainer, pl_module: LightningModule, *_: object
     ) -> None:
         """Restore the random state before the first resumed step."""
         if self.random_state is not None:
@@ -113,9 +113,7 @@ class LastCheckpoint(Checkpoint):
                 torch.cuda.set_rng_state(self.random_state["cuda"].cpu(), pl_module.device)
             self.random_state = None
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: object
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
         """Save after every ``steps`` steps; the end of an epoch is saved anyway."""
         step = trainer.global_step
         if step % self.steps or step == self.saved_step or trainer.is_last_batch:
@@ -126,16 +124,14 @@ class LastCheckpoint(Checkpoint):
         finally:
             self.within_epoch = False
 
-    def on_train_epoch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save last.ckpt. Runs after BestCheckpoint, so that its state is included."""
         trainer.save_checkpoint(self.path)
 
     def on_save_checkpoint(
         self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
+        trainer: Trainer,
+        pl_module: LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
         """Add the random states of all processes to a checkpoint within an epoch."""
@@ -151,8 +147,8 @@ class LastCheckpoint(Checkpoint):
 
     def on_load_checkpoint(
         self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
+        trainer: Trainer,
+        pl_module: LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
         """Keep the random state of this process until the first step."""
@@ -228,8 +224,8 @@ class EpochLog(Callback):
 
     def on_save_checkpoint(
         self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
+        trainer: Trainer,
+        pl_module: LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
         """Keep the last figures: some, as weights of tasks, already belong to the next epoch."""
@@ -237,16 +233,14 @@ class EpochLog(Callback):
 
     def on_load_checkpoint(
         self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
+        trainer: Trainer,
+        pl_module: LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
         """Restore the last figures."""
         self.before = checkpoint.get(FIGURES_KEY, {})
 
-    def on_train_epoch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the epoch; it replaces lines of a killed run from this epoch on."""
         if not trainer.is_global_zero:
             return
@@ -256,7 +250,7 @@ class EpochLog(Callback):
         write_whole(self.path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
-def _figures(trainer: lightning.Trainer) -> dict[str, float]:
+def _figures(trainer: Trainer) -> dict[str, float]:
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
@@ -274,9 +268,7 @@ class ProgressBars(Callback):
         self.bar: Progress | None = None
         self.training = self.scoring = TaskID(0)
 
-    def setup(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str
-    ) -> None:
+    def setup(self, trainer: Trainer, *_: object, **__: object) -> None:
         """Show the bars."""
         if not trainer.is_global_zero or self.bar:
             return
@@ -289,79 +281,50 @@ class ProgressBars(Callback):
         )
         self.bar.start()
 
-    def teardown(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str
-    ) -> None:
-        """Stop the bars."""
-        self._stop()
-
-    def on_exception(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        exception: BaseException,
-    ) -> None:
+    def teardown(self, *_: object, **__: object) -> None:
         """Stop the bars, which restores the terminal."""
-        self._stop()
+        if self.bar:
+            self.bar.stop()
+            self.bar = None
 
-    def on_train_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
+    def on_exception(self, *_: object) -> None:
+        """Stop the bars."""
+        self.teardown()
+
+    def on_train_start(self, trainer: Trainer, *_: object) -> None:
         """Start at the step of a resumed run."""
         if self.bar:
             total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
             done = trainer.global_step
             self.bar.update(self.training, total=total, completed=done, visible=True)
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: object
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         """Advance by a step."""
         if self.bar:
             self.bar.update(self.training, completed=trainer.global_step)
 
-    def on_train_epoch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, *_: object) -> None:
         """Show the epoch's loss and the last validation."""
         values = trainer.callback_metrics
         shown = [f"{name} {float(values[key]):.2f}" for key, name in SHOWN.items() if key in values]
         if self.bar:
             self.bar.update(self.training, figures="  ".join(shown))
 
-    def on_validation_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: object,
-        batch: object,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def on_validation_batch_end(self, trainer: Trainer, *given: Any) -> None:  # noqa: ANN401
         """Advance by a batch, outside training."""
         if trainer.state.fn == "validate":
-            self._score("scoring validation", batch_idx + 1, trainer.num_val_batches)
+            self._score("scoring validation", given[3], trainer.num_val_batches)
 
-    def on_test_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: object,
-        batch: object,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def on_test_batch_end(self, trainer: Trainer, *given: Any) -> None:  # noqa: ANN401
         """Advance by a batch."""
-        self._score("scoring test", batch_idx + 1, trainer.num_test_batches)
+        self._score("scoring test", given[3], trainer.num_test_batches)
 
-    def _score(self, title: str, done: int, batches: Sequence[int | float]) -> None:
+    def _score(self, title: str, batch: int, batches: Sequence[int | float]) -> None:
         if self.bar:
-            total = int(sum(batches))
             self.bar.update(
-                self.scoring, description=title, completed=done, total=total, visible=True
+                self.scoring,
+                description=title,
+                completed=batch + 1,
+                total=int(sum(batches)),
+                visible=True,
             )
-
-    def _stop(self) -> None:
-        if self.bar:
-            self.bar.stop()
-            self.bar = None
