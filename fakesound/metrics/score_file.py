@@ -1,14 +1,15 @@
 """The score file: JSON Lines, one clip a row, enough to evaluate any detector."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Float32
 
-from fakesound.errors import InputError
+from fakesound.errors import InputError, field_error
 from fakesound.files import write_whole
 from fakesound.metrics.scores import UNKNOWN, ClipScore, FamilyScores, has_frames, logit
 from fakesound.timeline import Region
@@ -16,6 +17,41 @@ from fakesound.timeline import Region
 SCORE_DECIMALS = 6
 # both are combined again after calibration, so near 0 and 1 they count
 HYPOTHESIS_DECIMALS = 9
+_Name = Annotated[str, msgspec.Meta(min_length=1)]
+# fields of a row that a clip has in another form
+_CONVERTED = (
+    *("logit", "domain", "regions", "frame_scores", "boundary_scores"),
+    *("family_scores", "family_energy", "attack_family"),
+)
+
+
+class _Row(msgspec.Struct):
+    """A row of a score file; null is the default of every field."""
+
+    clip_id: _Name
+    score: float
+    label: _Name
+    corpus: _Name
+    source_id: _Name
+    duration: float
+    logit: float | None = None
+    attack: _Name | None = None
+    domain: _Name | None = None
+    regions: tuple[tuple[float, float], ...] = ()
+    frame_step: float = 0.02
+    frame_scores: list[float] = []
+    fold: str | None = None
+    clip_threshold: float = 0.5
+    frame_threshold: float = 0.5
+    subsets: tuple[str, ...] = ()
+    boundary_scores: list[float] = []
+    boundary_threshold: float = 0.5
+    family_scores: dict[str, float] | None = None
+    family_energy: float | None = None
+    attack_family: str | None = None
+    further: dict[str, float] = {}
+    part_score: float | None = None
+    whole_score: float | None = None
 
 
 def read_scores(path: str | Path) -> list[ClipScore]:
@@ -121,103 +157,35 @@ def _rounded(frames: Float32[np.ndarray, " frame"]) -> list[float]:
     return rounded
 
 
-def _clip(row: object) -> ClipScore:
-    if not isinstance(row, dict):
+def _clip(content: object) -> ClipScore:
+    if not isinstance(content, dict):
         raise InputError("not a JSON object")
-    score = _number(row, "score")
-    corpus = _text(row, "corpus")
+    given = {key: value for key, value in content.items() if value is not None}
+    try:
+        row = msgspec.convert(given, _Row)
+    except msgspec.ValidationError as error:
+        raise InputError(field_error(error, given, {})) from None
+    own = {name: getattr(row, name) for name in row.__struct_fields__ if name not in _CONVERTED}
+    try:
+        regions = tuple(Region(*span) for span in row.regions)
+    except InputError as error:
+        raise InputError(f"regions: {error}") from error
+    family = None
+    if row.family_scores is not None:
+        if row.family_energy is None:
+            raise InputError("family_energy: missing; it belongs to family_scores")
+        unknown = row.attack_family == UNKNOWN
+        family = FamilyScores(row.family_scores, row.family_energy, unknown)
     return ClipScore(
-        clip_id=_text(row, "clip_id"),
-        score=score,
-        logit=logit(score) if row.get("logit") is None else _number(row, "logit"),
-        label=_text(row, "label"),
-        attack=None if row.get("attack") is None else _text(row, "attack"),
-        corpus=corpus,
-        domain=_text(row, "domain", corpus),
-        source_id=_text(row, "source_id"),
-        regions=_regions(row),
-        duration=_number(row, "duration"),
-        frame_step=_number(row, "frame_step", 0.02),
-        frame_scores=_frame_scores(row, "frame_scores"),
-        fold=None if row.get("fold") is None else _text(row, "fold"),
-        clip_threshold=_number(row, "clip_threshold", 0.5),
-        frame_threshold=_number(row, "frame_threshold", 0.5),
-        subsets=_subsets(row),
-        boundary_scores=_frame_scores(row, "boundary_scores"),
-        boundary_threshold=_number(row, "boundary_threshold", 0.5),
-        family=_family(row),
-        further=_further_scores(row),
-        part_score=None if row.get("part_score") is None else _number(row, "part_score"),
-        whole_score=None if row.get("whole_score") is None else _number(row, "whole_score"),
+        logit=logit(row.score) if row.logit is None else row.logit,
+        domain=row.domain or row.corpus,
+        regions=regions,
+        frame_scores=_frames(row.frame_scores),
+        boundary_scores=_frames(row.boundary_scores),
+        family=family,
+        **own,
     )
 
 
-def _value(row: Mapping[str, Any], field: str, default: object) -> object:
-    value = row.get(field)
-    if value is None:
-        value = default
-    if value is None:
-        raise InputError(f"{field}: missing")
-    return value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _number(row: Mapping[str, Any], field: str, default: float | None = None) -> float:
-    value = _value(row, field, default)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{field}: {value!r} is not a number")
-    return float(value)
-
-
-def _text(row: Mapping[str, Any], field: str, default: str | None = None) -> str:
-    value = _value(row, field, default)
-    if not isinstance(value, str) or not value:
-        raise InputError(f"{field}: {value!r} is not a name")
-    return value
-
-
-def _subsets(row: Mapping[str, Any]) -> tuple[str, ...]:
-    names = _value(row, "subsets", [])
-    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-        raise InputError(f"subsets: {names!r} is not a list of names")
-    return tuple(names)
-
-
-def _regions(row: Mapping[str, Any]) -> tuple[Region, ...]:
-    spans = _value(row, "regions", [])
-    regions = []
-    for span in spans if isinstance(spans, list) else [spans]:
-        if not (isinstance(span, list) and len(span) == 2 and all(map(_is_number, span))):
-            raise InputError(f"regions: {span!r} is not [onset, offset]")
-        try:
-            regions.append(Region(float(span[0]), float(span[1])))
-        except InputError as error:
-            raise InputError(f"regions: {error}") from error
-    return tuple(regions)
-
-
-def _family(row: Mapping[str, Any]) -> FamilyScores | None:
-    scores = row.get("family_scores")
-    if scores is None:
-        return None
-    if not (isinstance(scores, dict) and all(map(_is_number, scores.values()))):
-        raise InputError(f"family_scores: {scores!r} are not numbers by family")
-    unknown = row.get("attack_family") == UNKNOWN
-    return FamilyScores(scores, _number(row, "family_energy"), unknown)
-
-
-def _further_scores(row: Mapping[str, Any]) -> dict[str, float]:
-    scores = _value(row, "further", {})
-    if not (isinstance(scores, dict) and all(map(_is_number, scores.values()))):
-        raise InputError(f"further: {scores!r} are not numbers by task")
-    return scores
-
-
-def _frame_scores(row: Mapping[str, Any], field: str) -> np.ndarray:
-    values = _value(row, field, [])
-    if not (isinstance(values, list) and all(map(_is_number, values))):
-        raise InputError(f"{field}: not a list of numbers")
+def _frames(values: Sequence[float]) -> Float32[np.ndarray, " frame"]:
     return np.asarray(values, dtype=np.float64).astype(np.float32)
