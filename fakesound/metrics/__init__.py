@@ -13,11 +13,9 @@ from fakesound.metrics.localisation import event_f1, range_eer, segment_f1
 from fakesound.metrics.localisation_figures import LOCALISATION_KEYS, localisation_block
 from fakesound.metrics.ranking import (
     EqualError,
-    OperatingPoints,
     auc,
     average_precision,
     eer,
-    operating_points,
 )
 from fakesound.metrics.resampling import (
     MIN_SOURCES,
@@ -55,7 +53,6 @@ __all__ = [
     "ClipScore",
     "EqualError",
     "Intervals",
-    "OperatingPoints",
     "PairedDifference",
     "Prior",
     "Reliability",
@@ -77,7 +74,6 @@ __all__ = [
     "logit",
     "metrics_block",
     "min_dcf",
-    "operating_points",
     "paired_differences",
     "part_blocks",
     "pooled_difference",

@@ -34,21 +34,6 @@ class EqualError:
     threshold: float
 
 
-@dataclass(frozen=True, eq=False)
-class OperatingPoints:
-    """Every trade of missed fakes against false alarms a system offers, for ROC and DET plots.
-
-    Attributes:
-        threshold: scores above it are called fake; descending, the last one is minus infinity.
-        miss_rate: share of the fakes called genuine; the true positive rate is one less it.
-        false_alarm_rate: share of the genuines called fake.
-    """
-
-    threshold: Float[np.ndarray, " cut"]
-    miss_rate: Float[np.ndarray, " cut"]
-    false_alarm_rate: Float[np.ndarray, " cut"]
-
-
 def auc(
     scores: Float[np.ndarray, " item"],
     fake: Bool[np.ndarray, " item"],
@@ -120,22 +105,6 @@ def eer_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
     missed, alarmed = error_rates(at)
     cut = nearest_rates(missed, alarmed)[:, None]
     return np.take_along_axis((missed + alarmed) / 2, cut, axis=1)[:, 0]
-
-
-def operating_points(
-    scores: Float[np.ndarray, " item"],
-    fake: Bool[np.ndarray, " item"],
-    weights: Float[np.ndarray, " item"] | None = None,
-) -> OperatingPoints | None:
-    """Return the error rates at every threshold that tells scores apart.
-
-    Martin et al. (1997) plot them as the DET curve. None unless there are both fakes and genuines.
-    """
-    at = _labelled(scores, fake, weights)
-    missed, alarmed = error_rates(at)
-    if np.isnan(missed).any() or np.isnan(alarmed).any():
-        return None
-    return OperatingPoints(cut_thresholds(at), missed[0], alarmed[0])
 
 
 def _labelled(

@@ -6,8 +6,6 @@ from torch import Tensor, nn
 from fakesound.models.mamba import BidirectionalMamba
 from fakesound.models.tokens import Block
 
-NECKS = ("none", "mamba")
-
 
 class MambaNeck(nn.Module):
     """Bidirectional Mamba blocks over frames, whose tokens are upsampled by a learned linear map.

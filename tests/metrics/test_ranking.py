@@ -3,12 +3,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from sklearn.metrics import average_precision_score, roc_auc_score
 from torchmetrics.functional.classification import binary_eer
 
-from fakesound.metrics import auc, average_precision, eer, operating_points
+from fakesound.metrics import auc, average_precision, eer
 
-ALL = (auc, average_precision, eer, operating_points)
+ALL = (auc, average_precision, eer)
 
 
 def sample(seed, size=90, levels=None):
@@ -77,22 +77,6 @@ def test_of_two_equally_near_cuts_the_higher_threshold_is_taken():
     scores, fake = np.array([0.9, 0.7, 0.6, 0.4]), np.array([True, False, False, True])
     found = eer(scores, fake)
     assert (found.rate, found.threshold) == (0.5, 0.6)
-
-
-def test_operating_points_equal_scikit_learn():
-    scores, fake, weights = sample(3, levels=10)
-    weights += 1  # scikit-learn drops levels that weigh nothing
-    points = operating_points(scores, fake, weights)
-    false, true, thresholds = roc_curve(
-        fake, scores, sample_weight=weights, drop_intermediate=False
-    )
-    np.testing.assert_allclose(points.false_alarm_rate, false, atol=1e-12)
-    np.testing.assert_allclose(1 - points.miss_rate, true, atol=1e-12)
-    # scikit-learn calls fake what reaches its threshold, we what exceeds ours: one level lower
-    np.testing.assert_array_equal(points.threshold[:-1], thresholds[1:])
-    for threshold, rate in zip(points.threshold, points.false_alarm_rate, strict=True):
-        called = (scores > threshold) & ~fake
-        assert weights[called].sum() / weights[~fake].sum() == pytest.approx(rate)
 
 
 @pytest.mark.parametrize("figure", ALL)

@@ -4,8 +4,6 @@ This module hands tensors to the kernels of ``cpu_scan``, ``cpu_scan_backward`` 
 flat arrays with strides, so that views are not copied. Channels are padded to whole vectors.
 """
 
-from time import perf_counter
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -109,23 +107,6 @@ def conv_backward(grad: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> tupl
     sums = add_up(parts, 1)
     grad_weight = sums[:, :taps].transpose(1, 2)
     return _like(grad_x, x), _like(grad_weight, weight), _like(sums[:, taps].clone(), bias)
-
-
-def warm_up() -> float:
-    """Compile every kernel, or read it from numba's cache, and return the seconds that took.
-
-    The convolution is compiled for each number of taps: here for 4, as everybody has.
-    """
-    start = perf_counter()
-    row = torch.zeros(1, 1, 1, LANES)
-    vector = torch.zeros(1, LANES)
-    matrix = torch.zeros(1, LANES, 1)
-    inputs = ScanInputs(row, row, matrix, row[..., :1], row[..., :1], vector, vector, row[0], 1.0)
-    out, checkpoints = scan_forward(inputs, keep=True)
-    scan_backward(out, inputs, checkpoints)
-    weight = matrix.expand(-1, -1, 4)
-    conv_backward(conv_forward(row[0], weight, vector), row[0], weight, vector)
-    return perf_counter() - start
 
 
 def _arguments(inputs: ScanInputs, rates: Floats) -> tuple[object, ...]:

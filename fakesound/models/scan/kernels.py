@@ -79,11 +79,6 @@ def load_kernel(name: str) -> Kernel | None:
     return cast(Kernel, module)
 
 
-def available_kernels() -> tuple[str, ...]:
-    """Return the names of the kernels that work on this machine."""
-    return ("reference", *(name for name in KERNELS if load_kernel(name) is not None))
-
-
 def resolve_kernel(
     name: str, device: torch.device | str, dtype: torch.dtype = torch.float32
 ) -> str:

@@ -58,7 +58,7 @@ def bidirectional_scan(
         dt_bias: bias of the step sizes.
         z: gate, or None for none.
         scale: factor of the result.
-        kernel: "auto" or a name of ``available_kernels()``.
+        kernel: "auto" or a name of `fakesound.models.scan.kernels.KERNELS`.
 
     Raises:
         ValueError: if shapes do not agree or there are more than two directions.
@@ -103,7 +103,7 @@ def bidirectional_conv(
         x: tokens; may be half of a wider tensor.
         weight: taps.
         bias: added before SiLU.
-        kernel: "auto" or a name of ``available_kernels()``.
+        kernel: "auto" or a name of `fakesound.models.scan.kernels.KERNELS`.
 
     Raises:
         ValueError: if shapes do not agree or there are more than two directions.

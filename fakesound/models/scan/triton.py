@@ -8,8 +8,6 @@ launches a fixed number of kernels and never waits for the device, as CUDA graph
 Where TRITON_INTERPRET=1 is set before Triton is imported, all of it runs on CPU tensors, slowly.
 """
 
-from time import perf_counter
-
 import torch
 import triton
 from torch import Tensor
@@ -216,24 +214,6 @@ def conv_backward(grad: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> tupl
         )
     sums = parts.sum(1)
     return grad_x, _like(sums[:, :taps].transpose(1, 2), weight), _like(sums[:, taps], bias)
-
-
-def warm_up() -> float:
-    """Compile the kernels for a usual model, or find them compiled, and return the seconds."""
-    start = perf_counter()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    for dtype in (torch.float32, torch.bfloat16):
-        row = torch.zeros(2, 1, TILE, LANES, device=device, dtype=dtype)
-        vector = torch.zeros(2, LANES, device=device)
-        states = row[..., :16]
-        A_log = vector[..., None].expand(-1, -1, 16)
-        inputs = ScanInputs(row, row, A_log, states, states, vector, vector, row[0], 0.5)
-        out, checkpoints = scan_forward(inputs, keep=True)
-        scan_forward(inputs, keep=False)
-        scan_backward(out, inputs, checkpoints)
-        weight = vector[..., None].expand(-1, -1, 4)
-        conv_backward(conv_forward(row[0], weight, vector), row[0], weight, vector)
-    return perf_counter() - start
 
 
 def _rows(tensor: Tensor) -> Rows:

@@ -169,7 +169,6 @@ def test_what_does_not_pass_the_probe_is_no_kernel(install):
     kernels.load_kernel.cache_clear()
     assert adapter.extension is not None
     assert kernels.load_kernel("mamba_ssm") is None
-    assert "mamba_ssm" not in kernels.available_kernels()
 
 
 def test_a_package_that_fails_to_import_is_no_kernel(monkeypatch):
