@@ -1,5 +1,6 @@
 """Recordings to forge from, and the commands that users type."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -42,6 +43,35 @@ def small(recordings, tmp_path_factory) -> tuple[str, ...]:
     """Return overrides of a run of seconds, prepared data shared among tests of a process."""
     prepared = tmp_path_factory.mktemp("prepared")
     return (*SMALL, f"data.root={recordings}", f"data.prepared={prepared}")
+
+
+@pytest.fixture(scope="session")
+def finished_run(small, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Return the folder of a run of seconds, and what it printed; tests only read the folder."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = fakesound("run", *small, "hydra.run.dir=out", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "out", done
+
+
+@pytest.fixture
+def finished(finished_run) -> Path:
+    """Return the folder of a run of seconds."""
+    return finished_run[0]
+
+
+@pytest.fixture
+def run_verb(monkeypatch, capfd):
+    """Return a function that runs a verb in this process: exit code, stdout and stderr."""
+
+    def run(verb: str, *arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [f"fakesound {verb}", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            importlib.import_module(f"fakesound.{verb}").main()
+        return stopped.value.code, *capfd.readouterr()
+
+    return run
 
 
 def command(module: str, *arguments: str) -> list[str]:

@@ -1,13 +1,11 @@
 """The verb: ``python -m fakesound.evaluate``."""
 
 import json
-import sys
 
 import pytest
 import torch
 from msgspec import structs
 
-from fakesound import evaluate
 from fakesound.augmentation.conditions import CONDITIONS
 from fakesound.data.manifest import read_manifest, write_manifest
 from fakesound.metrics import (
@@ -17,32 +15,17 @@ from fakesound.metrics import (
     write_scores,
 )
 from fakesound.scoring.thresholds import select_thresholds
-from tests.conftest import fakesound
 from tests.evaluation.clips import known
 from tests.metrics.conftest import build_clip, build_scores
 
 
-@pytest.fixture(scope="session")
-def finished(small, tmp_path_factory):
-    """Return the folder of a run of seconds."""
-    folder = tmp_path_factory.mktemp("evaluated")
-    quick = ("logger=disabled", "report.examples=1", "report.draws=0")
-    done = fakesound("run", *small, *quick, "hydra.run.dir=out", folder=folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "out"
-
-
 @pytest.fixture
-def run(monkeypatch, capfd):
+def run(run_verb):
     """Run the verb in this process; return the exit code and what it printed."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fakesound evaluate", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            evaluate.main()
-        printed = capfd.readouterr()
-        return stopped.value.code, printed.out + printed.err
+        code, out, err = run_verb("evaluate", *arguments)
+        return code, out + err
 
     return run
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,34 +15,12 @@ from fakesound.data.audio import read_audio
 from fakesound.data.manifest import read_manifest
 from fakesound.exporting import DifferenceError
 from fakesound.exporting.check import open_session
-from tests.conftest import fakesound
-
-
-@pytest.fixture(scope="session")
-def finished(small, tmp_path_factory):
-    """Return the folder of a run of seconds."""
-    folder = tmp_path_factory.mktemp("exported")
-    # with averaged weights, as the main experiment: it is them that a run has to score
-    quick = ("logger=disabled", "report.examples=1", "report.draws=0")
-    overrides = (*small, *quick)
-    done = fakesound("run", *overrides, "hydra.run.dir=out", folder=folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "out"
 
 
 @pytest.fixture
-def run(monkeypatch, capfd):
+def run(run_verb):
     """Run the verb in this process; return the exit code and what it printed."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fakesound export", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            export.main()
-        printed = capfd.readouterr()
-        return stopped.value.code, printed.out, printed.err
-
-    return run
+    return partial(run_verb, "export")
 
 
 def test_a_run_becomes_an_onnx_file_that_scores_like_it(run, finished, tmp_path):

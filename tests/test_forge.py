@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,12 @@ from fakesound.data.splits import split_clips
 
 
 @pytest.fixture
+def run(run_verb):
+    """Run the verb in this process; return the exit code and what it printed."""
+    return partial(run_verb, "forge")
+
+
+@pytest.fixture
 def recordings(tmp_path):
     folder = tmp_path / "tapes"
     folder.mkdir()
@@ -23,21 +30,6 @@ def recordings(tmp_path):
         audio += rng.normal(0, 0.02, len(audio))
         soundfile.write(folder / f"{number}.wav", audio, 11_025)
     return folder
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """Run the verb in this process; return the exit code and what it printed."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fakesound forge", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            forge.main()
-        printed = capfd.readouterr()
-        return stopped.value.code, printed.out, printed.err
-
-    return run
 
 
 def test_a_folder_becomes_a_corpus(run, recordings, tmp_path):

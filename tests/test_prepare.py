@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,20 +32,11 @@ def recordings(tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch, capfd, tmp_path):
+def run(run_verb, monkeypatch, tmp_path):
     """Run the verb in this process, in a folder of its own; return exit code and what it said."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["fakesound prepare", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            prepare.main()
-        printed = capfd.readouterr()
-        return stopped.value.code, printed.out, printed.err
-
-    return run
+    return partial(run_verb, "prepare")
 
 
 def test_a_folder_becomes_a_manifest(recordings, tmp_path):

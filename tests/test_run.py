@@ -39,16 +39,8 @@ def results(folder):
     return found
 
 
-@pytest.fixture(scope="module")
-def finished(small, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished")
-    done = fakesound("run", *small, "hydra.run.dir=out", folder=folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "out", done
-
-
-def test_a_run_leaves_what_it_promises(finished):
-    folder, done = finished
+def test_a_run_leaves_what_it_promises(finished_run):
+    folder, done = finished_run
     for name in (
         "config.yaml", "metrics.json", "scores.jsonl", "validation_scores.jsonl", "manifest.jsonl",
         "report.html", "epochs.jsonl", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
@@ -60,7 +52,7 @@ def test_a_run_leaves_what_it_promises(finished):
 
 
 def test_metrics_hold_every_block(finished):
-    found = metrics(finished[0])
+    found = metrics(finished)
     assert set(found["validation"]) >= BLOCK
     assert set(found["test"]) == {"all", "seen", "unseen", "attack"}
     for name in ("all", "seen", "unseen"):
@@ -76,11 +68,11 @@ def test_metrics_hold_every_block(finished):
         "kernel",
         "seconds",
     } <= set(found["provenance"])
-    assert "NaN" not in (finished[0] / "metrics.json").read_text()
+    assert "NaN" not in (finished / "metrics.json").read_text()
 
 
 def test_half_of_the_unseen_clips_are_genuine(finished):
-    rows = [json.loads(line) for line in (finished[0] / "scores.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (finished / "scores.jsonl").read_text().splitlines()]
     unseen = [row for row in rows if row["fold"] == "unseen"]
     genuine = [row for row in rows if row["label"] == "genuine"]
     assert len(unseen) == len(genuine) > 0
@@ -88,7 +80,7 @@ def test_half_of_the_unseen_clips_are_genuine(finished):
 
 
 def test_nothing_held_out_was_trained_on(finished):
-    rows = [json.loads(line) for line in (finished[0] / "manifest.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (finished / "manifest.jsonl").read_text().splitlines()]
     parts = {
         part: [r for r in rows if r["split"] == part] for part in ("train", "validation", "test")
     }
@@ -102,7 +94,7 @@ def test_nothing_held_out_was_trained_on(finished):
 
 
 def test_the_report_needs_no_other_file(finished):
-    page = (finished[0] / "report.html").read_text()
+    page = (finished / "report.html").read_text()
     links = re.findall(r"(?:src|href)=\"([^\"]{0,60})", page)
     assert links
     assert all(link.startswith(("data:", "#")) for link in links)
@@ -113,7 +105,7 @@ def test_the_report_needs_no_other_file(finished):
 def test_the_same_seed_gives_the_same_results(finished, small, tmp_path):
     done = fakesound("run", *small, "hydra.run.dir=again", "logger=disabled", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert results(tmp_path / "again") == results(finished[0])
+    assert results(tmp_path / "again") == results(finished)
 
 
 def test_a_killed_run_goes_on_and_ends_like_an_undisturbed_one(small, tmp_path):
@@ -180,7 +172,7 @@ def test_a_process_that_loads_data_and_is_killed_is_told_in_one_line():
 
 
 def test_a_run_starts_from_the_weights_of_another(finished, small, tmp_path):
-    source = f"init.path={finished[0]}"
+    source = f"init.path={finished}"
     arguments = (*small, source, "hydra.run.dir=out", "logger=disabled", "report.examples=1")
     done = fakesound("run", *arguments, folder=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -188,11 +180,11 @@ def test_a_run_starts_from_the_weights_of_another(finished, small, tmp_path):
     told = metrics(tmp_path / "out")["provenance"]["init"]
     assert told["loaded"] > 50
     assert (told["left"], told["resized"], told["converted"]) == ({}, {}, {})
-    assert metrics(finished[0])["provenance"]["init"] is None
+    assert metrics(finished)["provenance"]["init"] is None
 
 
 def test_weights_that_do_not_fit_are_told_before_anything_is_made(finished, small, tmp_path):
-    source = f"init.path={finished[0] / 'checkpoints' / 'best.ckpt'}"
+    source = f"init.path={finished / 'checkpoints' / 'best.ckpt'}"
     arguments = (*small, source, "backbone.dim=48", "data.prepared=new")
     done = fakesound("run", *arguments, folder=tmp_path)
     assert done.returncode == 2
@@ -236,8 +228,8 @@ def test_a_mistake_is_told_in_one_line(override, words, tmp_path):
 
 
 def test_a_corrupt_file_in_a_manifest_is_named(finished, tmp_path):
-    rows = [json.loads(line) for line in (finished[0] / "manifest.jsonl").read_text().splitlines()]
-    base = finished[0]
+    rows = [json.loads(line) for line in (finished / "manifest.jsonl").read_text().splitlines()]
+    base = finished
     for row in rows:
         row["path"] = str((base / row["path"]).resolve())
     broken = tmp_path / "broken.wav"
@@ -343,7 +335,7 @@ def test_a_sweep_with_a_mistake_says_so_before_it_starts(tmp_path):
 
 
 def test_the_resolved_configuration_is_that_of_the_run(finished):
-    config = yaml.safe_load((finished[0] / "config.yaml").read_text())
+    config = yaml.safe_load((finished / "config.yaml").read_text())
     assert config["split"]["held_out"] == "vocoder/quantised_phase"
     assert math.isclose(config["optim"]["lr"], 3e-3)
 
