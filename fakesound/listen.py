@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Find what is wrong before anything is read.
+    """Check the options before anything is read.
 
     Raises:
         InputError: naming the option and the fix.

@@ -25,8 +25,8 @@ python -m fakesound.prepare corpus=genuine_recordings [mirror=DIR] [sources=GLOB
 python -m fakesound.prepare corpus=public_generators [mirror=DIR] [licenses=stated] [out=DIR]
 python -m fakesound.prepare manifest=FILE out=DIR [shard_size=MIB] [allow_missing=true]
 
-Reads a data set as it comes, opens every audio file, compares it with what the
-data set says of it, and writes OUT/manifest.jsonl. No audio is copied or changed,
+Reads a data set as it comes, opens every audio file, compares it with the
+lists of the data set, and writes OUT/manifest.jsonl. No audio is copied or changed,
 unless it goes into shards: few large tars in OUT/shards, in the layout of WebDataset,
 from which any clip is read at once. A folder of them can be moved or copied as a
 whole, to s3://... too. Stopped and started again, it writes only what is missing.
@@ -251,7 +251,7 @@ def _fetch_recordings(values: dict[str, str]) -> None:
 
 
 def _fetch_generators(values: dict[str, str]) -> None:
-    """Fetch what repositories publish of generators and write a manifest of it."""
+    """Fetch the published audio of generators and write a manifest of it."""
     out, allow_missing = _out(values, Path("prepared") / GENERATORS), _flag(values, "allow_missing")
     mirror = _mirror(values)
     licenses = values.get("licenses", "all")

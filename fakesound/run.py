@@ -179,7 +179,7 @@ def _check_launcher(overrides: Sequence[str]) -> None:
 
 
 def _check_plugins(settings: DictConfig) -> None:
-    """Find what a sweep needs and is not installed."""
+    """Check that the plugins of a sweep are installed."""
     for part in ("sweeper", "launcher"):
         plugin = str(settings[part]["_target_"]).split(".")[1]
         package, extra = PLUGIN_NEEDS.get(plugin, (None, None))

@@ -124,7 +124,7 @@ def move_regions(regions: Iterable[Region], start: float, duration: float) -> li
 def kept_samples(
     samples: int, rate: int, regions: Sequence[Region], rng: np.random.Generator
 ) -> slice:
-    """Draw what remains of a clip of ``samples`` when a random part of either end is cut off.
+    """Draw the part that remains of a clip of ``samples`` when a random part of either end is cut.
 
     Up to 0.5 s are cut at an end, and no more than a quarter of the clip. At least 20 ms of fake
     time remain, or all of it if there is less. The cuts fall on whole microseconds, so that regions

@@ -36,7 +36,7 @@ ATTACKS = {system: f"{kind}/{system}" for kind, systems in SYSTEMS.items() for s
 
 
 def read(root: Path) -> Listing:
-    """Return what the countermeasure protocols under ``root`` say; fakes are fake throughout.
+    """Return the clips of the countermeasure protocols under ``root``; fakes are fake throughout.
 
     Raises:
         InputError: if there is no protocol.

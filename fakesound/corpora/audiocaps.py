@@ -1,4 +1,4 @@
-"""What FakeSound and FakeSound2 share: recordings of AudioCaps, and how regions are written."""
+"""Shared parts of FakeSound and FakeSound2: recordings of AudioCaps, notation of regions."""
 
 from collections import defaultdict
 from collections.abc import Sequence

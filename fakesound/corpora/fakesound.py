@@ -31,7 +31,7 @@ SUBSETS = {
 
 
 class _Item(msgspec.Struct):
-    """What is read of a clip in a list; label 1 is fake."""
+    """Entry of a list; label 1 is fake."""
 
     audio_id: str
     label: Literal[0, 1]
@@ -40,9 +40,9 @@ class _Item(msgspec.Struct):
 
 
 def read(root: Path) -> Listing:
-    """Return what FakeSound's lists under ``root`` say.
+    """Return the clips of FakeSound's lists under ``root``.
 
-    In the files, label 1 is fake, though its README says 0.
+    In the files, label 1 is fake; its README gives 0.
 
     Raises:
         InputError: if there is no list, or one is not JSON.

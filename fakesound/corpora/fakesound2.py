@@ -47,7 +47,7 @@ DONOR_KEYS = {"add": "add_event", "splice": "splice_event"}
 
 
 class _Item(msgspec.Struct):
-    """What is read of a line; the material mixed in is "YouTube id||caption||onset-offset"."""
+    """Line of a list; the material mixed in is "YouTube id||caption||onset-offset"."""
 
     audio_id: str
     onset_offset: str
@@ -59,7 +59,7 @@ class _Item(msgspec.Struct):
 
 
 def read(root: Path) -> Listing:
-    """Return what FakeSound2's lists under ``root`` say.
+    """Return the clips of FakeSound2's lists under ``root``.
 
     Nothing but the source is taken from ids: long ones are cut off in the middle of a region.
 

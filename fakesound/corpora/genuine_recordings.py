@@ -139,7 +139,7 @@ def prepare_recordings(
     mirror: Path | None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[dict[Source, Taken], list[str]]:
-    """Return what each source gives, and a line for each that cannot be fetched.
+    """Return the clips of each source, and a line for each that cannot be fetched.
 
     Clips for training go to ``out/train``, those for measuring false alarms to ``out/heldout``;
     each gets a manifest of the clips of ``sources``. Sources that are there already are kept.
@@ -329,7 +329,7 @@ def _matches(path: str, globs: Sequence[str]) -> bool:
 
 @cache
 def _glob(pattern: str) -> re.Pattern[str]:
-    """Return what matches a path: ``**`` any folders, ``*`` anything within one name."""
+    """Return the pattern of a path: ``**`` any folders, ``*`` anything within one name."""
     parts = re.split(r"(\*\*/|\*\*|\*)", pattern)
     meaning = {"**/": r"(?:.*/)?", "**": ".*", "*": "[^/]*"}
     return re.compile("".join(meaning.get(part, re.escape(part)) for part in parts))

@@ -1,4 +1,4 @@
-"""What a data set's own files say of its clips, before any audio is opened."""
+"""Clips as the files of a data set list them, before any audio is opened."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class Row:
     """One clip as its data set lists it.
 
     Attributes:
-        where: the file and row that say so, for messages.
+        where: file and row, for messages.
         clip_id: the data set's name for it.
         path: where its audio should be.
         source_id, label, attack, split, donor_ids, domain, license, subsets: as in `Clip`.

@@ -1,4 +1,4 @@
-"""Find the audio of a data set that was unpacked in another way than its lists say."""
+"""Find the audio of a data set that was unpacked in another way than it is listed."""
 
 from collections.abc import Iterable
 from itertools import product

@@ -21,7 +21,7 @@ RTTM = ("rttm_2cls_0sil", "rttm_2cls_0sil_spoof")
 
 
 def read(root: Path) -> Listing:
-    """Return what the protocols and the finest segment labels under ``root`` say.
+    """Return the clips of the protocols and the finest segment labels under ``root``.
 
     Sources are the speakers, those of ASVspoof 2019 LA: a fake's segments are of its own speaker.
 

@@ -1,4 +1,4 @@
-"""What was found of a data set, for people."""
+"""Printed report of a data set."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def found_table(clips: Sequence[Clip]) -> Table:
 
 
 def cautions(clips: Sequence[Clip]) -> list[str]:
-    """Return what in ``clips`` would mislead training or a test, in a line each."""
+    """Return properties of ``clips`` that would mislead training or a test, in a line each."""
     lines = []
     by_label = {label: [clip for clip in clips if clip.label == label] for label in LABELS}
     lines += [f"there are no {label} clips" for label, part in by_label.items() if not part]
@@ -36,7 +36,7 @@ def cautions(clips: Sequence[Clip]) -> list[str]:
         shown = "; ".join(
             f"{label} {', '.join(map(str, sorted(values)))}" for label, values in rates.items()
         )
-        lines.append(f"sample rates differ ({shown}): bandwidth alone may tell the label")
+        lines.append(f"sample rates differ ({shown}): bandwidth alone may give the label away")
     splits: defaultdict[str, set[str]] = defaultdict(set)
     for clip in clips:
         for source in clip.sources:
@@ -58,7 +58,7 @@ def print_report(
     wrong: Sequence[str],
     remarks: Sequence[str],
 ) -> None:
-    """Print what was found, what is missing and where to get it, what was repaired, the card."""
+    """Print the clips found, missing files and their source, repairs, and the card."""
     if clips:
         console.print(found_table(clips))
     for title, lines in (("missing", missing), ("cannot be used", wrong)):

@@ -36,7 +36,7 @@ DAMAGE = (
 
 
 def read_arrays(path: Path) -> object:
-    """Return what the file holds: arrays, and lists, tuples and dicts of them.
+    """Return the content of a file: arrays, and lists, tuples and dicts of them.
 
     Raises:
         InputError: naming the file, if it is damaged or holds anything else.

@@ -81,12 +81,12 @@ def check_audio(clip: Clip, duration: float, sample_rate: int | None = None) -> 
     """
     if abs(duration - clip.duration) > DURATION_TOLERANCE:
         raise InputError(
-            f"{clip.location}: lasts {duration:.3f} s, the manifest says {clip.duration:.3f} s; "
+            f"{clip.location}: lasts {duration:.3f} s, the manifest has {clip.duration:.3f} s; "
             "correct the row"
         )
     if sample_rate not in (None, clip.sample_rate):
         raise InputError(
-            f"{clip.location}: is at {sample_rate} Hz, the manifest says {clip.sample_rate} Hz; "
+            f"{clip.location}: is at {sample_rate} Hz, the manifest has {clip.sample_rate} Hz; "
             "correct the row"
         )
 

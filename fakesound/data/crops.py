@@ -25,7 +25,7 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Changes:
-    """What is done to the audio of crops, all of it drawn from a generator.
+    """Changes of the audio of crops, all drawn from a generator.
 
     Attributes:
         augment: changes a finished crop, given how many samples of it are not padding and the rate.

@@ -1,4 +1,4 @@
-"""What a model is given at a time, and the windows in which whole clips are scored."""
+"""Batches of crops, and the windows in which whole clips are scored."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ PART, WHOLE = 0, 1
 
 
 class Batch(NamedTuple):
-    """What one step of training or scoring gets.
+    """Batch of one step of training or scoring.
 
     Attributes:
         waveform: samples in [-1, 1), zero after the end of a clip.

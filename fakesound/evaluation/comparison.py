@@ -17,7 +17,7 @@ def compare(
 ) -> dict[str, Any]:
     """Return by how much system a exceeds system b in every figure, in each part of the test.
 
-    The parts are those of a, whose folds say what is unseen.
+    The parts are those of a, by its folds.
 
     Raises:
         InputError: naming a clip that only one system scored or that they describe differently.

@@ -28,7 +28,7 @@ SCORE_HEADERS = ("score", "cm-score", "cm_score")
 
 
 def read_rows(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]:
-    """Return what the file says of each clip, in its order.
+    """Return the rows of a file, one for each clip, in its order.
 
     Args:
         path: the file.

@@ -74,7 +74,7 @@ def listener_name(text: object) -> str:
 
 
 def listener_key(name: str) -> str:
-    """Return what is the same for all ways to capitalise ``name``."""
+    """Return a form of ``name`` that does not depend on capitals."""
     return unicodedata.normalize("NFC", name.casefold())
 
 

@@ -1,4 +1,4 @@
-"""What listeners said, as a detector would have said it: the score files of the evaluation."""
+"""Answers of listeners as score files, like those of a detector."""
 
 import hashlib
 import re

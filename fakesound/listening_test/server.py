@@ -40,7 +40,7 @@ POLICY = (
 
 @dataclass(frozen=True)
 class Reply:
-    """What is sent back: a status, a type, a body and further headers."""
+    """Response: a status, a type, a body and further headers."""
 
     status: int
     kind: str
@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refusal(403, "not a page of this test")
 
     def _below_token(self) -> str:
-        """Return what the path names; it is looked up as it is, never decoded or joined."""
+        """Return the resource of a path, which is looked up as it is, never decoded or joined."""
         before, *parts = self.path.partition("?")[0].split("/", 2)
         given = parts[0] if len(parts) == 2 and not before else ""
         if not secrets.compare_digest(given.encode(), self.server.token.encode()):
@@ -212,11 +212,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse what is no request, or has another method, as everything else is refused."""
+        """Refuse malformed requests and other methods like everything else."""
         self._refuse(code, message or "not served")
 
     def version_string(self) -> str:
-        """Return what the server calls itself: no versions."""
+        """Return the name of the server, without versions."""
         return "fakesound"
 
     def log_message(self, format: str, *args: object) -> None:

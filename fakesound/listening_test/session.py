@@ -1,4 +1,4 @@
-"""What the page may ask of a running test; no label leaves before the listener is done."""
+"""Requests of the page to a running test; no label leaves before the listener is done."""
 
 import threading
 from collections.abc import Mapping

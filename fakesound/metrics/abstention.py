@@ -1,4 +1,4 @@
-"""What a system's own probabilities are good for: calibration in figures, and abstention."""
+"""Figures of a system's own probabilities: calibration, and abstention."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from fakesound.metrics.scores import ClipScore
 
 
 def calibration_figures(scores: Sequence[ClipScore]) -> dict[str, float | None]:
-    """Return what calibration is meant to improve: ``cllr, min_dcf, act_dcf, ece`` and ``brier``.
+    """Return the figures of calibration: ``cllr, min_dcf, act_dcf, ece`` and ``brier``.
 
     The first four are those of the metrics block. ``brier`` is the mean of ``(score - fake)^2``
     (Brier 1950), with equal weights of fakes and genuine clips, the prior at which a calibrated

@@ -21,7 +21,7 @@ def family_of(attack: str) -> str:
 
 
 def family_scores(logits: Float[np.ndarray, " family"], families: Sequence[str]) -> FamilyScores:
-    """Return what the ``logits`` of ``families`` say.
+    """Return probabilities and energy of the ``logits`` of ``families``.
 
     The energy is minus the log of the sum of their exponentials: high where none of them is high
     (Liu et al., NeurIPS 2020, at temperature 1).

@@ -49,7 +49,7 @@ KEYS = (
 
 @dataclass(frozen=True, eq=False)
 class ClipColumns:
-    """What the clip figures need of each clip.
+    """Columns of clips that the clip figures need.
 
     Attributes:
         score: P(fake).

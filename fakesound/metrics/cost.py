@@ -1,4 +1,4 @@
-"""What a system's scores cost a user with a prior: the measures of ASVspoof 5.
+"""Costs of a system's scores for a user with a prior: the measures of ASVspoof 5.
 
 Wang et al., "ASVspoof 5: Crowdsourced Speech Data, Deepfakes, and Adversarial Attacks at Scale"
 (2024) and its evaluation plan. There a higher score means bona fide and is read as the log
@@ -74,7 +74,7 @@ def cllr(
     fake: Bool[np.ndarray, " clip"],
     weights: Float[np.ndarray, " clip"] | None = None,
 ) -> float | None:
-    """Return the cost of the log likelihood ratio in bits: 0 is perfect, 1 says nothing.
+    """Return the cost of the log likelihood ratio in bits: 0 is perfect, 1 carries no information.
 
     ``(mean over genuines of log2(1 + exp(logit)) + mean over fakes of log2(1 + exp(-logit))) / 2``
     (Bruemmer and du Preez 2006). None unless there are both fakes and genuines.

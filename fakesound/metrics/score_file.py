@@ -133,7 +133,7 @@ def _row(clip: ClipScore) -> dict[str, Any]:
 
 
 def _further(clip: ClipScore) -> dict[str, Any]:
-    """Return what only some detectors give."""
+    """Return the fields that only some detectors have."""
     further: dict[str, Any] = {}
     for name in ("part_score", "whole_score"):
         value = getattr(clip, name)

@@ -97,12 +97,12 @@ class ClipScore:
         frame_threshold: a frame is called fake when its score is above it.
         subsets: names of the official test subsets that the clip belongs to; most corpora have
             none.
-        boundary_scores: P(a fake region begins or ends here) of each frame; empty for a system that
-            does not say.
+        boundary_scores: P(a fake region begins or ends here) of each frame; empty for a system
+            without such scores.
         boundary_threshold: there is an edge where this score peaks above it.
-        family: which family of attacks it would be of; None for a system that does not say.
+        family: family of attacks it would be of; None for a system without such scores.
         further: scores of heads that give one number in [0, 1] a clip, by task.
-        part_score: P(a part of it is fake); None for a system that does not tell this apart.
+        part_score: P(a part of it is fake); None for a system of one hypothesis.
         whole_score: P(all of it is fake), likewise.
 
     Raises:

@@ -199,7 +199,7 @@ def fold_blocks(scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0) -
 
 
 def _likenesses(clip: ClipScore) -> list[tuple[str, str]]:
-    """Return what a genuine partner may share with ``clip``, the closest first."""
+    """Return the keys that a genuine partner may share with ``clip``, the closest first."""
     return [
         ("source", clip.source_id),
         ("domain", clip.domain),

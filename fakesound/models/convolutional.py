@@ -1,4 +1,4 @@
-"""What convolutional backbones share: one column of features for each 20 ms frame, from end to end.
+"""Convolutional backbones: one column of features for each 20 ms frame, from end to end.
 
 Frequency is halved from stage to stage, time never is: where a network for pictures would go on
 with coarser steps, the last stages see farther in time by dilation, as in FCN and DeepLab (Long et

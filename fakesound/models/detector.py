@@ -16,7 +16,7 @@ from fakesound.models.tokens import BackboneOutput
 
 
 class Backbone(Protocol):
-    """What the detector needs of a backbone."""
+    """Interface of a backbone."""
 
     dim: int
     windows: int

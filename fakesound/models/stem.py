@@ -199,7 +199,7 @@ class PhasePath(nn.Module):
     def forward(
         self, phase: Float[Tensor, "batch folded band step"]
     ) -> Float[Tensor, "batch width_out new_band step"]:
-        """Return what joins the power."""
+        """Return the features of phase, which join those of power."""
         spread = self.square_norm(self.first(phase).square())
         return functional.relu(self.norm(self.second(spread)))
 

@@ -1,4 +1,4 @@
-"""Tasks of the detector: the head of each, what it outputs and what it learns."""
+"""Tasks of the detector: the head of each, its outputs and its loss."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from fakesound.models.heads import Outputs
 
 @dataclass(frozen=True)
 class HeadSizes:
-    """What a head is built for.
+    """Sizes that a head is built for.
 
     Attributes:
         config: heads that are on, and how they pool.
@@ -36,7 +36,7 @@ class HeadSizes:
 
 
 class HeadInput(NamedTuple):
-    """What heads are given.
+    """Inputs of the heads.
 
     Attributes:
         tokens: tokens of the backbone.
@@ -68,7 +68,7 @@ class Balance(NamedTuple):
 
 
 class LossInput(NamedTuple):
-    """What losses are given.
+    """Inputs of the losses.
 
     Attributes:
         outputs: outputs of the heads.

@@ -1,4 +1,4 @@
-"""What backbones of tokens share: the stem, the order of tokens, class token and positions.
+"""Shared parts of backbones of tokens: stem, order of tokens, class token and positions.
 
 Vision Mamba, the transformer and the state space duality differ in the blocks that mix the tokens.
 """
@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 class BackboneOutput(NamedTuple):
-    """What every backbone gives.
+    """Output of a backbone.
 
     Attributes:
         tokens: one for each step in time.
@@ -27,7 +27,7 @@ class BackboneOutput(NamedTuple):
 
 
 class Stem(Protocol):
-    """What makes a grid of tokens of a spectrogram."""
+    """Layers that make a grid of tokens of a spectrogram."""
 
     windows: int
 

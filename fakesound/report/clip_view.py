@@ -93,7 +93,7 @@ class ClipContent:
 
     @classmethod
     def of_score(cls, clip: ClipScore, sound: Sound | None) -> "ClipContent":
-        """Return what is shown of a test clip, up to `LONGEST` seconds."""
+        """Return the view of a test clip, up to `LONGEST` seconds."""
         return cls(
             duration=min(clip.duration, LONGEST),
             sound=sound,

@@ -121,14 +121,14 @@ def _record(run: Run) -> dict[str, Any]:
 
 
 def _facts(run: Run) -> dict[str, str]:
-    """Return what a run can be filtered by."""
+    """Return the values that a run can be filtered by."""
     facts = {key: formatting.setting(value) for key, value in run.overrides.items()}
     facts |= {"held out": run.held_out or "none", "seed": str(run.seed)}
     return facts if run.fold is None else facts | {"fold": str(run.fold)}
 
 
 def _filters(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """Return the values to choose from, by what differs between the runs."""
+    """Return the values to choose from, for each key that differs between the runs."""
     found: dict[str, dict[str, None]] = {}
     for run in runs:
         for name, value in _facts(run).items():

@@ -173,7 +173,7 @@ def _abstention(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]
 
 
 def _facts(provenance: Mapping[str, Any]) -> list[str]:
-    """Return what a run was made with, in a few words each."""
+    """Return the main facts of a run, in a few words each."""
     facts = []
     if "seed" in provenance:
         facts.append(f"seed {provenance['seed']}")

@@ -71,12 +71,12 @@ class Run:
 
     @property
     def test(self) -> tuple[str, int, int | None]:
-        """What two runs must have in common to be compared as a pair."""
+        """Held-out attacks, seed and fold, which two runs must share to be compared as a pair."""
         return self.held_out, self.seed, self.fold
 
     @property
     def label(self) -> str:
-        """What differs between this run and others, except for seed, attack and fold."""
+        """Differences between this run and others, except for seed, attack and fold."""
         parts = [
             written(value) if key.split(".")[-1] in NAMES else f"{key}={written(value)}"
             for key, value in self.overrides.items()

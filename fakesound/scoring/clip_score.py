@@ -106,7 +106,7 @@ def attack_families(
 
 @dataclass(frozen=True)
 class FurtherHead:
-    """What a head beside those of clip and frames adds to the score of a clip and to the results.
+    """Scores and figures of a head beside those of clip and frames.
 
     Attributes:
         fields: function of frame outputs and attack families that returns fields of `ClipScore`.

@@ -58,7 +58,7 @@ class ClipDataModule(lightning.LightningDataModule):
         self.left_out: list[str] = list(corpus.left_out)
 
     def prepare_data(self) -> None:
-        """Forge what is not there yet; on one process of each machine."""
+        """Forge missing clips, on one process of each machine."""
         self._forge()
 
     def setup(self, stage: str | None = None) -> None:
@@ -101,7 +101,7 @@ class ClipDataModule(lightning.LightningDataModule):
         self.test_windows = self._windows(self.split.test)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the loader of an epoch's crops; their numbers go on from epoch to epoch.
+        """Return the loader of an epoch's crops; their numbers continue from epoch to epoch.
 
         Processes share each step's batch, so that they train on what one would, and a run that is
         resumed begins where it stood.

@@ -72,7 +72,7 @@ class MultiTaskModule(lightning.LightningModule):
         return outputs
 
     def on_train_epoch_start(self) -> None:
-        """Seed what is random in the model by the epoch, so that a resumed run repeats it."""
+        """Seed the model's random numbers by the epoch, so that a resumed run repeats them."""
         state = np.random.SeedSequence(
             [self.config.seed, self.current_epoch, self.global_rank]
         ).generate_state(1)
@@ -129,7 +129,7 @@ class MultiTaskModule(lightning.LightningModule):
         self.scores = self._gather(self._data.test_windows)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the scores of the further heads are read with, as of the last validation."""
+        """Add families and thresholds of the further heads, as of the last validation."""
         heads = FurtherHeads(self.detector.families, self.head_thresholds).to_plain()
         if heads:
             checkpoint[HEADS_KEY] = heads

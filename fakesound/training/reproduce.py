@@ -73,7 +73,7 @@ def reproduce(recorded: Path) -> bool:
 
 
 def changed_circumstances(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
-    """Return what differs in code, versions and machine."""
+    """Return the differences in code, versions and machine."""
     changes = []
     if then.get("code") != now["code"]:
         changes.append(("code", _commit(then), _commit(now)))
@@ -90,7 +90,7 @@ def changed_circumstances(then: Mapping[str, Any], now: Mapping[str, Any]) -> li
 
 
 def changed_data(run: RunResults, clips: Sequence[Clip], hashes: Mapping[str, str]) -> list[Change]:
-    """Return what differs between the clips of ``run`` and ``clips``."""
+    """Return the differences between the clips of ``run`` and ``clips``."""
     before, now = run.clips, {clip.clip_id: clip for clip in clips}
     common = sorted(before.keys() & now.keys())
     groups = {

@@ -43,7 +43,7 @@ def finished_results(folder: Path, config: RunConfig) -> dict[str, Any] | None:
 
 
 def archive_previous_run(folder: Path, config: RunConfig) -> None:
-    """Move what another run left in ``folder`` into a subfolder of ``.superseded``."""
+    """Move the files of another run in ``folder`` into a subfolder of ``.superseded``."""
     if not (folder / IDENTITY).is_file():
         return
     if config.resume == "auto" and _is_of(folder, config):

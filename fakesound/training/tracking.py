@@ -15,7 +15,7 @@ from fakesound.data.manifest import Clip
 from fakesound.metrics import ClipScore
 from fakesound.progress import console
 
-# how long to wait for W&B before the run goes on, or ends, without it
+# longest wait for W&B before the run continues, or ends, without it
 INIT_SECONDS = 30
 FINISH_SECONDS = 120
 

@@ -63,7 +63,7 @@ def build_module(
     families = crops.families if heads.attribution else ()
     if heads.attribution and len(families) < 2:
         raise InputError(
-            "heads.attribution=true: tells families of attacks apart, and training has only "
+            "heads.attribution=true: distinguishes families of attacks, and training has only "
             f"{', '.join(families)}; give it more, or set heads.attribution=false"
         )
     detector = build_detector(config, families)

@@ -206,7 +206,7 @@ def test_an_error_of_the_first_process_ends_the_run(small, tmp_path):
     arguments = (*small, *wrong, *held_out, "trainer.devices=2", "trainer.accelerator=cpu")
     done = fakesound("run", *arguments, "hydra.run.dir=out", folder=tmp_path)
     assert done.returncode == 2, done.stderr
-    assert done.stderr.count("heads.attribution=true: tells families") == 1
+    assert done.stderr.count("heads.attribution=true: distinguishes families") == 1
     assert not (tmp_path / "out" / "metrics.json").exists()
 
 

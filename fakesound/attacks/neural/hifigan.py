@@ -28,7 +28,7 @@ FLOOR = 1e-5
 
 @dataclass(frozen=True)
 class MelFormat:
-    """What a vocoder takes for a mel spectrogram.
+    """Mel spectrogram of a vocoder.
 
     Attributes:
         rate: samples a second.

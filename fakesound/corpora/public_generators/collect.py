@@ -66,7 +66,7 @@ def fetch(
     workers: int | None = None,
     host: str = GITHUB,
 ) -> list[Collected]:
-    """Return what `collect` makes of every repository; several are read at once.
+    """Collect every repository, several at once, and return the results.
 
     Args:
         recipes: recipes of files in any number of repositories.

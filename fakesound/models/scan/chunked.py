@@ -153,7 +153,7 @@ def _silu_slope(z: Tensor) -> Tensor:
 
 
 def _shift(tensor: Tensor, reverse: bool) -> Tensor:
-    """Return what was at the token before, in the order of the scan, and zeros at the first."""
+    """Return the values of the token before, in the order of the scan, and zeros at the first."""
     fill = (0, 0, 0, 0, 0, 1) if reverse else (0, 0, 0, 0, 1, 0)
     return pad(tensor, fill)[:, 1:] if reverse else pad(tensor, fill)[:, :-1]
 

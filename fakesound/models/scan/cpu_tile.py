@@ -1,4 +1,4 @@
-"""What the scans on a CPU do to one tile: ``TILE`` steps of one clip for ``LANES`` channels.
+"""One tile of the scans on a CPU: ``TILE`` steps of one clip for ``LANES`` channels.
 
 A step counts in the order of the scan, a token in time. Arrays are flat; what lives for one tile is
 (step, LANES). States come in groups of four, which stay in registers for the whole tile.

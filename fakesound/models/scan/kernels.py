@@ -16,7 +16,7 @@ from fakesound.models.scan.reference import ScanInputs
 
 @runtime_checkable
 class Kernel(Protocol):
-    """What the module of a kernel defines. Its functions are not followed by autograd."""
+    """Functions of a kernel's module. Autograd does not follow them."""
 
     def scan_forward(self, inputs: ScanInputs, keep: bool) -> tuple[Tensor, Tensor]:
         """Return the scan and, if ``keep``, what backward needs beside the inputs."""

@@ -207,7 +207,7 @@ def _fake_scan_backward(
 
 
 def _no_gate(grad: Tensor) -> Tensor:
-    """Return what stands for the gradient of a gate: an operator's tensors cannot be None."""
+    """Return a stand-in for the gradient of a gate: an operator's tensors cannot be None."""
     return grad.new_empty(0)
 
 

@@ -33,7 +33,7 @@ from torch.nn.functional import pad, silu, softplus
 
 
 class ScanInputs(NamedTuple):
-    """What a scan is computed from. See the glossary above.
+    """Inputs of a scan. See the glossary above.
 
     Attributes:
         scale: factor of the result; Vim halves the sum of two directions.

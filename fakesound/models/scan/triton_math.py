@@ -1,5 +1,5 @@
 # mypy: disable-error-code="import-untyped, untyped-decorator, assignment"
-"""What the Triton kernels share: how they read tensors, and the functions they are made of.
+"""Shared parts of the Triton kernels: reading of tensors, and elementary functions.
 
 In these files a vector is a tensor of one axis, [BLOCK] channels, one or two a thread. Whatever has
 a further axis (states, steps of a run, taps) is a tuple of vectors: every element of a tuple is a

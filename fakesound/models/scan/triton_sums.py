@@ -1,5 +1,5 @@
 # mypy: disable-error-code="import-untyped, untyped-decorator"
-"""What comes before and after the backward scan on a GPU: B and C by runs, and sums of parts.
+"""Steps before and after the backward scan on a GPU: B and C by runs, and sums of parts.
 
 Small kernels, bound by memory, over tensors of two axes. Sums are in the order of the loops, so
 they are the same bits in every run.

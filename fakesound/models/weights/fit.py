@@ -104,7 +104,7 @@ def fit_weights(
 
 @dataclass(frozen=True)
 class _Fitting:
-    """What is known while tensors are brought into shape, one after the other."""
+    """State while tensors are fitted, one after the other."""
 
     file: WeightsFile
     layout: Layout
@@ -117,7 +117,7 @@ class _Fitting:
         return self.detector.backbone
 
     def fitted(self, name: str, tensor: Tensor, start: Mapping[str, Tensor]) -> _Fitted:
-        """Return what becomes of the tensor that ``start[name]`` is to be replaced with."""
+        """Return the fitted tensor that replaces ``start[name]``."""
         if name not in start:
             return _Fitted("skipped", self._why_absent(name))
         target = start[name]

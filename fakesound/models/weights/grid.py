@@ -1,4 +1,4 @@
-"""The grid that the position embeddings of a file lie on, which no file says outright."""
+"""The grid that the position embeddings of a file lie on, which no file states."""
 
 import math
 from collections.abc import Mapping
@@ -83,7 +83,7 @@ def _published(file: WeightsFile, layout: Layout, places: int) -> Grid | None:
 
 
 def _recorded(settings: Mapping[str, Any]) -> Grid | None:
-    """Return the grid that the original project's hyperparameters tell, None if they do not."""
+    """Return the grid in the original project's hyperparameters, None if they have none."""
     try:
         sizes = [settings[key] for key in ("img_size", "patch_size", "stride")]
         rows, columns = (

@@ -184,7 +184,7 @@ def _refuse_strangers(file: WeightsFile, prefix: str) -> None:
 
 
 def _sizes(mixer: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return what the tensors of a mixer tell of its backbone."""
+    """Return the settings of the backbone that follow from the tensors of a mixer."""
     dim = mixer["in_proj.weight"].shape[1]
     channels, rates = mixer["A_log"].shape
     state = (mixer["x_proj.weight"].shape[0] - mixer["dt_proj.weight"].shape[1]) // 2

@@ -25,7 +25,7 @@ _AGAIN = "download it again, or give another file"
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """What a file of weights holds.
+    """Content of a file of weights.
 
     Attributes:
         path: where it is.
@@ -43,12 +43,12 @@ class WeightsFile:
 
 
 def refusal(path: Path, why: str) -> InputError:
-    """Return the error that says why the file at ``path`` cannot be used."""
+    """Return the error with the reason why the file at ``path`` cannot be used."""
     return InputError(f"init.path={path}: {why}")
 
 
 def read_weights(path: Path) -> WeightsFile:
-    """Return what the file at ``path`` holds, PyTorch's format or safetensors.
+    """Return the content of the file at ``path``, in PyTorch's format or safetensors.
 
     Of the folder of a run, its best checkpoint.
 
