@@ -123,7 +123,7 @@ def launch_workers(config: RunConfig, corpus: "Corpus", folder: Path) -> dict[st
     Raises:
         ProcessError: if one of them fails; the others are ended.
     """
-    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -159,6 +159,9 @@ def launch_workers(config: RunConfig, corpus: "Corpus", folder: Path) -> dict[st
             name = signal.Signals(-failure.exitcode).name
             raise ProcessError(f"process {rank} of the run was ended by {name}", 1) from None
         raise ProcessError(None, failure.exitcode) from None
+    except SignalException as error:
+        name = signal.Signals(error.sigval).name
+        raise ProcessError(f"the run was ended by {name}; resume=auto continues it", 1) from None
     finally:
         logging.disable(logging.NOTSET)
         os.environ.clear()
