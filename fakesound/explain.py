@@ -48,6 +48,8 @@ def _main() -> None:
     if options.out is not None and options.out.suffix not in (".png", ".svg"):
         raise InputError(f"--out={options.out}: must end with .png or .svg")
     if options.recording is not None:
+        if options.recording.is_dir():
+            raise InputError(f"{options.recording}: is a folder; name a recording")
         options.out = options.out or options.recording.with_suffix(".explained.png")
         check_outputs({"--out": options.out}, [options.recording])
     # after the checks: these imports take seconds
@@ -63,11 +65,13 @@ def _main() -> None:
 def _draw(detector: "Detector", recording: Path, out: Path) -> None:
     from fakesound.data.audio import read_audio
     from fakesound.inference.explanation import Occlusion
+    from fakesound.inference.inputs import named_files
     from fakesound.inference.page import detection_content
     from fakesound.report.clip_view import Relevance, Sound, clip_figure
     from fakesound.report.style import save_figure
 
-    audio = read_audio(recording, detector.rate)
+    with named_files([str(recording)]) as ((_, path), *_):
+        audio = read_audio(path, detector.rate)
     occlusion = Occlusion(detector, audio)
     with progress_bar("hiding parts") as progress:
         explanation = occlusion.explain(progress)

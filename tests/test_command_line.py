@@ -144,3 +144,20 @@ def test_a_verb_is_the_same_either_way():
     done = python("-m", "fakesound", "run", "nosuch=1")
     assert done.returncode == 2
     assert done.stderr.startswith("error: nosuch: no such key")
+
+
+def test_a_closed_pipe_ends_quietly():
+    program = (
+        "import sys\n"
+        "from fakesound.command_line import guarded\n"
+        "def entry():\n"
+        "    for _ in range(9999): print('x' * 999, flush=True)\n"
+        "guarded(entry)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1

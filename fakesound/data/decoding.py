@@ -22,11 +22,11 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32
 
+from fakesound.data import flac, ogg
 from fakesound.data.containers import Decoded, decode_container, is_container
 from fakesound.data.location import AnyLocation, open_audio, parse_location
 from fakesound.data.mp3 import is_mp3, with_length
 from fakesound.data.notes import Notes
-from fakesound.data.ogg import MARK, read_pages
 from fakesound.data.samples import RATES
 from fakesound.errors import InputError
 
@@ -251,8 +251,12 @@ def _corrected(local: Path | None, file: BinaryIO) -> Source:
             second = AU_BYTES.get(encoding, 0) * channels * rate
             declared = size / second if size and second else None
             return Source(io.BytesIO(unknown), declared=(declared,))
-    elif head[:4] == MARK:
-        pages = read_pages(file)
+    elif head[:4] == flac.MARK:
+        if (short := flac.short_header(file)) is not None:
+            file.seek(len(short.unknown))
+            return Source(io.BytesIO(short.unknown + file.read()), declared=(short.seconds,))
+    elif head[:4] == ogg.MARK:
+        pages = ogg.read_pages(file)
         remark = "" if pages.ended else "the stream has no end; the file may be cut short"
         if len(pages.links) > 1:
             return _joined(local, file, pages.links, remark)

@@ -1,5 +1,6 @@
 """Formats x rates x channels x lengths x damage: samples and lengths of ffmpeg's own decoding."""
 
+import io
 import struct
 from contextlib import contextmanager
 
@@ -229,3 +230,61 @@ def test_files_that_are_no_audio_have_their_reason(tmp_path):
         with pytest.raises(InputError, match=reason) as error:
             read_audio(tmp_path / name, 16_000)
         assert str(tmp_path / name) in str(error.value)
+
+
+def patched(data, mark, offset, value):
+    """Return ``data`` with ``value`` at ``offset`` from ``mark``."""
+    at = data.index(mark) + offset
+    return data[:at] + value + data[at + len(value) :]
+
+
+def encoded(container, subtype, samples):
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, subtype, format=container)
+    return file.getvalue()
+
+
+UNTRUE = {
+    "FLAC that is too short": ("FLAC", "PCM_24", b"fLaC", 22, b"\0\0\x9c\x40"),
+    "FLAC to a pipe": ("FLAC", "PCM_16", b"fLaC", 22, bytes(4)),
+    "AU to a pipe": ("AU", "PCM_16", b".snd", 8, b"\xff" * 4),
+    "AU without a length": ("AU", "PCM_16", b".snd", 8, bytes(4)),
+    "AU that is too short": ("AU", "PCM_16", b".snd", 8, b"\0\0\x1f\x40"),
+    "AIFF without a count": ("AIFF", "PCM_16", b"COMM", 10, bytes(4)),
+    "RF64 without a length": ("RF64", "PCM_24", b"ds64", 16, bytes(16)),
+    "RF64 that is too short": ("RF64", "PCM_24", b"ds64", 16, struct.pack("<Q", 6_000)),
+    "WAV to a pipe": ("WAV", "PCM_16", b"data", 4, b"\xff" * 4),
+    "GSM without a length": ("WAV", "GSM610", b"data", 4, bytes(4)),
+    "ADPCM that is too short": ("WAV", "MS_ADPCM", b"data", 4, struct.pack("<I", 2_048)),
+}
+
+
+@pytest.mark.parametrize("name", UNTRUE)
+def test_lengths_that_are_not_true_hide_nothing(tmp_path, name):
+    container, subtype, mark, offset, value = UNTRUE[name]
+    data, path = encoded(container, subtype, sound(3, 16_000)), tmp_path / "a"
+    path.write_bytes(data)
+    whole = read_audio(path, 16_000)
+    path.write_bytes(patched(data, mark, offset, value))
+    found, _ = read_with_notes(path)
+    # a codec of blocks fills its last one
+    np.testing.assert_array_equal(found[: len(whole)], whole)
+    assert len(found) - len(whole) < 1_024
+    assert audio_info(path).samples == len(found)
+    np.testing.assert_array_equal(read_audio(path, 16_000, 9_000, 500), whole[9_000:9_500])
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_ogg_streams_in_a_row_are_one_recording(tmp_path, subtype):
+    first, second = sound(1, 16_000), 0.5 * sound(2, 16_000, seed=1)
+    parts = [encoded("OGG", subtype, one) for one in (first, second)]
+    wanted = []
+    for part in parts:
+        (tmp_path / "one.ogg").write_bytes(part)
+        wanted.append(read_audio(tmp_path / "one.ogg", 16_000))
+    (tmp_path / "two.ogg").write_bytes(b"".join(parts))
+    found, keywords = read_with_notes(tmp_path / "two.ogg")
+    np.testing.assert_array_equal(found, np.concatenate(wanted))
+    assert keywords == {"codec"}
+    (tmp_path / "cut.ogg").write_bytes(parts[1][: len(parts[1]) * 2 // 3])
+    assert read_with_notes(tmp_path / "cut.ogg")[1] == {"codec", "header"}
