@@ -40,6 +40,8 @@ LOSSLESS = ("PCM_", "FLOAT", "DOUBLE", "ALAC_", "DWVW", "DPCM")
 WAV_SUBTYPES = {(1, 8): "PCM_U8", (1, 16): "PCM_16", (1, 24): "PCM_24", (1, 32): "PCM_32",
                 (3, 32): "FLOAT", (3, 64): "DOUBLE", (6, 8): "ALAW", (7, 8): "ULAW"}  # fmt: skip
 AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # of a sample, by its encoding
+# a file that was cut out of a stream may begin inside a frame
+MP3_SUFFIXES = (".mp3", ".mpga")
 # libsndfile's remark on a header (WAV, AIFF, AU) that declares more bytes than there are
 CUT_SHORT = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
 # programs that write to a pipe declare this many bytes or more: they do not know
@@ -173,6 +175,9 @@ def _check_file(path: AnyLocation, local: Path) -> None:
 def _open(stack: ExitStack, source: Source) -> SequentialFile:
     file = stack.enter_context(SequentialFile(source.file, **source.options))
     file.source = source
+    if file.subtype == "OPUS":
+        # without this, libsndfile 1.2 returns the samples before the first one, of the encoder
+        file.seek(0)
     return file
 
 
@@ -238,11 +243,6 @@ def _corrected(local: Path | None, file: BinaryIO) -> Source:
         found = _headless_wav(file)
         if found is not None:
             return found
-    elif is_mp3(head):
-        file.seek(0)
-        counted = with_length(file.read())
-        if counted is not None:
-            return Source(io.BytesIO(counted.data), declared=(counted.declared,))
     elif head[:4] == b".snd" and len(head) == 24:
         start, size, encoding, rate, channels = struct.unpack(">5I", head[4:])
         if size < UNKNOWN_SIZE and start + size < file.seek(0, io.SEEK_END) - 1:
@@ -262,6 +262,11 @@ def _corrected(local: Path | None, file: BinaryIO) -> Source:
             return _joined(local, file, pages.links, remark)
         file.seek(0)
         return Source(file if local is None else _name(local), remark=remark)
+    elif is_mp3(head) or (local is not None and local.suffix.lower() in MP3_SUFFIXES):
+        file.seek(0)
+        counted = with_length(file.read())
+        if counted is not None:
+            return Source(io.BytesIO(counted.data), declared=(counted.declared,))
     file.seek(0)
     return Source(file if local is None else _name(local))
 
@@ -281,7 +286,9 @@ def _joined(local: Path | None, file: BinaryIO, links: Sequence[int], remark: st
     try:
         for start, after in pairwise((*links, end)):
             file.seek(start)
-            with SequentialFile(io.BytesIO(file.read(after - start))) as link:
+            source = Source(io.BytesIO(file.read(after - start)))
+            with ExitStack() as stack:
+                link = _open(stack, source)
                 if out is None:
                     codec = f"{link.subtype}, lossy, {len(links)} streams in a row"
                     shape = link.samplerate, link.channels

@@ -102,7 +102,7 @@ def suppress_refusal(path):
 
 @pytest.mark.parametrize(("suffix", "codec", "container", "rates"), NATIVE + FOREIGN)
 def test_damaged_files_are_read_or_refused_in_one_line(tmp_path, suffix, codec, container, rates):
-    path = encode(tmp_path / f"a.{suffix}", sound(1, rates[0]), rates[0], codec, container)
+    path = encode(tmp_path / f"a.{suffix}", sound(1, rates[0]), rates[0], codec, container, 128_000)
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
     for kind in ("half", "head", "holes", "tail"):
