@@ -1,9 +1,13 @@
 """``fakesound VERB ...``: the same as ``python -m fakesound.VERB ...``."""
 
 import importlib
+import platform
 import sys
+from importlib import metadata
 
+from fakesound import __version__
 from fakesound.command_line import WRONG_INPUT
+from fakesound.errors import did_you_mean
 
 VERBS = {
     "run": "train with attacks held out, test on them, report",
@@ -17,22 +21,49 @@ VERBS = {
     "launch": "run training jobs and sweeps at Amazon SageMaker",
     "forge": "make labelled fakes of genuine recordings",
 }
+# packages on which scores depend
+PACKAGES = ("onnxruntime", "torch", "numpy")
 
 
 def main() -> None:
     """Run the verb named first on the command line."""
-    verb = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["help"]:
+        # help VERB
+        arguments = [*arguments[1:2], "--help"]
+    verb = arguments[0] if arguments else ""
     if verb in ("--help", "-h"):
-        print("fakesound VERB ...   (fakesound VERB --help shows the options)\n")
-        for name, what in VERBS.items():
-            print(f"  {name:8} {what}")
+        print(_help())
         return
-    if verb not in VERBS:
-        sys.stderr.write(f"error: {verb}: no such verb; there are {', '.join(VERBS)}\n")
+    if verb in ("--version", "-V"):
+        print(_version())
+        return
+    if not verb:
+        sys.stderr.write(_help() + "\n")
         sys.exit(WRONG_INPUT)
-    del sys.argv[1]
-    sys.argv[0] = f"fakesound {verb}"
+    if verb not in VERBS:
+        near = did_you_mean(verb, VERBS)
+        hint = f"{near} " if near else ""
+        sys.stderr.write(f"error: {verb}: no such verb; {hint}there are {', '.join(VERBS)}\n")
+        sys.exit(WRONG_INPUT)
+    sys.argv = [f"fakesound {verb}", *arguments[1:]]
     importlib.import_module(f"fakesound.{verb}").main()
+
+
+def _help() -> str:
+    lines = [f"  {name:8} {what}" for name, what in VERBS.items()]
+    usage = "fakesound VERB ...   (fakesound VERB --help shows the options)"
+    return "\n".join([usage, "", *lines])
+
+
+def _version() -> str:
+    parts = [f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        try:
+            parts.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            parts.append(f"no {package}")
+    return f"fakesound {__version__} ({', '.join(parts)})"
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
-"""Command lines of the verbs: parser, errors in one line, exit codes."""
+"""Command lines of the verbs: parser, errors in one line, results on stdout, exit codes."""
 
 import argparse
 import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from fakesound.errors import InputError, OutsideError, ProcessError, shown
+from fakesound.errors import InputError, OutsideError, ProcessError, did_you_mean, shown
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 FAILED, WRONG_INPUT = 1, 2
 # errors of a write: no space left, over the quota, over the largest size of a file
@@ -20,24 +23,77 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` with a pointer to the help and exit with code 2."""
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            near = did_you_mean(unknown.split()[0].partition("=")[0], self._option_string_actions)
+            message += f"; {near}" if near else ""
         self.exit(WRONG_INPUT, f"error: {message}; see {self.prog} --help\n")
+
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]  # noqa: ANN001, ANN201
+        """Parse the command line; without arguments print a short help and exit with code 2."""
+        self._need_arguments(args)
+        return super().parse_args(args, namespace)
+
+    def parse_intermixed_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]  # noqa: ANN001, ANN201
+        """Parse the command line as `parse_args`, options between positional arguments."""
+        self._need_arguments(args)
+        return super().parse_intermixed_args(args, namespace)
+
+    def _need_arguments(self, args: Sequence[str] | None) -> None:
+        if sys.argv[1:] if args is None else args:
+            return
+        self.print_usage(sys.stderr)
+        text = [(self.description or "").partition("\n\n")[0], (self.epilog or "").rstrip()]
+        end = f"all options: {self.prog} --help"
+        self.exit(WRONG_INPUT, "\n".join(["", *(t for t in text if t), "", end, ""]))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401
+        if action.choices is None or value in action.choices:
+            return
+        near = did_you_mean(str(value), map(str, action.choices))
+        choices = ", ".join(map(str, action.choices))
+        hint = f"; {near}" if near else ""
+        raise argparse.ArgumentError(action, f"{value!r} is not one of {choices}{hint}")
 
 
 def parser(verb: str, description: str, examples: str = "") -> Parser:
     """Return the parser of a verb, named as the user called it.
 
     Args:
-        verb: name of the verb, as in ``python -m fakesound.VERB``.
+        verb: name of the verb, as in ``fakesound VERB``.
         description: text above the options.
         examples: text below the options.
     """
-    called = sys.argv[0].startswith("fakesound")
     return Parser(
-        prog=f"fakesound {verb}" if called else f"python -m fakesound.{verb}",
+        prog=called(verb),
         description=description,
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def called(verb: str) -> str:
+    """Return the command of a verb as the user called it."""
+    by_name = sys.argv[0].startswith("fakesound")
+    return f"fakesound {verb}" if by_name else f"python -m fakesound.{verb}"
+
+
+def print_results(table: "Table") -> None:
+    """Print a table of results on stdout: as it is on a terminal, else tab-separated."""
+    from rich.console import Console
+    from rich.text import Text
+
+    if sys.stdout.isatty():
+        Console().print(table)
+        return
+    columns = table.columns
+    cells = [[column.header, *column.cells] for column in columns]
+    for row in zip(*cells, strict=True):
+        plain = (
+            cell.plain if isinstance(cell, Text) else Text.from_markup(str(cell)).plain
+            for cell in row
+        )
+        print("\t".join(" ".join(text.split()) for text in plain))
 
 
 def guarded(entry: Callable[[], object]) -> NoReturn:
@@ -50,6 +106,7 @@ def guarded(entry: Callable[[], object]) -> NoReturn:
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
         entry()
+        sys.stdout.flush()
     except (InputError, OutsideError) as error:
         _print_error(str(error), debug)
         sys.exit(WRONG_INPUT if isinstance(error, InputError) else FAILED)

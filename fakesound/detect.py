@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fakesound import __version__, command_line
-from fakesound.command_line import FULL, guarded
+from fakesound.command_line import FULL, guarded, print_results
 from fakesound.errors import InputError, shown
 from fakesound.files import check_folder, check_outputs
 from fakesound.progress import console, progress_bar
@@ -33,9 +33,10 @@ DESCRIPTION = """\
 Is a recording fake, and which parts of it? WAV, FLAC, MP3, Ogg, AIFF and more, with the extra
 "formats" or ffmpeg also M4A, WebM, WMA and video; any rate, channels and length; offline, on a CPU.
 
-The score is the probability that the recording is fake, if half of your recordings are. A verdict
-whose own probability is below --confidence is "uncertain". The score is evidence, not proof: read
-docs/scores.md before you act on it.
+The score is the probability that the recording is fake, if a share of --prior of your recordings
+is. A verdict whose own probability is below --confidence is "uncertain". The score is evidence, not
+proof: read docs/scores.md before you act on it. Results go to stdout: a table on a terminal, else
+tab-separated values.
 """
 EXAMPLES = """\
 examples:
@@ -64,18 +65,17 @@ def _main() -> None:
     else:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # after the checks: these imports take seconds
-    from fakesound.inference import Detector
     from fakesound.inference.inputs import named_files
 
     if options.watch:
         _check_outputs(options, [])
-        detector = Detector.from_checkpoint(options.checkpoint, options.confidence, options.device)
+        detector = _detector(options)
         _watch(options, detector)
         return
     with named_files(options.recordings) as files:
         _check_outputs(options, [path for _, path in files])
-        detector = Detector.from_checkpoint(options.checkpoint, options.confidence, options.device)
-        finished = _finished(options)
+        detector = _detector(options)
+        finished = _finished(options, detector)
         results, stopped = _detect(options, detector, files, finished)
         _write(options, results, detector)
         if finished is not None and not stopped:
@@ -86,6 +86,18 @@ def _main() -> None:
         sys.exit(SOME_UNREADABLE)
     if options.exit_code and any(r.detection and r.detection.verdict == "fake" for r in results):
         sys.exit(SOME_FAKE)
+
+
+def _detector(options: argparse.Namespace) -> "Detector":
+    from fakesound.inference import Detector
+
+    return Detector.from_checkpoint(
+        options.checkpoint,
+        options.confidence,
+        options.device,
+        backend=options.backend,
+        prior=options.prior,
+    )
 
 
 def _detect(
@@ -109,20 +121,19 @@ def _detect(
                     console.print(message, highlight=False, markup=False, soft_wrap=True)
         except KeyboardInterrupt:
             stopped = True
-    _print_table(results)
+    _print_table(options, results)
     return results, stopped
 
 
-def _finished(options: argparse.Namespace) -> "Finished | None":
+def _finished(options: argparse.Namespace, detector: "Detector") -> "Finished | None":
     """Return the journal of a batch with an output file."""
     from fakesound.inference.batch import Finished
 
     first = next(iter(_files(options).values()), None)
     if first is None or (first.exists() and not first.is_file()):
         return None
-    model = Path(options.checkpoint)
-    changed = model.stat().st_mtime_ns if model.is_file() else None
-    settings = (options.checkpoint, changed, options.confidence, options.channels)
+    model = detector.model
+    settings = (model.sha256, model.backend, options.confidence, options.prior, options.channels)
     return Finished(first, repr((__version__, *settings)))
 
 
@@ -154,6 +165,8 @@ def _writers(
     from fakesound.files import write_whole
     from fakesound.inference import writing
 
+    record = detector.record()
+
     def put(place: str, text: Callable[[], str]) -> None:
         if place == "-":
             sys.stdout.write(text())
@@ -176,14 +189,13 @@ def _writers(
         from fakesound.inference.page import write_page
 
         with progress_bar("drawing") as progress:
-            own = options.checkpoint != "default"
-            model = options.checkpoint if own else "the one that comes with fakesound"
-            write_page(results, options.html, detector.frame_threshold, model, progress)
+            write_page(results, options.html, record, progress)
         console.print(f"page: {options.html}", markup=False, highlight=False)
 
     texts = {
-        "json": lambda: writing.to_json(results, options.frames),
-        "csv": lambda: writing.to_csv(results),
+        "json": lambda: writing.to_json(results, record, options.frames),
+        "jsonl": lambda: writing.to_jsonl(results, record, options.frames),
+        "csv": lambda: writing.to_csv(results, record),
         "rttm": lambda: writing.to_rttm(results),
     }
     writers: dict[str, Callable[[], None]] = {
@@ -198,7 +210,16 @@ def _writers(
     return writers
 
 
-def _print_table(results: Sequence["Result"]) -> None:
+def _print_table(options: argparse.Namespace, results: Sequence["Result"]) -> None:
+    """Print the results on stdout: as a table on a terminal, else as tab-separated values."""
+    if "-" in (options.json, options.jsonl, options.csv, options.rttm):
+        return
+    if not sys.stdout.isatty():
+        from fakesound.inference import writing
+
+        sys.stdout.write(writing.to_tsv(results))
+        sys.stdout.flush()
+        return
     table = Table(
         "recording", "verdict", "score", "fake parts, seconds", "most similar to", box=None
     )
@@ -218,7 +239,7 @@ def _print_table(results: Sequence["Result"]) -> None:
             regions,
             found.attack_family or "",
         )
-    console.print(table)
+    print_results(table)
     for result in results:
         for note in result.detection.notes if result.detection else ():
             line = f"{shown(result.path)}: {note}"
@@ -267,19 +288,22 @@ def _arrivals(folders: Sequence[str]) -> Iterator[Path]:
 def _check(options: argparse.Namespace) -> None:
     if not 0.5 <= options.confidence < 1:
         raise InputError(f"--confidence={options.confidence}: must be from 0.5 to below 1")
+    if not 0 < options.prior < 1:
+        raise InputError(f"--prior={options.prior}: must be between 0 and 1")
     channels = options.channels
     if channels not in ("mix", "each") and not (channels.isdecimal() and int(channels) > 0):
         raise InputError(f"--channels={channels}: must be mix, each, or a number from 1")
     for name in options.recordings:
         if options.watch and not Path(name).is_dir():
             raise InputError(f"--watch: {name} is not a folder; name folders only")
-    if [options.json, options.csv, options.rttm].count("-") > 1:
-        raise InputError("--json, --csv, --rttm: only one of them can go to standard output")
+    if [options.json, options.jsonl, options.csv, options.rttm].count("-") > 1:
+        raise InputError("--json, --jsonl, --csv, --rttm: only one can go to standard output")
 
 
 def _files(options: argparse.Namespace) -> dict[str, Path]:
     """Return the files that are written, by their options."""
-    places = {f"--{key}": getattr(options, key) for key in ("json", "csv", "rttm", "html")}
+    keys = ("json", "jsonl", "csv", "rttm", "html")
+    places = {f"--{key}": getattr(options, key) for key in keys}
     return {key: Path(place) for key, place in places.items() if place not in (None, "-")}
 
 
@@ -314,7 +338,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--channels", default="mix", metavar="mix|each|N", help="channels to use (mix)"
     )
+    parser.add_argument(
+        "--prior",
+        type=float,
+        default=0.5,
+        metavar="P",
+        help="share of fakes among your recordings, which scores assume (0.5)",
+    )
     parser.add_argument("--json", metavar="FILE", help="all results as JSON; - for stdout")
+    parser.add_argument(
+        "--jsonl", metavar="FILE", help="one JSON object a line and recording; - for stdout"
+    )
     parser.add_argument("--frames", action="store_true", help="scores of all frames in the JSON")
     parser.add_argument("--csv", metavar="FILE", help="one row a recording; - for stdout")
     parser.add_argument("--rttm", metavar="FILE", help="regions as RTTM; - for stdout")
@@ -328,7 +362,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--exit-code", action="store_true", help="exit with 3 if a recording is fake"
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (cpu)")
+    parser.add_argument(
+        "--backend",
+        choices=("auto", "onnx", "torch"),
+        default="auto",
+        help="what computes: onnxruntime, or torch, for checkpoints and GPUs (auto)",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (auto)")
     return parser
 
 

@@ -1,8 +1,9 @@
 """Errors that entry points print in one line, without a traceback."""
 
+import difflib
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _AT = re.compile(r"(.*) - at `\$\.(\w+).*`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(\w+)`")
@@ -51,6 +52,12 @@ def shown(text: str) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in unicode_name(text)
     )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the question whether ``word`` was meant as the nearest of ``known``; else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 def field_error(

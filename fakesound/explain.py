@@ -55,7 +55,7 @@ def _main() -> None:
     # after the checks: these imports take seconds
     from fakesound.inference import Detector
 
-    detector = Detector.from_checkpoint(options.checkpoint)
+    detector = Detector.from_checkpoint(options.checkpoint, backend="torch")
     if options.manifest is not None:
         _measure(detector, options.manifest, options.clips)
     else:

@@ -1,11 +1,13 @@
 """Write a trained detector as one file, for use without this package or without its run.
 
-python -m fakesound.export RUN --to onnx|safetensors [--out FILE]
+python -m fakesound.export RUN --to onnx|onnx-windows|safetensors [--out FILE]
 """
 
 import argparse
+import hashlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,28 +15,43 @@ from fakesound import command_line
 from fakesound.command_line import guarded
 from fakesound.errors import InputError
 from fakesound.progress import console, progress_bar
+from fakesound.scoring.metadata import DEFAULT, PRETRAINED
 
 if TYPE_CHECKING:
     from fakesound.scoring.checkpoint import Checkpoint
 
-SUFFIXES = {"onnx": ".onnx", "safetensors": ".safetensors"}
-NEEDED = {"onnx": ("onnx", "onnxscript"), "safetensors": ("safetensors",)}
+SUFFIXES = {
+    "onnx": ".onnx",
+    "onnx-windows": ".windows.onnx",
+    "safetensors": ".safetensors",
+}
+NEEDED = {
+    "onnx": ("onnx", "onnxscript"),
+    "onnx-windows": ("onnx", "onnxscript"),
+    "safetensors": ("safetensors",),
+}
+COMPARED = "largest difference from the detector's scores on random audio: {:.1e}"
 DESCRIPTION = """\
 The detector of a run as one file.
 
-onnx         waveform of any length in, scores of the clip and of its frames out, with features and
-             windows inside; compared with the detector on random audio before it is written
-safetensors  weights, configuration and thresholds, for this package to load; cannot run code
+onnx          waveform of any length in, scores of the clip and of its frames out, with features and
+              windows inside; compared with the detector on random audio before it is written
+onnx-windows  windows of a waveform in, frame outputs of all heads out: what `detect` scores
+              with onnxruntime, without torch; compared likewise
+safetensors   weights, configuration and thresholds, for this package to load; cannot run code
 """
 EXAMPLES = """\
 examples:
   python -m fakesound.export outputs/mt_vim/2026-01-31_12-00-00 --to onnx
   python -m fakesound.export RUN/checkpoints/last.ckpt --to safetensors --out detector.safetensors
 
-use the ONNX file, audio being mono, at the rate it was trained on (16000 Hz) and of any length:
+use the file of --to onnx; audio is mono, at the rate of the training (16000 Hz), of any length:
   session = onnxruntime.InferenceSession("detector.onnx")
   score, logit, frame_scores = session.run(None, {"waveform": audio.astype("float32")})
   session.get_modelmeta().custom_metadata_map   # sample_rate, frame_step, thresholds, config
+
+use the file of --to onnx-windows:
+  python -m fakesound.detect recording.wav --checkpoint detector.windows.onnx
 
 use the safetensors file:
   detector, config = fakesound.scoring.checkpoint.load_detector("detector.safetensors")
@@ -48,8 +65,8 @@ def main() -> None:
 
 def _main() -> None:
     options = _parser().parse_args()
-    source: Path = options.run
-    out: Path = options.out or _default_out(source, options.to)
+    source: Path = PRETRAINED if str(options.run) == DEFAULT else options.run
+    out: Path = options.out or _default_out(options.run, options.to)
     _check(source, out, options.to)
 
     # after the checks: these imports take seconds
@@ -58,6 +75,8 @@ def _main() -> None:
     checkpoint = read_checkpoint(source)
     if options.to == "onnx":
         _write_onnx(checkpoint, out)
+    elif options.to == "onnx-windows":
+        _write_onnx_windows(checkpoint, out)
     else:
         # refuse a checkpoint that makes no detector
         checkpoint.detector()
@@ -70,40 +89,59 @@ def _main() -> None:
 
 
 def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
-    from fakesound.exporting import (
-        DifferenceError,
-        WaveformScorer,
-        largest_difference,
-        onnx_bytes,
-    )
+    from fakesound.exporting import WaveformScorer, largest_difference, onnx_bytes
     from fakesound.files import write_whole
 
     rate, seconds = checkpoint.config.data.sample_rate, checkpoint.config.data.window_seconds
     detector = checkpoint.detector()
+    calibrator = checkpoint.calibrator
     with progress_bar("exporting") as progress:
         progress(0, 2)
-        scorer = WaveformScorer(detector, rate, seconds, checkpoint.calibrator)
+        scorer = WaveformScorer(detector, rate, seconds, calibrator)
         exported = onnx_bytes(scorer, checkpoint.metadata())
         progress(1, 2)
-        if importlib.util.find_spec("onnxruntime") is None:
-            difference = None
-        else:
-            try:
-                difference = largest_difference(
-                    exported, detector, rate, seconds, checkpoint.calibrator
-                )
-            except DifferenceError as error:
-                sys.exit(f"error: {error}")
+        difference = _compared(largest_difference, exported, detector, rate, seconds, calibrator)
         write_whole(out, exported)
         progress(2, 2)
-    if difference is None:
-        message = "not compared with the detector: onnxruntime is not installed"
-    else:
-        message = f"largest difference from the detector's scores on random audio: {difference:.1e}"
-    console.print(message, highlight=False)
+    console.print(COMPARED.format(difference), highlight=False)
     if further := [task for task in detector.tasks if task not in ("clip", "frame")]:
         heads = f"it has no outputs of the heads {' and '.join(further)}"
         console.print(f"the file scores clips and frames; {heads}", highlight=False)
+
+
+def _write_onnx_windows(checkpoint: "Checkpoint", out: Path) -> None:
+    from fakesound.exporting import (
+        WindowScorer,
+        largest_window_difference,
+        window_onnx_bytes,
+    )
+    from fakesound.files import write_whole
+    from fakesound.inference.model import WEIGHTS_KEY
+
+    data = checkpoint.config.data
+    metadata = checkpoint.metadata()
+    # of use for evaluations alone, which read the weights
+    for key in ("attacks", "selected_on", "sources"):
+        metadata.pop(key, None)
+    metadata[WEIGHTS_KEY] = hashlib.sha256(checkpoint.path.read_bytes()).hexdigest()
+    with progress_bar("exporting") as progress:
+        progress(0, 2)
+        scorer = WindowScorer(checkpoint.detector(), data.sample_rate, data.window_seconds)
+        exported = window_onnx_bytes(scorer, metadata)
+        progress(1, 2)
+        difference = _compared(largest_window_difference, exported, checkpoint.path)
+        write_whole(out, exported)
+        progress(2, 2)
+    console.print(COMPARED.format(difference), highlight=False)
+
+
+def _compared(compare: Callable[..., float], *arguments: object) -> float:
+    from fakesound.exporting import DifferenceError
+
+    try:
+        return compare(*arguments)
+    except DifferenceError as error:
+        sys.exit(f"error: {error}")
 
 
 def _default_out(source: Path, to: str) -> Path:
@@ -135,15 +173,16 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         type=Path,
         metavar="RUN",
-        help="folder of a run (its best checkpoint is taken), a checkpoint, or a .safetensors file",
+        help="folder of a run (its best checkpoint is taken), a checkpoint, a .safetensors file, "
+        "or default, the detector of the package",
     )
     parser.add_argument("--to", choices=tuple(SUFFIXES), required=True, help="format to write")
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help="file to write (detector.onnx or .safetensors in the folder of the run, else beside "
-        "the checkpoint)",
+        help="file to write (detector.onnx, .windows.onnx or .safetensors in the folder of the "
+        "run, else beside the checkpoint)",
     )
     return parser
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakesound.command_line import guarded
+from fakesound.command_line import WRONG_INPUT, guarded
 from fakesound.corpora import CORPORA, Corpus
 from fakesound.errors import InputError
 from fakesound.files import write_whole
@@ -113,6 +113,10 @@ def _main() -> None:
     if {"--help", "-h"} & set(arguments):
         print(USAGE, end="")
         return
+    if not arguments:
+        sys.stderr.write(USAGE.partition("\n\n")[0])
+        sys.stderr.write("\n\nall corpora: corpus=list; all keys: fakesound prepare --help\n")
+        sys.exit(WRONG_INPUT)
     values = _values(arguments)
     name = values.get("corpus")
     if name == "list":

@@ -27,7 +27,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from fakesound.command_line import FAILED, guarded
+from fakesound.command_line import FAILED, WRONG_INPUT, guarded
 from fakesound.config import RunConfig
 from fakesound.config.compose import (
     compose_config,
@@ -37,6 +37,7 @@ from fakesound.config.compose import (
     register_schema,
     run_config,
     run_help,
+    run_usage,
 )
 from fakesound.config.saved import flatten
 from fakesound.errors import InputError
@@ -78,6 +79,9 @@ def _main() -> None:
     if distributed.current_rank().rank > 0:
         distributed.wait_and_run()
         return
+    if not sys.argv[1:]:
+        sys.stderr.write(run_usage())
+        sys.exit(WRONG_INPUT)
     if "--reproduce" in sys.argv:
         _reproduce(sys.argv[1:])
         return

@@ -1,11 +1,16 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from rich.table import Table
+from rich.text import Text
 
-from fakesound.command_line import guarded, parser
+import fakesound
+from fakesound.__main__ import VERBS
+from fakesound.command_line import guarded, parser, print_results
 from fakesound.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -109,8 +114,6 @@ def test_the_traceback_of_a_mistake_is_there_for_the_asking():
 
 
 def test_one_command_has_all_verbs():
-    from fakesound.__main__ import VERBS
-
     done = python("-m", "fakesound", "--help")
     assert done.returncode == 0
     for verb, what in VERBS.items():
@@ -138,6 +141,86 @@ def test_an_unknown_verb_is_wrong_input():
     done = python("-m", "fakesound", "nosuch")
     assert done.returncode == 2
     assert done.stderr.startswith("error: nosuch: no such verb")
+    done = python("-m", "fakesound", "detct")
+    assert "did you mean detect?" in done.stderr
+
+
+def test_versions():
+    done = python("-m", "fakesound", "--version")
+    assert done.returncode == 0
+    for package in ("numpy", "onnxruntime", "torch"):
+        assert f"{package} {version(package)}" in done.stdout
+    assert done.stdout.startswith(f"fakesound {fakesound.__version__} (")
+
+
+def test_help_of_a_verb():
+    done = python("-m", "fakesound", "help", "detect")
+    assert done.returncode == 0
+    assert "--csv" in done.stdout
+
+
+@pytest.mark.parametrize("verb", [None, *VERBS])
+def test_without_arguments_there_is_a_short_help(verb, tmp_path):
+    done = python("-m", "fakesound", *([verb] if verb else []))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert 2 < len(done.stderr.splitlines()) < 60
+    assert f"fakesound {verb or 'VERB'}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--too", "a"], "did you mean --to?"),
+        (["--to", "onix"], "did you mean onnx?"),
+        (["--to", "zzz"], "'zzz' is not one of onnx, wav"),
+    ],
+)
+def test_options_and_choices_have_near_ones(capsys, arguments, words):
+    made = parser("export", "Exports.")
+    made.add_argument("--to", choices=("onnx", "wav"))
+    with pytest.raises(SystemExit) as caught:
+        made.parse_args(arguments)
+    assert caught.value.code == 2
+    message = capsys.readouterr().err
+    assert words in message
+    assert message.count("\n") == 1
+
+
+def test_experiments_have_near_ones():
+    for override, words in (
+        ("mt_vim", "did you mean experiment=mt_vim?"),
+        ("experiment=mt_vin", "did you mean mt_vim?"),
+    ):
+        done = python("-m", "fakesound.run", override)
+        assert done.returncode == 2
+        assert words in done.stderr
+
+
+def test_results_are_tab_separated_in_a_pipe(capsys):
+    table = Table("name", "value", box=None)
+    table.add_row("[bold]a b", "1")
+    table.add_row(Text("[c]"), "two\nlines")
+    print_results(table)
+    assert capsys.readouterr().out == "name\tvalue\na b\t1\n[c]\ttwo lines\n"
+
+
+def test_a_closed_pipe_is_no_traceback():
+    program = (
+        "import sys\n"
+        "from fakesound.command_line import guarded\n"
+        "guarded(lambda: [print('x' * 1000) for _ in range(1000)])\n"
+    )
+    command = f'{sys.executable} -c "$PROGRAM" | head -1'
+    done = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PROGRAM": program},
+    )
+    assert done.stderr == ""
 
 
 def test_a_verb_is_the_same_either_way():

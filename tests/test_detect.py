@@ -1,15 +1,20 @@
 import csv
+import hashlib
 import io
 import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 import soundfile
 
 from .inference.conftest import RATE, checkpoint, sound  # noqa: F401
+
+PACKAGE = Path(__file__).parents[1] / "fakesound"
 
 
 def detect(*arguments, **options):
@@ -19,6 +24,15 @@ def detect(*arguments, **options):
         check=False,
         **options,
     )
+
+
+def sha256(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def check_schema(document):
+    schema = json.loads((PACKAGE / "inference" / "detections.schema.json").read_text())
+    jsonschema.validate(document, schema, jsonschema.Draft202012Validator)
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +60,23 @@ def test_a_folder_with_bad_files_in_it(recordings, checkpoint, tmp_path):  # noq
     assert done.returncode == 1, said
     assert said.count("skipped: ") == 2
     assert "Traceback" not in said
-    found = json.loads(out["json"].read_text())
+    document = json.loads(out["json"].read_text())
+    check_schema(document)
+    found = document["results"]
     assert [row["path"].rsplit("/", 1)[1] for row in found] == [
         *("a.wav", "b.flac", "c.ogg", "d.mp3", "e f.wav", "x.wav", "y.flac")
     ]
     good = [row for row in found if row["error"] is None]
     assert len(good) == 5
     for row in good:
-        assert set(row) == {
-            *("path", "error", "notes", "verdict", "score", "kind", "regions", "duration"),
-            "attack_family",
-        }
         assert row["duration"] == pytest.approx(1, abs=0.1)
+        assert row["sha256"] == sha256(row["path"])
+    assert document["model"]["sha256"] == sha256(checkpoint)
     rows = list(csv.DictReader(io.StringIO(out["csv"].read_text())))
+    for row in rows:
+        assert row["model_sha256"] == document["model"]["sha256"]
+        assert float(row["prior"]) == 0.5
+    assert [row["sha256"] for row in rows[:5]] == [row["sha256"] for row in good]
     assert [row["verdict"] for row in rows[:5]] == [row["verdict"] for row in good]
     assert all(row["error"] for row in rows[5:])
     regions = [(row, r) for row in good for r in row["regions"]]
@@ -75,17 +93,25 @@ def test_a_folder_with_bad_files_in_it(recordings, checkpoint, tmp_path):  # noq
     assert page.count('class="example"') == 5
     assert page.count("data:audio/flac") == 5
     assert "x.wav" in page
+    assert document["model"]["sha256"] in page
+    assert all(row["sha256"] in page for row in good)
+    # results on stdout, messages on stderr
+    table = list(csv.DictReader(io.StringIO(done.stdout.decode()), delimiter="\t"))
+    assert [(row["path"], row["verdict"]) for row in table] == [
+        (row["path"], row["verdict"] or "") for row in found
+    ]
 
 
 def test_standard_input_and_output(recordings, checkpoint):  # noqa: F811
     audio = (recordings / "b.flac").read_bytes()
     done = detect("-", "--checkpoint", checkpoint, "--json", "-", "--frames", input=audio)
     assert done.returncode == 0, done.stderr.decode()
-    (row,) = json.loads(done.stdout)
+    (row,) = json.loads(done.stdout)["results"]
     assert row["path"] == "-"
     assert len(row["frame_scores"]) == 50
+    assert row["sha256"] == hashlib.sha256(audio).hexdigest()
     named = detect(recordings / "b.flac", "--checkpoint", checkpoint, "--json", "-", "--frames")
-    assert json.loads(named.stdout)[0]["frame_scores"] == row["frame_scores"]
+    assert json.loads(named.stdout)["results"][0]["frame_scores"] == row["frame_scores"]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +120,10 @@ def test_standard_input_and_output(recordings, checkpoint):  # noqa: F811
         (["--confidence", "0.4"], "--confidence=0.4"),
         (["--checkpoint", "nowhere"], "nowhere: no such file or folder"),
         (["--json", "-", "--csv", "-"], "only one of them"),
+        (["--prior", "1"], "--prior=1"),
+        (["--backend", "onnx", "--checkpoint", "a.safetensors"], "backend=onnx: a.safetensors"),
+        (["--backend", "onxx"], "did you mean onnx?"),
+        (["--jsn", "a.json"], "did you mean --json?"),
         (["--watch"], "--watch"),
         (["--html", "."], "--html=.: is a folder"),
     ],
@@ -106,21 +136,39 @@ def test_wrong_arguments_are_said_in_a_line(recordings, arguments, said):
     assert len(message.splitlines()) == 1
 
 
-def test_a_detection_imports_no_training(recordings, checkpoint):  # noqa: F811
-    heavy = ["lightning", "torch._dynamo", "sympy", "wandb", "matplotlib"]
+def test_json_lines_are_documents_of_one_result(recordings, checkpoint):  # noqa: F811
+    paths = [recordings / "a.wav", recordings / "y.flac"]
+    done = detect(*paths, "--checkpoint", checkpoint, "--jsonl", "-", "--prior", "0.1")
+    assert done.returncode == 1
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    for line, path in zip(lines, paths, strict=True):
+        check_schema(line)
+        (row,) = line["results"]
+        assert row["path"] == str(path)
+        assert line["settings"]["prior"] == 0.1
+    assert lines[0]["results"][0]["error"] is None
+    assert "empty" in lines[1]["results"][0]["error"]
+
+
+@pytest.mark.parametrize("model", ["checkpoint", "default"])
+def test_a_detection_imports_no_training(recordings, checkpoint, model):  # noqa: F811
+    heavy = ["lightning", "torch._dynamo", "sympy", "wandb", "matplotlib", "hydra"]
+    if model == "default":
+        heavy += ["torch", "omegaconf", "sklearn", "scipy.signal"]
     program = (
         "import sys\n"
         "from fakesound import detect\n"
         "try: detect.main()\n"
         f"finally: print([name for name in {heavy} if name in sys.modules])\n"
     )
+    used = checkpoint if model == "checkpoint" else model
     done = subprocess.run(
-        [sys.executable, "-c", program, recordings / "a.wav", "--checkpoint", checkpoint],
+        [sys.executable, "-c", program, recordings / "a.wav", "--checkpoint", used],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout.strip() == "[]", done.stderr
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
 def test_an_exit_code_for_scripts(recordings, checkpoint):  # noqa: F811
@@ -128,7 +176,7 @@ def test_an_exit_code_for_scripts(recordings, checkpoint):  # noqa: F811
         recordings / "a.wav", "--checkpoint", checkpoint, "--json", "-", "--exit-code",
         "--confidence", "0.5",
     )  # fmt: skip
-    fake = json.loads(done.stdout)[0]["verdict"] == "fake"
+    fake = json.loads(done.stdout)["results"][0]["verdict"] == "fake"
     assert done.returncode == (3 if fake else 0)
 
 
@@ -159,7 +207,7 @@ def test_two_hundred_files_of_which_ten_are_broken(checkpoint, tmp_path):  # noq
         if number % 20 == 7:
             path.write_bytes(path.read_bytes()[: 20 * (number // 20)])
     done = detect(tmp_path, "--checkpoint", checkpoint, "--json", "-")
-    found = json.loads(done.stdout)
+    found = json.loads(done.stdout)["results"]
     assert done.returncode == 1
     assert sum(row["error"] is None for row in found) == 190
     assert done.stderr.decode().count("skipped: ") == 10
@@ -195,7 +243,7 @@ def test_three_hours_take_no_more_memory_than_three_minutes(tmp_path):
     short, long = (write_noise(tmp_path / f"{s}.flac", s) for s in (180, 3 * 3600))
     out = tmp_path / "out.json"
     short_peak, long_peak = (peak_bytes(path, "--json", out) for path in (short, long))
-    (found,) = json.loads(out.read_text())
+    (found,) = json.loads(out.read_text())["results"]
     assert found["duration"] == pytest.approx(3 * 3600)
     assert long_peak < 1.1 * short_peak + 50e6
     assert long_peak < 1.05e9

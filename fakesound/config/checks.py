@@ -1,15 +1,16 @@
 """Checks of values; the error names the key."""
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 
-from fakesound.errors import InputError
+from fakesound.errors import InputError, did_you_mean
 
 
 def one_of(key: str, value: str, choices: Sequence[str]) -> None:
     """Raise `InputError` unless ``value`` is one of ``choices``."""
     if value not in choices:
-        raise InputError(f"{key}={value}: must be one of {', '.join(choices)}")
+        near = did_you_mean(str(value), choices)
+        hint = f"; {near}" if near else ""
+        raise InputError(f"{key}={value}: must be one of {', '.join(choices)}{hint}")
 
 
 def at_least(key: str, value: float, low: float) -> None:
@@ -32,6 +33,6 @@ def shares(section: str, values: Mapping[str, float]) -> None:
 
 def unknown_key(key: str, known: Collection[str]) -> InputError:
     """Return the error for ``key``, whose last part is none of the ``known`` names."""
-    near = difflib.get_close_matches(key.rpartition(".")[2], known, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    near = did_you_mean(key.rpartition(".")[2], known)
+    hint = f"{near} " if near else ""
     return InputError(f"{key}: no such key; {hint}there are {', '.join(sorted(known))}")

@@ -20,11 +20,12 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from fakesound.config.checks import unknown_key
 from fakesound.config.saved import REMOVED, RENAMED
 from fakesound.config.training import RunConfig
-from fakesound.errors import InputError
+from fakesound.errors import InputError, did_you_mean
 from fakesound.progress import console
 
 WEIGHTS = "data.crop.weights."
@@ -33,9 +34,9 @@ LONGEST_NAME = 120
 MOST_ENTRIES = 4
 
 USAGE = """\
-[bold]python -m fakesound.run[/] experiment=NAME \\[key=value ...]     one run
-[bold]python -m fakesound.run[/] -m sweep=NAME \\[key=value ...]       many runs, compared
-[bold]python -m fakesound.run[/] -m experiment=NAME key=a,b,c        your own sweep
+[bold]fakesound run[/] experiment=NAME \\[key=value ...]     one run
+[bold]fakesound run[/] -m sweep=NAME \\[key=value ...]       many runs, compared
+[bold]fakesound run[/] -m experiment=NAME key=a,b,c        your own sweep
 
 Without other data, the recordings of the package are used: fakes are forged of
 them, one attack is held out of training, and a detector is trained and tested
@@ -166,8 +167,13 @@ def _one_line(error: BaseException) -> str:
             return f"{key}: {_first_line(link)}"
     if isinstance(error, MissingConfigException) and error.options:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        return f"{group}={choice}: no such choice; there are {', '.join(error.options)}"
+        near = did_you_mean(choice, error.options)
+        hint = f"{near} " if near else ""
+        return f"{group}={choice}: no such choice; {hint}there are {', '.join(error.options)}"
     if isinstance(error, OverrideParseException):
+        experiments = {p.stem for p in (configuration_folder() / "experiment").glob("*.yaml")}
+        if error.override in experiments:
+            return f"{error.override}: is not key=value; did you mean experiment={error.override}?"
         return f"{error.override}: is not key=value; quote values with special characters"
     line = _first_line(chain[0])
     several = re.fullmatch(r"Ambiguous value for argument '(.*)'", line)
@@ -195,6 +201,12 @@ def _slug(text: str) -> str:
     if len(name) <= LONGEST_NAME:
         return name
     return f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def run_usage() -> str:
+    """Return the short help of ``fakesound run``."""
+    usage = Text.from_markup(USAGE).plain
+    return f"{usage}\nall groups and keys: fakesound run --help\n"
 
 
 def run_help() -> None:

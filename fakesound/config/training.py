@@ -83,11 +83,16 @@ class LoggerConfig:
     """User or team at W&B; null: the one logged in."""
     group: str | None = None
     """W&B group; a sweep sets it to its name."""
+    every_steps: int = 10
+    """Steps over which logged training losses, gradient norm and speed are averaged."""
+    artifacts: bool = True
+    """Whether checkpoint, report and manifest are logged as artifacts."""
     table_clips: int = 24
     """Clips with audio and timeline in the logged table: half the worst, half at random."""
 
     def __post_init__(self) -> None:
         one_of("logger.mode", self.mode, LOGGER_MODES)
+        at_least("logger.every_steps", self.every_steps, 1)
         at_least("logger.table_clips", self.table_clips, 0)
 
 

@@ -6,7 +6,6 @@ from math import gcd
 
 import numpy as np
 from jaxtyping import Float32
-from scipy import signal
 
 Samples = Float32[np.ndarray, " sample"]
 
@@ -60,6 +59,9 @@ class Resampler:
         return self._resampled(self.held, False)
 
     def _resampled(self, whole: Samples, inner: bool) -> Samples:
+        # slow to import, and audio at the right rate needs no filter
+        from scipy import signal
+
         made = signal.resample_poly(whole, self.up, self.down, window=_low_pass(self.up, self.down))
         first = self.start * self.up // self.down
         span = self.span if inner else len(whole) - self.start
@@ -80,6 +82,8 @@ def resampled(parts: Iterable[Samples], given: int, wanted: int) -> Iterator[Sam
 @cache
 def _low_pass(up: int, down: int) -> Float32[np.ndarray, " tap"]:
     """Return the filter that scipy designs anew for each call of ``resample_poly``."""
+    from scipy import signal
+
     widest = max(up, down)
     taps = signal.firwin(20 * widest + 1, 1 / widest, window=("kaiser", 5.0))
     return taps.astype(np.float32)

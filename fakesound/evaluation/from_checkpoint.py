@@ -4,8 +4,6 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from fakesound.augmentation.conditions import Condition
 from fakesound.data.manifest import Clip, manifest_hash, read_manifest
 from fakesound.errors import InputError
@@ -14,7 +12,7 @@ from fakesound.evaluation.score_files import read_score_files, warnings_of
 from fakesound.evaluation.scorer import score_clips
 from fakesound.metrics import ClipScore
 from fakesound.progress import progress_bar
-from fakesound.scoring.checkpoint import Checkpoint, read_checkpoint, source_hash
+from fakesound.scoring.checkpoint import Checkpoint, read_checkpoint, source_hash, torch_device
 from fakesound.scoring.clip_score import with_head_thresholds
 from fakesound.scoring.thresholds import Thresholds
 
@@ -28,7 +26,7 @@ def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
     Raises:
         InputError: naming a file that cannot be used, or recordings of the training.
     """
-    device = _device(options.device)
+    device = torch_device(options.device)
     checkpoint = read_checkpoint(options.checkpoint)
     clips, warnings = read_clips(options)
     clips = _untrained(clips, checkpoint, options.drop_training_sources, warnings)
@@ -84,17 +82,6 @@ def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
         },
         rescore=lambda condition: prepared(score(condition)[0]),
     )
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"--device={name}: cannot be used ({reason}); use cpu") from None
-    return name
 
 
 def _untrained(

@@ -8,6 +8,7 @@ from typing import Any
 
 from fakesound import provenance
 from fakesound.augmentation.conditions import match_conditions
+from fakesound.command_line import print_results
 from fakesound.data.manifest import write_manifest
 from fakesound.evaluation.comparison import compare
 from fakesound.evaluation.inputs import EvaluationInputs, inputs_from_scores
@@ -127,10 +128,10 @@ def write_results(
             progress(1, 1)
         text = json.dumps(results, indent=1, allow_nan=False) + "\n"
         write_whole(new / "metrics.json", text)
-    console.print(results_table(run))
+    print_results(results_table(run))
     for name, table in (("paired", paired_table), ("robustness", robustness_table)):
         if results[name]:
-            console.print(table(results[name]))
+            print_results(table(results[name]))
     console.print(summary(run))
     for warning in results["remarks"][:20]:
         console.print(f"note: {warning}", highlight=False)

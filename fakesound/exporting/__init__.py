@@ -1,7 +1,20 @@
-"""A trained detector as one ONNX file: waveform in, scores of the clip and its frames out."""
+"""A trained detector as one ONNX file: of whole recordings, or of windows that fakesound scores."""
 
-from fakesound.exporting.check import DifferenceError, largest_difference
-from fakesound.exporting.onnx_file import onnx_bytes
-from fakesound.exporting.scorer import Scores, WaveformScorer
+from fakesound.exporting.check import (
+    DifferenceError,
+    largest_difference,
+    largest_window_difference,
+)
+from fakesound.exporting.onnx_file import onnx_bytes, window_onnx_bytes
+from fakesound.exporting.scorer import Scores, WaveformScorer, WindowScorer
 
-__all__ = ["DifferenceError", "Scores", "WaveformScorer", "largest_difference", "onnx_bytes"]
+__all__ = [
+    "DifferenceError",
+    "Scores",
+    "WaveformScorer",
+    "WindowScorer",
+    "largest_difference",
+    "largest_window_difference",
+    "onnx_bytes",
+    "window_onnx_bytes",
+]

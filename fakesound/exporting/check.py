@@ -11,8 +11,10 @@ import soundfile
 from fakesound.data.audio import read_audio
 from fakesound.data.manifest import Clip
 from fakesound.evaluation.scorer import score_clips
+from fakesound.inference import Detection, Detector
+from fakesound.inference.model import onnx_model, read_model
 from fakesound.metrics import ClipScore
-from fakesound.models.detector import Detector
+from fakesound.models.detector import Detector as Module
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from fakesound.timeline import GRID
 
@@ -25,7 +27,7 @@ class DifferenceError(RuntimeError):
 
 def largest_difference(
     onnx: bytes,
-    detector: Detector,
+    detector: Module,
     rate: int,
     seconds: float,
     calibrator: Calibrator = IDENTITY,
@@ -38,9 +40,44 @@ def largest_difference(
         DifferenceError: if it is above `TOLERANCE`.
     """
     session = open_session(onnx)
+    differences = []
+    with tempfile.TemporaryDirectory() as folder:
+        clips = clips_of(_sounds(rate, seconds), rate, Path(folder))
+        raw, _ = score_clips(detector, clips, rate, seconds)
+        expected = calibrator.applied(raw)
+        for clip, wanted in zip(clips, expected, strict=True):
+            score, _, frames = session.run(None, {"waveform": read_audio(clip.location, rate)})
+            differences.append(_apart(score, frames, wanted))
+    return _checked(max(differences))
+
+
+def largest_window_difference(onnx: bytes, weights: Path) -> float:
+    """Return the largest difference between detections with ``onnx`` and with ``weights``.
+
+    On random audio, as `largest_difference`.
+
+    Args:
+        onnx: bytes of a file of windows.
+        weights: file that it was exported from.
+
+    Raises:
+        DifferenceError: if a score of a clip or a frame differs by more than `TOLERANCE`.
+    """
+    exported = Detector(onnx_model(onnx, weights, weights.name))
+    original = Detector(read_model(weights, "torch", "cpu"))
+    differences = []
+    for sound in _sounds(original.rate, original.model.config.data.window_seconds):
+        found, wanted = exported.detect(sound), original.detect(sound)
+        score, frames = np.array(found.score), found.frame_scores
+        differences.append(_apart(score, frames, wanted))
+    return _checked(max(differences))
+
+
+def _sounds(rate: int, seconds: float) -> list[np.ndarray]:
+    """Return random audio shorter than a window, hardly longer, and several windows long."""
     window = GRID.count(seconds) * GRID.samples(rate)
     rng = np.random.default_rng(0)
-    sounds = [
+    return [
         rng.normal(0, level, samples).clip(-1, 1)
         for level, samples in (
             (0.01, window // 3),
@@ -50,15 +87,9 @@ def largest_difference(
             (1e-4, window),
         )
     ]
-    differences = []
-    with tempfile.TemporaryDirectory() as folder:
-        clips = clips_of(sounds, rate, Path(folder))
-        raw, _ = score_clips(detector, clips, rate, seconds)
-        expected = calibrator.applied(raw)
-        for clip, wanted in zip(clips, expected, strict=True):
-            score, _, frames = session.run(None, {"waveform": read_audio(clip.location, rate)})
-            differences.append(_apart(score, frames, wanted))
-    difference = max(differences)
+
+
+def _checked(difference: float) -> float:
     if difference > TOLERANCE:
         raise DifferenceError(
             f"scores of the ONNX file are up to {difference:.1e} from those of the detector, more "
@@ -90,7 +121,7 @@ def clips_of(sounds: Sequence[np.ndarray], rate: int, folder: Path) -> list[Clip
     return clips
 
 
-def _apart(score: np.ndarray, frames: np.ndarray, wanted: ClipScore) -> float:
+def _apart(score: np.ndarray, frames: np.ndarray, wanted: ClipScore | Detection) -> float:
     if frames.shape != wanted.frame_scores.shape:
         return float("inf")
     apart = np.abs(np.append(frames, score) - np.append(wanted.frame_scores, wanted.score)).max()

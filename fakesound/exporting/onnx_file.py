@@ -2,12 +2,13 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
-from fakesound.exporting.scorer import Scores, WaveformScorer
+from fakesound.exporting.scorer import Scores, WaveformScorer, WindowScorer
 
 DESCRIPTION = (
     "How likely a recording is fake, as a whole and in each frame. Input: waveform, mono, "
@@ -17,42 +18,84 @@ DESCRIPTION = (
 )
 SELECTION = "node_index_select"
 CHECK = "waveform must hold one sample or more, all from -1 to 1"
+WINDOWS_DESCRIPTION = (
+    "Outputs of the heads of a detector for windows of a recording. Input: windows, mono, "
+    "{sample_rate} samples a second, values in [-1, 1). Outputs: values of each {frame_step} s, "
+    "from which fakesound computes scores."
+)
+# constants of more elements are computed by the runtime instead of stored
+LARGEST_CONSTANT = 16_384
 
 
 def onnx_bytes(scorer: WaveformScorer, metadata: Mapping[str, str]) -> bytes:
     """Return ``scorer`` as an ONNX file that carries ``metadata``."""
+    # three windows and a part: none of the counts is special
+    example = torch.zeros(2 * scorer.frames * scorer.size + 1)
+    inputs = {"waveform": ["samples"]}
+    outputs = {name: ["frames"] if name == "frame_scores" else [] for name in Scores._fields}
+    return _exported(scorer, example, inputs, outputs, DESCRIPTION, metadata)
+
+
+def window_onnx_bytes(scorer: WindowScorer, metadata: Mapping[str, str]) -> bytes:
+    """Return ``scorer`` as an ONNX file that carries ``metadata``."""
+    inputs = {"windows": ["window", scorer.samples]}
+    outputs = {name: ["window", *shape] for name, shape in scorer.outputs.items()}
+    example = torch.zeros(3, scorer.samples)
+    return _exported(scorer, example, inputs, outputs, WINDOWS_DESCRIPTION, metadata)
+
+
+def _exported(
+    module: nn.Module,
+    example: torch.Tensor,
+    inputs: Mapping[str, Sequence[str | int]],
+    outputs: Mapping[str, Sequence[str | int]],
+    description: str,
+    metadata: Mapping[str, str],
+) -> bytes:
+    """Return ``module`` of one input, whose first axis varies, as an ONNX file.
+
+    Args:
+        module: module to export.
+        example: input by which it is traced.
+        inputs: shape of the input by its name.
+        outputs: shapes of the outputs by their names.
+        description: text for readers of the file, formatted with ``metadata``.
+        metadata: properties of the file.
+    """
     from onnx_ir import Shape, serde
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+    from onnxscript import optimizer
 
     from fakesound.exporting.translation import OPSET, translations
 
-    # three windows and a part: none of the counts is special
-    example = torch.zeros(2 * scorer.frames * scorer.size + 1)
     with quiet(), torch.no_grad():
         captured = torch.export.export(
-            scorer, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},), strict=False
+            module, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},), strict=False
         )
         program = torch.onnx.export(
             captured,
             dynamo=True,
-            input_names=["waveform"],
-            output_names=list(Scores._fields),
+            input_names=list(inputs),
+            output_names=list(outputs),
             custom_translation_table=translations(),
             opset_version=OPSET,
+            optimize=False,
             verbose=False,
         )
-    assert program is not None
-    model = program.model
+        assert program is not None
+        model = program.model
+        optimizer.optimize(model, output_size_limit=LARGEST_CONSTANT)
     # the rest are paths of this machine
     ClearMetadataAndDocStringPass()(model)
     # the check of the input comes first; runtimes name its node in their error
-    check = next(node for node in model.graph if (node.name or "").startswith(SELECTION))
-    check.name = CHECK
-    for value in (*model.graph.inputs, *model.graph.outputs):
+    checks = [node for node in model.graph if (node.name or "").startswith(SELECTION)]
+    if isinstance(module, WaveformScorer):
+        checks[0].name = CHECK
+    shapes = [*inputs.values(), *outputs.values()]
+    for value, shape in zip((*model.graph.inputs, *model.graph.outputs), shapes, strict=True):
         value.metadata_props.clear()
-    model.graph.inputs[0].shape = Shape(["samples"])
-    model.graph.outputs[2].shape = Shape(["frames"])
-    model.doc_string = DESCRIPTION.format_map(metadata)
+        value.shape = Shape(shape)
+    model.doc_string = description.format_map(metadata)
     model.metadata_props.update(metadata)
     return serde.serialize_model(model).SerializeToString()
 

@@ -1,7 +1,7 @@
-"""The scorer of a whole clip as one module that exports: windows, detector, averaging, pooling.
+"""Scorers as modules that export: of windows, and of a whole clip.
 
-It repeats `fakesound.scoring.windows` and `fakesound.scoring.clip_score` in operators of torch: the
-number of samples is only known when the exported program runs.
+That of a whole clip repeats `fakesound.scoring.windows` and `fakesound.scoring.clip_score` in
+operators of torch: the number of samples is only known when the exported program runs.
 """
 
 import copy
@@ -57,13 +57,10 @@ class WaveformScorer(nn.Module):
         calibrator: Calibrator = IDENTITY,
     ) -> None:
         super().__init__()
-        self.detector = copy.deepcopy(detector).eval().requires_grad_(False)
+        self.detector = exportable(detector)
         # `Scores` has no outputs of theirs
         for task in set(detector.tasks) - {"clip", "frame"}:
             setattr(self.detector, f"{task}_head", None)
-        features = self.detector.features
-        spectrum = ConvolvedSpectrum(features.window, features.hop)  # type: ignore[arg-type]
-        features.spectrum = spectrum.to(next(detector.parameters()).device)
         self.size = GRID.samples(sample_rate)
         self.frames = GRID.count(seconds)
         self.step = window_step(self.frames)
@@ -127,6 +124,39 @@ class WaveformScorer(nn.Module):
         return summed / empty.index_add(0, index, weight)
 
 
+class WindowScorer(nn.Module):
+    """Computes the frame outputs of a batch of windows, as a detector does.
+
+    Args:
+        detector: detector; a copy is used, with a spectrum that exports.
+        sample_rate: sample rate of the windows in Hz.
+        seconds: length of the windows.
+    """
+
+    def __init__(self, detector: Detector, sample_rate: int, seconds: float) -> None:
+        super().__init__()
+        self.detector = exportable(detector)
+        self.samples = GRID.count(seconds) * GRID.samples(sample_rate)
+        with torch.inference_mode():
+            found = self.detector(torch.zeros(1, self.samples))
+        # shapes of the outputs of one window
+        self.outputs = {name: tuple(values.shape[1:]) for name, values in found.items()}
+
+    def forward(self, windows: Float[Tensor, "window sample"]) -> tuple[Tensor, ...]:
+        """Return the outputs of the heads that there are, in the order of ``outputs``."""
+        found = self.detector(windows)
+        return tuple(found[name] for name in self.outputs)
+
+
+def exportable(detector: Detector) -> Detector:
+    """Return a copy of ``detector``, ready to score, with a spectrum that exports."""
+    copied = copy.deepcopy(detector).eval().requires_grad_(False)
+    features = copied.features
+    spectrum = ConvolvedSpectrum(features.window, features.hop)  # type: ignore[arg-type]
+    features.spectrum = spectrum.to(next(detector.parameters()).device)
+    return copied
+
+
 class Calibration(nn.Module):
     """A calibrator in operators of torch: an affine map, or the climbs between isotonic knots.
 
@@ -161,29 +191,33 @@ class Calibration(nn.Module):
 class ConvolvedSpectrum(nn.Module):
     """The transform of the features as one convolution, which every runtime has and computes fast.
 
+    An exported file holds one turn of the sine; the runtime makes the filters from it.
+
     Args:
         window: samples in a window.
         hop: samples between windows.
     """
 
-    basis: Tensor
+    turn: Tensor
+    hann: Tensor
 
     def __init__(self, window: int, hop: int) -> None:
         super().__init__()
-        self.hop, self.bins = hop, window // 2 + 1
-        time = torch.arange(window)
-        # angles of less than one turn are exact
-        turns = (torch.arange(self.bins)[:, None] * time) % window
-        angle = 2 * math.pi / window * turns.double()
-        hann = 0.5 - 0.5 * torch.cos(2 * math.pi / window * time.double())
-        basis = torch.cat((angle.cos(), -angle.sin())) * hann
-        self.register_buffer("basis", basis.float()[:, None])
+        self.window, self.hop, self.bins = window, hop, window // 2 + 1
+        angle = 2 * math.pi / window * torch.arange(window).double()
+        self.register_buffer("turn", torch.stack((angle.cos(), -angle.sin())).float())
+        self.register_buffer("hann", (0.5 - 0.5 * angle.cos()).float())
 
     def forward(
         self, waveform: Float[Tensor, "batch sample"]
     ) -> tuple[Float[Tensor, "batch bin window"], Float[Tensor, "batch bin window"]]:
         """Return the real and the imaginary part of each bin."""
-        parts = functional.conv1d(waveform[:, None], self.basis, stride=self.hop)
+        device = waveform.device
+        bins = torch.arange(self.bins, device=device)[:, None]
+        # angles of less than one turn are exact
+        places = bins * torch.arange(self.window, device=device) % self.window
+        basis = (self.turn[:, places] * self.hann).flatten(0, 1)
+        parts = functional.conv1d(waveform[:, None], basis[:, None], stride=self.hop)
         real, imaginary = parts.split(self.bins, dim=1)
         return real, imaginary
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from fakesound.errors import InputError, shown
 from fakesound.files import Journal
 from fakesound.inference.detection import Detection
 from fakesound.inference.detector import Detector
+from fakesound.inference.record import Record
 from fakesound.inference.writing import Result
 from fakesound.scoring.decision import FakeRegion
 
@@ -120,6 +121,7 @@ def _detect(
 def _stored(detection: Detection) -> dict[str, Any]:
     row = {field.name: getattr(detection, field.name) for field in fields(detection)}
     row["path"] = None
+    row["record"] = None if detection.record is None else asdict(detection.record)
     row["regions"] = [(r.onset, r.offset, r.score) for r in detection.regions]
     row["frame_scores"] = [float(score) for score in detection.frame_scores]
     return row
@@ -129,4 +131,5 @@ def _restored(row: dict[str, Any]) -> Detection:
     regions = tuple(FakeRegion(*region) for region in row["regions"])
     frames = np.array(row["frame_scores"], np.float32)
     changed = {"regions": regions, "frame_scores": frames, "notes": tuple(row["notes"])}
-    return Detection(**row | changed)
+    record = None if row["record"] is None else Record(**row["record"])
+    return Detection(**row | changed | {"record": record})

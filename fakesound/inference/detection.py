@@ -1,12 +1,22 @@
-"""The answer of a detector to one recording."""
+"""The answer of a detector to one recording, and to several."""
 
+import html
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from jaxtyping import Float32
 
-from fakesound.scoring.decision import FakeRegion
+from fakesound.errors import InputError
+from fakesound.inference.record import Record
+from fakesound.scoring.decision import FakeRegion, Verdict, with_prior
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLOURS: dict[str, str] = {"fake": "#b3261e", "uncertain": "#8a6d00", "genuine": "#1b6e3c"}
 
 
 @dataclass(frozen=True)
@@ -15,7 +25,7 @@ class Detection:
 
     Attributes:
         verdict: "genuine", "fake" or "uncertain"; see `fakesound.scoring.decision.decide`.
-        score: calibrated P(fake), for recordings of which half are fake.
+        score: calibrated P(fake), for recordings of which a share of ``prior`` is fake.
         regions: spans called fake; none where the verdict is "genuine".
         duration: length in seconds.
         frame_step: length of a frame in seconds.
@@ -25,11 +35,14 @@ class Detection:
         path: path of the file; None for an array.
         kind: "part" or "whole", how much of a fake is fake; None where the verdict is "genuine",
             and for a detector that does not distinguish the two.
+        sha256: SHA-256 of the file; None for an array.
         notes: how the recording was read, where it matters for the result; see
             `fakesound.data.notes.Notes`.
+        prior: share of fakes that the score assumes.
+        record: versions, model and settings.
     """
 
-    verdict: str
+    verdict: Verdict
     score: float
     regions: tuple[FakeRegion, ...]
     duration: float
@@ -37,18 +50,41 @@ class Detection:
     frame_scores: Float32[np.ndarray, " frame"] = field(repr=False)
     attack_family: str | None = None
     path: str | None = None
-    kind: str | None = None
+    kind: Literal["part", "whole"] | None = None
+    sha256: str | None = None
     notes: tuple[str, ...] = ()
+    prior: float = 0.5
+    record: Record | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        spans = ", ".join(f"{r.onset:.2f}-{r.offset:.2f}" for r in self.regions)
+        return (
+            f"Detection({self.path!r}, {self.verdict!r}, score={self.score:.3f}, "
+            f"duration={self.duration:.2f}, regions=[{spans}])"
+        )
 
     @property
     def fake_share(self) -> float:
         """The share of the recording that lies in regions."""
         return sum(r.offset - r.onset for r in self.regions) / max(self.duration, 1e-9)
 
-    def to_plain(self) -> dict[str, Any]:
-        """Return the detection as plain values for JSON, without frame scores."""
-        return {
+    def probability(self, prior: float) -> float:
+        """Return P(fake) for recordings of which a share of ``prior`` is fake.
+
+        Raises:
+            InputError: unless the prior lies between 0 and 1.
+        """
+        return with_prior(with_prior(self.score, 1 - self.prior), prior)
+
+    def to_dict(self, frames: bool = False) -> dict[str, Any]:
+        """Return the detection as plain values for JSON.
+
+        Args:
+            frames: whether the scores of all frames are included.
+        """
+        row = {
             "path": self.path,
+            "sha256": self.sha256,
             "error": None,
             "notes": list(self.notes),
             "verdict": self.verdict,
@@ -61,3 +97,115 @@ class Detection:
             "duration": round(self.duration, 6),
             "attack_family": self.attack_family,
         }
+        if frames:
+            row["frame_step"] = self.frame_step
+            row["frame_scores"] = [round(float(score), 4) for score in self.frame_scores]
+        return row
+
+    def to_json(self, frames: bool = False) -> str:
+        """Return the detection with its record, in the layout of ``detect --json``."""
+        return Detections([self], self.record).to_json(frames)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return one row a frame: its onset and offset in seconds, and its score.
+
+        Raises:
+            InputError: if pandas is not installed.
+        """
+        onset = np.arange(len(self.frame_scores)) * self.frame_step
+        offset = np.minimum(onset + self.frame_step, self.duration)
+        columns = {"onset": onset, "offset": offset, "score": self.frame_scores}
+        return _pandas().DataFrame(columns)
+
+    def _repr_html_(self) -> str:
+        return Detections([self], self.record)._repr_html_()
+
+
+class Detections(Sequence[Detection | InputError]):
+    """The answers of a detector to several recordings.
+
+    Args:
+        items: detections, and errors of recordings that could not be read.
+        record: versions, model and settings.
+    """
+
+    def __init__(self, items: Iterable[Detection | InputError], record: Record | None) -> None:
+        self._items, self.record = tuple(items), record
+
+    @overload
+    def __getitem__(self, index: int) -> Detection | InputError: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Detections": ...
+    def __getitem__(self, index: int | slice) -> "Detection | InputError | Detections":
+        if isinstance(index, slice):
+            return Detections(self._items[index], self.record)
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Detection | InputError]:
+        return iter(self._items)
+
+    def __repr__(self) -> str:
+        found = [item.verdict for item in self if isinstance(item, Detection)]
+        counts = [f"{found.count(verdict)} {verdict}" for verdict in COLOURS]
+        errors = len(self) - len(found)
+        return f"Detections({', '.join([*counts, f'{errors} errors'] if errors else counts)})"
+
+    def to_dict(self, frames: bool = False) -> list[dict[str, Any]]:
+        """Return one object a recording."""
+        return [
+            item.to_dict(frames) if isinstance(item, Detection) else error_row(str(item))
+            for item in self
+        ]
+
+    def to_json(self, frames: bool = False) -> str:
+        """Return the results with their record, in the layout of ``detect --json``.
+
+        Raises:
+            InputError: if there is no record.
+        """
+        if self.record is None:
+            raise InputError("record: missing; use detections that a detector returned")
+        document = self.record.document(self.to_dict(frames))
+        return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return one row a recording, with the columns of ``detect --csv``.
+
+        Raises:
+            InputError: if pandas is not installed.
+        """
+        columns = {} if self.record is None else self.record.columns()
+        return _pandas().DataFrame([row | columns for row in self.to_dict()])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(_html_row(item) for item in self)
+        head = "".join(f"<th>{name}</th>" for name in ("recording", "verdict", "score", "regions"))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def error_row(error: str, path: str | None = None) -> dict[str, Any]:
+    """Return the object of a recording that could not be read."""
+    names = ("sha256", "verdict", "score", "kind", "duration", "attack_family")
+    return {"path": path, "error": error, "notes": [], "regions": [], **dict.fromkeys(names)}
+
+
+def _html_row(item: Detection | InputError) -> str:
+    if isinstance(item, InputError):
+        return f'<tr><td colspan="4">{html.escape(str(item))}</td></tr>'
+    spans = ", ".join(f"{r.onset:.2f}&ndash;{r.offset:.2f} s" for r in item.regions)
+    return (
+        f"<tr><td>{html.escape(item.path or 'array')}</td>"
+        f'<td style="color:{COLOURS[item.verdict]};font-weight:bold">{item.verdict}</td>'
+        f"<td>{item.score:.2f}</td><td>{spans}</td></tr>"
+    )
+
+
+def _pandas() -> Any:  # noqa: ANN401  # an optional package
+    try:
+        import pandas
+    except ImportError:
+        raise InputError("pandas: not installed; pip install pandas") from None
+    return pandas

@@ -1,95 +1,143 @@
 """The detector for users: files and arrays in, detections out."""
 
-from collections.abc import Iterable, Iterator
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from fakesound.data.audio import stream_audio
+from fakesound.config.checks import one_of
+from fakesound.data.audio import decode_audio, stream_audio
 from fakesound.data.notes import Notes, to_mono
 from fakesound.data.resampling import resampled
 from fakesound.data.samples import Samples, to_channels, unpack
 from fakesound.errors import InputError
-from fakesound.inference.detection import Detection
-from fakesound.scoring.checkpoint import DEFAULT, Checkpoint, forward_of, read_checkpoint
+from fakesound.inference.detection import Detection, Detections
+from fakesound.inference.model import Model, read_model
+from fakesound.inference.record import Record
+from fakesound.progress import progress_bar
 from fakesound.scoring.clip_score import attack_families, clip_logits, frame_probabilities
-from fakesound.scoring.decision import CONFIDENCE, decide, find_regions
+from fakesound.scoring.decision import CONFIDENCE, decide, find_regions, with_prior
+from fakesound.scoring.metadata import DEFAULT
 from fakesound.scoring.windows import FrameValues, cut_windows, score_windows
 from fakesound.timeline import GRID
+
+ON_ERROR = ("raise", "skip", "return")
 
 
 class Detector:
     """A trained detector, ready for recordings of any kind and length.
 
-    ``Detector.from_pretrained().detect("recording.wav")`` gives a `Detection`.
+    ``Detector.from_pretrained().detect("recording.wav")`` returns a `Detection`.
 
     Args:
-        checkpoint: trained detector.
+        model: trained detector.
         confidence: probability from 0.5 to below 1, under which a verdict is "uncertain".
-        device: torch device to compute on.
+        prior: share of fakes among the recordings, between 0 and 1.
 
     Raises:
-        InputError: for a confidence out of range.
+        InputError: for a confidence or a prior out of range.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, confidence: float = CONFIDENCE, device: str = "cpu"
-    ) -> None:
-        if not 0.5 <= confidence < 1:
-            raise InputError(f"confidence={confidence}: must be from 0.5 to below 1")
-        self.checkpoint, self.confidence = checkpoint, confidence
-        self.model = checkpoint.detector().to(check_device(device))
-        self.forward = forward_of(self.model, device)
-        self.rate = checkpoint.config.data.sample_rate
-        self.frames = GRID.count(checkpoint.config.data.window_seconds)
-        self.clip_threshold = checkpoint.thresholds.get("clip", 0.5)
-        self.frame_threshold = checkpoint.thresholds.get("frame", 0.5)
+    def __init__(self, model: Model, confidence: float = CONFIDENCE, prior: float = 0.5) -> None:
+        self.model = model
+        self.rate = model.config.data.sample_rate
+        self.frames = GRID.count(model.config.data.window_seconds)
+        self.clip_threshold = model.thresholds.get("clip", 0.5)
+        self.frame_threshold = model.thresholds.get("frame", 0.5)
+        self.confidence, self.prior = confidence, prior
+        self._settings(None, None)
 
     @classmethod
-    def from_pretrained(cls, confidence: float = CONFIDENCE, device: str = "cpu") -> "Detector":
-        """Return the detector that comes with the package."""
-        return cls.from_checkpoint(DEFAULT, confidence, device)
+    def from_pretrained(
+        cls,
+        confidence: float = CONFIDENCE,
+        device: str = "auto",
+        *,
+        backend: str = "auto",
+        prior: float = 0.5,
+    ) -> "Detector":
+        """Return the detector that comes with the package; see `from_checkpoint`."""
+        return cls.from_checkpoint(DEFAULT, confidence, device, backend=backend, prior=prior)
 
     @classmethod
     def from_checkpoint(
-        cls, path: str | Path, confidence: float = CONFIDENCE, device: str = "cpu"
+        cls,
+        path: str | Path,
+        confidence: float = CONFIDENCE,
+        device: str = "auto",
+        *,
+        backend: str = "auto",
+        prior: float = 0.5,
     ) -> "Detector":
-        """Return the detector at ``path``: a run, a checkpoint, or an exported safetensors file.
+        """Return the detector at ``path``.
+
+        Args:
+            path: "default", the folder of a run, a checkpoint, or an exported file.
+            confidence: lowest probability of a certain verdict.
+            device: "auto", "cpu", or another device of torch.
+            backend: "onnx", "torch", or "auto": onnxruntime for the detector of the package and
+                for ONNX files, torch for checkpoints and for devices other than the CPU.
+            prior: share of fakes among the recordings.
 
         Raises:
-            InputError: naming the file and the fix.
+            InputError: naming the file, or the argument, and the fix.
         """
-        return cls(read_checkpoint(path), confidence, device)
+        return cls(read_model(path, backend, device), confidence, prior)
+
+    def __repr__(self) -> str:
+        data = self.model.config
+        return (
+            f"Detector({self.model.name!r}, {data.backbone.name}, {self.rate} Hz, "
+            f"backend={self.model.backend!r}, confidence={self.confidence}, prior={self.prior})"
+        )
 
     def detect(
         self,
         recording: Any,  # noqa: ANN401  # a path, or whatever numpy makes an array of
         rate: int | None = None,
         channel: int | None = None,
+        *,
+        confidence: float | None = None,
+        prior: float | None = None,
     ) -> Detection:
         """Return the detection for a file or for samples.
 
         Args:
-            recording: path of a file, an array of samples or channels (see
+            recording: path of a file, an open binary file, an array of samples or channels (see
                 `fakesound.data.samples.to_channels`), a tensor, or a ``(rate, samples)`` pair.
             rate: sample rate of an array in Hz; that of the detector if None.
             channel: channel to use, from 0; the mean of all if None.
+            confidence: lowest probability of a certain verdict; that of the detector if None.
+            prior: share of fakes among the recordings; that of the detector if None.
 
         Raises:
             InputError: naming the file, or the array, and the fault.
         """
+        settings = self._settings(confidence, prior)
         notes = Notes()
         if isinstance(recording, str | Path):
-            parts = stream_audio(Path(recording), self.rate, notes, channel)
-            return replace(self._detect(parts, notes), path=str(recording))
+            path = Path(recording)
+            parts = stream_audio(path, self.rate, notes, channel)
+            found = self._detect(parts, notes, *settings)
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return replace(found, path=str(recording), sha256=digest)
+        if hasattr(recording, "read"):
+            content = recording.read()
+            name = str(getattr(recording, "name", "recording"))
+            audio = decode_audio(io.BytesIO(content), name, self.rate)
+            digest = hashlib.sha256(content).hexdigest()
+            found = self._detect(iter([audio]), notes, *settings)
+            return replace(found, path=name, sha256=digest)
         samples, given = unpack(recording, rate)
         given = given or self.rate
         mono = to_mono(to_channels(samples), notes, channel)
         notes.resampled(given, self.rate)
-        return self._detect(resampled([mono], given, self.rate), notes)
+        return self._detect(resampled([mono], given, self.rate), notes, *settings)
 
     def detect_stream(self, parts: Iterable[Any], rate: int | None = None) -> Detection:
         """Return the detection for a recording that comes in parts, at constant memory.
@@ -117,9 +165,66 @@ class Detector:
                     )
                 yield to_mono(channels, notes)
 
-        return self._detect(resampled(mono(), given, self.rate), notes)
+        settings = self._settings(None, None)
+        return self._detect(resampled(mono(), given, self.rate), notes, *settings)
 
-    def _detect(self, parts: Iterator[Samples], notes: Notes) -> Detection:
+    def detect_many(
+        self,
+        recordings: Iterable[Any],
+        *,
+        on_error: str = "raise",
+        progress: bool | Callable[[int, int], None] = False,
+    ) -> Detections:
+        """Return the detections for several recordings, in their order.
+
+        Args:
+            recordings: recordings as `detect` takes them.
+            on_error: "raise" at a recording that cannot be read, "skip" it, or "return" its
+                `InputError` in its place.
+            progress: whether a bar is shown; or a function that is called with the number of
+                recordings done and of all.
+
+        Raises:
+            InputError: with "raise", naming the recording and the fault.
+        """
+        one_of("on_error", on_error, ON_ERROR)
+        every = list(recordings)
+        if progress is True:
+            with progress_bar("detecting") as bar:
+                return self.detect_many(every, on_error=on_error, progress=bar)
+        found: list[Detection | InputError] = []
+        for number, recording in enumerate(every):
+            try:
+                found.append(self.detect(recording))
+            except InputError as error:
+                if on_error == "raise":
+                    raise
+                if on_error == "return":
+                    found.append(error)
+            if callable(progress):
+                progress(number + 1, len(every))
+        return Detections(found, self.record())
+
+    def record(self, confidence: float | None = None, prior: float | None = None) -> Record:
+        """Return what a detection made now depends on, for reports."""
+        return Record.of(
+            self.model,
+            (self.clip_threshold, self.frame_threshold),
+            *self._settings(confidence, prior),
+        )
+
+    def _settings(self, confidence: float | None, prior: float | None) -> tuple[float, float]:
+        confidence = self.confidence if confidence is None else confidence
+        prior = self.prior if prior is None else prior
+        if not 0.5 <= confidence < 1:
+            raise InputError(f"confidence={confidence}: must be from 0.5 to below 1")
+        if not 0 < prior < 1:
+            raise InputError(f"prior={prior}: must be between 0 and 1")
+        return confidence, prior
+
+    def _detect(
+        self, parts: Iterator[Samples], notes: Notes, confidence: float, prior: float
+    ) -> Detection:
         samples = 0
 
         def counted() -> Iterator[Samples]:
@@ -129,24 +234,37 @@ class Detector:
                 yield part
 
         windows = cut_windows(counted(), GRID.samples(self.rate), self.frames)
-        for outputs in score_windows(self.forward, windows):
-            detection = self._answer(outputs, samples / self.rate)
+        for outputs in score_windows(self.model.forward, windows):
+            detection = self._answer(outputs, samples / self.rate, confidence, prior)
             return replace(detection, notes=notes.texts())
         raise InputError("recording: has no samples")
 
-    def _answer(self, outputs: dict[str, FrameValues], duration: float) -> Detection:
-        logits = clip_logits(outputs, self.model.pooling)
-        score = self.checkpoint.calibrator.score(logits.clip)
-        verdict = decide(score, self.clip_threshold, self.confidence)
+    def _answer(
+        self, outputs: dict[str, FrameValues], duration: float, confidence: float, prior: float
+    ) -> Detection:
+        model = self.model
+        logits = clip_logits(outputs, model.config.heads.pooling)
+        # the threshold was chosen where half of the clips are fake
+        score = with_prior(model.calibrator.score(logits.clip), prior)
+        verdict = decide(score, with_prior(self.clip_threshold, prior), confidence)
         frames = frame_probabilities(outputs, "frame_logits")
-        detection = Detection(verdict, score, (), duration, GRID.step, frames)
+        detection = Detection(
+            verdict,
+            score,
+            (),
+            duration,
+            GRID.step,
+            frames,
+            prior=prior,
+            record=self.record(confidence, prior),
+        )
         if verdict == "genuine":
             return detection
-        kind, family = None, attack_families(outputs, self.model.families)
+        kind, family = None, attack_families(outputs, model.families)
         if logits.part is not None and logits.whole is not None:
             kind = "whole" if logits.whole > logits.part else "part"
         if family is not None:
-            limit = self.checkpoint.heads.thresholds.get("energy", np.inf)
+            limit = model.heads.thresholds.get("energy", np.inf)
             family = replace(family, unknown=family.energy > limit)
         return replace(
             detection,
@@ -154,17 +272,3 @@ class Detector:
             attack_family=None if family is None else family.name,
             kind=kind,
         )
-
-
-def check_device(name: str) -> str:
-    """Return the name of a torch device that this machine has.
-
-    Raises:
-        InputError: if it has no such device.
-    """
-    try:
-        torch.empty(1, device=name)
-    except (AssertionError, RuntimeError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"device={name}: cannot be used ({reason}); use cpu") from None
-    return name

@@ -80,18 +80,21 @@ class Occlusion:
         seconds = len(audio) / detector.rate
         if not 0 < seconds <= LONGEST:
             raise InputError(f"recording of {seconds:.1f} s: give more than 0, up to {LONGEST} s")
-        features = detector.model.features
+        module = detector.model.module
+        if module is None:
+            raise InputError('backend=onnx: computes no features; use backend="torch"')
+        features = module.features
         assert isinstance(features, Spectrogram)
         if features.kind == "lfcc":
             raise InputError(
                 "features.kind=lfcc: cepstra have no axis of frequency; use another detector"
             )
-        self.detector = detector
+        self.detector, self.module = detector, module
         size = GRID.samples(detector.rate)
         self.windows = list(cut_windows([audio], size, detector.frames))
         self.frames = self.windows[-1].total or 0
         self.columns_per_frame = features.windows(GRID)
-        device = next(detector.model.parameters()).device
+        device = next(module.parameters()).device
         with torch.inference_mode():
             waveform = torch.from_numpy(np.stack([window.audio for window in self.windows]))
             self.spectrograms: Tensor = features(waveform.to(device))
@@ -125,7 +128,7 @@ class Occlusion:
             for (place, number), one in zip(some, self._outputs(parts), strict=True):
                 outputs[place][number] = one
         raw = np.array([self._logit(one) for one in outputs])
-        return self.detector.checkpoint.calibrator.calibrated(raw)
+        return self.detector.model.calibrator.calibrated(raw)
 
     def explain(
         self, progress: Callable[[int, int], None] = lambda done, total: None
@@ -156,7 +159,7 @@ class Occlusion:
         return self.logits(hidden.reshape(-1, *self.shape))
 
     def _outputs(self, spectrograms: Tensor) -> list[dict[str, FrameValues]]:
-        values = numpy_outputs(self.detector.model.of_spectrogram(spectrograms))
+        values = numpy_outputs(self.module.of_spectrogram(spectrograms))
         return [{name: v[row] for name, v in values.items()} for row in range(len(spectrograms))]
 
     def _inside(self, number: int) -> Bool[np.ndarray, " cell"]:
@@ -177,7 +180,7 @@ class Occlusion:
         overlap = OverlapAdd()
         for window, one in zip(self.windows, outputs.values(), strict=True):
             overlap.add(window.first, one)
-        return clip_logits(overlap.average(self.frames), self.detector.model.pooling).clip
+        return clip_logits(overlap.average(self.frames), self.module.pooling).clip
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from fakesound.errors import shown
 from fakesound.files import write_whole
 from fakesound.inference.detection import Detection
+from fakesound.inference.record import Record
 from fakesound.inference.writing import Result
 from fakesound.report import formatting
 from fakesound.report.clip_view import (
@@ -28,8 +29,7 @@ RATE = 16_000
 def write_page(
     results: Sequence[Result],
     path: Path,
-    threshold: float,
-    model: str,
+    record: Record,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Write the page of ``results`` to ``path`` atomically.
@@ -37,14 +37,13 @@ def write_page(
     Args:
         results: results of the files.
         path: HTML file to write.
-        threshold: frame threshold at which a region begins.
-        model: name of the detector.
+        record: versions, model and settings.
         progress: called with the number of recordings drawn and their total.
     """
     rows = []
     found = [(result.path, result.detection) for result in results if result.detection is not None]
     for number, (name, detection) in enumerate(found):
-        rows.append((_view(name, detection, threshold), detection))
+        rows.append((_view(name, detection, record.frame_threshold), detection))
         progress(number + 1, len(found))
     context: dict[str, object] = {
         "rows": rows,
@@ -54,7 +53,7 @@ def write_page(
             verdict: sum(detection.verdict == verdict for _, detection in rows)
             for verdict in ("fake", "uncertain", "genuine")
         },
-        "model": model,
+        "record": record,
         "longest": LONGEST,
         "fmt": formatting,
         "interval": lambda block, key: None,
@@ -91,5 +90,7 @@ def _view(path: str, detection: Detection, threshold: float) -> ClipView:
         facts["fake parts"] = spans(content.found)
     if detection.notes:
         facts["notes"] = "; ".join(detection.notes)
+    if detection.sha256:
+        facts["SHA-256"] = detection.sha256
     name = shown(path)
     return clip_view(content, Path(name).name, name, facts, detection.verdict)

@@ -11,7 +11,8 @@ from pathlib import PurePath
 from typing import Any
 
 from fakesound.errors import shown, unicode_name
-from fakesound.inference.detection import Detection
+from fakesound.inference.detection import Detection, error_row
+from fakesound.inference.record import Record
 
 
 @dataclass(frozen=True)
@@ -42,38 +43,61 @@ COLUMNS = (
 )
 
 
-def to_json(results: Sequence[Result], frames: bool = False) -> str:
-    """Return a JSON list with one object a file; ``frames`` adds all frame scores."""
-    return json.dumps([plain(result, frames) for result in results], indent=1) + "\n"
+def to_json(results: Sequence[Result], record: Record, frames: bool = False) -> str:
+    """Return all results as a JSON object, in the layout of ``detections.schema.json``.
+
+    Args:
+        results: results of the files.
+        record: versions, model and settings.
+        frames: whether the scores of all frames are included.
+    """
+    document = record.document([plain(result, frames) for result in results])
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def to_jsonl(results: Sequence[Result], record: Record, frames: bool = False) -> str:
+    """Return one JSON object a line and file, each as `to_json` with one result."""
+    lines = [record.document([plain(result, frames)]) for result in results]
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def plain(result: Result, frames: bool = False) -> dict[str, Any]:
     """Return one file's result as plain values for JSON."""
-    detection = result.detection
-    if detection is None:
-        row: dict[str, Any] = dict.fromkeys(COLUMNS)
-        path = unicode_name(result.path)
-        return row | {"path": path, "error": result.error, "regions": [], "notes": []}
-    row = detection.to_plain() | {"path": unicode_name(result.path)}
-    if frames:
-        row["frame_step"] = detection.frame_step
-        row["frame_scores"] = [round(float(score), 4) for score in detection.frame_scores]
-    return row
+    path = unicode_name(result.path)
+    if result.detection is None:
+        return error_row(result.error or "", path)
+    return result.detection.to_dict(frames) | {"path": path}
 
 
-def to_csv(results: Sequence[Result]) -> str:
-    """Return one row a file.
+def to_csv(results: Sequence[Result], record: Record) -> str:
+    """Return one row a file with its record.
 
     Regions are "onset-offset" in seconds, separated by spaces; notes are separated by semicolons.
     """
+    columns = ("sha256", *record.columns())
+    return _table(results, (*COLUMNS, *columns), record.columns(), ",")
+
+
+def to_tsv(results: Sequence[Result], header: bool = True) -> str:
+    """Return one tab-separated row a file, without line breaks and tabs in names."""
+    lines = _table(results, COLUMNS, {}, "\t").splitlines(keepends=True)
+    return "".join(lines if header else lines[1:])
+
+
+def _table(
+    results: Sequence[Result], columns: Sequence[str], record: dict[str, Any], delimiter: str
+) -> str:
     file = io.StringIO()
-    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(
+        file, columns, extrasaction="ignore", delimiter=delimiter, lineterminator="\n"
+    )
     writer.writeheader()
     for result in results:
         row = plain(result)
         spans = [f"{r['onset']:.2f}-{r['offset']:.2f}" for r in row["regions"]]
-        text = {"path": result.path, "regions": " ".join(spans), "notes": "; ".join(row["notes"])}
-        writer.writerow(row | text)
+        path = result.path if delimiter == "," else shown(result.path)
+        texts = {"path": path, "regions": " ".join(spans), "notes": "; ".join(row["notes"])}
+        writer.writerow(row | record | texts)
     return file.getvalue()
 
 

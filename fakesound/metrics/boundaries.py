@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.signal import find_peaks
 
 from fakesound.metrics.counts import point_weights, score_counts
 from fakesound.metrics.ranking import average_precision
@@ -111,6 +110,9 @@ def peaks(
     """Return the frames where ``scores`` peak and how high, from the highest down."""
     # the first and the last frame may be peaks
     padded = np.pad(scores.astype(np.float64), 1, constant_values=-1.0)
+    # slow to import, and a detection needs no peaks
+    from scipy.signal import find_peaks
+
     places, _ = find_peaks(padded, distance=APART)
     heights = padded[places]
     order = np.argsort(-heights, kind="stable")

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from fakesound.metrics.counts import ScoreCounts, number, ratio, score_counts
 from fakesound.metrics.frames import FrameTable, Segments, Spans, frame_table, segments
@@ -52,6 +50,10 @@ def matched_events(
     region, event = _candidates(regions, events, clip_edge)
     if not region.size:
         return region, event
+    # slow to import, and a detection matches nothing
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
     edges = csr_array(
         (np.ones(region.size, dtype=np.int8), (region, event)),
         shape=(regions.clip.size, events.clip.size),

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from fakesound import __version__
 from fakesound.config import RunConfig
-from fakesound.config.saved import from_plain
 from fakesound.errors import InputError
 from fakesound.files import write_whole
 from fakesound.models.build import build_detector
@@ -30,16 +29,20 @@ from fakesound.models.weights.read import BEST
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from fakesound.scoring.clip_score import FurtherHeads
 from fakesound.scoring.hypotheses import Hypotheses
+from fakesound.scoring.metadata import (
+    DEFAULT,
+    FORMAT,
+    FORMAT_VERSION,
+    HEADS_KEY,
+    PRETRAINED,
+    parse_config,
+    parse_metadata,
+)
 from fakesound.scoring.windows import Forward
 from fakesound.timeline import GRID
 
-FORMAT = "fakesound"
-FORMAT_VERSION = 1
-# what stands for the detector that comes with the package, and where that lies in it
-DEFAULT = "default"
-PRETRAINED = Path(__file__).parents[1] / "pretrained" / "detector.safetensors"
-# keys of a checkpoint beside those of Lightning, which ignores them
-KEY, HEADS_KEY = "fakesound", "fakesound_heads"
+# key of a checkpoint, with `HEADS_KEY` beside those of Lightning, which ignores them
+KEY = "fakesound"
 _PREFIX = "detector."
 _AGAIN = "give the folder of a run, its checkpoints/best.ckpt or an exported .safetensors file"
 
@@ -132,6 +135,22 @@ def forward_of(detector: Detector, device: str = "cpu") -> Forward:
         return numpy_outputs(detector(torch.from_numpy(windows).to(device)))
 
     return forward
+
+
+def torch_device(name: str) -> str:
+    """Return the device called ``name``; "auto" is a GPU of CUDA if there is one, else the CPU.
+
+    Raises:
+        InputError: if it cannot be used.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--device={name}: cannot be used ({reason}); use cpu") from None
+    return name
 
 
 def load_detector(path: str | Path, kernel: str = "auto") -> tuple[Detector, RunConfig]:
@@ -257,7 +276,7 @@ def _read_lightning(path: Path) -> Checkpoint:
         for name, tensor in held["state_dict"].items()
         if name.startswith(_PREFIX)
     }
-    config = _config(path, held["hyper_parameters"])
+    config = parse_config(path, held["hyper_parameters"])
     try:
         heads = FurtherHeads.from_plain(held.get(HEADS_KEY, {}))
     except (AttributeError, TypeError, ValueError) as error:
@@ -284,41 +303,8 @@ def _read_safetensors(path: Path) -> Checkpoint:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
     except SafetensorError as error:
         raise InputError(f"{path}: is damaged or cut short; {_AGAIN}") from error
-    if metadata.get("format") != FORMAT:
-        raise InputError(f"{path}: was not exported by fakesound; {_AGAIN}")
-    try:
-        version, plain = int(metadata["format_version"]), json.loads(metadata["config"])
-        thresholds = {
-            level: float(metadata[f"{level}_threshold"])
-            for level in ("clip", "frame")
-            if f"{level}_threshold" in metadata
-        }
-        attacks = tuple(json.loads(metadata["attacks"])) if "attacks" in metadata else None
-        selected_on = tuple(json.loads(metadata.get("selected_on", "[]")))
-        calibrator = IDENTITY
-        if "calibrator" in metadata:
-            calibrator = Calibrator.from_plain(json.loads(metadata["calibrator"]))
-        heads = FurtherHeads.from_plain(json.loads(metadata.get(HEADS_KEY, "{}")))
-        sources = frozenset(json.loads(metadata["sources"])) if "sources" in metadata else None
-    except (KeyError, TypeError, ValueError, InputError) as error:
-        raise InputError(f"{path}: its metadata is damaged ({error}); export it again") from error
-    if version > FORMAT_VERSION:
-        raise InputError(f"{path}: is of a newer fakesound; upgrade fakesound to read it")
-    config = _config(path, plain)
-    return Checkpoint(
-        path, config, weights, thresholds, calibrator, attacks, selected_on, heads, sources
-    )
-
-
-def _config(path: Path, plain: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration, with the keys of today."""
-    try:
-        return from_plain(plain)
-    except InputError as error:
-        raise InputError(
-            f"{path}: its configuration is not of this version of fakesound ({error}); use the "
-            "version that trained it"
-        ) from error
+    parsed = parse_metadata(path, metadata)
+    return Checkpoint(path, parsed.config, weights, *parsed[1:])
 
 
 def _thresholds(path: Path) -> dict[str, float]:

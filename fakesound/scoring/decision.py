@@ -1,14 +1,18 @@
 """From scores to an answer: the verdict on a clip, and the fake regions in it."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
 from scipy.special import expit, logit
 
+from fakesound.errors import InputError
 from fakesound.metrics import ClipScore
 from fakesound.metrics.abstention import certainty
 from fakesound.timeline import GRID, FrameGrid, Region
+
+Verdict = Literal["genuine", "fake", "uncertain"]
 
 CONFIDENCE = 0.6  # of a certain verdict, by default
 # log odds above the threshold at which a region starts, and below it at which the region ends
@@ -18,7 +22,7 @@ SHORTEST = 0.06  # seconds
 GAP = 0.1
 
 
-def decide(score: float, threshold: float, confidence: float = 0.0) -> str:
+def decide(score: float, threshold: float, confidence: float = 0.0) -> Verdict:
     """Return the verdict on a clip: "fake", "genuine" or "uncertain".
 
     A clip is fake when its score is above the threshold. The verdict is uncertain when its own
@@ -33,6 +37,22 @@ def decide(score: float, threshold: float, confidence: float = 0.0) -> str:
     if certainty(np.array(score), np.array(fake)) < confidence:
         return "uncertain"
     return "fake" if fake else "genuine"
+
+
+def with_prior(score: float, prior: float) -> float:
+    """Return P(fake) where a share of ``prior`` of all recordings is fake.
+
+    Args:
+        score: P(fake) where half of them are, calibrated.
+        prior: share of fakes.
+
+    Raises:
+        InputError: unless the prior lies between 0 and 1.
+    """
+    if not 0 < prior < 1:
+        raise InputError(f"prior={prior}: must be between 0 and 1")
+    fake, genuine = score * prior, (1 - score) * (1 - prior)
+    return fake / (fake + genuine)
 
 
 @dataclass(frozen=True)

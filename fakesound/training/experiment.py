@@ -245,6 +245,8 @@ def write_results(
         pictures = write_timelines(run, folder / "timelines", [s.clip_id for s in shown])
         clips = [run.clips[score.clip_id] for score in shown]
         tracking.log_results(logger, results, clips, shown, pictures)
+        if config.logger.artifacts:
+            tracking.log_artifacts(logger, config, folder)
     pending.replace(folder / DONE)
 
 

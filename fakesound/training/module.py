@@ -21,7 +21,6 @@ from fakesound.models.detector import Detector
 from fakesound.models.heads import Outputs
 from fakesound.models.losses import LossWeighting
 from fakesound.models.tasks import TASKS, Balance, LossInput
-from fakesound.scoring.checkpoint import HEADS_KEY
 from fakesound.scoring.clip_score import (
     FAKE_SHARE,
     FURTHER_HEADS,
@@ -30,6 +29,7 @@ from fakesound.scoring.clip_score import (
     score_clip,
     with_head_thresholds,
 )
+from fakesound.scoring.metadata import HEADS_KEY
 from fakesound.scoring.thresholds import select_thresholds
 from fakesound.scoring.windows import OverlapAdd
 from fakesound.training.optim import parameter_groups, warmup_cosine
@@ -48,6 +48,7 @@ class MultiTaskModule(lightning.LightningModule):
         scores: scores of the clips of the last validation or test; in validation with thresholds
             chosen on them.
         head_thresholds: thresholds of the further heads, chosen in the last validation.
+        step_losses: losses of the last training step.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class MultiTaskModule(lightning.LightningModule):
         self.accumulators = nn.ModuleDict()
         self.scores: list[ClipScore] = []
         self.head_thresholds: dict[str, float] = {}
+        self.step_losses: dict[str, Tensor] = {}
 
     def forward(self, waveform: Float[Tensor, "batch sample"]) -> Outputs:
         """Return the outputs of the heads for ``waveform``, by name."""
@@ -84,6 +86,8 @@ class MultiTaskModule(lightning.LightningModule):
         given = LossInput(outputs, batch, pooling, self.config.loss, self.balance)
         losses = {name: TASKS[name].loss(given) for name in self.detector.tasks}
         total = self.weighting(losses)
+        self.step_losses = {f"{task}_loss": loss.detach() for task, loss in losses.items()}
+        self.step_losses["loss"] = total.detach()
         self.log_dict(
             {f"train/{task}_loss": loss for task, loss in losses.items()} | {"train/loss": total},
             on_step=False,

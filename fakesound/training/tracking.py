@@ -1,6 +1,7 @@
-"""Weights & Biases: the run, its final figures, and a table of clips to look at and listen to."""
+"""Weights & Biases: the run, its results, and its files."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from fakesound.data.manifest import Clip
 from fakesound.metrics import ClipScore
 from fakesound.progress import console
 
+# figures that are summarised with their intervals
+MAIN = ("clip/auc", "frame/auc", "segment_f1_20ms")
 # longest wait for W&B before the run continues, or ends, without it
 INIT_SECONDS = 30
 FINISH_SECONDS = 120
@@ -39,9 +42,9 @@ def make_logger(config: RunConfig, plain: dict[str, Any], folder: Path) -> Wandb
         reason = str(error).splitlines()[0]
         console.print(f"W&B: {reason}; this run is kept offline, send it later with `wandb sync`")
         run = _start(config, plain, folder, "offline")
-    run.define_metric("validation/selection", summary="max")
-    run.define_metric("validation/clip/auc", summary="max")
-    run.define_metric("validation/frame/auc", summary="max")
+    # the summary is what `log_results` chooses
+    run.define_metric("trainer/global_step", summary="none")
+    run.define_metric("*", step_metric="trainer/global_step", summary="none")
     return WandbLogger(experiment=run)
 
 
@@ -72,17 +75,16 @@ def log_results(
     scores: Sequence[ClipScore],
     pictures: Mapping[str, Path],
 ) -> None:
-    """Log the figures of ``metrics.json`` and a table of ``clips`` with audio and timelines.
+    """Log the results: few figures to the summary, all of them and some clips as tables.
 
     Args:
         logger: logger of the run.
-        results: what ``metrics.json`` holds.
+        results: content of ``metrics.json``.
         clips: clips to show.
         scores: scores of these clips, in their order.
         pictures: file of the timeline of each clip, by its id.
     """
     run = logger.experiment
-    run.summary.update(flatten(results))
     columns: list[str | int] = ["clip", "label", "attack", "fold", "score", "timeline", "audio"]
     table = wandb.Table(columns=columns)
     for clip, score in zip(clips, scores, strict=True):
@@ -96,7 +98,73 @@ def log_results(
             wandb.Image(str(pictures[clip.clip_id])),
             wandb.Audio(audio, sample_rate=clip.sample_rate),
         )
-    run.log({"clips": table})
+    figures = wandb.Table(columns=["part", "figure", "value", "low", "high"])
+    for part, block in blocks(results).items():
+        for key, value in flatten(block).items():
+            figures.add_data(part, key, value, *_bounds(block, key))
+    run.log({"clips": table, "figures": figures})
+    run.summary.update(summary(results))
+
+
+def summary(results: Mapping[str, Any]) -> dict[str, float]:
+    """Return the few figures by which runs are compared, with intervals of the main ones.
+
+    Args:
+        results: content of ``metrics.json``.
+    """
+    found = {"objective": results.get("objective")}
+    test = results["test"]
+    part = "unseen" if test.get("unseen") else "all"
+    for key in MAIN:
+        block = test.get(part) or {}
+        low, high = _bounds(block, key)
+        name = f"test/{part}/{key}"
+        found |= {name: block.get(key), f"{name}/low": low, f"{name}/high": high}
+    found[f"test/{part}/clip/eer"] = (test.get(part) or {}).get("clip/eer")
+    found |= {f"test/seen/{key}": (test.get("seen") or {}).get(key) for key in MAIN}
+    origin = results.get("provenance") or {}
+    found["provenance/parameters"] = origin.get("parameters")
+    found["minutes"] = sum((origin.get("seconds") or {}).values()) / 60
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def blocks(results: Mapping[str, Any], prefix: str = "") -> dict[str, Mapping[str, Any]]:
+    """Return the parts of nested ``results`` that hold numbers, by their path."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for key, value in results.items():
+        if isinstance(value, Mapping) and key != "ci":
+            name = f"{prefix}{key}"
+            own = {k: v for k, v in value.items() if k == "ci" or not isinstance(v, Mapping)}
+            if flatten(own):
+                found[name] = own
+            found |= blocks(value, f"{name}/")
+    return found
+
+
+def _bounds(block: Mapping[str, Any], key: str) -> tuple[float | None, float | None]:
+    interval = (block.get("ci") or {}).get(key)
+    return (None, None) if interval is None else (interval[0], interval[1])
+
+
+def log_artifacts(logger: WandbLogger, config: RunConfig, folder: Path) -> None:
+    """Log the checkpoint, the report and the manifest of a run, each as an artifact.
+
+    Args:
+        logger: logger of the run.
+        config: configuration of the run.
+        folder: folder of the run.
+    """
+    # letters that W&B takes in names
+    name = re.sub(r"[^\w.-]+", "-", config.name).strip("-")
+    kinds = {
+        "model": (folder / "checkpoints" / "best.ckpt", "best"),
+        "report": (folder / "report.html", "final"),
+        "manifest": (folder / "manifest.jsonl", "used"),
+    }
+    for kind, (path, alias) in kinds.items():
+        artifact = wandb.Artifact(f"{name}-{kind}", type=kind)
+        artifact.add_file(str(path), name=path.name)
+        logger.experiment.log_artifact(artifact, aliases=[alias, f"seed-{config.seed}"])
 
 
 def flatten(results: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

@@ -32,6 +32,7 @@ from fakesound.training.callbacks import (
 from fakesound.training.datamodule import ClipDataModule
 from fakesound.training.distributed import current_rank
 from fakesound.training.module import MultiTaskModule
+from fakesound.training.step_log import StepLog
 
 # crops that statistics of the features and the share of fake frames are taken from
 SAMPLE = 256
@@ -103,6 +104,8 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
     )
     last = LastCheckpoint(folder / "checkpoints" / LAST, config.checkpoint_steps)
     callbacks: list[Callback] = [best, last, EpochLog(folder / "epochs.jsonl"), ProgressBars()]
+    if logger is not None:
+        callbacks.append(StepLog(config.logger.every_steps))
     if config.optim.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=config.optim.ema))
     arguments: dict[str, Any] = {

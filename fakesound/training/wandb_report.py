@@ -9,17 +9,18 @@ import wandb
 from fakesound.errors import InputError
 from fakesound.report.formatting import bounds, number
 from fakesound.report.glossary import METRICS
-from fakesound.report.sweep import Sweep
+from fakesound.report.sweep import Setting, Sweep
 
 if TYPE_CHECKING:  # an extra
     from wandb_workspaces.reports import v2
 
 OBJECTIVE = "objective"
+ATTACK_KEYS = ("clip/auc", "frame/auc")
 TEST_KEYS = ("clip/auc", "frame/auc", "segment_f1_20ms")
 CURVES = {
     "validation/clip/auc": f"{METRICS['clip/auc'].title}, validation",
     "validation/frame/auc": f"{METRICS['frame/auc'].title}, validation",
-    "train/loss": "Training loss",
+    "step/loss": "Training loss",
 }
 COLUMNS, HEIGHT = 24, 8
 REACH_SECONDS = 15
@@ -91,8 +92,9 @@ def report(sweep: Sweep, entity: str, project: str) -> "v2.Report":
         description="Choose by the validation objective; the test metrics are for reporting.",
         blocks=[
             v2.MarkdownBlock(settings_table(sweep)),
+            v2.MarkdownBlock(attacks_table(sweep)),
             v2.PanelGrid(runsets=[single], panels=_single(sweep)),
-            v2.PanelGrid(runsets=[grouped], panels=[*_curves(), *_attacks(sweep)]),
+            v2.PanelGrid(runsets=[grouped], panels=_curves()),
         ],
         width="fluid",
     )
@@ -111,6 +113,24 @@ def settings_table(sweep: Sweep) -> str:
             + [f"{number(v.value, 3)} {bounds(v.interval, 3)}".strip() for v in values]
         )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def attacks_table(sweep: Sweep) -> str:
+    """Return clip AUC and frame AUC of each attack by setting in Markdown: medians of the runs."""
+    attacks = sorted({attack for run in sweep.runs for attack in run.attacks})
+    labels = [setting.label for setting in sweep.settings]
+    rows = [["attack: clip AUC / frame AUC", *labels], ["---"] * (1 + len(labels))]
+    for attack in attacks:
+        cells = [
+            " / ".join(number(_median(setting, attack, key), 2) for key in ATTACK_KEYS)
+            for setting in sweep.settings
+        ]
+        rows.append([attack, *cells])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _median(setting: Setting, attack: str, key: str) -> float | None:
+    return setting.median_of(lambda run: run.attacks.get(attack, {}).get(key))
 
 
 def _single(sweep: Sweep) -> list[object]:
@@ -158,32 +178,11 @@ def _curves() -> list[object]:
     return [
         v2.LinePlot(
             title=title,
-            x="epoch",
+            x="trainer/global_step",
             y=[key],
             groupby_aggfunc="mean",
             groupby_rangefunc="minmax",
             layout=v2.Layout(x=index * width, y=0, w=width, h=HEIGHT),
         )
         for index, (key, title) in enumerate(CURVES.items())
-    ]
-
-
-def _attacks(sweep: Sweep) -> list[object]:
-    """Return clip AUC and frame AUC of each attack by setting, the median of its runs."""
-    from wandb_workspaces.reports import v2
-
-    width = COLUMNS // 4
-    attacks = sorted({attack for run in sweep.runs for attack in run.attacks})
-    return [
-        v2.BarPlot(
-            title=attack,
-            metrics=[
-                v2.SummaryMetric(f"test/attack/{attack}/{key}") for key in ("clip/auc", "frame/auc")
-            ],
-            groupby_aggfunc="median",
-            groupby_rangefunc="minmax",
-            range_x=(0, 1),
-            layout=v2.Layout(x=(index % 4) * width, y=HEIGHT * (1 + index // 4), w=width, h=HEIGHT),
-        )
-        for index, attack in enumerate(attacks)
     ]

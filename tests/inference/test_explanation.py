@@ -37,12 +37,12 @@ def test_a_hidden_cell_is_zero_in_every_window_that_holds_it(occlusion, detector
         first, after = (max(0, column - 2 * start) for column in (120, 180))
         spectrogram[:, 16:32, first:after] = 0
     with torch.inference_mode():
-        outputs = numpy_outputs(detector.model.of_spectrogram(spectrograms))
+        outputs = numpy_outputs(detector.model.module.of_spectrogram(spectrograms))
     overlap = OverlapAdd()
     for number, start in enumerate(starts):
         overlap.add(start, {name: values[number] for name, values in outputs.items()})
-    raw = clip_logits(overlap.average(120), detector.model.pooling).clip
-    after = detector.checkpoint.calibrator.calibrated(np.array([raw]))[0]
+    raw = clip_logits(overlap.average(120), detector.model.module.pooling).clip
+    after = detector.model.calibrator.calibrated(np.array([raw]))[0]
     assert explanation.relevance[1, 2] == pytest.approx(explanation.logit - after, abs=1e-4)
 
 

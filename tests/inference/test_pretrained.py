@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 import soundfile
@@ -7,7 +9,9 @@ from fakesound.attacks import ATTACKS
 from fakesound.data.audio import from_pcm, read_audio, to_pcm
 from fakesound.data.compose import Cut, cut_in
 from fakesound.forging import embedded_clips
-from fakesound.scoring.checkpoint import PRETRAINED, read_checkpoint
+from fakesound.inference.model import PRETRAINED_ONNX
+from fakesound.scoring.checkpoint import read_checkpoint
+from fakesound.scoring.metadata import PRETRAINED
 
 RATE = 16_000
 
@@ -27,6 +31,24 @@ def test_it_is_small_and_knows_what_it_was_trained_on():
     assert checkpoint.calibrator.method == "logistic"
     # no place of the machine of the training
     assert "/" not in str(checkpoint.config.data.train)
+
+
+def test_both_files_of_it_agree(detector):
+    metadata = detector.model
+    assert metadata.backend == "onnx"
+    assert metadata.weights_sha256 == hashlib.sha256(PRETRAINED.read_bytes()).hexdigest()
+    assert metadata.sha256 == hashlib.sha256(PRETRAINED_ONNX.read_bytes()).hexdigest()
+    assert PRETRAINED.stat().st_size + PRETRAINED_ONNX.stat().st_size < 4e6
+    torch = fakesound.Detector.from_pretrained(backend="torch")
+    assert torch.model.thresholds == metadata.thresholds
+    assert torch.model.heads == metadata.heads
+    clips = [clip for clip in embedded_clips() if clip.split == "test"][:6]
+    for clip in clips:
+        ours, theirs = detector.detect(clip.location), torch.detect(clip.location)
+        assert ours.score == pytest.approx(theirs.score, abs=1e-4)
+        np.testing.assert_allclose(ours.frame_scores, theirs.frame_scores, atol=1e-4)
+        assert (ours.verdict, ours.kind) == (theirs.verdict, theirs.kind)
+        assert ours.attack_family == theirs.attack_family
 
 
 def test_a_part_put_into_a_recording_is_found(detector, tmp_path):

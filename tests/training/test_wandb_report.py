@@ -3,7 +3,8 @@
 import pytest
 
 from fakesound.report import read_sweep
-from fakesound.training.wandb_report import report, settings_table
+from fakesound.report.formatting import number
+from fakesound.training.wandb_report import attacks_table, report, settings_table
 from tests.run_factory import make_run
 
 v2 = pytest.importorskip("wandb_workspaces.reports.v2")
@@ -14,8 +15,8 @@ ATTACKS = ["codec/gsm", "edit/splice", "vocoder/world"]
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wandb") / "backbone"
-    for number, name in enumerate(("vim", "cnn")):
-        changes = {"backbone.name": name, "optim.lr": 0.1 * number, "logger": {"group": "backbone"}}
+    for place, name in enumerate(("vim", "cnn")):
+        changes = {"backbone.name": name, "optim.lr": 0.1 * place, "logger": {"group": "backbone"}}
         make_run(folder / name, changes=changes, sources=3)
     return read_sweep([folder])
 
@@ -46,7 +47,8 @@ def test_it_shows_the_group_of_the_sweep_alone(grids):
 
 
 def test_the_table_has_a_row_for_each_setting(made, sweep):
-    (block,) = [block for block in made.blocks if isinstance(block, v2.MarkdownBlock)]
+    block, attacks = [block for block in made.blocks if isinstance(block, v2.MarkdownBlock)]
+    assert attacks.text == attacks_table(sweep)
     rows = block.text.splitlines()
     assert block.text == settings_table(sweep)
     assert len(rows) == 2 + len(sweep.settings)
@@ -68,15 +70,20 @@ def test_parallel_coordinates_have_what_was_varied_and_measured(grids):
     ]
 
 
-def test_curves_and_attacks_are_grouped_by_all_that_differs(grids):
+def test_curves_are_grouped_by_all_that_differs(grids):
     (runs,) = grids[1].runsets
     assert runs.groupby == ["config.backbone.name", "config.optim.lr"]
     assert len(panels(grids[1], v2.LinePlot)) == 3
-    bars = [panel._to_model().config.metrics for panel in panels(grids[1], v2.BarPlot)]
-    assert bars == [
-        [f"summary_metrics.test/attack/{attack}/{key}" for key in ("clip/auc", "frame/auc")]
-        for attack in ATTACKS
-    ]
+
+
+def test_attacks_are_rows_and_settings_columns(sweep):
+    head, _, *rows = (row.strip("| ").split(" | ") for row in attacks_table(sweep).splitlines())
+    assert head[1:] == [setting.label for setting in sweep.settings]
+    assert [row[0] for row in rows] == ATTACKS
+    run = sweep.settings[0].runs[0]
+    for attack, cell, _ in rows:
+        clip, frame = (run.attacks[attack][key] for key in ("clip/auc", "frame/auc"))
+        assert cell == f"{number(clip, 2)} / {number(frame, 2)}"
 
 
 def test_panels_do_not_overlap(grids):
@@ -93,7 +100,7 @@ def test_panels_do_not_overlap(grids):
 
 def test_it_reads_metrics_that_runs_send(grids):
     """The keys of a run's summary, as metrics.json gives them."""
-    from fakesound.training.tracking import flatten
+    from fakesound.training.tracking import summary
 
     block = {"clip/auc": 0.5, "frame/auc": 0.5, "segment_f1_20ms": 0.5}
     results = {
@@ -101,7 +108,7 @@ def test_it_reads_metrics_that_runs_send(grids):
         "test": {"unseen": block, "attack": dict.fromkeys(ATTACKS, block)},
         "provenance": {"parameters": 10},
     }
-    sent = {f"summary:{key}" for key in flatten(results)}
+    sent = {f"summary:{key}" for key in summary(results)}
     asked = set()
     for panel in (panel for grid in grids for panel in grid.panels):
         asked |= {

@@ -1,0 +1,177 @@
+"""Trained detectors as detections need them, computed by onnxruntime or by torch."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from fakesound.config import RunConfig
+from fakesound.config.checks import one_of
+from fakesound.errors import InputError
+from fakesound.scoring.calibration import Calibrator
+from fakesound.scoring.clip_score import FurtherHeads
+from fakesound.scoring.metadata import DEFAULT, PRETRAINED, parse_metadata
+from fakesound.scoring.windows import Forward
+
+if TYPE_CHECKING:
+    from fakesound.models.detector import Detector as Module
+
+BACKENDS = ("auto", "onnx", "torch")
+PRETRAINED_ONNX = PRETRAINED.with_suffix(".onnx")
+# metadata of an exported file: hash of the weights it was made of
+WEIGHTS_KEY = "weights_sha256"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained detector with all that its scores depend on.
+
+    Attributes:
+        name: "default", or the path it was read from.
+        backend: "onnx" or "torch".
+        sha256: SHA-256 of the file it was read from.
+        weights_sha256: SHA-256 of the file that an ONNX file was exported from; else ``sha256``.
+        forward: function that returns the frame outputs of a batch of windows.
+        config: configuration of the run that trained it.
+        thresholds: thresholds of "clip" and "frame" scores; may be missing.
+        calibrator: map of clip logits.
+        heads: families and thresholds of its further heads.
+        module: module of torch; None with onnxruntime.
+    """
+
+    name: str
+    backend: str
+    sha256: str
+    weights_sha256: str
+    forward: Forward = field(repr=False)
+    config: RunConfig = field(repr=False)
+    thresholds: Mapping[str, float]
+    calibrator: Calibrator
+    heads: FurtherHeads
+    module: "Module | None" = field(default=None, repr=False)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Families of attacks that it distinguishes."""
+        return self.heads.families if self.config.heads.attribution else ()
+
+
+def read_model(path: str | Path, backend: str = "auto", device: str = "auto") -> Model:
+    """Return the detector at ``path``.
+
+    Args:
+        path: "default", the folder of a run, a checkpoint, or an exported file.
+        backend: "onnx", "torch", or "auto": onnxruntime on a CPU where there is an ONNX file.
+        device: device of torch, or "auto": a GPU of CUDA if torch computes and there is one.
+
+    Raises:
+        InputError: naming the file, or the argument, and the fix.
+    """
+    one_of("backend", backend, BACKENDS)
+    file = PRETRAINED_ONNX if str(path) == DEFAULT else Path(path)
+    exported = file.suffix == ".onnx"
+    on_cpu = device in ("auto", "cpu")
+    if backend == "auto":
+        own = exported and (on_cpu or str(path) != DEFAULT)
+        backend = "onnx" if own else "torch"
+    if backend == "torch":
+        return _read_torch(path, device)
+    if not exported:
+        raise InputError(
+            f"backend=onnx: {path} is no ONNX file; make one with "
+            "`fakesound export RUN --to onnx-windows`, or leave backend out"
+        )
+    if not on_cpu:
+        raise InputError(f"device={device}: an ONNX file is computed on the CPU; use cpu")
+    return _read_onnx(file, str(path))
+
+
+def _read_onnx(file: Path, name: str) -> Model:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror}); name another") from error
+    return onnx_model(content, file, name)
+
+
+def onnx_model(content: bytes, file: Path, name: str) -> Model:
+    """Return the detector in ``content``, an ONNX file of windows.
+
+    Args:
+        content: bytes of the file.
+        file: path of the file, for messages.
+        name: name of the detector.
+
+    Raises:
+        InputError: naming the file, if it is not of this kind or damaged.
+    """
+    session = _session(content, file)
+    kept = session.get_modelmeta().custom_metadata_map
+    metadata = parse_metadata(file, kept)
+    if [value.name for value in session.get_inputs()] != ["windows"]:
+        raise InputError(
+            f"{file}: takes whole recordings; export the detector with --to onnx-windows"
+        )
+    names = [value.name for value in session.get_outputs()]
+
+    def forward(
+        windows: Float32[np.ndarray, "window sample"],
+    ) -> Mapping[str, Float32[np.ndarray, "window frame ..."]]:
+        return dict(zip(names, session.run(names, {"windows": windows}), strict=True))
+
+    digest = hashlib.sha256(content).hexdigest()
+    return Model(
+        name=name,
+        backend="onnx",
+        sha256=digest,
+        weights_sha256=kept.get(WEIGHTS_KEY, digest),
+        forward=forward,
+        config=metadata.config,
+        thresholds=metadata.thresholds,
+        calibrator=metadata.calibrator,
+        heads=metadata.heads,
+    )
+
+
+def _session(content: bytes, file: Path) -> Any:  # noqa: ANN401  # onnxruntime is untyped
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
+    # waiting threads leave the cores to others
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no common class
+        raise InputError(f"{file}: is no ONNX file, or is damaged; export it again") from error
+
+
+def _read_torch(path: str | Path, device: str) -> Model:
+    # takes seconds, and onnxruntime needs none of it
+    from fakesound.scoring.checkpoint import forward_of, read_checkpoint, torch_device
+
+    if Path(path).suffix == ".onnx":
+        raise InputError(f"backend=torch: {path} is an ONNX file; leave backend out")
+    device = torch_device(device)
+    checkpoint = read_checkpoint(path)
+    module = checkpoint.detector().to(device)
+    with checkpoint.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Model(
+        name=str(path),
+        backend="torch",
+        sha256=digest,
+        weights_sha256=digest,
+        forward=forward_of(module, device),
+        config=checkpoint.config,
+        thresholds=checkpoint.thresholds,
+        calibrator=checkpoint.calibrator,
+        heads=checkpoint.heads,
+        module=module,
+    )
