@@ -21,7 +21,7 @@ class StepLog(Callback):
     """
 
     def __init__(self, every: int) -> None:
-        self.every = every
+        self.every, self.logged = every, 0
         self._reset()
 
     def _reset(self) -> None:
@@ -59,8 +59,10 @@ class StepLog(Callback):
             self.losses[name] = self.losses.get(name, 0) + loss
         self.steps += 1
         self.clips += len(batch.waveform) * trainer.world_size
-        if trainer.global_step % self.every:
+        # where gradients are accumulated, a step has several batches
+        if trainer.global_step % self.every or trainer.global_step == self.logged:
             return
+        self.logged = trainer.global_step
         figures = {f"step/{name}": float(total) / self.steps for name, total in self.losses.items()}
         figures["step/lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         figures["step/gradient_norm"] = float(self.norm)
