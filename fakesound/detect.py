@@ -153,10 +153,10 @@ def _write(options: argparse.Namespace, results: Sequence["Result"], detector: "
         except OSError as error:
             failed.append((option, error))
     if failed:
-        option, error = failed[0]
-        if error.errno in FULL:
-            raise error
-        raise InputError(f"{option}: cannot be written ({error.strerror}); name another")
+        option, first = failed[0]
+        if first.errno in FULL:
+            raise first
+        raise InputError(f"{option}: cannot be written ({first.strerror}); name another")
 
 
 def _writers(

@@ -120,7 +120,7 @@ def _with_av(source: Path | BinaryIO, name: str) -> Decoded:
         # an open file, so that no name is taken for a protocol
         with (
             source.open("rb") if isinstance(source, Path) else source as file,
-            av.open(file, metadata_errors="ignore") as container,
+            av.open(file, "r", metadata_errors="ignore") as container,
         ):
             if not container.streams.audio:
                 raise InputError(f"{name}: holds no audio; replace or remove it")

@@ -105,7 +105,7 @@ def _detect(
         stat = path.stat() if path.exists() else None
         state = None if stat is None else (stat.st_size, stat.st_mtime_ns)
         key = shown(f"{name} {state}")
-        detection = finished and finished.get(key)
+        detection = None if finished is None else finished.get(key)
         if detection is None:
             detection = detector.detect(path, channel=channel)
             if finished is not None:
