@@ -18,6 +18,7 @@ import soundfile
 from fakesound import detect
 from fakesound.errors import InputError
 from fakesound.inference import Detector
+from fakesound.scoring.checkpoint import torch_device
 from tests.data.media import encode
 
 from .inference.conftest import RATE, checkpoint, detector  # noqa: F401
@@ -65,11 +66,12 @@ def test_names_of_every_kind_are_kept(run, recording, tmp_path):
     ]
     for name in names:
         shutil.copy(recording, os.path.join(folder, name))
-    code, _, shown = run("n", "--json", "o.json", "--csv", "o.csv", "--rttm", "o.rttm",
+    code, rows, shown = run("n", "--json", "o.json", "--csv", "o.csv", "--rttm", "o.rttm",
                          "--audacity", "labels", "--html", "o.html")  # fmt: skip
     assert code == 0, shown
-    assert "Title [dQw4w9WgXcQ].wav" in shown
-    assert "c[/b].wav" in shown
+    assert len(rows.splitlines()) == 6
+    assert "n/caf\\xe9.wav\t" in rows
+    assert "n/a\\nb.wav\t" in rows
     paths = {row["path"] for row in rows_of(tmp_path / "o.json")}
     assert paths == {"n/Title [dQw4w9WgXcQ].wav", "n/c[/b].wav", "n/caf\\xe9.wav", "n/\u00fc.wav",
                      "n/a\nb.wav"}  # fmt: skip
@@ -80,6 +82,17 @@ def test_names_of_every_kind_are_kept(run, recording, tmp_path):
     assert len([*(tmp_path / "labels").rglob("*.txt")]) == 5
     lines = (tmp_path / "o.rttm").read_text().splitlines()
     assert all(len(line.split()) == 10 for line in lines)
+
+
+def test_names_in_brackets_are_no_markup_on_a_terminal(run, recording, tmp_path, monkeypatch):
+    shutil.copy(recording, tmp_path / "a [x].wav")
+    (tmp_path / "[").mkdir()
+    shutil.copy(recording, tmp_path / "[" / "b].wav")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    code, table, shown = run("a [x].wav", "[/b].wav")
+    assert code == 0, shown
+    assert "a [x].wav" in table
+    assert "[/b].wav" in table
 
 
 def test_recordings_of_one_name_have_outputs_of_their_own(run, recording, tmp_path):
@@ -190,7 +203,7 @@ def test_an_interrupted_batch_continues(run, recording, detector, tmp_path, monk
                 raise stop
 
             patch.setattr("fakesound.files.write_whole", full)
-        code, _, shown = run(*names, "--json", "o.json", "--frames")
+        code, shown, _ = run(*names, "--json", "o.json", "--frames")
     assert code == 1
     # the verdicts come before the files
     assert "a.wav" in shown
@@ -200,7 +213,7 @@ def test_an_interrupted_batch_continues(run, recording, detector, tmp_path, monk
     assert code == 0, shown
     wanted = ["c.wav", "d.wav"] if isinstance(stop, KeyboardInterrupt) else []
     assert done[before:] == wanted
-    assert (tmp_path / "o.json").read_text() == (tmp_path / "whole.json").read_text()
+    assert rows_of(tmp_path / "o.json") == rows_of(tmp_path / "whole.json")
     assert not (tmp_path / ".o.json.unfinished").exists()
 
 
@@ -273,9 +286,7 @@ def test_files_that_are_still_written_are_waited_for(recording, tmp_path, monkey
 
 
 def test_devices_that_are_not_there_are_refused():
-    from fakesound.inference.detector import check_device
-
-    assert check_device("cpu") == "cpu"
+    assert torch_device("cpu") == "cpu"
     for name in ("cuda:97", "banana"):
-        with pytest.raises(InputError, match=rf"^device={name}"):
-            check_device(name)
+        with pytest.raises(InputError, match=rf"^--device={name}"):
+            torch_device(name)

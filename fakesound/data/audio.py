@@ -118,7 +118,11 @@ def read_audio(path: AnyLocation, rate: int, start: int = 0, samples: int | None
 
 
 def stream_audio(
-    path: AnyLocation, rate: int, notes: Notes | None = None, channel: int | None = None
+    path: AnyLocation,
+    rate: int,
+    notes: Notes | None = None,
+    channel: int | None = None,
+    content: bytes | None = None,
 ) -> Iterator[Samples]:
     """Yield the audio of a file in parts; together they are what `read_audio` returns.
 
@@ -127,11 +131,12 @@ def stream_audio(
         rate: sample rate to return in Hz.
         notes: notes to add to; complete after the last part.
         channel: channel to read, from 0; the mean of all if None.
+        content: bytes of a file that is in memory; ``path`` is then a name for messages.
 
     Raises:
         InputError: as `read_audio`, and for a channel that the file does not have.
     """
-    with open_decoder(path) as file:
+    with open_decoder(path, content) as file:
         yield from _parts(path, file, rate, 0, notes, channel)
 
 

@@ -1,7 +1,6 @@
 """The detector for users: files and arrays in, detections out."""
 
 import hashlib
-import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fakesound.config.checks import one_of
-from fakesound.data.audio import decode_audio, stream_audio
+from fakesound.data.audio import stream_audio
 from fakesound.data.notes import Notes, to_mono
 from fakesound.data.resampling import resampled
 from fakesound.data.samples import Samples, to_channels, unpack
@@ -129,9 +128,9 @@ class Detector:
         if hasattr(recording, "read"):
             content = recording.read()
             name = str(getattr(recording, "name", "recording"))
-            audio = decode_audio(io.BytesIO(content), name, self.rate)
+            parts = stream_audio(name, self.rate, notes, channel, content)
             digest = hashlib.sha256(content).hexdigest()
-            found = self._detect(iter([audio]), notes, *settings)
+            found = self._detect(parts, notes, *settings)
             return replace(found, path=name, sha256=digest)
         samples, given = unpack(recording, rate)
         given = given or self.rate
