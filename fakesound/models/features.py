@@ -299,7 +299,7 @@ def _silence(waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch 1"
     something below. Less in proportion for a quiet waveform, which has more bits.
     """
     peak = waveform.abs().amax(1, keepdim=True)
-    return HALF_STEP * (peak / ORDINARY_PEAK).clamp(FINEST, 1)
+    return HALF_STEP * (peak / ORDINARY_PEAK).clamp(FINEST, 1.0)
 
 
 def texture(
