@@ -40,7 +40,7 @@ $(VENV)/installed: pyproject.toml | $(VENV)/torch
 
 $(VENV)/tested: pyproject.toml | $(VENV)/installed
 	@echo "installing the test tools ..."
-	@$(INSTALL) -e '.[dev,sweep,slurm,export,bench]'
+	@$(INSTALL) -e '.[dev,sweep,slurm,export,bench,serve]'
 	@touch $@
 
 lock: $(VENV)/tested ## Write requirements.lock: the versions in .venv, for Python 3.11 to 3.13

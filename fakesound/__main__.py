@@ -12,6 +12,7 @@ from fakesound.errors import did_you_mean
 VERBS = {
     "run": "train with attacks held out, test on them, report",
     "detect": "detect fake recordings and locate the fake parts",
+    "serve": "open a local page to drop recordings on, and POST /detect",
     "explain": "show where in time and frequency the evidence lies",
     "evaluate": "measure a detector, or any score file, on labelled clips",
     "listen": "run a listening test in the browser and evaluate its answers",

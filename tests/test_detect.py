@@ -90,7 +90,7 @@ def test_a_folder_with_bad_files_in_it(recordings, checkpoint, tmp_path):  # noq
     assert set(labels) == {"a", "b", "c", "d", "e f"}
     assert sum(text.count("\n") for text in labels.values()) == len(regions)
     page = out["html"].read_text()
-    assert page.count('class="example"') == 5
+    assert page.count('class="recording"') == 5
     assert page.count("data:audio/flac") == 5
     assert "x.wav" in page
     assert document["model"]["sha256"] in page

@@ -1,7 +1,9 @@
-"""Detections as one HTML page with pictures and audio."""
+"""Detections as one HTML page with waveforms, scores and audio."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import soundfile
 
 from fakesound.errors import shown
 from fakesound.files import write_whole
@@ -9,14 +11,13 @@ from fakesound.inference.detection import Detection
 from fakesound.inference.record import Record
 from fakesound.inference.writing import Result
 from fakesound.report import formatting
-from fakesound.report.clip_view import (
-    ClipContent,
-    ClipView,
-    Relevance,
-    Sound,
-    clip_view,
-    read_sound,
-    spans,
+from fakesound.report.clip_view import ClipContent, Relevance, Sound, read_sound
+from fakesound.report.recording_view import (
+    RecordingView,
+    RegionView,
+    score_fields,
+    sound_fields,
+    wavesurfer,
 )
 from fakesound.report.style import render
 from fakesound.timeline import Region
@@ -24,6 +25,7 @@ from fakesound.timeline import Region
 # longer recordings are shown by their scores alone
 LONGEST = 600.0  # seconds
 RATE = 16_000
+LABELS = {"fake": "flagged", "uncertain": "uncertain", "genuine": "not flagged"}
 
 
 def write_page(
@@ -38,27 +40,72 @@ def write_page(
         results: results of the files.
         path: HTML file to write.
         record: versions, model and settings.
-        progress: called with the number of recordings drawn and their total.
+        progress: function called with the number of recordings drawn and their total.
     """
-    rows = []
     found = [(result.path, result.detection) for result in results if result.detection is not None]
+    views = []
     for number, (name, detection) in enumerate(found):
-        rows.append((_view(name, detection, record.frame_threshold), detection))
+        views.append(recording_view(Path(name), detection, record))
         progress(number + 1, len(found))
-    context: dict[str, object] = {
-        "rows": rows,
-        "views": [view for view, _ in rows],
-        "failed": [result for result in results if result.error is not None],
-        "counts": {
-            verdict: sum(detection.verdict == verdict for _, detection in rows)
-            for verdict in ("fake", "uncertain", "genuine")
-        },
+    context = page_context(views, record) | {
+        "failed": [(each.path, each.error) for each in results if each.error is not None]
+    }
+    write_whole(path, render("detections.html.jinja", context))
+
+
+def page_context(views: Sequence[RecordingView], record: Record) -> dict[str, object]:
+    """Return what the templates of detections read.
+
+    Args:
+        views: recordings.
+        record: versions, model and settings.
+    """
+    return {
+        "views": views,
+        "counts": {each: sum(view.verdict == each for view in views) for each in LABELS},
+        "labels": LABELS,
+        "failed": [],
         "record": record,
         "longest": LONGEST,
+        "wavesurfer": wavesurfer(),
         "fmt": formatting,
         "interval": lambda block, key: None,
     }
-    write_whole(path, render("detections.html.jinja", context))
+
+
+def recording_view(path: Path, detection: Detection, record: Record) -> RecordingView:
+    """Return the view of one file.
+
+    Args:
+        path: file that was read.
+        detection: its detection.
+        record: versions, model and settings.
+    """
+    sound = read_sound(path, RATE) if detection.duration <= LONGEST else None
+    facts = {"duration": f"{detection.duration:.2f} s"}
+    if detection.kind:
+        facts["kind"] = {"part": "partly fake", "whole": "fully fake"}[detection.kind]
+    if detection.attack_family:
+        facts["closest family of attacks"] = detection.attack_family
+    facts |= _file_facts(path)
+    if detection.sha256:
+        facts["SHA-256"] = detection.sha256
+    scores, scored = score_fields(detection.frame_scores, detection.frame_step)
+    return RecordingView(
+        name=shown(path.name),
+        path=shown(str(path)),
+        verdict=detection.verdict,
+        score=detection.score,
+        even_score=detection.probability(0.5),
+        facts=facts,
+        notes=detection.notes,
+        regions=[RegionView(r.onset, r.offset, r.score) for r in detection.regions],
+        duration=detection.duration,
+        threshold=record.frame_threshold,
+        scores=scores,
+        scored=scored,
+        **sound_fields(sound),
+    )
 
 
 def detection_content(
@@ -76,21 +123,11 @@ def detection_content(
     )
 
 
-def _view(path: str, detection: Detection, threshold: float) -> ClipView:
-    short = detection.duration <= LONGEST
-    sound = read_sound(Path(path), RATE) if short else None
-    content = detection_content(detection, threshold, sound)
-    facts = {
-        "score": formatting.number(detection.score),
-        "duration": f"{detection.duration:.2f} s",
-    }
-    if detection.attack_family:
-        facts["closest family"] = detection.attack_family
-    if content.found:
-        facts["fake parts"] = spans(content.found)
-    if detection.notes:
-        facts["notes"] = "; ".join(detection.notes)
-    if detection.sha256:
-        facts["SHA-256"] = detection.sha256
-    name = shown(path)
-    return clip_view(content, Path(name).name, name, facts, detection.verdict)
+def _file_facts(path: Path) -> dict[str, str]:
+    """Return format and channels of a file; nothing of what libsndfile does not read."""
+    try:
+        info = soundfile.info(str(path))
+    except (OSError, soundfile.LibsndfileError):
+        return {}
+    channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
+    return {"file": f"{info.format} {info.subtype}, {info.samplerate:,} Hz, {channels}"}

@@ -18,9 +18,15 @@ KINDS = {
     "wavesurfer/timeline.esm.js": SCRIPT,
     "wavesurfer/LICENSE": "text/plain; charset=utf-8",
 }
+
+
+def _folder(name: str) -> tuple[str, ...]:
+    return ("report",) if name.startswith("wavesurfer/") else ("listening_test", "page")
+
+
 # every file that is served beside the page, by its path
 STATIC = {
-    name: (kind, files("fakesound.listening_test").joinpath("page", name).read_bytes())
+    name: (kind, files("fakesound").joinpath(*_folder(name), name).read_bytes())
     for name, kind in KINDS.items()
 }
 

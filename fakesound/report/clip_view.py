@@ -296,24 +296,28 @@ def _waveform(axes: Axes, sound: Sound) -> None:
     axes.spines[["left", "bottom"]].set_visible(False)
 
 
-def _spectrogram(axes: Axes, sound: Sound) -> None:
-    """Draw power in dB below the loudest point; column ``k`` is centred on sample ``k * hop``."""
+def loudness(sound: Sound) -> tuple[Float[np.ndarray, "row column"], int]:
+    """Return power in dB below the loudest point, and the hop: column ``k`` is at ``k * hop``."""
     window = 2 * round(WINDOW * sound.rate / 2)
     hop = max(1, 2 * sound.samples.size // COLUMNS)
     padded = np.pad(sound.samples, window // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
     power = np.abs(np.fft.rfft(frames * np.hanning(window), axis=1).T) ** 2
-    loudness = 10 * np.log10(np.maximum(power / max(power.max(), 1e-12), 1e-12))
+    return 10 * np.log10(np.maximum(power / max(power.max(), 1e-12), 1e-12)), hop
+
+
+def _spectrogram(axes: Axes, sound: Sound) -> None:
+    levels, hop = loudness(sound)
     half = hop / sound.rate / 2
     axes.imshow(
-        loudness,
+        levels,
         origin="lower",
         aspect="auto",
         cmap=LOUDNESS,
         vmin=-RANGE,
         vmax=0,
         interpolation="none",
-        extent=(-half, (2 * loudness.shape[1] - 1) * half, 0, sound.rate / 2000),
+        extent=(-half, (2 * levels.shape[1] - 1) * half, 0, sound.rate / 2000),
     )
     axes.set_ylabel("kHz")
     axes.spines[["left", "bottom"]].set_visible(False)
@@ -337,7 +341,7 @@ def _relevance(axes: Axes, relevance: Relevance) -> None:
 
 
 def _scores(axes: Axes, content: ClipContent) -> None:
-    scores, frames = _highest(content.frame_scores)
+    scores, frames = highest(content.frame_scores)
     edges = np.arange(scores.size + 1) * frames * content.frame_step
     axes.stairs(scores, edges, color=PALETTE.ink, linewidth=1.1)
     axes.axhline(content.threshold, color=PALETTE.muted, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -346,7 +350,7 @@ def _scores(axes: Axes, content: ClipContent) -> None:
     axes.set_ylabel("frame score")
 
 
-def _highest(
+def highest(
     scores: Float[np.ndarray, " frame"],
 ) -> tuple[Float[np.ndarray, " column"], int]:
     """Return at most `COLUMNS` values, each the highest of its frames, and frames per value."""

@@ -36,7 +36,7 @@ from fakesound.report.run_results import (
 from fakesound.report.sections import Table, TableRow
 from fakesound.report.style import render
 
-MOST_REMARKS, MOST_EXAMPLES = 8, 4  # shown without a click
+MOST_REMARKS, MOST_EXAMPLES = 8, 2  # shown without a click
 ABSTENTION = {
     "answered": "Clips answered",
     "answered_fake": "of the fakes",
@@ -181,8 +181,10 @@ def _facts(provenance: Mapping[str, Any]) -> list[str]:
         facts.append(f"{provenance['parameters']:,} parameters")
     seconds = provenance.get("seconds")
     if isinstance(seconds, Mapping) and seconds.get("train") is not None:
-        device = provenance.get("gpu") or f"{provenance.get('cores', '?')} CPU cores"
-        facts.append(f"trained in {timedelta(seconds=round(seconds['train']))} on {device}")
+        cores = provenance.get("cores")
+        device = provenance.get("gpu") or (cores and f"{cores} CPU cores")
+        on = f" on {device}" if device else ""
+        facts.append(f"trained in {timedelta(seconds=round(seconds['train']))}{on}")
     if isinstance(provenance.get("clips"), Mapping):
         counts = ", ".join(f"{count:,} {part}" for part, count in provenance["clips"].items())
         facts.append(f"clips: {counts}")

@@ -100,7 +100,7 @@ def test_metrics_and_baselines_are_on_the_page(page, run):
 def test_examples_have_a_picture_and_a_player(page):
     assert Page(page).count["audio"] == 5
     assert page.count('class="example"') == 5
-    assert "1 more" in plain(page)
+    assert "3 more" in plain(page)
 
 
 def test_nothing_undefined_is_shown(page, evaluated):

@@ -1,0 +1,74 @@
+"""The server of the application: loopback only, with few connections and little patience."""
+
+import asyncio
+import socket
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from fakesound.errors import InputError
+from fakesound.inference import Detector
+from fakesound.progress import console
+from fakesound.serving.application import HOSTS, Limits, application
+
+CONNECTIONS = 64  # open at once
+PATIENCE = 10.0  # seconds for the head of a request
+LARGEST_HEAD = 16_384  # bytes
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 in which a connection without a request is closed after `PATIENCE`."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the time that the head of the first request may take."""
+        super().connection_made(transport)
+        self.loop.call_later(PATIENCE, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+
+def bound_socket(port: int) -> socket.socket:
+    """Return a socket bound to ``port`` of the loopback address.
+
+    Raises:
+        InputError: if the port cannot be opened.
+    """
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((HOSTS[0], port))
+    except OSError as error:
+        bound.close()
+        raise InputError(
+            f"--port={port}: cannot be opened ({error.strerror}); choose another, or 0"
+        ) from None
+    return bound
+
+
+def server(detector: Detector, limits: Limits, port: int) -> uvicorn.Server:
+    """Return the server of the application, for a socket on ``port``."""
+    config = uvicorn.Config(
+        application(detector, limits, port),
+        http=PatientProtocol,
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=2,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
+    )
+    return uvicorn.Server(config)
+
+
+def serve(detector: Detector, limits: Limits, port: int) -> None:
+    """Serve until the program is stopped."""
+    bound = bound_socket(port)
+    port = bound.getsockname()[1]
+    console.print(f"http://{HOSTS[0]}:{port}/   stop with Ctrl-C", highlight=False)
+    server(detector, limits, port).run(sockets=[bound])

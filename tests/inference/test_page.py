@@ -1,0 +1,99 @@
+"""The page of detections, as it is drawn and used in a browser."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from fakesound.inference import Detection, FakeRegion
+from fakesound.inference.page import write_page
+from fakesound.inference.writing import Result
+from tests.listening_test.browser import CHROMIUM, browser
+
+RATE = 16_000
+NAME = '<img src=x onerror="alert(1)">.wav'
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Write the page of a fake, a genuine recording and a file that could not be read."""
+    folder = tmp_path_factory.mktemp("page")
+    rng = np.random.default_rng(0)
+    results = []
+    for name, score, regions in (
+        (NAME, 0.9, (FakeRegion(0.5, 1.0, 0.95), FakeRegion(1.5, 1.6, 0.8))),
+        ("b.wav", 0.2, ()),
+    ):
+        soundfile.write(folder / name, rng.normal(0, 0.1, 2 * RATE), RATE)
+        frames = np.full(100, 0.1, np.float32)
+        for region in regions:
+            frames[round(region.onset / 0.02) : round(region.offset / 0.02)] = region.score
+        verdict = "fake" if regions else "genuine"
+        results.append(
+            Result(str(folder / name), Detection(verdict, score, regions, 2.0, 0.02, frames))
+        )
+    results.append(Result("x.wav", error="x.wav: not audio"))
+    write_page(results, folder / "page.html", 0.5, "mine")
+    return folder / "page.html"
+
+
+def test_the_page_holds_what_was_found_and_runs_no_name(page):
+    text = page.read_text("utf-8")
+    assert text.count('class="recording"') == 2
+    assert text.count("data:audio/flac") == 2
+    assert NAME not in text
+    assert "x.wav: not audio" in text
+    assert "default-src 'none'" in text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_parts_play_and_probabilities_follow_the_prior(page, tmp_path):
+    pytest.importorskip("websocket")
+    with browser(tmp_path) as tab:
+        tab.open(page.as_uri())
+        tab.wait("document.querySelectorAll('.recording[data-ready]').length === 2")
+        box = tab.value(
+            "document.querySelector('.regions button').getBoundingClientRect().toJSON()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            tab.call(
+                "Input.dispatchMouseEvent",
+                **{"type": kind, "x": box["x"] + 9, "y": box["y"] + 9, "button": "left"},
+                clickCount=1,
+            )
+        # it plays the part, and stops at its end
+        tab.wait("document.querySelector('audio').currentTime >= 0.99")
+        tab.wait("document.querySelector('audio').paused")
+        assert tab.value("document.querySelector('audio').currentTime") == pytest.approx(1, abs=0.2)
+        # 90 % at even odds are 8 % where one in a hundred is fake
+        tab.value(
+            "(slider => { slider.value = 3; slider.dispatchEvent(new Event('input')); })"
+            "(document.getElementById('prior'))"
+        )
+        assert tab.text("prior-share") == "1\N{NO-BREAK SPACE}%"
+        posterior = tab.value("document.querySelector('.recording .posterior').textContent")
+        assert posterior == "8\N{NO-BREAK SPACE}%"
+        wide = "document.querySelector('.wave').firstElementChild.shadowRoot"
+        wide += ".querySelector('.wrapper').clientWidth"
+        before = tab.value(wide)
+        tab.value(
+            "(zoom => { zoom.value = 60; zoom.dispatchEvent(new Event('input')); })"
+            "(document.querySelector('.zoom'))"
+        )
+        tab.wait(f"{wide} > 1.5 * {before}")
+        # sorted by score, ascending
+        tab.value("document.querySelectorAll('.sortable button')[2].click()")
+        assert tab.value("document.querySelector('.sortable tbody th').textContent").endswith(
+            "b.wav"
+        )
+        for width in (1280, 420):
+            tab.size(width, 800, mobile=width < 600)
+            assert not tab.value("document.documentElement.scrollWidth > innerWidth")
+        nodes = tab.call("Accessibility.getFullAXTree")["nodes"]
+        named = {
+            node["name"]["value"]
+            for node in nodes
+            if not node["ignored"] and node["role"]["value"] in ("button", "slider")
+        }
+        assert "" not in named
+        assert any(name.startswith("Share of fakes") for name in named)
+        assert tab.problems == []
