@@ -181,6 +181,7 @@ def application(detector: Detector, limits: Limits, port: int) -> ASGIApp:
         Route("/view", view, methods=["POST"]),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refuse})
+    app.router.redirect_slashes = False
     return _Guard(app, port)
 
 

@@ -103,6 +103,16 @@ class Browser:
             x = box["x"] + share * box["width"]
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **button)
 
+    def click(self, selector):
+        """Click on the first element of ``selector`` as a user does."""
+        element = f"document.querySelector({selector!r})"
+        self.value(f"{element}.scrollIntoView({{ block: 'center', behavior: 'instant' }})")
+        box = self.value(f"{element}.getBoundingClientRect().toJSON()")
+        where = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        for kind in ("mousePressed", "mouseReleased"):
+            options = where | {"type": kind, "button": "left", "clickCount": 1}
+            self.call("Input.dispatchMouseEvent", **options)
+
     def size(self, width, height, mobile=False, scale=1):
         self.call(
             "Emulation.setDeviceMetricsOverride",
