@@ -5,9 +5,12 @@ import importlib
 import importlib.util
 import io
 import json
+import os
+import pty
 import re
 import shlex
 import shutil
+import subprocess
 import tomllib
 
 import numpy as np
@@ -22,6 +25,7 @@ from fakesound.corpora import CORPORA
 from fakesound.data.manifest import read_manifest
 from fakesound.prepare import _values
 from fakesound.run import _first_of_each
+from tests.conftest import command
 from tests.conftest import fakesound as run_verb
 from tests.readme import (
     GUIDES,
@@ -251,8 +255,17 @@ def test_the_readme_shows_what_its_first_command_prints(place):
     ((_, shown),) = [fence for fence in fences(README) if fence[0] == "text"]
     line = next(line for line in block_commands(README, "bash") if "detect" in line)
     verb, arguments = arguments_of(line)
-    done = run_verb(verb, *arguments, folder=place)
-    rows = [" ".join(row.split()) for row in (done.stdout + done.stderr).splitlines()]
+    # results are a table on a terminal alone
+    ours, theirs = pty.openpty()
+    with open(ours, "rb", closefd=True) as terminal:
+        environment = {**os.environ, "COLUMNS": "100", "TERM": "dumb"}
+        subprocess.run(
+            command(verb, *arguments), cwd=place, env=environment, stdout=theirs, check=True
+        )
+        os.close(theirs)
+        with contextlib.suppress(OSError):  # the other end is closed
+            printed = terminal.read1(65_536).decode()
+    rows = [" ".join(row.split()) for row in printed.splitlines()]
     for row in shown.splitlines():
         assert " ".join(row.split()) in rows
 

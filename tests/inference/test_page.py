@@ -6,10 +6,14 @@ import soundfile
 
 from fakesound.inference import Detection, FakeRegion
 from fakesound.inference.page import write_page
+from fakesound.inference.record import Record
 from fakesound.inference.writing import Result
 from tests.listening_test.browser import CHROMIUM, browser
 
 RATE = 16_000
+RECORD = Record(
+    "mine", "ab" * 32, "cd" * 32, "onnx", 0.5, 0.5, 0.6, 0.5, "2026-01-31T12:00:00+00:00"
+)
 NAME = '<img src=x onerror="alert(1)">.wav'
 
 
@@ -32,7 +36,7 @@ def page(tmp_path_factory):
             Result(str(folder / name), Detection(verdict, score, regions, 2.0, 0.02, frames))
         )
     results.append(Result("x.wav", error="x.wav: not audio"))
-    write_page(results, folder / "page.html", 0.5, "mine")
+    write_page(results, folder / "page.html", RECORD)
     return folder / "page.html"
 
 

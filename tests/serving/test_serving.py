@@ -46,7 +46,10 @@ def status(answer):
 def test_a_recording_is_answered_as_detect_answers_it(server, example):
     reply = post(server, example, "/detect?name=a/b.flac&frames=true")
     assert reply.status_code == 200
-    row = reply.json()
+    document = reply.json()
+    (row,) = document["results"]
+    assert document["schema"] == 1
+    assert document["model"]["name"] == "default"
     assert (row["path"], row["verdict"], row["error"]) == ("b.flac", "fake", None)
     assert [round(region["onset"], 1) for region in row["regions"]] == [0.6, 2.7]
     assert len(row["frame_scores"]) == 161
@@ -196,13 +199,13 @@ def resident(server):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
 @pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
 def test_hostile_requests_change_nothing(server, example, count):
-    expected = post(server, example).json()["score"]
+    expected = post(server, example).json()["results"][0]["score"]
     before = resident(server)
     codes, answers = asyncio.run(attack(server, example, count))
     assert len(codes) == count
     assert set(codes) <= {0, 400, 403, 404, 405, 413, 415, 422, 503}
     assert [answer.status_code for answer in answers] == [200] * len(answers)
-    assert {answer.json()["score"] for answer in answers} == {expected}
+    assert {answer.json()["results"][0]["score"] for answer in answers} == {expected}
     assert server.process.poll() is None
     assert resident(server) - before < 150e6
 
