@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -85,7 +84,7 @@ def _main() -> None:
     if "--reproduce" in sys.argv:
         _reproduce(sys.argv[1:])
         return
-    arguments: Namespace = get_args_parser().parse_args()
+    arguments, flags = _arguments()
     if arguments.help:
         run_help()
         return
@@ -95,7 +94,8 @@ def _main() -> None:
     sys.argv = [renamed.get(argument, argument) for argument in sys.argv]
     arguments.overrides = list(renamed.values())
     sweep = None
-    if not (arguments.info or arguments.cfg or arguments.hydra_help or arguments.config_dir):
+    # with flags of Hydra's own, such as --cfg and --config-dir, the command line is left to it
+    if not flags:
         sweep = _check(arguments)
     # errors arrive here and are reported in one line
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -105,6 +105,15 @@ def _main() -> None:
     finally:
         if sweep is not None:
             _compare(sweep)
+
+
+def _arguments() -> tuple[Namespace, list[str]]:
+    """Return overrides, --multirun and --help, and the flags that Hydra alone reads."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--multirun", "-m", action="store_true")
+    parser.add_argument("--help", "-h", action="store_true")
+    return parser.parse_known_intermixed_args()
 
 
 def _reproduce(arguments: Sequence[str]) -> None:
