@@ -6,8 +6,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from fakesound.corpora.listing import Listing, Row
-from fakesound.corpora.lookup import locate
+from fakesound.corpora.listing import Listing, Row, locate
 from fakesound.errors import InputError
 from fakesound.timeline import Region
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
@@ -143,3 +144,20 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+
+
+def locate(bases: Iterable[Path], listed: str) -> Path | None:
+    """Find the file that a data set lists as ``listed``; None if there is none.
+
+    Leading folders may be missing below a base, and a folder may be doubled in the list
+    (``audio/audio``) but not on disk. The folder that holds the file always counts: files of the
+    same name lie in several.
+    """
+    parts = Path(listed).parts
+    single = tuple(part for i, part in enumerate(parts) if i == 0 or part != parts[i - 1])
+    for base, known in product(bases, dict.fromkeys((parts, single))):
+        for skipped in range(max(1, len(known) - 1)):
+            path = base.joinpath(*known[skipped:])
+            if path.is_file():
+                return path
+    return None

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from fakesound.corpora.lookup import locate
+from fakesound.corpora.listing import locate
 from fakesound.data.folders import audio_files
 
 LISTED = "data/test/audio/audio/genuine/a.wav"
