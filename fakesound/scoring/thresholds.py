@@ -78,10 +78,10 @@ def select_thresholds(
     parts = [score for score in scores if score.kind != "whole"]
     if point.fake_time is not None and any(score.fake for score in parts):
         found = segments(frame_table(parts), 20_000)
-        weight = _time_weights(found.fake, point.fake_time)
+        weight = _weights(found.fake, point.fake_time)
     else:
         found = segments(frame_table(scores), 20_000)
-        weight = _clip_weights(clips.fake, fake_share)[found.clip]
+        weight = _weights(clips.fake, fake_share)[found.clip]
     # a segment's score is its highest frame, so this sweep is the sweep over frame thresholds
     frame = score_counts(
         found.score.astype(np.float64), (weight * found.fake)[None], (weight * ~found.fake)[None]
@@ -89,25 +89,12 @@ def select_thresholds(
     return Thresholds(clip_threshold, _best(frame, _f1(frame)))
 
 
-def _clip_weights(
-    fake: Bool[np.ndarray, " clip"], fake_share: float | None
-) -> Float[np.ndarray, " clip"]:
-    """Return weights of the clips by which fakes make up ``fake_share``; ones for None."""
+def _weights(fake: Bool[np.ndarray, " item"], share: float | None) -> Float[np.ndarray, " item"]:
+    """Return weights of clips or segments by which fakes make up ``share``; ones for None."""
     weight = np.ones(fake.size)
     fakes, genuines = int(fake.sum()), int((~fake).sum())
-    if fake_share and fakes and genuines:
-        weight[~fake] = fakes * (1 - fake_share) / (fake_share * genuines)
-    return weight
-
-
-def _time_weights(
-    fake: Bool[np.ndarray, " segment"], fake_time: float
-) -> Float[np.ndarray, " segment"]:
-    """Return weights of segments by which the fake ones make up ``fake_time``."""
-    weight = np.ones(fake.size)
-    fakes, genuines = int(fake.sum()), int((~fake).sum())
-    if fakes and genuines:
-        weight[~fake] = fakes * (1 - fake_time) / (fake_time * genuines)
+    if share and fakes and genuines:
+        weight[~fake] = fakes * (1 - share) / (share * genuines)
     return weight
 
 
