@@ -10,17 +10,19 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import expit
 
-from fakesound.errors import InputError
+from fakesound.errors import InputError, field_error
 from fakesound.metrics.block import ClipColumns
 from fakesound.metrics.calibration import equal_weights
 from fakesound.metrics.scores import ClipScore
 
 METHODS = ("none", "logistic", "isotonic")
 AGAIN = "calibrate again"
+_KEYS = {"method", "slope", "intercept", "knots"}
 ALIKE = 1e-6  # spread of logits below which they are one
 
 
@@ -106,19 +108,13 @@ class Calibrator:
         Raises:
             InputError: naming the key that is missing or wrong.
         """
-        if not isinstance(plain, Mapping):
-            raise InputError(f"calibrator: {plain!r} is not an object of keys; {AGAIN}")
-        missing = [key for key in ("method", "slope", "intercept", "knots") if key not in plain]
-        if missing:
-            raise InputError(f"{missing[0]}: missing; {AGAIN}")
+        if not isinstance(plain, Mapping) or not plain.keys() >= _KEYS:
+            raise InputError(f"calibrator: {plain!r} is not an object of {sorted(_KEYS)}; {AGAIN}")
         try:
-            knots = tuple((float(x), float(y)) for x, y in plain["knots"])
-            slope, intercept = float(plain["slope"]), float(plain["intercept"])
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"slope, intercept, knots: not numbers and pairs of numbers ({error}); {AGAIN}"
-            ) from error
-        return cls(plain["method"], slope, intercept, knots)
+            return msgspec.convert(plain, cls)
+        except msgspec.ValidationError as error:
+            what = error.__cause__ or field_error(error, plain, {})
+            raise InputError(f"{what}; {AGAIN}") from None
 
 
 IDENTITY = Calibrator()

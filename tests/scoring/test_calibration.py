@@ -200,12 +200,12 @@ def test_json_holds_it(calibrator):
         ({"slope": -1.0}, "slope, intercept: "),
         ({"slope": float("nan")}, "slope, intercept: "),
         ({"intercept": float("inf")}, "slope, intercept: "),
-        ({"slope": "steep"}, "slope, intercept, knots: not numbers"),
-        ({"slope": None}, "slope, intercept, knots: not numbers"),
+        ({"slope": "steep"}, "slope"),
+        ({"slope": None}, "slope"),
         ({"method": "none"}, "are only for 'logistic'"),
         ({"knots": [[0, 0]]}, "knots: 1 of them for 'logistic'"),
-        ({"knots": [[0, 0, 0]]}, "slope, intercept, knots: not numbers"),
-        ({"knots": 3}, "slope, intercept, knots: not numbers"),
+        ({"knots": [[0, 0, 0]]}, "knots"),
+        ({"knots": 3}, "knots"),
         ({"method": "isotonic", "slope": 1, "intercept": 0}, "knots: 0 of them"),
     ],
 )
@@ -233,7 +233,7 @@ def test_knots_must_rise(knots):
 
 @pytest.mark.parametrize("plain", [None, [], "none", {}, {"method": "none"}])
 def test_other_values_are_no_calibrator(plain):
-    with pytest.raises(InputError, match=r"is not an object|missing"):
+    with pytest.raises(InputError, match="is not an object"):
         Calibrator.from_plain(plain)
 
 
