@@ -29,8 +29,6 @@ def compare(
             f"clip_id: {min(lone)!r} is scored by only one of {names[0]} and {names[1]} "
             f"({len(lone)} such); give both the same clips, or add --allow-missing"
         )
-    whole = subsets(scores_a)
-    parts = {"all": whole.all, "seen": whole.seen, "unseen": whole.unseen}
     found = {
         name: {
             key: asdict(difference)
@@ -38,8 +36,7 @@ def compare(
                 part, [by_id[clip.clip_id] for clip in part], draws, seed
             ).items()
         }
-        for name, part in parts.items()
-        if part
+        for name, part in subsets(scores_a).parts.items()
     }
     return {"names": list(names), "parts": found}
 

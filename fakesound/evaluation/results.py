@@ -119,7 +119,7 @@ def figures(
         progress: function called with the number of steps done and of all steps.
     """
     test, validation = scores.test, scores.validation
-    folds = _folds(test)
+    folds = subsets(test).folds
     steps = 4
     block = metrics_block(validation) if validation else None
     ranks = [block[key] for key in ("clip/auc", "frame/auc")] if block else []
@@ -179,11 +179,6 @@ def audit(clips: Sequence[Clip], unseen: Collection[str]) -> dict[str, Any]:
     return areas | {"features": last.properties if last else {}}
 
 
-def _folds(scores: Sequence[ClipScore]) -> dict[str, Sequence[ClipScore]]:
-    parts = subsets(scores)
-    return {name: part for name, part in (("seen", parts.seen), ("unseen", parts.unseen)) if part}
-
-
 def _thresholds(scores: CalibratedScores) -> dict[str, Any]:
     """Return the thresholds in force; null where the clips of a file have several."""
     clip = {score.clip_threshold for score in scores.test}
@@ -198,7 +193,7 @@ def _thresholds(scores: CalibratedScores) -> dict[str, Any]:
 def _calibration(
     test: Sequence[ClipScore], validation: Sequence[ClipScore]
 ) -> dict[str, dict[str, Any]]:
-    parts = {"validation": validation, "all": test, **_folds(test)}
+    parts = {"validation": validation, "all": test, **subsets(test).folds}
     return {
         name: calibration_figures(part) | {"reliability": _reliability(part)}
         for name, part in parts.items()

@@ -48,7 +48,4 @@ def robustness(
 def _figures(
     name: str, title: str, scores: Sequence[ClipScore], draws: int, seed: int
 ) -> dict[str, Any]:
-    whole = subsets(scores)
-    parts = {"all": whole.all, "seen": whole.seen, "unseen": whole.unseen}
-    there = {part: clips for part, clips in parts.items() if clips}
-    return {"name": name, "title": title} | part_blocks(scores, there, draws, seed)
+    return {"name": name, "title": title} | part_blocks(scores, subsets(scores).parts, draws, seed)

@@ -51,6 +51,17 @@ class Subsets:
     unseen: list[ClipScore]
     attack: dict[str, list[ClipScore]]
 
+    @property
+    def folds(self) -> dict[str, list[ClipScore]]:
+        """The seen and the unseen part, by name, as far as they have clips."""
+        parts = {"seen": self.seen, "unseen": self.unseen}
+        return {name: clips for name, clips in parts.items() if clips}
+
+    @property
+    def parts(self) -> dict[str, list[ClipScore]]:
+        """The whole test and its folds, by name, as far as they have clips."""
+        return ({"all": self.all} if self.all else {}) | self.folds
+
 
 def subsets(scores: Sequence[ClipScore]) -> Subsets:
     """Return the parts of a test set that are reported apart.
@@ -66,15 +77,11 @@ def subsets(scores: Sequence[ClipScore]) -> Subsets:
     def part(fakes: list[ClipScore]) -> list[ClipScore]:
         return [*fakes, *genuines] if fakes else []
 
-    by_attack: dict[str, list[ClipScore]] = {}
-    for clip in scores:
-        if clip.attack is not None:
-            by_attack.setdefault(clip.attack, []).append(clip)
     return Subsets(
         all=list(scores),
         seen=part([clip for clip in scores if clip.fake and clip.fold == "seen"]),
         unseen=part([clip for clip in scores if clip.fake and clip.fold == "unseen"]),
-        attack={a: with_partners(fakes, genuines) for a, fakes in sorted(by_attack.items())},
+        attack=_paired(scores, lambda clip: clip.attack or ""),
     )
 
 

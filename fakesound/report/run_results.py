@@ -203,11 +203,8 @@ def shown_parts(results: RunResults) -> list[Part]:
         shown = {key: value for key, value in block.items() if key not in WITHOUT_BASELINE}
         return Part(name, scores, test[name], shown)
 
-    parts = [
-        part(name, scores)
-        for name, scores in (("unseen", whole.unseen), ("seen", whole.seen))
-        if scores
-    ]
+    # unseen first
+    parts = [part(name, scores) for name, scores in reversed(whole.folds.items())]
     return parts or [part("all", whole.all)]
 
 

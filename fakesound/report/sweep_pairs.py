@@ -93,8 +93,7 @@ def _scores(run: Run, part: str) -> Sequence[ClipScore]:
     path = run.folder / "scores.jsonl"
     if not path.is_file():
         return ()
-    parts = subsets(read_scores(path))
-    return parts.unseen if part == "unseen" else parts.seen
+    return subsets(read_scores(path)).folds.get(part, [])
 
 
 def _pair(setting: Setting, other: Setting, measured: Mapping[str, Measured]) -> SettingPair:
