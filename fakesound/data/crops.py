@@ -89,8 +89,7 @@ class CropDataset(Dataset[Batch]):
         self.grid, self.rate, self.settings = grid, rate, settings
         self.published, self.changes, self.seed, self.later = published, changes, seed, later
         self.draw = FakeDraw(self.clips, published, settings.weights)
-        names = {clip.attack for clip in self.clips if clip.attack is not None}
-        self.families = sorted({name.partition("/")[0] for name in names})
+        self.families = sorted({clip.family for clip in self.clips if clip.family is not None})
         # arrays: a draw from a list would copy all of it
         self.genuine = np.array([i for i, c in enumerate(self.clips) if not c.is_fake], dtype=int)
         mates: defaultdict[str, list[int]] = defaultdict(list)
@@ -146,7 +145,7 @@ class CropDataset(Dataset[Batch]):
             audio[:length] = part
             audio = self.changes.augment(audio, length, self.rate, way)
             target = self.grid.targets([] if place else regions, frames)
-            family = self.families.index(_family(clip)) if target.any() else -1
+            family = self.families.index(clip.family or "") if target.any() else -1
             held, number = self.grid.count(length / self.rate), 2 * pair + place
             items.append(item_of(audio, target, held, number, family, made.kind))
         return items[0], items[1]
@@ -354,7 +353,3 @@ def _copied(rng: Rng) -> Rng:
 
 def _throughout(spans: Sequence[Cut], length: int) -> bool:
     return [(span.start, span.stop) for span in spans] == [(0, length)]
-
-
-def _family(clip: Clip) -> str:
-    return (clip.attack or "").partition("/")[0]

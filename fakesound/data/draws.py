@@ -65,7 +65,7 @@ def published_shares(
     """
     if not clips:
         return np.zeros(0)
-    names = [(_family(clip), clip.domain, clip.attack or "") for clip in clips]
+    names = [(clip.family or "", clip.domain, clip.attack or "") for clip in clips]
     families, pages, generators = (
         np.unique([str(part) for part in column], return_inverse=True)[1]
         for column in zip(*names, strict=True)
@@ -93,10 +93,6 @@ def published_shares(
             share *= np.minimum(1, cap / np.maximum(total, 1e-12))[of]
         share /= share.sum()
     return (share / per_cell)[cells]
-
-
-def _family(clip: Clip) -> str:
-    return (clip.attack or "").partition("/")[0]
 
 
 def _weight(attack: str, weights: Mapping[str, float]) -> float:
