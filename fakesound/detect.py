@@ -105,6 +105,7 @@ def _detect(
     detector: "Detector",
     files: Sequence[tuple[str, Path]],
     finished: "Finished | None" = None,
+    header: bool = True,
 ) -> tuple[list["Result"], bool]:
     """Return the results, and whether the user stopped before the last one."""
     from fakesound.inference.batch import detect_files
@@ -121,7 +122,7 @@ def _detect(
                     console.print(message, highlight=False, markup=False, soft_wrap=True)
         except KeyboardInterrupt:
             stopped = True
-    _print_table(options, results)
+    _print_table(options, results, header)
     return results, stopped
 
 
@@ -210,14 +211,16 @@ def _writers(
     return writers
 
 
-def _print_table(options: argparse.Namespace, results: Sequence["Result"]) -> None:
+def _print_table(
+    options: argparse.Namespace, results: Sequence["Result"], header: bool = True
+) -> None:
     """Print the results on stdout: as a table on a terminal, else as tab-separated values."""
     if "-" in (options.json, options.jsonl, options.csv, options.rttm):
         return
     if not sys.stdout.isatty():
         from fakesound.inference import writing
 
-        sys.stdout.write(writing.to_tsv(results))
+        sys.stdout.write(writing.to_tsv(results, header))
         sys.stdout.flush()
         return
     table = Table(
@@ -252,11 +255,11 @@ def _watch(options: argparse.Namespace, detector: "Detector") -> None:
     results: dict[str, Result] = {}
     try:
         for path in _arrivals(options.recordings):
-            fresh, stopped = _detect(options, detector, [(str(path), path)])
+            fresh, stopped = _detect(options, detector, [(str(path), path)], header=not results)
             # with --channels each, a file that changed may have fewer
-            old = [name for name in results if name.split("#")[0] == str(path)]
-            for name in old:
-                del results[name]
+            for name in [*results]:
+                if str(path) in (name, name.rpartition("#")[0]):
+                    del results[name]
             results |= {result.path: result for result in fresh}
             _write(options, list(results.values()), detector)
             if stopped:
