@@ -264,7 +264,7 @@ def test_channels(run, recording, tmp_path):
 
 
 def test_files_that_are_still_written_are_waited_for(recording, tmp_path, monkeypatch):
-    monkeypatch.setattr(detect, "EVERY", 0.2)
+    monkeypatch.setattr(detect, "EVERY", 0.5)
     data, path = recording.read_bytes(), tmp_path / "slow.wav"
     path.write_bytes(data[:9_000])
 
