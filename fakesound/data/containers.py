@@ -23,7 +23,7 @@ from fakesound.errors import InputError
 # SFE_UNSUPPORTED_ENCODING and SFE_UNIMPLEMENTED of libsndfile: a known file, an unknown codec
 UNSUPPORTED = ("unsupported encoding", "unimplemented format", "not implemented", "not supported")
 MAGIC = {0: (b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11", b"#!AMR", b"wvpk", b"MAC ", b"TTA", b"DSD ",
-             b"FLV", b"\x0bw", b"\x77\x0b", b"ADIF", b".RMF", b"MPCK", b"MP+", b"OggS", b"caff"),
+             b"FLV", b"\x0bw", b"\x77\x0b", b"ADIF", b".RMF", b"MPCK", b"MP+", b"OggS"),
          4: (b"ftyp", b"moov", b"mdat", b"wide"), 8: (b"AVI ",)}  # fmt: skip
 
 
@@ -66,6 +66,9 @@ def is_container(name: str, head: bytes, error: Exception) -> bool:
     """
     if any(word in str(error).lower() for word in UNSUPPORTED):
         return True
+    if head[:4] == b"caff":
+        # libsndfile knows the format, so that one it cannot open is damaged
+        return False
     if head[:4] == b"RIFF" and head[12:16] == b"fmt ":
         return int.from_bytes(head[20:22], "little") in WAV_TAGS
     # AAC in ADTS frames begins like MP3, with layer 0
@@ -125,6 +128,8 @@ def _with_av(source: Path | BinaryIO, name: str) -> Decoded:
             if not container.streams.audio:
                 raise InputError(f"{name}: holds no audio; replace or remove it")
             stream = container.streams.audio[0]
+            if stream.codec_context is None:
+                raise InputError(f"{name}: its codec is unknown to PyAV; convert it to WAV")
             codec = stream.codec_context.codec
             lossy = "" if codec.lossless else ", lossy"
             decoded.codec = f"{codec.name}{lossy}, by PyAV {av.__version__}"
