@@ -138,7 +138,7 @@ def call_of(
             torch.set_grad_enabled(backward),
             torch.autocast(waveform.device.type, dtype, enabled=dtype != torch.float32),
         ):
-            means = [part.float().mean() for part in detector(waveform) if part is not None]
+            means = [part.float().mean() for part in detector(waveform).values()]
         if backward:
             torch.stack(means).sum().backward()
             detector.zero_grad()
