@@ -1,7 +1,7 @@
 """Compare the runs of one or several sweeps.
 
-python -m fakesound.compare FOLDER [FOLDER ...] [--reference KEY=VALUE] [--out compare.html]
-python -m fakesound.compare FOLDER --wandb ENTITY/PROJECT
+fakesound compare FOLDER [FOLDER ...] [--reference KEY=VALUE] [--out compare.html]
+fakesound compare FOLDER --wandb ENTITY/PROJECT
 """
 
 import argparse
@@ -21,11 +21,11 @@ settings. Writes FOLDER/comparison.html, .csv and .json, as every sweep does at 
 EXAMPLES = """\
 examples:
   compare the settings of a sweep with another reference
-    python -m fakesound.compare outputs/backbone --reference backbone.name=mobilenet
+    fakesound compare outputs/backbone --reference backbone.name=mobilenet
   compare two sweeps and a run on one page
-    python -m fakesound.compare outputs/tasks outputs/backbone outputs/mt_vim/TIME --out all.html
+    fakesound compare outputs/tasks outputs/backbone outputs/mt_vim/TIME --out all.html
   save the comparison as a report at Weights & Biases, for runs that were sent there
-    python -m fakesound.compare outputs/backbone --wandb ENTITY/PROJECT
+    fakesound compare outputs/backbone --wandb ENTITY/PROJECT
 """
 
 

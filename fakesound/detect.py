@@ -1,6 +1,6 @@
 """Detect whether recordings are fake, and which parts of them.
 
-python -m fakesound.detect FILE|FOLDER|- ... [--html FILE] [--json FILE] ...
+fakesound detect FILE|FOLDER|- ... [--html FILE] [--json FILE] ...
 """
 
 import argparse
@@ -40,12 +40,12 @@ tab-separated values.
 """
 EXAMPLES = """\
 examples:
-  python -m fakesound.detect interview.wav
-  python -m fakesound.detect recordings/ --html page.html --csv table.csv
-  ffmpeg -i film.mkv -f wav - | python -m fakesound.detect - --json -
-  python -m fakesound.detect inbox/ --watch --csv found.csv
-  python -m fakesound.detect a.flac --audacity a.txt        # a label track to open in Audacity
-  python -m fakesound.detect a.flac --checkpoint outputs/mt_vim/2026-01-31_12-00-00
+  fakesound detect interview.wav
+  fakesound detect recordings/ --html page.html --csv table.csv
+  ffmpeg -i film.mkv -f wav - | fakesound detect - --json -
+  fakesound detect inbox/ --watch --csv found.csv
+  fakesound detect a.flac --audacity a.txt        # a label track to open in Audacity
+  fakesound detect a.flac --checkpoint outputs/mt_vim/2026-01-31_12-00-00
 
 exit codes: 0 done; 1 some files could not be read, the others are done; 2 wrong arguments;
 3 with --exit-code, a recording is fake
@@ -211,9 +211,7 @@ def _writers(
     return writers
 
 
-def _print_table(
-    options: argparse.Namespace, results: Sequence["Result"], header: bool = True
-) -> None:
+def _print_table(options: argparse.Namespace, results: Sequence["Result"], header: bool) -> None:
     """Print the results on stdout: as a table on a terminal, else as tab-separated values."""
     if "-" in (options.json, options.jsonl, options.csv, options.rttm):
         return

@@ -1,7 +1,7 @@
 """Measure a detector, ours or a peer's, on labelled clips.
 
-python -m fakesound.evaluate --checkpoint RUN --manifest M [M ...] --out DIR
-python -m fakesound.evaluate --scores A.jsonl [B.jsonl] --out DIR
+fakesound evaluate --checkpoint RUN --manifest M [M ...] --out DIR
+fakesound evaluate --scores A.jsonl [B.jsonl] --out DIR
 """
 
 import argparse
@@ -24,15 +24,15 @@ trivial answers give. Writes metrics.json, scores.jsonl, report.html and tables/
 EXAMPLES = """\
 examples:
   a trained detector on a corpus; calibration and thresholds are in the checkpoint
-    python -m fakesound.evaluate --checkpoint outputs/mt_vim/TIME --manifest M --out DIR
+    fakesound evaluate --checkpoint outputs/mt_vim/TIME --manifest M --out DIR
   the same, also through codecs, noise, clipping and rooms
-    python -m fakesound.evaluate --checkpoint RUN --manifest M --robustness --out DIR
+    fakesound evaluate --checkpoint RUN --manifest M --robustness --out DIR
   the score file of any detector, thresholds from validation
-    python -m fakesound.evaluate --scores S.jsonl --validation-scores V.jsonl --out DIR
+    fakesound evaluate --scores S.jsonl --validation-scores V.jsonl --out DIR
   two detectors on the same clips, with a paired test
-    python -m fakesound.evaluate --scores OURS.jsonl THEIRS.jsonl --out DIR
+    fakesound evaluate --scores OURS.jsonl THEIRS.jsonl --out DIR
   scores in the format of others, the truth in a manifest
-    python -m fakesound.evaluate --scores cm.txt --format asvspoof --manifest M --out DIR
+    fakesound evaluate --scores cm.txt --format asvspoof --manifest M --out DIR
 
 a score file holds one JSON object a line: clip_id, score (P(fake)), label, attack, corpus,
 source_id, regions ([[onset, offset], ...] in seconds), duration and, for localisation, frame_step

@@ -1,7 +1,7 @@
 """Show where in time and frequency a detector finds its evidence.
 
-python -m fakesound.explain FILE [--out PICTURE]
-python -m fakesound.explain --manifest M [--clips N]
+fakesound explain FILE [--out PICTURE]
+fakesound explain --manifest M [--clips N]
 """
 
 import argparse
@@ -29,8 +29,8 @@ most relevant cells are hidden first, compared with a random order.
 """
 EXAMPLES = """\
 examples:
-  python -m fakesound.explain interview.wav --out interview.png
-  python -m fakesound.explain --manifest prepared/embedded/manifest.jsonl --clips 40
+  fakesound explain interview.wav --out interview.png
+  fakesound explain --manifest prepared/embedded/manifest.jsonl --clips 40
 """
 
 

@@ -1,6 +1,6 @@
 """Write a trained detector as one file, for use without this package or without its run.
 
-python -m fakesound.export RUN --to onnx|onnx-windows|safetensors [--out FILE]
+fakesound export RUN --to onnx|onnx-windows|safetensors [--out FILE]
 """
 
 import argparse
@@ -42,8 +42,8 @@ safetensors   weights, configuration and thresholds, for this package to load; c
 """
 EXAMPLES = """\
 examples:
-  python -m fakesound.export outputs/mt_vim/2026-01-31_12-00-00 --to onnx
-  python -m fakesound.export RUN/checkpoints/last.ckpt --to safetensors --out detector.safetensors
+  fakesound export outputs/mt_vim/2026-01-31_12-00-00 --to onnx
+  fakesound export RUN/checkpoints/last.ckpt --to safetensors --out detector.safetensors
 
 use the file of --to onnx; audio is mono, at the rate of the training (16000 Hz), of any length:
   session = onnxruntime.InferenceSession("detector.onnx")
@@ -51,7 +51,7 @@ use the file of --to onnx; audio is mono, at the rate of the training (16000 Hz)
   session.get_modelmeta().custom_metadata_map   # sample_rate, frame_step, thresholds, config
 
 use the file of --to onnx-windows:
-  python -m fakesound.detect recording.wav --checkpoint detector.windows.onnx
+  fakesound detect recording.wav --checkpoint detector.windows.onnx
 
 use the safetensors file:
   detector, config = fakesound.scoring.checkpoint.load_detector("detector.safetensors")

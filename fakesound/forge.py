@@ -1,6 +1,6 @@
 """Make labelled fakes of genuine recordings, with laundered genuine twins and a manifest.
 
-python -m fakesound.forge FOLDER OUT [options]
+fakesound forge FOLDER OUT [options]
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Submit runs to Amazon SageMaker: the same command, another machine.
 
-python -m fakesound.launch sagemaker experiment=mt_vim [key=value ...] [launch.KEY=VALUE ...]
-python -m fakesound.launch sagemaker -m sweep=backbone
-python -m fakesound.launch status|fetch NAME
+fakesound launch sagemaker experiment=mt_vim [key=value ...] [launch.KEY=VALUE ...]
+fakesound launch sagemaker -m sweep=backbone
+fakesound launch status|fetch NAME
 """
 
 import argparse
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fakesound.cloud.settings import SageMakerConfig
 
 DESCRIPTION = """\
-Runs at Amazon SageMaker: the command of `python -m fakesound.run` on another machine.
+Runs at Amazon SageMaker: the command of `fakesound run` on another machine.
 
 sagemaker  submit a run; with -m, or a sweep, one job for each run; a search (sweep=optuna) is one
            job. Each run has its own folder in the bucket, PREFIX/NAME/IDENTITY; IDENTITY is a
@@ -33,16 +33,16 @@ fetch      download its finished runs, for fakesound.compare and all other verbs
 EXAMPLES = """\
 examples:
   a run whose recordings are in S3
-    python -m fakesound.launch sagemaker experiment=mt_vim data.root=s3://BUCKET/recordings \\
+    fakesound launch sagemaker experiment=mt_vim data.root=s3://BUCKET/recordings \\
       launch.role=ARN launch.image=IMAGE launch.bucket=BUCKET
   print the requests of a sweep
-    python -m fakesound.launch sagemaker -m sweep=backbone --config aws.yaml --dry-run
+    fakesound launch sagemaker -m sweep=backbone --config aws.yaml --dry-run
   a search on a machine with four GPUs
-    python -m fakesound.launch sagemaker sweep=optuna hydra.sweeper.trials=40 \\
+    fakesound launch sagemaker sweep=optuna hydra.sweeper.trials=40 \\
       launch.instance_type=ml.g5.12xlarge trainer.devices=4 --config aws.yaml
   the state of a sweep, and its comparison
-    python -m fakesound.launch status backbone
-    python -m fakesound.launch fetch backbone && python -m fakesound.compare outputs/backbone
+    fakesound launch status backbone
+    fakesound launch fetch backbone && fakesound compare outputs/backbone
 
 docker/README.md explains how to build the image. Exit codes: 0 done; 2 wrong input or refused by
 AWS, in one line (--debug for more); 1 anything else.
@@ -82,7 +82,7 @@ def _submit(words: Sequence[str], settings: "SageMakerConfig", options: argparse
     sagemaker = client("sagemaker", settings.region)
     for job in jobs:
         print(submit(sagemaker, settings, job), flush=True)
-    print(f"next: python -m fakesound.launch status {jobs[0].name}, then fetch {jobs[0].name}")
+    print(f"next: fakesound launch status {jobs[0].name}, then fetch {jobs[0].name}")
 
 
 def _status(name: str, settings: "SageMakerConfig") -> None:
@@ -118,7 +118,7 @@ def _fetch(name: str, settings: "SageMakerConfig", out: Path) -> None:
         target = out / name / run.rpartition("/")[2]
         new = fetch_run(s3, str(settings.bucket), run, sizes, target)
         print(f"{target}: {new} new files")
-    print(f"next: python -m fakesound.compare {out / name}")
+    print(f"next: fakesound compare {out / name}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,6 +1,6 @@
 """Let people judge clips that are genuine or fake, in the browser, and score them as a detector.
 
-python -m fakesound.listen MANIFEST [MANIFEST ...] --out DIR
+fakesound listen MANIFEST [MANIFEST ...] --out DIR
 """
 
 import argparse
@@ -29,15 +29,15 @@ any time, start again with the same --out, type the same name, and continue.
 EXAMPLES = """\
 examples:
   a test of 24 clips; the address is printed, and opened in the browser
-    python -m fakesound.listen prepared/mine/manifest.jsonl --out listening
+    fakesound listen prepared/mine/manifest.jsonl --out listening
   continue it, or let the next listener in
-    python -m fakesound.listen --out listening
+    fakesound listen --out listening
   people beside a detector, on the same clips, with a paired test
-    python -m fakesound.evaluate --checkpoint default --manifest listening/clips.jsonl --out model
-    python -m fakesound.evaluate --scores model/scores.jsonl listening/scores/listeners.jsonl \\
+    fakesound evaluate --checkpoint default --manifest listening/clips.jsonl --out model
+    fakesound evaluate --scores model/scores.jsonl listening/scores/listeners.jsonl \\
       --out compared                 # with --allow-missing while some clips have no answer
   on another machine: there the first line, here the second, and the address in the browser
-    python -m fakesound.listen --out listening --port 8765 --no-browser
+    fakesound listen --out listening --port 8765 --no-browser
     ssh -L 8765:127.0.0.1:8765 MACHINE
 
 in DIR: listening_test.json, clips.jsonl (a manifest, with the truth) and audio/, fixed at the first

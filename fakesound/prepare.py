@@ -1,7 +1,7 @@
 """Read a data set in its published layout, or fetch one, and write a manifest of it.
 
-python -m fakesound.prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true] [shards=true]
-python -m fakesound.prepare manifest=FILE out=DIR
+fakesound prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true] [shards=true]
+fakesound prepare manifest=FILE out=DIR
 """
 
 import difflib
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from fakesound.data.manifest import Clip
 
 USAGE = """\
-python -m fakesound.prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true] [shards=true]
-python -m fakesound.prepare corpus=genuine_recordings [mirror=DIR] [sources=GLOB,...] [out=DIR]
-python -m fakesound.prepare corpus=public_generators [mirror=DIR] [licenses=stated] [out=DIR]
-python -m fakesound.prepare manifest=FILE out=DIR [shard_size=MIB] [allow_missing=true]
+fakesound prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true] [shards=true]
+fakesound prepare corpus=genuine_recordings [mirror=DIR] [sources=GLOB,...] [out=DIR]
+fakesound prepare corpus=public_generators [mirror=DIR] [licenses=stated] [out=DIR]
+fakesound prepare manifest=FILE out=DIR [shard_size=MIB] [allow_missing=true]
 
 Reads a data set as it comes, opens every audio file, compares it with the
 lists of the data set, and writes OUT/manifest.jsonl. No audio is copied or changed,
@@ -63,14 +63,14 @@ fetches what is missing.
   recipes=FILE         recipes of your own, JSON Lines
 
 Examples:
-  python -m fakesound.prepare corpus=fakesound root=~/data/FakeSound allow_missing=true
-  python -m fakesound.prepare corpus=asvspoof2019_la root=~/data/LA
-  python -m fakesound.prepare corpus=folder root=recordings
-  python -m fakesound.prepare corpus=csv root=clips.csv out=prepared/mine
-  python -m fakesound.run experiment=mt_vim data.manifest=prepared/mine/manifest.jsonl
-  python -m fakesound.prepare corpus=genuine_recordings out=genuine
-  python -m fakesound.prepare manifest=prepared/mine/manifest.jsonl out=sharded
-  python -m fakesound.run experiment=mt_vim data.manifest=s3://bucket/sharded/manifest.jsonl
+  fakesound prepare corpus=fakesound root=~/data/FakeSound allow_missing=true
+  fakesound prepare corpus=asvspoof2019_la root=~/data/LA
+  fakesound prepare corpus=folder root=recordings
+  fakesound prepare corpus=csv root=clips.csv out=prepared/mine
+  fakesound run experiment=mt_vim data.manifest=prepared/mine/manifest.jsonl
+  fakesound prepare corpus=genuine_recordings out=genuine
+  fakesound prepare manifest=prepared/mine/manifest.jsonl out=sharded
+  fakesound run experiment=mt_vim data.manifest=s3://bucket/sharded/manifest.jsonl
 
 Your own audio, by folder: genuine/ (or real, bonafide) and fake/FAMILY/GENERATOR/
 (or spoof). The label comes from the folder alone. Files of equal name, say

@@ -1,8 +1,8 @@
 """Train a detector with attacks held out, test it on them, and report.
 
-    python -m fakesound.run experiment=mt_vim [key=value ...]
-    python -m fakesound.run -m sweep=leave_one_attack_out [key=value ...]
-    python -m fakesound.run --reproduce RUN_DIR
+    fakesound run experiment=mt_vim [key=value ...]
+    fakesound run -m sweep=leave_one_attack_out [key=value ...]
+    fakesound run --reproduce RUN_DIR
 
 This module stays light: mistakes in the configuration are reported before heavy imports.
 """
@@ -118,7 +118,7 @@ def _arguments() -> tuple[Namespace, list[str]]:
 
 def _reproduce(arguments: Sequence[str]) -> None:
     """Repeat a run from its record; exit with 1 if the figures do not agree."""
-    parser = argparse.ArgumentParser(prog="python -m fakesound.run", add_help=False)
+    parser = argparse.ArgumentParser(prog="fakesound run", add_help=False)
     parser.add_argument("--reproduce", type=Path, metavar="RUN_DIR", required=True)
     options, further = parser.parse_known_args(arguments)
     if further:

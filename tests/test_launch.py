@@ -160,7 +160,7 @@ def test_a_fetched_sweep_is_compared_as_one_made_here(typed, file, tmp_path):
     out = tmp_path / "outputs"
     code, text, err = typed("fetch", "sweep", "--config", str(file), "--out", str(out))
     assert code == 0, err
-    assert text.splitlines()[-1] == f"next: python -m fakesound.compare {out / 'sweep'}"
+    assert text.splitlines()[-1] == f"next: fakesound compare {out / 'sweep'}"
     assert sorted(path.name for path in (out / "sweep").iterdir()) == ["id0", "id1"]
     done = fakesound("compare", str(out / "sweep"), "--draws=0", folder=tmp_path)
     assert done.returncode == 0, done.stderr

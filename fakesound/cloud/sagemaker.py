@@ -49,7 +49,7 @@ class Job:
     Attributes:
         name: name of the run or sweep; its folder in the bucket.
         identity: digest of everything that decides its results.
-        arguments: arguments of ``python -m fakesound.run``.
+        arguments: arguments of ``fakesound run``.
     """
 
     name: str
@@ -71,7 +71,7 @@ def expand(words: Sequence[str], multirun: bool) -> list[Job]:
     """Return the jobs of a command line: one for each run of a grid, one for a whole search.
 
     Args:
-        words: overrides as ``python -m fakesound.run`` takes them.
+        words: overrides as ``fakesound run`` takes them.
         multirun: whether several values of a key mean several runs, as with ``-m``; a sweep file
             can set this too.
 

@@ -210,7 +210,7 @@ def run_usage() -> str:
 
 
 def run_help() -> None:
-    """Print the help of ``python -m fakesound.run``."""
+    """Print the help of ``fakesound run``."""
     # to stdout, unlike progress and messages
     out = Console()
     out.print(USAGE, highlight=False)

@@ -21,7 +21,7 @@ def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
     """Return the scores that the detector of a checkpoint gives to the clips of the manifests.
 
     Args:
-        options: options of ``python -m fakesound.evaluate``.
+        options: options of ``fakesound evaluate``.
 
     Raises:
         InputError: naming a file that cannot be used, or recordings of the training.

@@ -62,7 +62,7 @@ def read_clips(options: Namespace) -> tuple[list[Clip], list[str]]:
     """Return the manifest rows to evaluate, and warnings about them.
 
     Args:
-        options: options of ``python -m fakesound.evaluate``.
+        options: options of ``fakesound evaluate``.
 
     Raises:
         InputError: for a row that is wrong, or where none is left.
@@ -94,7 +94,7 @@ def inputs_from_scores(options: Namespace) -> EvaluationInputs:
     """Return the scores of one or two files.
 
     Args:
-        options: options of ``python -m fakesound.evaluate``.
+        options: options of ``fakesound evaluate``.
 
     Raises:
         InputError: naming file, row and field.

@@ -34,7 +34,7 @@ def evaluate(options: Namespace, command: str) -> None:
     ``metrics.json`` is written last.
 
     Args:
-        options: options of ``python -m fakesound.evaluate``.
+        options: options of ``fakesound evaluate``.
         command: command line, for the record.
 
     Raises:

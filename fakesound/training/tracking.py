@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from fakesound.config import RunConfig
+from fakesound.config.saved import identity
 from fakesound.data.audio import read_audio
 from fakesound.data.manifest import Clip
 from fakesound.metrics import ClipScore
@@ -53,7 +54,9 @@ def _start(config: RunConfig, plain: dict[str, Any], folder: Path, mode: str) ->
     return wandb.init(
         project=settings.project,
         entity=settings.entity,
-        name=config.name,
+        name=f"{config.name} s{config.seed} {identity(config)[:4]}",
+        job_type="train",
+        notes=f"held out: {config.split.held_out}",
         group=settings.group,
         tags=list(config.tags),
         dir=folder,
