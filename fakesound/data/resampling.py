@@ -5,13 +5,14 @@ from functools import cache
 from math import gcd
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 Samples = Float32[np.ndarray, " sample"]
 
 # half the length of the filter of `scipy.signal.resample_poly`, in samples of the lower rate
 REACH = 10
 SPAN = 16_384  # samples that are resampled at a time, about
+LARGEST = 2**22  # weights of a matrix; rates that no recorder has need more
 
 
 class Resampler:
@@ -59,10 +60,7 @@ class Resampler:
         return self._resampled(self.held, False)
 
     def _resampled(self, whole: Samples, inner: bool) -> Samples:
-        # slow to import, and audio at the right rate needs no filter
-        from scipy import signal
-
-        made = signal.resample_poly(whole, self.up, self.down, window=_low_pass(self.up, self.down))
+        made = _resampled_poly(whole, self.up, self.down)
         first = self.start * self.up // self.down
         span = self.span if inner else len(whole) - self.start
         made = made[first : first + -(-span * self.up // self.down)]
@@ -79,11 +77,50 @@ def resampled(parts: Iterable[Samples], given: int, wanted: int) -> Iterator[Sam
     yield np.clip(resampler.finish(), -1, 1)
 
 
-@cache
-def _low_pass(up: int, down: int) -> Float32[np.ndarray, " tap"]:
-    """Return the filter that scipy designs anew for each call of ``resample_poly``."""
-    from scipy import signal
+def _resampled_poly(audio: Samples, up: int, down: int) -> Samples:
+    """Return ``audio`` resampled as by `scipy.signal.resample_poly`, by one matrix product.
 
+    Every ``down`` samples of the input give ``up`` samples of the output, with the same weights.
+    Importing scipy.signal takes longer than scoring a short recording does.
+    """
+    if up * down > LARGEST:
+        from scipy import signal
+
+        return signal.resample_poly(audio, up, down)
+    periods, before, weights = _polyphase(up, down)
+    span, width = periods * down, len(weights)
+    count = -(-len(audio) * up // down)
+    rows = -(-count // (periods * up))
+    padded = np.zeros((rows - 1) * span + width, np.float32)
+    held = audio[: len(padded) - before]
+    padded[before : before + len(held)] = held
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width)[::span]
+    return (windows @ weights).reshape(-1)[:count]
+
+
+@cache
+def _polyphase(up: int, down: int) -> tuple[int, int, Float32[np.ndarray, "input output"]]:
+    """Return the weights of some input samples for some whole periods of the output.
+
+    Returns:
+        Periods of the output; input samples before those of the periods; and the weights.
+    """
+    taps = _low_pass(up, down)
+    half = len(taps) // 2
+    # few periods make a matrix too thin to be fast
+    periods = -(-64 // up)
+    before = -(-half // up)
+    inputs = np.arange(-before, (periods * up - 1) * down // up + before + 1)
+    places = np.arange(periods * up) * down + half - inputs[:, None] * up
+    inside = (places >= 0) & (places < len(taps))
+    weights = np.where(inside, up * taps[np.clip(places, 0, len(taps) - 1)], 0)
+    return periods, before, weights.astype(np.float32)
+
+
+@cache
+def _low_pass(up: int, down: int) -> Float[np.ndarray, " tap"]:
+    """Return the filter of `scipy.signal.resample_poly`: a sinc in a Kaiser window."""
     widest = max(up, down)
-    taps = signal.firwin(20 * widest + 1, 1 / widest, window=("kaiser", 5.0))
-    return taps.astype(np.float32)
+    time = np.arange(-10 * widest, 10 * widest + 1)
+    taps = np.sinc(time / widest) * np.kaiser(len(time), 5.0)
+    return taps / taps.sum()
