@@ -23,6 +23,7 @@ WINDOWS_DESCRIPTION = (
     "{sample_rate} samples a second, values in [-1, 1). Outputs: values of each {frame_step} s, "
     "from which fakesound computes scores."
 )
+Shapes = Mapping[str, Sequence[str | int]]
 # constants of more elements are computed by the runtime instead of stored
 LARGEST_CONSTANT = 16_384
 
@@ -31,15 +32,17 @@ def onnx_bytes(scorer: WaveformScorer, metadata: Mapping[str, str]) -> bytes:
     """Return ``scorer`` as an ONNX file that carries ``metadata``."""
     # three windows and a part: none of the counts is special
     example = torch.zeros(2 * scorer.frames * scorer.size + 1)
-    inputs = {"waveform": ["samples"]}
-    outputs = {name: ["frames"] if name == "frame_scores" else [] for name in Scores._fields}
+    inputs: Shapes = {"waveform": ["samples"]}
+    outputs: Shapes = {
+        name: ["frames"] if name == "frame_scores" else [] for name in Scores._fields
+    }
     return _exported(scorer, example, inputs, outputs, DESCRIPTION, metadata)
 
 
 def window_onnx_bytes(scorer: WindowScorer, metadata: Mapping[str, str]) -> bytes:
     """Return ``scorer`` as an ONNX file that carries ``metadata``."""
-    inputs = {"windows": ["window", scorer.samples]}
-    outputs = {name: ["window", *shape] for name, shape in scorer.outputs.items()}
+    inputs: Shapes = {"windows": ["window", scorer.samples]}
+    outputs: Shapes = {name: ["window", *shape] for name, shape in scorer.outputs.items()}
     example = torch.zeros(3, scorer.samples)
     return _exported(scorer, example, inputs, outputs, WINDOWS_DESCRIPTION, metadata)
 
@@ -47,8 +50,8 @@ def window_onnx_bytes(scorer: WindowScorer, metadata: Mapping[str, str]) -> byte
 def _exported(
     module: nn.Module,
     example: torch.Tensor,
-    inputs: Mapping[str, Sequence[str | int]],
-    outputs: Mapping[str, Sequence[str | int]],
+    inputs: Shapes,
+    outputs: Shapes,
     description: str,
     metadata: Mapping[str, str],
 ) -> bytes:

@@ -55,7 +55,8 @@ class StepLog(Callback):
         batch_idx: int,
     ) -> None:
         """Add a step, and log where ``every`` steps have passed."""
-        for name, loss in pl_module.step_losses.items():  # type: ignore[union-attr,operator]
+        losses: dict[str, Tensor] = pl_module.step_losses  # type: ignore[assignment]
+        for name, loss in losses.items():
             self.losses[name] = self.losses.get(name, 0) + loss
         self.steps += 1
         self.clips += len(batch.waveform) * trainer.world_size
