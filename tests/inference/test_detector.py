@@ -68,7 +68,7 @@ def test_any_rate_and_number_of_channels(detector, sound, tmp_path, rate, channe
     [
         np.zeros(RATE),
         np.full(RATE, 0.5),
-        np.sign(np.sin(np.arange(RATE))) * 3.0,
+        np.sign(np.sin(np.arange(RATE))),
         np.random.default_rng(0).normal(0, 0.1, RATE // 10),
         np.full(1, 0.1),
     ],
