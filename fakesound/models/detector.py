@@ -71,11 +71,10 @@ class Detector(nn.Module):
                 f"a token step of {windows} windows is not a whole number of frames of "
                 f"{frame_windows} windows"
             )
-        self.neck = None
-        if heads.neck == "mamba":
-            self.neck = MambaNeck(dim, frames, heads.neck_depth, kernel)
+        necked = heads.neck == "mamba"
+        self.neck = MambaNeck(dim, frames, heads.neck_depth, kernel) if necked else None
         # the neck's tokens are frames
-        grid_frames = 1 if self.neck else frames
+        grid_frames = 1 if necked else frames
         sizes = HeadSizes(heads, dim, frames, grid_frames, self.families, statistics)
         for name, task in TASKS.items():
             on = getattr(heads, name) and (name != "attribution" or self.families)

@@ -109,7 +109,7 @@ class TokenEncoder(nn.Module):
                 nn.init.trunc_normal_(embedding, std=0.02)
         _initialise_outputs(self.layers)
 
-    def make_layer(self, dim: int, rate: float, **options: Any) -> nn.Module:  # noqa: ANN401
+    def make_layer(self, dim: int, rate: float, *_: Any, **options: Any) -> nn.Module:  # noqa: ANN401
         """Return a layer from tokens to tokens, whose residual branches are `Block`."""
         raise NotImplementedError
 

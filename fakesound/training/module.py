@@ -63,7 +63,9 @@ class MultiTaskModule(lightning.LightningModule):
         self.save_hyperparameters(asdict(config))
         self.detector, self.weighting = detector, weighting
         self.config, self.balance = config, balance
-        self.accumulators = nn.ModuleDict()
+        # outputs of windows by name, as modules, so that lightning moves them to the device
+        self.kept: dict[str, ScoreAccumulator] = {}
+        self.accumulators = nn.ModuleList()
         self.scores: list[ClipScore] = []
         self.head_thresholds: dict[str, float] = {}
         self.step_losses: dict[str, Tensor] = {}
@@ -117,7 +119,7 @@ class MultiTaskModule(lightning.LightningModule):
         block = metrics_block(self.scores)
         figures = {f"validation/{k}": float(v) for k, v in block.items() if v is not None}
         ranks = [block[key] for key in ("clip/auc", "frame/auc") if block[key] is not None]
-        if self.detector.clip_head is None:
+        if "clip" not in self.detector.tasks:
             ranks = [block["frame/auc"]]
         figures["validation/selection"] = float(np.mean([0.5 if r is None else r for r in ranks]))
         for name, head in FURTHER_HEADS.items():
@@ -158,11 +160,12 @@ class MultiTaskModule(lightning.LightningModule):
             outputs = self(batch.waveform)
         count = batch.frame_mask.sum(1)
         for name, values in outputs.items():
-            if name not in self.accumulators:
-                self.accumulators[name] = ScoreAccumulator().to(self.device)
+            if name not in self.kept:
+                self.kept[name] = ScoreAccumulator().to(self.device)
+                self.accumulators.append(self.kept[name])
             # a value for each family is several for each frame
             each = values[0, 0].numel()
-            self.accumulators[name].update(
+            self.kept[name].update(
                 batch.number, frame_logits=values.flatten(1), frame_count=count * each
             )
 
@@ -170,9 +173,9 @@ class MultiTaskModule(lightning.LightningModule):
         """Return the scores of all clips from the outputs of their windows."""
         outputs: dict[str, list[np.ndarray]] = {}
         families = self.detector.families
-        for name, accumulator in self.accumulators.items():
-            values = accumulator.compute().frame_logit  # type: ignore[operator]
-            accumulator.reset()  # type: ignore[operator]
+        for name, accumulator in self.kept.items():
+            values = accumulator.compute().frame_logit or []
+            accumulator.reset()
             if name == "family_logits":
                 values = [frames.reshape(-1, len(families)) for frames in values]
             outputs[name] = values
