@@ -29,12 +29,16 @@ class Parser(argparse.ArgumentParser):
             message += f"; {near}" if near else ""
         self.exit(WRONG_INPUT, f"error: {message}; see {self.prog} --help\n")
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # noqa: ANN401
+    def parse_args(  # type: ignore[override]  # overloaded there
+        self,
+        args: Sequence[str] | None = None,
+        namespace: Any = None,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
         """Parse the command line; without arguments print a short help and exit with code 2."""
         self._need_arguments(args)
         return super().parse_args(args, namespace)
 
-    def parse_intermixed_args(
+    def parse_intermixed_args(  # type: ignore[override]  # overloaded there
         self,
         args: Sequence[str] | None = None,
         namespace: Any = None,  # noqa: ANN401

@@ -82,7 +82,7 @@ class Detection:
         Args:
             frames: whether the scores of all frames are included.
         """
-        row = {
+        row: dict[str, Any] = {
             "path": self.path,
             "sha256": self.sha256,
             "error": None,
@@ -148,7 +148,7 @@ class Detections(Sequence[Detection | InputError]):
         return iter(self._items)
 
     def __repr__(self) -> str:
-        found = [item.verdict for item in self if isinstance(item, Detection)]
+        found: list[str] = [item.verdict for item in self if isinstance(item, Detection)]
         counts = [f"{found.count(verdict)} {verdict}" for verdict in COLOURS]
         errors = len(self) - len(found)
         return f"Detections({', '.join([*counts, f'{errors} errors'] if errors else counts)})"

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -259,7 +259,8 @@ class Detector:
         )
         if verdict == "genuine":
             return detection
-        kind, family = None, attack_families(outputs, model.families)
+        family = attack_families(outputs, model.families)
+        kind: Literal["part", "whole"] | None = None
         if logits.part is not None and logits.whole is not None:
             kind = "whole" if logits.whole > logits.part else "part"
         if family is not None:

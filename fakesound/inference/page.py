@@ -104,7 +104,7 @@ def recording_view(path: Path, detection: Detection, record: Record) -> Recordin
         threshold=record.frame_threshold,
         scores=scores,
         scored=scored,
-        **sound_fields(sound),
+        **sound_fields(sound),  # type: ignore[arg-type]  # each of its field's type
     )
 
 

@@ -25,7 +25,8 @@ class PatientProtocol(H11Protocol):
         self.loop.call_later(PATIENCE, self._close_if_silent)
 
     def _close_if_silent(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        # typed as never None there
+        if not self.cycle and not self.transport.is_closing():
             self.transport.close()
 
 
