@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fakesound.listening_test import AnswerLog, ListeningTest
 
 DESCRIPTION = """\
-A blind listening test: people hear clips one by one, say whether each is genuine or fake and how
+A blind listening test: people play clips one by one, answer whether each is genuine or fake and how
 sure they are, and mark the parts that sound fake. It runs in the browser on this machine; nothing
 is sent anywhere. Half of the clips are genuine; attacks come in turn; no source occurs twice; all
 are WAV of one rate, under names that reveal nothing. The set is fixed in --out, so that all
@@ -30,6 +30,8 @@ EXAMPLES = """\
 examples:
   a test of 24 clips; the address is printed, and opened in the browser
     fakesound listen prepared/mine/manifest.jsonl --out listening
+  20 genuine clips, 20 partial and 20 whole fakes of attacks that RUN did not train on, at one level
+    fakesound listen RUN/manifest.jsonl --left-out RUN --thirds --match-level --out people
   continue it, or let the next listener in
     fakesound listen --out listening
   people beside a detector, on the same clips, with a paired test
@@ -46,7 +48,11 @@ files made of it: scores/NAME.jsonl of each listener, scores/listeners.jsonl of 
 their probabilities. From a guess to certain, a fake scores .55 .65 .75 .85 .95 and a genuine clip
 .45 .35 .25 .15 .05; of a fake with marks, frames outside of them score one minus that.
 """
-FIXED = ("clips", "seed", "split", "max_seconds", "sample_rate")  # at the first start
+# at the first start
+FIXED = (
+    *("clips", "seed", "split", "max_seconds", "sample_rate"),
+    *("thirds", "match_level", "left_out"),
+)
 
 
 def main() -> None:
@@ -84,7 +90,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the test")
     which = parser.add_argument_group("which clips (fixed at the first start)")
-    which.add_argument("--clips", type=int, metavar="N", help="how many, half of them genuine (24)")
+    which.add_argument("--clips", type=int, metavar="N", help="how many (24; with --thirds 60)")
+    which.add_argument(
+        "--thirds",
+        action="store_const",
+        const=True,
+        help="a third genuine, a third partial and a third whole fakes, instead of halves",
+    )
+    which.add_argument(
+        "--left-out",
+        type=Path,
+        metavar="RUN",
+        help="only fakes of attacks that this run did not train on, by its scores.jsonl",
+    )
+    which.add_argument(
+        "--match-level",
+        action="store_const",
+        const=True,
+        help="all clips at one level, -26 dBFS or lower",
+    )
     which.add_argument("--seed", type=int, help="of the draw and the orders (0)")
     which.add_argument(
         "--split",
@@ -127,8 +151,11 @@ def _check(options: argparse.Namespace) -> None:
             raise InputError(f"--{name.replace('_', '-')}={value}: must be at least {bound}")
     if options.sample_rate is not None and options.sample_rate > 96_000:
         raise InputError(f"--sample-rate={options.sample_rate}: must be at most 96000")
-    if options.clips is not None and (options.clips < 2 or options.clips % 2):
-        raise InputError(f"--clips={options.clips}: must be even, as half are genuine; at least 2")
+    kinds = 3 if options.thirds else 2
+    if options.clips is not None and (options.clips < kinds or options.clips % kinds):
+        raise InputError(f"--clips={options.clips}: must be a multiple of {kinds} above 0")
+    if options.left_out is not None and not (options.left_out / "scores.jsonl").is_file():
+        raise InputError(f"--left-out={options.left_out}: holds no scores.jsonl; give a run")
     if not 0 <= options.port <= 65_535:
         raise InputError(f"--port={options.port}: must be from 0 to 65535")
     for path in options.manifest:
@@ -155,9 +182,13 @@ def _run(options: argparse.Namespace) -> None:
     if options.listener:
         options.listener = listener_name(options.listener)
     asked = {name: getattr(options, name) for name in FIXED}
+    if options.left_out is not None:
+        asked["left_out"] = _unseen_attacks(options.left_out)
     test = open_test(options.out, asked, options.manifest)
     if test is None:
         given = {name: value for name, value in asked.items() if value is not None}
+        if options.thirds:
+            given.setdefault("clips", 60)
         test = make_test(options.manifest, options.out, Settings(**given))
     log = AnswerLog(options.out / "answers.jsonl", list(test.clips.values()))
     for number in log.cut:
@@ -167,6 +198,17 @@ def _run(options: argparse.Namespace) -> None:
         _serve(options, test, log)
         write_listener_scores(test, log)
     _summarise(test, log)
+
+
+def _unseen_attacks(run: Path) -> list[str]:
+    """Return the attacks of the test of ``run`` that were not in its training."""
+    from fakesound.metrics import read_scores
+
+    scores = read_scores(run / "scores.jsonl")
+    attacks = {clip.attack for clip in scores if clip.attack and clip.fold == "unseen"}
+    if not attacks:
+        raise InputError(f"--left-out={run}: all attacks of its test were in training")
+    return sorted(attacks)
 
 
 def _serve(options: argparse.Namespace, test: "ListeningTest", log: "AnswerLog") -> None:

@@ -7,8 +7,12 @@ import sys
 import urllib.request
 
 import pytest
+from msgspec.structs import replace
 
 from fakesound import listen
+from fakesound.data.manifest import read_manifest, write_manifest
+from fakesound.metrics import ClipScore, write_scores
+from fakesound.timeline import Region
 
 from .conftest import command, fakesound
 from .listening_test.conftest import corpus  # noqa: F401
@@ -120,7 +124,7 @@ def test_scores_are_made_again_from_the_answers(corpus, tmp_path):  # noqa: F811
     [
         (["nowhere.jsonl"], "nowhere.jsonl: no such manifest"),
         ([], "--out=here: holds no test yet; name a MANIFEST to draw from"),
-        (["CORPUS", "--clips", "7"], "--clips=7: must be even"),
+        (["CORPUS", "--clips", "7"], "--clips=7: must be a multiple of 2"),
         (["CORPUS", "--clips", "400"], "--clips=400: only 20 can be drawn"),
         (["CORPUS", "--port", "70000"], "--port=70000: must be from 0 to 65535"),
         (["CORPUS", "--max-seconds", "nan"], "--max-seconds=nan: must be at least 1"),
@@ -165,3 +169,33 @@ def test_help_comes_without_heavy_libraries():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )
     assert done.stdout.strip() == ""
+
+
+def test_one_command_draws_thirds_of_attacks_that_a_run_left_out(corpus, tmp_path):  # noqa: F811
+    run = tmp_path / "run"
+    run.mkdir()
+    rows = []
+    for number, clip in enumerate(read_manifest(corpus)):
+        whole = clip.is_fake and number % 2 == 0
+        rows.append(replace(clip, regions=(Region(0, clip.duration),)) if whole else clip)
+    write_manifest(run / "manifest.jsonl", rows)
+    unseen = ("vocoder/one", "edit/three", "codec/four")
+    scores = [
+        ClipScore.of(clip, 0.5, fold=None if clip.attack is None else folds[clip.attack in unseen])
+        for folds in [("seen", "unseen")]
+        for clip in rows
+    ]
+    write_scores(run / "scores.jsonl", scores)
+    arguments = ("run/manifest.jsonl", "--left-out", "run", "--thirds", "--match-level")
+    done = fakesound(
+        "listen", *arguments, "--clips", "9", "--out", "here", "--collect", folder=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    drawn = read_manifest(tmp_path / "here" / "clips.jsonl")
+    assert sum(not clip.is_fake for clip in drawn) == 3
+    assert sum(clip.is_fake and clip.regions[0].onset == 0 for clip in drawn) == 3
+    assert {clip.attack for clip in drawn} <= {None, *unseen}
+    done = fakesound(
+        "listen", *arguments, "--clips", "10", "--out", "there", "--collect", folder=tmp_path
+    )
+    assert (done.returncode, done.stderr.split(":")[1]) == (2, " --clips=10")

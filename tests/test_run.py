@@ -345,3 +345,20 @@ def test_help_teaches(tmp_path):
     assert done.returncode == 0
     for words in ("experiment=", "mt_vim", "sweep=", "data.root", "resume"):
         assert words in done.stdout
+
+
+@pytest.mark.parametrize("name", ["original", "original_cnn"])
+def test_the_2024_systems_train(name, small, tmp_path):
+    width = "backbone.dim=32" if name == "original" else "backbone.stem.channels=[4,8,8,8]"
+    done = fakesound(
+        "run", f"experiment={name}", *small[1:], "epochs=1", "steps=2", "data.train_attacks=1",
+        "data.evaluation_attacks=1", "data.batch_size=4", "backbone.depth=1", width,
+        "data.crop.seconds=2", "data.window_seconds=2", "report.draws=20", "report.examples=0",
+        "logger=disabled", "hydra.run.dir=out", folder=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = metrics(tmp_path / "out")
+    assert found["provenance"]["kernel"] == ("none" if name == "original_cnn" else "cpu")
+    unseen = found["test"]["unseen"]
+    assert unseen["clip/auc"] is not None
+    assert unseen["frame/auc"] is not None

@@ -278,6 +278,9 @@ class SplitConfig:
     inner_held_out: Any = "auto"
     """Attacks that only validation and test contain; "auto" takes one of a family that is not held
     out, and none where nothing is held out."""
+    control: bool = False
+    """Training contains the held-out attacks too: the control of the same run without this key, on
+    the same validation and test clips."""
     seen_per_genuine: int | None = 1
     """Seen fakes per genuine clip in validation and test; null: all."""
     validation_share: float = 0.15
@@ -307,6 +310,11 @@ class SplitConfig:
         if self.name.startswith("leave_one_") and not self.held_out:
             what = "family" if self.name == "leave_one_family_out" else "attack"
             raise InputError(f"split.held_out: name the {what} to hold out, or use split=official")
+        if self.control and not self.held_out:
+            raise InputError(
+                "split.control=true: is the control of a run that holds attacks out; name them in "
+                "split.held_out"
+            )
         if self.seen_per_genuine is not None:
             at_least("split.seen_per_genuine", self.seen_per_genuine, 1)
         if self.at_most is not None:

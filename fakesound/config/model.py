@@ -12,6 +12,7 @@ KINDS = {
     "ssd": ("state", "expand", "head_dim", "order", "pos_embed", "checkpointing"),
     "fcn_resnet": (),
     "mobilenet": ("expand",),
+    "deeplab": ("expand",),
 }
 OWN_KEYS = tuple(dict.fromkeys(key for keys in KINDS.values() for key in keys))
 
@@ -21,7 +22,8 @@ class FeaturesConfig:
     """Input of the model."""
 
     kind: str = "logstft"
-    """"logstft": linear frequency; "logmel"; "lfcc": cepstra of linear filters."""
+    """"logstft": linear frequency; "logmel"; "lfcc": cepstra of linear filters; "mel": power of mel
+    bands without logarithm, in one channel, as in the 2024 project."""
     window: int = 512
     """Samples in an analysis window."""
     hop_ms: int = 10
@@ -41,7 +43,7 @@ class FeaturesConfig:
     """Whether each bin, less its mean over time, is divided by its deviation over time."""
 
     def __post_init__(self) -> None:
-        one_of("features.kind", self.kind, ("logstft", "logmel", "lfcc"))
+        one_of("features.kind", self.kind, ("logstft", "logmel", "lfcc", "mel"))
         one_of("features.hop_ms", str(self.hop_ms), ("1", "2", "4", "5", "10", "20"))
         at_least("features.bins", self.bins, 8)
         at_least("features.window", self.window, 64)
@@ -68,8 +70,8 @@ class StemConfig:
     kind: str = "conv"
     """"conv": 2-D convolutions, one token per 20 ms; "patch": linear patches, as published."""
     channels: list[int] = field(default_factory=lambda: [16, 24, 32, 48, 64])
-    """Channels of the convolutions; each but the first halves frequency. For fcn_resnet and
-    mobilenet: channels of their stages; each halves it."""
+    """Channels of the convolutions; each but the first halves frequency. For
+    convolutional networks: channels of their stages; each halves it."""
     blocks: int = 0
     """conv: residual blocks after each convolution but the first two."""
     phase_width: int = 12
@@ -114,8 +116,9 @@ class BackboneConfig:
     """Network from spectrogram to tokens in time; a key that its kind does not have is refused."""
 
     kind: str = "vim"
-    """"vim": Vision Mamba; "transformer"; "ssd": bidirectional Mamba-2; "fcn_resnet", "mobilenet":
-    convolutions only, with the stages of stem.channels."""
+    """"vim": Vision Mamba; "transformer"; "ssd": bidirectional Mamba-2; "fcn_resnet", "mobilenet",
+    "deeplab" (mobilenet with an atrous pyramid): convolutions only, with the stages of
+    stem.channels."""
     name: str = "vim_micro"
     """Name in tables."""
     dim: int = 96
@@ -146,6 +149,9 @@ class BackboneConfig:
     checkpointing: bool = False
     """Whether activations inside blocks are recomputed for the gradient: less memory, about a third
     more time, the same gradients; not for convolutional networks."""
+    interpolate: bool = False
+    """Whether tokens are interpolated linearly to one for each frame of 20 ms, so that a step of
+    the stem may be any number of windows; not for convolutional networks."""
     stem: StemConfig = field(default_factory=StemConfig)
 
     def __post_init__(self) -> None:
@@ -183,6 +189,11 @@ class BackboneConfig:
                 )
         if not self.has_tokens:
             self.class_token = False
+            if self.interpolate:
+                raise InputError(
+                    f"backbone.interpolate=true: backbone.kind={self.kind} has a token for every "
+                    "frame; leave it at false"
+                )
             if self.stem.kind != "conv":
                 raise InputError(
                     f"backbone.stem.kind={self.stem.kind}: must be conv for "

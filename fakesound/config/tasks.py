@@ -7,7 +7,7 @@ from fakesound.errors import InputError
 
 # each has a key among the heads, and a weight among the losses
 TASKS = ("clip", "frame", "boundary", "attribution")
-POOLINGS = ("attention", "two_way", "linear_softmax", "max", "mean")
+POOLINGS = ("attention", "two_way", "linear_softmax", "max", "mean", "summary")
 WEIGHTINGS = ("fixed", "uncertainty", "dwa")
 FRAME_LOSSES = ("bce", "focal", "dice")
 
@@ -26,7 +26,8 @@ class HeadsConfig:
     """Head: which family of attacks made the fake, or an unknown one?"""
     pooling: str = "attention"
     """Pooling of frame logits to the clip logit: "attention", "linear_softmax", "max" or "mean";
-    "two_way": two hypotheses, a part is fake (attention) and all of it is fake (mean)."""
+    "two_way": two hypotheses, a part is fake (attention) and all of it is fake (mean);
+    "summary": no frame, the backbone's summary (the class token) alone, as in the 2024 project."""
     neck: str = "none"
     """"mamba": Mamba blocks on the frame grid before the frame and boundary heads; or "none"."""
     neck_depth: int = 2
@@ -64,7 +65,10 @@ class LossConfig:
     attribution: float = 0.1
     """Weight of the attribution loss, where that head is on."""
     frame_loss: str = "bce"
-    """"bce" with a weight for fake frames from the data, "focal" or "dice"."""
+    """"bce" with a weight for fake frames, "focal" or "dice"."""
+    positive_weight: float | None = None
+    """Weight of a fake frame in units of a genuine one, in "bce" and "focal"; null: the square root
+    of the number of genuine frames for each fake one in training."""
     twin: float = 0.7
     """Weight, in all tasks but attribution, of the loss that ranks a fake above its twin."""
     focal_gamma: float = 2.0
@@ -78,6 +82,10 @@ class LossConfig:
         share("loss.frame_share", self.frame_share)
         for key in (*TASKS[2:], "twin", "focal_gamma"):
             at_least(f"loss.{key}", getattr(self, key), 0)
+        if self.positive_weight is not None and not self.positive_weight > 0:
+            raise InputError(
+                f"loss.positive_weight={self.positive_weight}: must be positive, or null"
+            )
         if not self.temperature > 0:
             raise InputError(f"loss.temperature={self.temperature}: must be positive")
 

@@ -27,7 +27,7 @@ TRAINER_ARGUMENTS = tuple(_TRAINER.split())
 
 @dataclass
 class OptimConfig:
-    """AdamW with linear warm-up and cosine decay, step by step."""
+    """AdamW with linear warm-up, cosine decay and an optional cooldown, step by step."""
 
     lr: float = 3e-3
     """Peak learning rate."""
@@ -37,6 +37,8 @@ class OptimConfig:
     """Share of the steps in which the learning rate rises to its peak."""
     final_lr_factor: float = 0.02
     """Last learning rate, in units of the peak."""
+    cooldown: float = 0.0
+    """Share of the steps, at the end, that keep the last learning rate."""
     ema: float | None = 0.97
     """Decay of an exponential moving average of the weights, which is then saved and tested; null:
     no average."""
@@ -47,6 +49,12 @@ class OptimConfig:
         at_least("optim.weight_decay", self.weight_decay, 0)
         share("optim.warmup", self.warmup)
         share("optim.final_lr_factor", self.final_lr_factor)
+        share("optim.cooldown", self.cooldown)
+        if self.warmup + self.cooldown > 1:
+            raise InputError(
+                f"optim.cooldown={self.cooldown}: with optim.warmup={self.warmup} more than all "
+                "steps; lower one of them"
+            )
         if self.ema is not None:
             share("optim.ema", self.ema)
 

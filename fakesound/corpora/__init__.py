@@ -4,16 +4,22 @@ Nothing here knows of models: what comes out are clips for a manifest.
 """
 
 from fakesound.corpora.asvspoof2019_la import ASVSPOOF2019_LA
+from fakesound.corpora.envsdd import ENVSDD
+from fakesound.corpora.fakemusiccaps import FAKEMUSICCAPS
 from fakesound.corpora.fakesound import FAKESOUND
 from fakesound.corpora.fakesound2 import FAKESOUND2
 from fakesound.corpora.folder import FOLDER
 from fakesound.corpora.listing import Corpus, Listing, Row
+from fakesound.corpora.llamapartialspoof import LLAMAPARTIALSPOOF
 from fakesound.corpora.partialspoof import PARTIALSPOOF
 from fakesound.corpora.table import CSV
 
 CORPORA = {
     corpus.name: corpus
-    for corpus in (FAKESOUND, FAKESOUND2, ASVSPOOF2019_LA, PARTIALSPOOF, FOLDER, CSV)
+    for corpus in (
+        *(FAKESOUND, FAKESOUND2, ASVSPOOF2019_LA, PARTIALSPOOF),
+        *(LLAMAPARTIALSPOOF, ENVSDD, FAKEMUSICCAPS, FOLDER, CSV),
+    )
 }
 
 __all__ = ["CORPORA", "Corpus", "Listing", "Row"]

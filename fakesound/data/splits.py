@@ -23,6 +23,7 @@ class Split:
         held_out: Attacks in the test only.
         inner_held_out: Attacks in validation and test only, so that model selection and thresholds
             face attacks unknown to the model.
+        control: Whether training has the held-out attacks as well, to be compared with.
     """
 
     train: tuple[Clip, ...]
@@ -30,6 +31,7 @@ class Split:
     test: tuple[Clip, ...]
     held_out: tuple[str, ...] = ()
     inner_held_out: tuple[str, ...] = ()
+    control: bool = False
 
     def fold(self, clip: Clip) -> str | None:
         """Return "seen" or "unseen" for a fake by its attack; None for genuine and inner ones."""
@@ -48,12 +50,14 @@ def split_clips(
     held_out: Sequence[str] = (),
     inner_held_out: Sequence[str] = (),
     seen_per_genuine: int | None = None,
+    control: bool = False,
 ) -> Split:
     """Return the split of ``clips`` by their ``split`` field, attacks held out.
 
     With both lists empty this is the corpus's official split. ``seen_per_genuine`` limits the seen
     fakes of validation and test to so many per genuine clip, taken in order of clip id and spread
-    over attacks, so that seen and unseen blocks compare at the same share of fakes.
+    over attacks, so that seen and unseen blocks compare at the same share of fakes. With
+    ``control`` training has the held-out attacks too; validation and test are the same.
 
     Raises:
         InputError: if an attack is both held out and inner held out, a part ends up without genuine
@@ -67,13 +71,16 @@ def split_clips(
     hidden = set(held_out) | set(inner_held_out)
     part = {name: [c for c in clips if c.split == name] for name in ("train", "validation", "test")}
     split = Split(
-        train=tuple(c for c in part["train"] if c.attack not in hidden),
+        train=tuple(
+            c for c in part["train"] if c.attack not in (set(inner_held_out) if control else hidden)
+        ),
         validation=_limit(
             [c for c in part["validation"] if c.attack not in held_out], hidden, seen_per_genuine
         ),
         test=_limit(part["test"], hidden, seen_per_genuine),
         held_out=tuple(held_out),
         inner_held_out=tuple(inner_held_out),
+        control=control,
     )
     check_split(split)
     return split
@@ -102,7 +109,8 @@ def check_split(split: Split) -> None:
                 f"split: source {min(shared)!r} is in {one} and {other} ({len(shared)} such); a "
                 "source and its donors must stay in one part"
             )
-    leaks = {"train": (*split.held_out, *split.inner_held_out), "validation": split.held_out}
+    hidden = split.inner_held_out if split.control else (*split.held_out, *split.inner_held_out)
+    leaks = {"train": hidden, "validation": split.held_out}
     for name, attacks in leaks.items():
         for clip in parts[name]:
             if clip.attack in attacks:

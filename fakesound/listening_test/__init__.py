@@ -1,7 +1,7 @@
 """People as detectors: a blind listening test in the browser, and what they said as scores."""
 
 from fakesound.listening_test.answers import Answer, AnswerLog
-from fakesound.listening_test.drawing import draw_pairs
+from fakesound.listening_test.drawing import draw_pairs, draw_thirds
 from fakesound.listening_test.listening_test import ListeningTest, Settings, make_test, open_test
 from fakesound.listening_test.scores import listener_scores, pooled_scores, write_listener_scores
 
@@ -11,6 +11,7 @@ __all__ = [
     "ListeningTest",
     "Settings",
     "draw_pairs",
+    "draw_thirds",
     "listener_scores",
     "make_test",
     "open_test",

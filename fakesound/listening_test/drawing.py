@@ -1,4 +1,4 @@
-"""Which clips people hear: as many genuine as fake, and nothing but the sound to tell them by."""
+"""Which clips people judge: a fixed share genuine, and nothing but the sound to decide by."""
 
 import random
 from collections import defaultdict
@@ -8,9 +8,39 @@ from math import log
 
 from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
+from fakesound.metrics.scores import WHOLE_TOLERANCE
 
 
-def draw_pairs(clips: Sequence[Clip], pairs: int, seed: int) -> list[tuple[Clip, Clip]]:
+def draw_thirds(clips: Sequence[Clip], each: int, seed: int) -> list[Clip]:
+    """Return ``each`` partial fakes, as many whole fakes and as many genuine clips.
+
+    Genuine clips are drawn with the partial fakes, see `draw_pairs`; no source occurs twice.
+
+    Raises:
+        InputError: if there are not so many.
+    """
+    whole = [clip for clip in clips if clip.is_fake and _is_whole(clip)]
+    names = {clip.clip_id for clip in whole}
+    rest = [clip for clip in clips if clip.clip_id not in names]
+    for kind, found in (("whole", whole), ("partial", [c for c in rest if c.is_fake])):
+        if not found:
+            raise InputError(f"--thirds: there are no {kind} fakes; name more manifests, or RUNs")
+    # whole fakes first: they are the rarer kind, and take any source
+    fakes = draw_pairs(whole, each, seed, genuine=False)
+    used = {source for pair in fakes for clip in pair for source in clip.sources}
+    free = [clip for clip in rest if used.isdisjoint(clip.sources)]
+    pairs = draw_pairs(free, each, seed)
+    return [clip for pair in (*fakes, *pairs) for clip in pair]
+
+
+def _is_whole(clip: Clip) -> bool:
+    fake = sum(region.offset - region.onset for region in clip.regions)
+    return fake >= clip.duration - WHOLE_TOLERANCE
+
+
+def draw_pairs(
+    clips: Sequence[Clip], pairs: int, seed: int, *, genuine: bool = True
+) -> list[tuple[Clip, ...]]:
     """Return ``pairs`` of a fake and a genuine clip of other sources.
 
     Attacks come in turn, their families alternating. No source occurs twice, neither as a fake
@@ -18,31 +48,39 @@ def draw_pairs(clips: Sequence[Clip], pairs: int, seed: int) -> list[tuple[Clip,
     its fake where there is one left, and of them nearest in length, so that length reveals nothing.
     The draw depends on the seed and the clips, not on their order.
 
+    Args:
+        clips: Clips to draw from.
+        pairs: Number of pairs.
+        seed: Seed of the draw.
+        genuine: Whether fakes come with genuine clips; otherwise alone.
+
     Raises:
         InputError: if there are not so many.
     """
     rng = random.Random(seed)
     shuffled = sorted(clips, key=lambda clip: clip.clip_id)
     rng.shuffle(shuffled)
-    genuine = [clip for clip in shuffled if not clip.is_fake]
+    mates = [clip for clip in shuffled if not clip.is_fake] if genuine else None
     fakes: dict[str, list[Clip]] = defaultdict(list)
     for clip in shuffled:
         if clip.attack is not None:
             fakes[clip.attack].append(clip)
     turns = _in_turn(fakes)
     used: set[str] = set()
-    drawn: list[tuple[Clip, Clip]] = []
+    drawn: list[tuple[Clip, ...]] = []
     while len(drawn) < pairs:
         before = len(drawn)
         for attack in turns[: pairs - before]:
-            pair = _pair(fakes[attack], genuine, used)
+            pair = _pair(fakes[attack], mates, used)
             if pair is not None:
                 drawn.append(pair)
-                used.update(pair[0].sources, pair[1].sources)
+                used.update(source for clip in pair for source in clip.sources)
         if len(drawn) == before:
+            asked = f"--clips={2 * pairs}: only {2 * before} can be drawn, half of them genuine"
+            if not genuine:
+                asked = f"--clips={3 * pairs}: only {before} whole fakes can be drawn"
             raise InputError(
-                f"--clips={2 * pairs}: only {2 * before} can be drawn, half of them genuine, so "
-                "that no source occurs twice; ask for fewer, or name more manifests"
+                f"{asked}, so that no source occurs twice; ask for fewer, or name more manifests"
             )
     return drawn
 
@@ -57,11 +95,13 @@ def _in_turn(attacks: Iterable[str]) -> list[str]:
 
 
 def _pair(
-    fakes: Sequence[Clip], genuine: Sequence[Clip], used: set[str]
-) -> tuple[Clip, Clip] | None:
+    fakes: Sequence[Clip], genuine: Sequence[Clip] | None, used: set[str]
+) -> tuple[Clip, ...] | None:
     for fake in fakes:
         if not used.isdisjoint(fake.sources):
             continue
+        if genuine is None:
+            return (fake,)
         taken = {*used, *fake.sources}
         fresh = [clip for clip in genuine if taken.isdisjoint(clip.sources)]
         if fresh:

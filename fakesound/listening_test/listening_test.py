@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float32
 from msgspec.structs import replace
 
 from fakesound.data.audio import read_audio, to_pcm, write_wav
@@ -15,10 +17,15 @@ from fakesound.data.manifest import Clip, read_manifest, write_manifest
 from fakesound.data.merge import merge_manifests
 from fakesound.errors import InputError
 from fakesound.files import write_whole
-from fakesound.listening_test.drawing import draw_pairs
+from fakesound.listening_test.drawing import draw_pairs, draw_thirds
 from fakesound.progress import progress_bar
 
 VERSION = 1
+# settings that earlier tests do not have
+NEWER = ("thirds", "match_level", "left_out")
+LEVEL = 10 ** (-26 / 20)  # of full scale
+PEAK = 0.99
+SILENCE = 1e-6
 LONGEST_NAME = 40  # characters
 
 
@@ -27,11 +34,14 @@ class Settings:
     """Settings that decide which clips are played.
 
     Attributes:
-        clips: number of clips; half are genuine.
+        clips: number of clips; half are genuine, or with ``thirds`` a third.
         seed: seed of the draw and of each listener's order.
         split: rows of the manifests; None: test where a manifest has test rows, else all.
         max_seconds: longer clips are not drawn.
         sample_rate: sample rate of all clips, so that the rate reveals nothing.
+        thirds: whether a third each are genuine clips, partial fakes and whole fakes.
+        match_level: whether all clips are brought to one level.
+        left_out: attacks that fakes are drawn of; None: all.
     """
 
     clips: int = 24
@@ -39,6 +49,9 @@ class Settings:
     split: str | None = None
     max_seconds: float = 30.0
     sample_rate: int = 16_000
+    thirds: bool = False
+    match_level: bool = False
+    left_out: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,15 +97,22 @@ def make_test(manifests: Sequence[Path], folder: Path, settings: Settings) -> Li
     Raises:
         InputError: for a manifest or audio that is wrong, or too few clips.
     """
-    pairs = draw_pairs(_candidates(manifests, settings), settings.clips // 2, settings.seed)
-    drawn = [clip for pair in pairs for clip in pair]
+    candidates = _candidates(manifests, settings)
+    if settings.thirds:
+        drawn = draw_thirds(candidates, settings.clips // 3, settings.seed)
+    else:
+        pairs = draw_pairs(candidates, settings.clips // 2, settings.seed)
+        drawn = [clip for pair in pairs for clip in pair]
     drawn.sort(key=lambda clip: _digest(f"{settings.seed} {clip.clip_id}"))
+    level = _common_level(drawn, settings.sample_rate) if settings.match_level else None
     heard: dict[str, Clip] = {}
     with progress_bar("drawing clips") as progress:
         for number, clip in enumerate(drawn, start=1):
             name = f"{number:0{len(str(len(drawn)))}}"
             path = folder / "audio" / f"{name}.wav"
             audio = read_audio(clip.location, settings.sample_rate)
+            if level is not None:
+                audio = audio * np.float32(level / max(_level(audio), SILENCE))
             write_wav(path, to_pcm(audio), settings.sample_rate)
             # its twin is not among them
             heard[name] = replace(
@@ -128,15 +148,17 @@ def open_test(
         return None
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        settings = Settings(**{key: told[key] for key in asdict(Settings())})
+        settings = Settings(
+            **{key: told[key] for key in asdict(Settings()) if key in told or key not in NEWER}
+        )
         names, made_of = dict(told["names"]), list(told["manifests"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: is damaged ({error}); choose another --out") from None
     for key, value in asked.items():
         if value is not None and value != getattr(settings, key):
             raise InputError(
-                f"--{key.replace('_', '-')}={value}: the test in {folder} was drawn with "
-                f"{getattr(settings, key)}; leave the option out to continue it, or choose "
+                f"--{key.replace('_', '-')}={_shown(value)}: the test in {folder} was drawn with "
+                f"{_shown(getattr(settings, key))}; leave the option out to continue it, or choose "
                 "another --out"
             )
     if manifests and [_content(manifest) for manifest in manifests] != made_of:
@@ -160,7 +182,33 @@ def _candidates(manifests: Sequence[Path], settings: Settings) -> list[Clip]:
         if not pooled[-1]:
             raise InputError(f"{path}: has no rows of split {part}; choose another --split")
     clips, _ = merge_manifests(pooled)
-    return [clip for clip in clips if clip.duration <= settings.max_seconds]
+    return [
+        clip
+        for clip in clips
+        if clip.duration <= settings.max_seconds
+        and (clip.attack is None or settings.left_out is None or clip.attack in settings.left_out)
+    ]
+
+
+def _common_level(clips: Sequence[Clip], rate: int) -> float:
+    """Return the root mean square that all ``clips`` can have without clipping, at most `LEVEL`."""
+    reachable = [LEVEL]
+    for clip in clips:
+        audio = read_audio(clip.location, rate)
+        peak = float(np.abs(audio).max(initial=0.0))
+        if peak > SILENCE:
+            reachable.append(PEAK / peak * _level(audio))
+    return min(reachable)
+
+
+def _level(audio: Float32[np.ndarray, " sample"]) -> float:
+    """Return the root mean square of what is not digital silence."""
+    sounds = audio[audio != 0]
+    return float(np.sqrt(np.mean(np.square(sounds, dtype=np.float64)))) if sounds.size else 0.0
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401  # of any setting
+    return ",".join(value) if isinstance(value, list | tuple) else str(value)
 
 
 def _content(path: Path) -> str:

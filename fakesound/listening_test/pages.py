@@ -31,9 +31,22 @@ STATIC = {
 }
 
 
-def page(nonce: str, listener: str, clips: int) -> str:
-    """Return the page, on which ``listener`` is the suggested name; every value is escaped."""
-    return _template().render(nonce=nonce, listener=listener, clips=clips, palette=PALETTE)
+def page(nonce: str, listener: str, clips: int, thirds: bool = False) -> str:
+    """Return the page, every value escaped.
+
+    Args:
+        nonce: Nonce of the styles.
+        listener: Suggested name.
+        clips: Number of clips.
+        thirds: Whether a third of them is genuine, not half.
+    """
+    return _template().render(
+        nonce=nonce,
+        listener=listener,
+        clips=clips,
+        genuine="a third" if thirds else "half",
+        palette=PALETTE,
+    )
 
 
 @cache

@@ -133,7 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _get(self, name: str) -> Reply:
         if name == "":
             nonce = secrets.token_urlsafe(16)
-            text = page(nonce, self.server.listener, len(self.server.session.test.clips))
+            test = self.server.session.test
+            text = page(nonce, self.server.listener, len(test.clips), test.settings.thirds)
             policy = {"Content-Security-Policy": POLICY.format(nonce=nonce)}
             return Reply(200, "text/html; charset=utf-8", text.encode(), policy)
         if name in STATIC:

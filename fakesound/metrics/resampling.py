@@ -8,6 +8,7 @@ test set that is laid out once.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -409,6 +410,22 @@ def difference_in_draws(a: float, b: float, change: Float[np.ndarray, " draw"]) 
     tail = min((change <= 0).sum(), (change >= 0).sum())
     p = min(1.0, 2 * (int(tail) + 1) / (change.size + 1))
     return PairedDifference(a, b, a - b, float(low), float(high), p)
+
+
+def holm(p_values: Mapping[Any, float], tests: int | None = None) -> dict[Any, float]:
+    """Return p-values corrected for the number of tests (Holm 1979).
+
+    Args:
+        p_values: p-value of each test, by any name.
+        tests: number of tests, where some of them have no p-value yet.
+    """
+    number_of_tests = len(p_values) if tests is None else tests
+    corrected: dict[Any, float] = {}
+    highest = 0.0
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        highest = max(highest, min(1.0, (number_of_tests - rank) * p_values[name]))
+        corrected[name] = highest
+    return corrected
 
 
 def _matched(scores_a: Sequence[ClipScore], scores_b: Sequence[ClipScore]) -> list[ClipScore]:

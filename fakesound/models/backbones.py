@@ -9,8 +9,9 @@ from fakesound.config import BackboneConfig
 from fakesound.config.model import KINDS
 from fakesound.errors import InputError
 from fakesound.models.convolutional import ConvolutionalNetwork, MakeBlock
-from fakesound.models.features import POWER, Spectrogram
+from fakesound.models.features import PHASE, Spectrogram
 from fakesound.models.mobilenet import InvertedResidual
+from fakesound.models.pyramid import AtrousPyramid
 from fakesound.models.residual import ResidualBlock
 from fakesound.models.ssd import Ssd
 from fakesound.models.stem import ConvStem, PatchStem
@@ -24,7 +25,11 @@ TOKENS: dict[str, Callable[..., nn.Module]] = {
     "transformer": Transformer,
     "ssd": Ssd,
 }
-BLOCKS: dict[str, MakeBlock] = {"fcn_resnet": ResidualBlock, "mobilenet": InvertedResidual}
+BLOCKS: dict[str, MakeBlock] = {
+    "fcn_resnet": ResidualBlock,
+    "mobilenet": InvertedResidual,
+    "deeplab": InvertedResidual,
+}
 
 
 def build_backbone(
@@ -54,6 +59,7 @@ def build_backbone(
             config.stem.channels,
             config.depth,
             config.drop_path,
+            AtrousPyramid(config.stem.channels[-1]) if config.kind == "deeplab" else None,
         )
     stem = _build_stem(config, features, windows)
     checkpointing = own.pop("checkpointing", False)
@@ -72,6 +78,7 @@ def build_backbone(
         **own,
     )
     made.checkpointing = checkpointing
+    made.interpolated = windows if config.interpolate else None
     return made
 
 
@@ -81,24 +88,25 @@ def _build_stem(
     stem, bins = config.stem, features.bins
     if stem.kind == "conv":
         _check_halvings(config, bins)
+        power = features.channels - PHASE * features.phase
         return ConvStem(
-            POWER,
+            power,
             config.dim,
             bins,
             windows,
             stem.channels,
             stem.blocks,
-            phase=features.channels - POWER,
+            phase=features.channels - power,
             phase_width=stem.phase_width,
             drop_power=stem.drop_power,
             drop_phase=stem.drop_phase,
             statistics=stem.statistics,
         )
     stride = stem.stride or stem.patch
-    if bins % stride[0] or stride[1] % windows:
+    if bins % stride[0] or (stride[1] % windows and not config.interpolate):
         raise InputError(
             f"backbone.stem.stride={list(stride)}: must divide the {bins} bins, and be a "
-            f"multiple of the {windows} windows in a frame"
+            f"multiple of the {windows} windows in a frame, or set backbone.interpolate=true"
         )
     return PatchStem(features.channels, config.dim, stem.patch, stride)
 

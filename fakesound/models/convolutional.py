@@ -34,6 +34,7 @@ class ConvolutionalNetwork(nn.Module):
             it.
         depth: blocks in a stage.
         drop_path: rate of the last block; it rises linearly from 0.
+        pyramid: what the last stage goes through, of its width; None: nothing.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class ConvolutionalNetwork(nn.Module):
         widths: Sequence[int],
         depth: int,
         drop_path: float = 0.0,
+        pyramid: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.dim, self.windows = dim, windows
@@ -62,6 +64,8 @@ class ConvolutionalNetwork(nn.Module):
                 stride = 2 if stage and not place else 1
                 blocks.append(block(width_in, width, stride, dilations[stage], next(rates)))
                 width_in = width
+        if pyramid is not None:
+            blocks.append(pyramid)
         self.blocks = nn.Sequential(*blocks)
         self.proj = nn.Linear(width_in * (bins // 2 ** (len(widths) + 1)), dim)
         self.norm = nn.LayerNorm(dim)

@@ -7,6 +7,7 @@ import importlib
 import math
 import sys
 import types
+import warnings
 from collections.abc import Iterable
 
 import torch
@@ -44,7 +45,7 @@ torchaudio = _import_torchaudio()
 
 # added to power before the logarithm: the rounding noise of 16 bits is some 20 dB below
 POWER_FLOOR = 1e-5
-# channels of log power, and of phase beside them
+# channels of log power, and of phase beside them; kind "mel" has one channel
 POWER, PHASE = 3, 3
 # half the step of 16 bits, the peak from which on it is silence, and the share for 24 bits
 HALF_STEP, ORDINARY_PEAK, FINEST = 2.0**-16, 0.1, 2.0**-9
@@ -90,6 +91,8 @@ class Spectrum(torchaudio.transforms.Spectrogram):  # type: ignore[misc,name-def
 class Spectrogram(nn.Module):
     """Log spectrogram of a waveform in three channels, and phase in three more.
 
+    Kind "mel" has one channel: power of mel bands, normalised by one mean and one deviation.
+
     1. Log power, normalised by statistics of the training set, bin by bin.
     2. Log power less each bin's mean over the clip or crop: what differs from its surroundings
        stands out, whatever the recording's own colour.
@@ -103,8 +106,9 @@ class Spectrogram(nn.Module):
     unwrapping.
 
     Args:
-        kind: "logstft" (linear frequency), "logmel" or "lfcc" (Sahidullah, Kinnunen and Hanilci
-            2015: cosine transform of log energies in linear filters).
+        kind: "logstft" (linear frequency), "logmel", "lfcc" (Sahidullah, Kinnunen and Hanilci
+            2015: cosine transform of log energies in linear filters) or "mel" (power of mel bands
+            of equal area, as in the 2024 project).
         sample_rate: samples a second.
         window: samples in an analysis window (Hann).
         hop: samples between windows.
@@ -151,14 +155,23 @@ class Spectrogram(nn.Module):
             bins,
         )
         self.phase, self.loudness, self.floor, self.spread = phase, level, floor, spread
-        self.channels = POWER + PHASE * phase
+        self.channels = 1 if kind == "mel" else POWER + PHASE * phase
         self.spectrum = Spectrum(window, hop)
         bank = torchaudio.functional
         filters, cosine = None, None
-        if kind == "logmel":
-            filters = bank.melscale_fbanks(
-                window // 2 + 1, 0.0, sample_rate / 2, bins, sample_rate, mel_scale="htk"
-            )
+        if kind in ("logmel", "mel"):
+            with warnings.catch_warnings():
+                # of many bands the lowest are narrower than a bin, and zero throughout
+                warnings.filterwarnings("ignore", message="At least one mel filterbank")
+                filters = bank.melscale_fbanks(
+                    window // 2 + 1,
+                    0.0,
+                    sample_rate / 2,
+                    bins,
+                    sample_rate,
+                    norm="slaney" if kind == "mel" else None,
+                    mel_scale="htk",
+                )
         if kind == "lfcc":
             count = max(bins, 128)
             filters = bank.linear_fbanks(window // 2 + 1, 0.0, sample_rate / 2, count, sample_rate)
@@ -182,8 +195,11 @@ class Spectrogram(nn.Module):
         sounds = self.active(waveform)
         # in place: on a CPU, touching new memory takes longer than the arithmetic
         own = (level - self.mean[:, None]).div_(self.deviation)
-        relative = self._relative(level, sounds)
-        found = torch.stack((own, relative, texture(level), *phase), dim=1)
+        if self.kind == "mel":
+            found = own[:, None]
+        else:
+            relative = self._relative(level, sounds)
+            found = torch.stack((own, relative, texture(level), *phase), dim=1)
         return found if sounds is None else found.mul_(sounds[:, None, None])
 
     def active(
@@ -196,13 +212,13 @@ class Spectrogram(nn.Module):
         return (hops > _silence(waveform)).to(torch.float32)
 
     def level(self, waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch bin window"]:
-        """Return log power (or cepstra) before any normalisation, in single precision."""
+        """Return log power (cepstra, power) before any normalisation, in single precision."""
         return self._analysed(waveform)[0]
 
     def _analysed(
         self, waveform: Float[Tensor, "batch sample"]
     ) -> tuple[Float[Tensor, "batch bin window"], list[Float[Tensor, "batch bin window"]]]:
-        """Return log power, and the channels of phase."""
+        """Return log power (cepstra, power), and the channels of phase."""
         left = (self.window - self.hop) // 2
         with torch.autocast(waveform.device.type, enabled=False):
             waveform = waveform.float()
@@ -218,7 +234,7 @@ class Spectrogram(nn.Module):
                 phase = self._derivatives(real[:, near].contiguous(), imag[:, near].contiguous())
             if self.filters is not None:
                 power = torch.einsum("bft,fm->bmt", power, self.filters)
-            level = power.add_(self.floor).log_()
+            level = power if self.kind == "mel" else power.add_(self.floor).log_()
             if self.cosine is not None:
                 level = torch.einsum("bmt,mc->bct", level, self.cosine)
             return level[:, : self.bins].contiguous(), phase
@@ -282,6 +298,8 @@ class Spectrogram(nn.Module):
         number = torch.stack([weight.sum() for _, weight in held]).sum().clamp(min=1)
         total = torch.stack([(level * weight).sum((0, 2)) for level, weight in held]).sum(0)
         mean = total / number
+        if self.kind == "mel":
+            mean = mean.mean().expand(self.bins)
         apart = [((level - mean[:, None]).square() * weight).sum() for level, weight in held]
         variance = torch.stack(apart).sum() / (number * self.bins - 1).clamp(min=1)
         self.mean.copy_(mean)

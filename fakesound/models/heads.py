@@ -165,6 +165,37 @@ class InstanceHead(nn.Module):
         return evidence, None
 
 
+class SummaryHead(nn.Module):
+    """The clip logit from the summary alone, as in Vim and in the 2024 project.
+
+    Every frame has the logit of its window, so that a long clip has the mean of its windows.
+
+    Args:
+        dim: width of a token.
+        frames: frames in a step of the token grid.
+        dropout: dropout rate of the summary.
+        frame_head: whether there is a frame head, whose logits play no part here.
+    """
+
+    def __init__(self, dim: int, frames: int, dropout: float, frame_head: bool = True) -> None:
+        super().__init__()
+        self.frames = frames
+        self.dropout = nn.Dropout(dropout)
+        self.proj = nn.Linear(dim, 1)
+        nn.init.trunc_normal_(self.proj.weight, std=0.02)
+        nn.init.zeros_(self.proj.bias)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch step dim"],
+        summary: Float[Tensor, "batch dim"],
+        frame_logits: Float[Tensor, "batch frame"] | None,
+    ) -> tuple[Float[Tensor, "batch frame"], None]:
+        """Return the evidence of each frame, the same for all, and no attention."""
+        evidence: Tensor = self.proj(self.dropout(summary))
+        return evidence.expand(-1, tokens.shape[1] * self.frames), None
+
+
 class AttributionHead(nn.Module):
     """Logits of the families of attacks for each frame, if it is fake, and the frame's weight.
 
@@ -215,7 +246,7 @@ def pool(
     "attention": the mean of the evidence, weighed by the softmax of ``attention``. The others take
     the evidence for logits of P(fake) of the frames: "max" is the highest of them, "mean" the logit
     of their mean probability, and "linear_softmax" that of the mean weighed by the probabilities
-    themselves (Wang, Li and Metze, ICASSP 2019), between the two.
+    themselves (Wang, Li and Metze, ICASSP 2019), between the two. "summary": the plain mean.
 
     "two_way" is "attention" here, the first of the two hypotheses of a `TwoWayHead`.
 
@@ -230,6 +261,8 @@ def pool(
         return (weight * evidence.masked_fill(~mask, 0)).sum(1)
     if pooling == "max":
         return evidence.masked_fill(~mask, -torch.inf).amax(1)
+    if pooling == "summary":
+        return evidence.masked_fill(~mask, 0).sum(1) / mask.sum(1)
     evidence = evidence.masked_fill(~mask, 0)
     fake, genuine = logsigmoid(evidence), logsigmoid(-evidence)
     weight = fake if pooling == "linear_softmax" else torch.zeros_like(fake)

@@ -121,8 +121,8 @@ def _clip_head(sizes: HeadSizes) -> nn.Module:
     size, config = (sizes.dim, sizes.frames, sizes.config.dropout), sizes.config
     if config.pooling == "two_way":
         return heads.TwoWayHead(*size, config.frame, sizes.statistics)
-    kind = heads.ClipHead if config.pooling == "attention" else heads.InstanceHead
-    return kind(*size, config.frame)
+    kinds = {"attention": heads.ClipHead, "summary": heads.SummaryHead}
+    return kinds.get(config.pooling, heads.InstanceHead)(*size, config.frame)
 
 
 def _clip_outputs(head: nn.Module, given: HeadInput) -> Outputs:

@@ -3,6 +3,7 @@
 Vision Mamba, the transformer and the state space duality differ in the blocks that mix the tokens.
 """
 
+import math
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -78,6 +79,8 @@ class TokenEncoder(nn.Module):
     Attributes:
         checkpointing: whether layers compute their inner activations again for the gradient instead
             of keeping them (Chen et al., "Training deep nets with sublinear memory cost", 2016).
+        interpolated: windows in a step to which tokens are interpolated linearly; None: the steps
+            of the stem.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class TokenEncoder(nn.Module):
         layers = [self.make_layer(dim, rate, **options) for rate in drop_rates(depth, drop_path)]
         self.dim, self.order = dim, order
         self.checkpointing = False
+        self.interpolated: int | None = None
         self.stem = stem
         self.grid = (stem.bands(bins), steps)  # type: ignore[operator]  # a Stem
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if class_token else None
@@ -116,12 +120,16 @@ class TokenEncoder(nn.Module):
     @property
     def windows(self) -> int:
         """Windows of the spectrogram in one step of the output."""
-        return int(self.stem.windows)  # type: ignore[arg-type]  # a Stem
+        return self.interpolated or int(self.stem.windows)  # type: ignore[arg-type]  # a Stem
 
     def forward_features(
         self, spectrogram: Float[Tensor, "batch channel bin window"]
     ) -> BackboneOutput:
         """Return tokens on a grid in time, bands averaged, and a summary."""
+        windows = spectrogram.shape[-1]
+        if self.interpolated is not None:
+            both = math.lcm(self.interpolated, int(self.stem.windows))  # type: ignore[arg-type]
+            spectrogram = functional.pad(spectrogram, (0, -windows % both))
         grid, statistics = self.stem.analysed(spectrogram)  # type: ignore[operator]  # a Stem
         bands, steps = grid.shape[2:]
         by_time = self.order == "time"
@@ -144,6 +152,11 @@ class TokenEncoder(nn.Module):
             tokens = torch.cat((tokens[:, :middle], tokens[:, middle + 1 :]), dim=1)
         shape = (steps, bands) if by_time else (bands, steps)
         tokens = tokens.unflatten(1, shape).mean(2 if by_time else 1)
+        if self.interpolated is not None:
+            count = spectrogram.shape[-1] // self.interpolated
+            # halfway between its neighbours where a frame lies between two steps
+            finer = functional.interpolate(tokens.transpose(1, 2), count, mode="linear")
+            tokens = finer.transpose(1, 2)[:, : windows // self.interpolated]
         return BackboneOutput(tokens, summary, statistics)
 
     def no_weight_decay(self) -> set[str]:

@@ -14,6 +14,7 @@ from fakesound.files import write_whole
 from fakesound.metrics import MIN_SOURCES, ClipScore
 from fakesound.report import figures, formatting, sections
 from fakesound.report.clip_view import LONGEST, figure_uri
+from fakesound.report.control import control_table, is_control
 from fakesound.report.examples import example_view, pick_examples
 from fakesound.report.glossary import (
     ALL_METRICS,
@@ -95,6 +96,8 @@ def write_report(results: RunResults, path: Path, examples: int) -> None:
         ],
         "thresholds": metrics.get("thresholds"),
         "tables": _main_tables(parts),
+        "control": control_table(results),
+        "is_control": is_control(results.config),
         "all_metrics": Table(
             "metric",
             defined(ALL_METRICS, [part.block for part in parts]),

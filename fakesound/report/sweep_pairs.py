@@ -7,6 +7,7 @@ from fakesound.metrics import (
     ClipScore,
     PairedDifference,
     Resampled,
+    holm,
     pooled_difference,
     read_scores,
     resampled,
@@ -121,13 +122,13 @@ def _corrected(pairs: Sequence[SettingPair]) -> list[SettingPair]:
     """Return ``pairs`` with p-values corrected for their number (Holm 1979)."""
     corrected: dict[str, dict[str, float]] = {pair.setting: {} for pair in pairs}
     for key in PAIRED_KEYS:
-        ranked = sorted(
-            (p, pair.setting)
-            for pair in pairs
-            if key in pair.differences and (p := pair.differences[key].p) is not None
+        found = holm(
+            {
+                pair.setting: p
+                for pair in pairs
+                if key in pair.differences and (p := pair.differences[key].p) is not None
+            }
         )
-        highest = 0.0
-        for rank, (p, setting) in enumerate(ranked):
-            highest = max(highest, min(1.0, (len(ranked) - rank) * p))
-            corrected[setting][key] = highest
+        for setting, p_value in found.items():
+            corrected[setting][key] = p_value
     return [replace(pair, holm=corrected[pair.setting]) for pair in pairs]

@@ -80,6 +80,8 @@ def pool_frames(
         return float((weight * evidence).sum() / weight.sum())
     if pooling == "max":
         return float(evidence.max())
+    if pooling == "summary":
+        return float(evidence.mean())
     fake, genuine = -np.logaddexp(0, -evidence), -np.logaddexp(0, evidence)
     own = fake if pooling == "linear_softmax" else np.zeros_like(fake)
     return float(np.logaddexp.reduce(own + fake) - np.logaddexp.reduce(own + genuine))

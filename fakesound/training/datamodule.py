@@ -75,6 +75,7 @@ class ClipDataModule(lightning.LightningDataModule):
             self.corpus.held_out,
             self.corpus.inner_held_out,
             self.split_config.seen_per_genuine,
+            self.split_config.control,
         )
         published = self.data.published
         per_epoch = self.steps * self.data.batch_size

@@ -97,6 +97,7 @@ def _run(
     config: RunConfig, corpus: Corpus, folder: Path, on_data_ready: DataCallback
 ) -> dict[str, Any]:
     seconds: dict[str, float] = {}
+    cpu_seconds: dict[str, float] = {}
     plain = asdict(config)
     first = current_rank().rank == 0
     if first:
@@ -107,7 +108,7 @@ def _run(
 
     # before anything that takes long, since it may not fit
     initial = build_initial(config)
-    with timed(seconds, "prepare"):
+    with timed(seconds, cpu_seconds, "prepare"):
         datamodule = prepare(config, corpus)
         datamodule.setup()
         split = datamodule.split
@@ -121,7 +122,7 @@ def _run(
                 console.print(note, highlight=False)
                 notes.append(note)
         on_data_ready(clips, hashes)
-    with timed(seconds, "train"), worker_crash_as_error():
+    with timed(seconds, cpu_seconds, "train"), worker_crash_as_error():
         torch.manual_seed(config.seed)
         module = build_module(config, datamodule.train_crops, initial)
         logger = tracking.make_logger(config, plain, folder)
@@ -134,7 +135,7 @@ def _run(
             # errors of the data or the configuration would have been raised by now
             publish_run_dir(folder)
         trainer.fit(module, datamodule=datamodule, ckpt_path=start and str(start))
-    with timed(seconds, "evaluate"), worker_crash_as_error():
+    with timed(seconds, cpu_seconds, "evaluate"), worker_crash_as_error():
         best = str(folder / "checkpoints" / BEST)
         validation, test = score(trainer, module, datamodule, best)
         if not trainer.is_global_zero:
@@ -157,6 +158,8 @@ def _run(
         "resumed": start is not None,
         "init": started_from and started_from.summary(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        # of this process and all its threads
+        "cpu_seconds": {name: round(value, 1) for name, value in cpu_seconds.items()},
     }
     save_calibration(calibrated, split, Path(best))
     write_manifest(folder / "manifest.jsonl", clips)
@@ -299,11 +302,12 @@ def worker_crash_as_error() -> Iterator[None]:
 
 
 @contextmanager
-def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Add the time spent inside to ``seconds``."""
-    start = time.perf_counter()
+def timed(seconds: dict[str, float], cpu_seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add the time spent inside to ``seconds``, and that of the processor to ``cpu_seconds``."""
+    start, cpu_start = time.perf_counter(), time.process_time()
     yield
     seconds[name] = time.perf_counter() - start
+    cpu_seconds[name] = time.process_time() - cpu_start
 
 
 def silence_warnings() -> None:

@@ -144,7 +144,9 @@ class MultiTaskModule(lightning.LightningModule):
         """Return AdamW, decaying matrices only, with warm-up and cosine decay by the step."""
         optim, steps = self.config.optim, self.config.epochs * self.config.steps
         optimiser = AdamW(parameter_groups(self, optim.weight_decay), lr=optim.lr)
-        schedule = warmup_cosine(optimiser, steps, optim.warmup, optim.final_lr_factor)
+        schedule = warmup_cosine(
+            optimiser, steps, optim.warmup, optim.final_lr_factor, optim.cooldown
+        )
         return {
             "optimizer": optimiser,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

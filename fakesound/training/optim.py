@@ -29,21 +29,25 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, ob
     ]
 
 
-def warmup_cosine(optimiser: AdamW, steps: int, warmup: float, final: float) -> LambdaLR:
-    """Return a schedule by the step: linear warm-up, then half a cosine down.
+def warmup_cosine(
+    optimiser: AdamW, steps: int, warmup: float, final: float, cooldown: float = 0.0
+) -> LambdaLR:
+    """Return a schedule by the step: linear warm-up, half a cosine down, then constant.
 
     Args:
         optimiser: whose learning rate is the peak.
         steps: number of steps in all.
         warmup: share of them until the peak.
         final: last learning rate as a share of the peak.
+        cooldown: share of the steps, at the end, with the last learning rate.
     """
     rising = max(1, round(warmup * steps))
+    falling = max(1, steps - rising - round(cooldown * steps))
 
     def factor(step: int) -> float:
         if step < rising:
             return (step + 1) / rising
-        progress = min(1.0, (step - rising) / max(1, steps - rising))
+        progress = min(1.0, (step - rising) / falling)
         return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
 
     return LambdaLR(optimiser, factor)

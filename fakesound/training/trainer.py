@@ -77,8 +77,9 @@ def build_module(
     fake = float(sample.frame_target.sum() / sample.frame_mask.sum())
     edges = edge_target(sample.frame_target, sample.frame_mask)
     edge = float(edges.sum() / sample.frame_mask.sum())
-    balance = Balance(fake, _positive_weight(fake), _positive_weight(edge))
     loss = config.loss
+    weight = loss.positive_weight or _positive_weight(fake)
+    balance = Balance(fake, weight, _positive_weight(edge))
     weighting = LossWeighting(loss.weighting, config.task_weights(), loss.temperature)
     return MultiTaskModule(detector, weighting, config, balance)
 

@@ -55,6 +55,18 @@ def test_held_out_attacks_reach_the_test_only(clips):
     assert attacks_of(split.test) == set(ATTACKS)
 
 
+def test_a_control_trains_on_them_and_is_measured_on_the_same_clips(clips):
+    plain, control = (
+        split_clips(clips, ["edit/splice"], ["codec/mp3"], control=c) for c in (False, True)
+    )
+    assert {clip.attack for clip in control.train} - {clip.attack for clip in plain.train} == {
+        "edit/splice"
+    }
+    assert (control.validation, control.test) == (plain.validation, plain.test)
+    tested = next(clip for clip in control.test if clip.attack == "edit/splice")
+    assert (plain.fold(tested), control.fold(tested)) == ("unseen", "seen")
+
+
 def test_folds_tell_what_training_saw(clips):
     split = split_clips(clips, ["edit/splice"], ["codec/mp3"])
     folds = {clip.attack: split.fold(clip) for clip in split.test}

@@ -49,6 +49,15 @@ TWO_WAY = (
     "backbone.class_token=false",
     "heads.pooling=two_way",
 )
+ORIGINAL = (
+    "backbone.stem.kind=patch",
+    "backbone.stem.patch=[16,5]",
+    "backbone.interpolate=true",
+    "backbone.pos_embed=true",
+    "backbone.order=frequency",
+    "features.kind=mel",
+    "heads.pooling=summary",
+)
 FAMILIES = ("codec", "edit")
 
 

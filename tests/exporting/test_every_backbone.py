@@ -24,6 +24,7 @@ PARTICULAR = {
         "backbone.stem.patch=[4,2]",
     ),
     "mobilenet": ("backbone.expand=3",),
+    "deeplab": ("backbone.expand=3", "features.kind=mel", "heads.pooling=summary"),
 }
 
 

@@ -13,7 +13,7 @@ from fakesound.evaluation.scorer import score_clips
 from fakesound.exporting import DifferenceError, WaveformScorer, largest_difference, onnx_bytes
 from fakesound.exporting.check import clips_of, open_session
 from fakesound.scoring.calibration import IDENTITY, Calibrator
-from tests.exporting.conftest import ALL, CONV, OVERLAPPING, PATCH, RATE, small_detector
+from tests.exporting.conftest import ALL, CONV, ORIGINAL, OVERLAPPING, PATCH, RATE, small_detector
 
 METADATA = {"sample_rate": "16000", "frame_step": "0.02", "clip_threshold": "0.25"}
 # in samples: shorter than a frame and a window, one window, a little more, many
@@ -31,7 +31,13 @@ def scored(detector, clips, seconds):
 
 @pytest.fixture(
     scope="module",
-    params=[(CONV, ISOTONIC), (PATCH, LOGISTIC), (OVERLAPPING, IDENTITY), (ALL, IDENTITY)],
+    params=[
+        (CONV, ISOTONIC),
+        (PATCH, LOGISTIC),
+        (OVERLAPPING, IDENTITY),
+        (ALL, IDENTITY),
+        (ORIGINAL, IDENTITY),
+    ],
     ids=["conv", "patch", "overlap", "all"],
 )
 def exported(request):

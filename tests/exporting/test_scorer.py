@@ -11,7 +11,16 @@ from fakesound.exporting.check import clips_of
 from fakesound.exporting.scorer import Calibration, ConvolvedSpectrum
 from fakesound.models.build import GRID
 from fakesound.scoring.calibration import IDENTITY, Calibrator
-from tests.exporting.conftest import ALL, CONV, OVERLAPPING, PATCH, RATE, TWO_WAY, small_detector
+from tests.exporting.conftest import (
+    ALL,
+    CONV,
+    ORIGINAL,
+    OVERLAPPING,
+    PATCH,
+    RATE,
+    TWO_WAY,
+    small_detector,
+)
 
 LOGISTIC = Calibrator("logistic", 0.3, -1.7)
 ISOTONIC = Calibrator("isotonic", knots=((-3.0, -4.0), (-1.0, -1.0), (-0.5, -1.0), (4.0, 2.5)))
@@ -34,6 +43,7 @@ def scored(detector, clips, seconds):
         PATCH,
         OVERLAPPING,
         TWO_WAY,
+        ORIGINAL,
         ("backbone.variant=v1",),
         ALL,
         ("heads.pooling=max",),

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from fakesound.data.manifest import read_manifest
 from fakesound.errors import InputError
-from fakesound.listening_test import draw_pairs
+from fakesound.listening_test import draw_pairs, draw_thirds
+from fakesound.timeline import Region
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +59,28 @@ def test_too_few_sources_are_said_with_what_can_be_drawn(clips):
     genuine = [clip for clip in clips if not clip.is_fake]
     with pytest.raises(InputError, match="only 0 can be drawn"):
         draw_pairs(genuine, 1, 0)
+
+
+def with_whole(clips):
+    """Make one of the two fakes of each source fake throughout."""
+    made = []
+    for number, clip in enumerate(clips):
+        whole = clip.is_fake and number % 2 == 0
+        made.append(replace(clip, regions=(Region(0, clip.duration),)) if whole else clip)
+    return made
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_thirds_are_genuine_partial_and_whole_without_a_common_source(clips, seed):
+    drawn = draw_thirds(with_whole(clips), 5, seed)
+    assert len({clip.source_id for clip in drawn}) == len(drawn) == 15
+    whole = [c for c in drawn if c.is_fake and c.regions[0].offset == c.duration]
+    assert (len(whole), sum(clip.is_fake for clip in drawn)) == (5, 10)
+    assert draw_thirds(list(reversed(with_whole(clips))), 5, seed) == drawn
+
+
+def test_thirds_that_cannot_be_drawn_are_an_error_that_names_the_kind(clips):
+    with pytest.raises(InputError, match="--thirds: there are no whole fakes"):
+        draw_thirds(clips, 2, 0)
+    with pytest.raises(InputError, match="--clips=75: only 20 whole fakes can be drawn"):
+        draw_thirds(with_whole(clips), 25, 0)

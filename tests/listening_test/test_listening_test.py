@@ -106,3 +106,34 @@ def test_what_is_no_name(name):
 
 def test_blanks_of_a_name_are_tidied():
     assert listener_name("  Ann \t  Lee\n") == "Ann Lee"
+
+
+def test_clips_are_brought_to_one_level_without_clipping(corpus, tmp_path):
+    made = make_test([corpus], tmp_path / "test", Settings(clips=12, match_level=True))
+    levels, peaks = [], []
+    for clip in made.clips.values():
+        audio = read_audio(clip.location, 16_000)
+        levels.append(20 * np.log10(np.sqrt(np.mean(audio[audio != 0] ** 2))))
+        peaks.append(np.abs(audio).max())
+    assert np.ptp(levels) < 0.1
+    assert max(levels) <= -25.9
+    assert max(peaks) < 1
+
+
+def test_fakes_are_of_the_attacks_asked_for(corpus, tmp_path):
+    settings = Settings(clips=8, left_out=["edit/three"])
+    made = make_test([corpus], tmp_path / "test", settings)
+    assert {c.attack for c in made.clips.values()} == {None, "edit/three"}
+    again = open_test(tmp_path / "test", {"left_out": ["edit/three"]})
+    assert again.settings.left_out == ["edit/three"]
+    with pytest.raises(InputError, match=r"--left-out=codec/four: the test in .* edit/three"):
+        open_test(tmp_path / "test", {"left_out": ["codec/four"]})
+
+
+def test_tests_of_before_thirds_can_be_opened(made):
+    path = made.folder / "listening_test.json"
+    told = json.loads(path.read_text())
+    for key in ("thirds", "match_level", "left_out"):
+        told.pop(key)
+    path.write_text(json.dumps(told))
+    assert open_test(made.folder, {}).settings == made.settings

@@ -113,6 +113,7 @@ def test_vision_mamba_draws_what_it_always_drew():
         ("fcn_resnet", "backbone.expand=4", "backbone.expand=4: backbone.kind=fcn_resnet"),
         ("fcn_resnet", "backbone.pos_embed=true", "backbone.pos_embed=true: "),
         ("mobilenet", "backbone.order=frequency", "backbone.order=frequency: "),
+        ("deeplab", "backbone.interpolate=true", "backbone.interpolate=true: backbone.kind="),
         ("mobilenet", "backbone.stem.kind=patch", "backbone.stem.kind=patch: must be conv"),
         ("vim_micro", "backbone.head_dim=16", "backbone.head_dim=16: backbone.kind=vim has no"),
         ("transformer_micro", "backbone.head_dim=36", "backbone.head_dim=36: must divide the 96"),

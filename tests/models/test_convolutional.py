@@ -8,6 +8,7 @@ from torch import nn
 
 from fakesound.models.convolutional import ConvolutionalNetwork
 from fakesound.models.mobilenet import InvertedResidual
+from fakesound.models.pyramid import AtrousPyramid
 from fakesound.models.residual import ResidualBlock, convolution
 
 from .scan.conftest import one_thread  # noqa: F401  # of every test here too
@@ -89,6 +90,21 @@ def test_every_parameter_gets_a_gradient(kind):
     (tokens * torch.randn_like(tokens)).sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad.abs().sum() > 0, name
+
+
+def test_a_pyramid_sees_at_its_rates_and_in_the_mean():
+    torch.manual_seed(0)
+    pyramid = AtrousPyramid(4).eval()
+    for name, parameter in pyramid.named_parameters():
+        if name.startswith("mean") and name.endswith("weight"):
+            nn.init.zeros_(parameter)
+    grid = torch.randn(1, 4, 3, 120)
+    changed = grid.clone()
+    changed[..., 60] += 5
+    moved = (pyramid(grid) - pyramid(changed)).abs().amax((0, 1, 2)) > 1e-6
+    assert moved.nonzero()[:, 0].tolist() == [24, 36, 48, 60, 72, 84, 96]
+    with_mean = AtrousPyramid(4).eval()
+    assert ((with_mean(grid) - with_mean(changed)).abs().amax((0, 1, 2)) > 0).all()
 
 
 @EVERY

@@ -65,6 +65,20 @@ def test_logmel_sums_power_in_triangles_on_the_htk_scale():
     np.testing.assert_allclose(level[0].numpy(), expected, rtol=0, atol=2e-3)
 
 
+def test_mel_is_the_power_in_triangles_of_equal_area_in_one_channel():
+    samples = torch.stack((noise(3200), noise(3200, scale=0.01)))
+    corners = hertz(np.linspace(0, 2595 * np.log10(1 + RATE / 2 / 700), 42))
+    filters = triangles(corners, WINDOW // 2 + 1) * (2 / (corners[2:] - corners[:-2]))
+    expected = np.stack([filters.T @ power(each.numpy(), WINDOW, HOP) for each in samples])
+    features = spectrogram("mel", bins=40)
+    features.fit([samples])
+    # one mean and one deviation for all bands
+    expected = (expected - expected.mean()) / expected.std(ddof=1)
+    found = features(samples)
+    assert found.shape == (2, 1, 40, 20)
+    np.testing.assert_allclose(found[:, 0].numpy(), expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("bins", [20, 150])
 def test_lfcc_is_the_cosine_transform_of_log_energies_in_linear_triangles(bins):
     samples = noise(3200).numpy()

@@ -147,7 +147,7 @@ def test_linear_softmax_lies_between_mean_and_max():
     assert (linear < highest).all()
 
 
-@pytest.mark.parametrize("pooling", ["linear_softmax", "max", "mean"])
+@pytest.mark.parametrize("pooling", ["linear_softmax", "max", "mean", "summary"])
 @pytest.mark.parametrize("sure", [-1e3, 1e3])
 def test_poolings_stand_any_logits(pooling, sure):
     evidence = torch.full((1, 9), sure, requires_grad=True)
@@ -157,7 +157,7 @@ def test_poolings_stand_any_logits(pooling, sure):
     assert evidence.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("pooling", ["linear_softmax", "max", "mean"])
+@pytest.mark.parametrize("pooling", ["linear_softmax", "max", "mean", "summary"])
 @pytest.mark.parametrize("junk", [1e4, float("inf"), float("nan")])
 def test_masked_frames_do_not_matter_to_any_pooling(pooling, junk):
     evidence, mask = torch.randn(1, 12), torch.arange(12)[None] < 9

@@ -77,10 +77,10 @@ def test_without_a_gradient_spared_parameters_stay_as_they_are():
     assert moved == set(names_of(made, optimiser.param_groups[0]))
 
 
-def rates(steps, warmup, final, taken=None, lr=1.0):
+def rates(steps, warmup, final, taken=None, lr=1.0, cooldown=0.0):
     """The learning rate of each step."""
     optimiser = AdamW([nn.Parameter(torch.zeros(2, 2))], lr=lr)
-    schedule = warmup_cosine(optimiser, steps, warmup, final)
+    schedule = warmup_cosine(optimiser, steps, warmup, final, cooldown)
     found = []
     for _ in range(steps if taken is None else taken):
         found.append(optimiser.param_groups[0]["lr"])
@@ -94,6 +94,13 @@ def test_rises_linearly_then_falls_by_half_a_cosine():
     assert found[:10] == pytest.approx([0.5 * step / 10 for step in range(1, 11)])
     falling = [0.01 + 0.49 * (1 + math.cos(math.pi * step / 100)) / 2 for step in range(100)]
     assert found[10:] == pytest.approx(falling)
+
+
+def test_a_cooldown_keeps_the_last_rate():
+    found = rates(400, 0.125, 0.02, cooldown=0.125)
+    assert found[:50] == pytest.approx([step / 50 for step in range(1, 51)])
+    assert found[50:350] == pytest.approx(rates(350, 50 / 350, 0.02)[50:])
+    assert found[350:] == pytest.approx([0.02] * 50)
 
 
 @pytest.mark.parametrize("final", [0.0, 0.02, 1.0])
