@@ -19,7 +19,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Parser(argparse.ArgumentParser):
-    """Parser whose errors are one line, like those of `guarded`."""
+    """Parser whose errors are one line, like those of `guarded`.
+
+    Attributes:
+        needs_arguments: whether a call without arguments prints a short help.
+    """
+
+    needs_arguments = True
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` with a pointer to the help and exit with code 2."""
@@ -48,7 +54,7 @@ class Parser(argparse.ArgumentParser):
         return super().parse_intermixed_args(args, namespace)
 
     def _need_arguments(self, args: Sequence[str] | None) -> None:
-        if sys.argv[1:] if args is None else args:
+        if not self.needs_arguments or (sys.argv[1:] if args is None else args):
             return
         self.print_usage(sys.stderr)
         text = [(self.description or "").partition("\n\n")[0], (self.epilog or "").rstrip()]

@@ -58,6 +58,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_line.parser("serve", DESCRIPTION, EXAMPLES)
+    parser.needs_arguments = False
     parser.add_argument(
         "--port", type=int, default=8400, help="port; 0 for any that is free (8400)"
     )

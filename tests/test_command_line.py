@@ -159,7 +159,7 @@ def test_help_of_a_verb():
     assert "--csv" in done.stdout
 
 
-@pytest.mark.parametrize("verb", [None, *VERBS])
+@pytest.mark.parametrize("verb", [None, *(verb for verb in VERBS if verb != "serve")])
 def test_without_arguments_there_is_a_short_help(verb, tmp_path):
     done = python("-m", "fakesound", *([verb] if verb else []))
     assert done.returncode == 2

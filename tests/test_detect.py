@@ -119,7 +119,7 @@ def test_standard_input_and_output(recordings, checkpoint):  # noqa: F811
     [
         (["--confidence", "0.4"], "--confidence=0.4"),
         (["--checkpoint", "nowhere"], "nowhere: no such file or folder"),
-        (["--json", "-", "--csv", "-"], "only one of them"),
+        (["--json", "-", "--csv", "-"], "only one can"),
         (["--prior", "1"], "--prior=1"),
         (["--backend", "onnx", "--checkpoint", "a.safetensors"], "backend=onnx: a.safetensors"),
         (["--backend", "onxx"], "did you mean onnx?"),

@@ -27,7 +27,6 @@ def test_a_picture_is_drawn(checkpoint, sound, tmp_path):  # noqa: F811
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "give either"),
         (["a.wav", "--manifest", "m"], "give either"),
         (["a.wav", "--out", "a.txt"], "--out=a.txt"),
         (["a.wav", "--clips", "0"], "--clips=0"),

@@ -82,18 +82,6 @@ def test_a_file_that_differs_is_not_written(run, finished, tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_onnxruntime_it_says_that_nothing_was_compared(
-    run, finished, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("fakesound.exporting.onnx_bytes", lambda *_: b"model")
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    out = tmp_path / "model.onnx"
-    code, _, told = run(finished, "--to", "onnx", "--out", out)
-    assert code == 0
-    assert "not compared" in told
-    assert out.read_bytes() == b"model"
-
-
 def test_without_thresholds_it_says_so(run, finished, tmp_path):
     last = finished / "checkpoints" / "last.ckpt"
     out = tmp_path / "a.safetensors"

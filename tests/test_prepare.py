@@ -135,7 +135,7 @@ def test_paths_hold_where_the_output_is_a_link(run, recordings, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "corpus: missing; there are fakesound, fakesound2"),
+        (["root=."], "corpus: missing; there are fakesound, fakesound2"),
         (
             ["corpus=partial_spoof", "root=."],
             "corpus=partial_spoof: no such data set; did you mean",

@@ -232,7 +232,7 @@ def place(recordings, tmp_path_factory):
 def adapted(line):
     """Return the words of ``line``, with what it leaves to the reader filled in."""
     text = line.replace("outputs/mt_vim/TIME", "RUN.safetensors").replace(" M [M ...]", " M")
-    return words(re.sub(r"--checkpoint RUN\b", "--checkpoint RUN.safetensors", text))
+    return words(re.sub(r"--checkpoint RUN(?![.\w])", "--checkpoint RUN.safetensors", text))
 
 
 @each(RUN)

@@ -86,7 +86,8 @@ def test_the_page_and_its_policy(client):
         status, headers, body = client.get(name)
         assert status == 200
         assert headers["X-Content-Type-Options"] == "nosniff"
-        assert body == files("fakesound.listening_test").joinpath("page", name).read_bytes()
+        folder = "report" if "/" in name else "listening_test/page"
+        assert body == files("fakesound").joinpath(folder, name).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -101,14 +101,13 @@ def test_devices_give_the_number_of_processes(devices, count):
         ({"devices": "two"}, r"trainer\.devices=two"),
         ({"devices": 0}, r"trainer\.devices=0"),
         ({"num_nodes": 0}, r"trainer\.num_nodes=0"),
-        ({"strategy": "fsdp"}, r"trainer\.strategy=fsdp: must be one of auto, ddp"),
         ({"devices": 3}, r"data\.batch_size=32: 3 processes .* multiple of 6"),
     ],
 )
 def test_wrong_numbers_are_refused(trainer, words):
     with pytest.raises(InputError, match=words):
         check_trainer(trainer, 32)
-    check_trainer({"devices": 2, "num_nodes": 4, "strategy": "ddp"}, 32)
+    check_trainer({"devices": 2, "num_nodes": 4}, 32)
 
 
 # single precision, nothing drawn inside the model; several batches of windows, an odd number
