@@ -25,7 +25,7 @@ test/audio/*.wav
 """
 PLACES = (".", "EnvSDD", "released", "EnvSDD/released")
 DEVELOPMENT, TEST = "datasplit_dev.csv", "test_metadata.csv"
-PARTS = {"train": ("train",), "validation": ("validation",)}
+PARTS: dict[str, tuple[str, ...]] = {"train": ("train",), "validation": ("validation",)}
 # what the development set has of every recording
 MODELS = {"TTA": ("audiogen", "audioldm1", "audioldm2"), "ATA": ("audioldm1",)}
 

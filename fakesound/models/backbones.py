@@ -78,7 +78,7 @@ def build_backbone(
         **own,
     )
     made.checkpointing = checkpointing
-    made.interpolated = windows if config.interpolate else None
+    made.interpolated = windows if config.interpolate else None  # type: ignore[assignment]
     return made
 
 

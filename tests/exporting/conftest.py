@@ -71,7 +71,9 @@ def small_detector(*overrides):
             parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
         for name, parameter in detector.named_parameters():
             if name.startswith(("frame_head", "clip_head")) and parameter.ndim > 1:
-                parameter *= 5
-        detector.features.mean.normal_(generator=generator)
-        detector.features.deviation.fill_(2.0)
+                parameter *= 5 if config.heads.pooling != "summary" else 15
+        # power without a logarithm is small
+        scale = 0.02 if config.features.kind == "mel" else 1.0
+        detector.features.mean.normal_(generator=generator).mul_(scale)
+        detector.features.deviation.fill_(2.0 * scale)
     return config, detector
