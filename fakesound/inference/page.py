@@ -126,7 +126,8 @@ def detection_content(
 def _file_facts(path: Path) -> dict[str, str]:
     """Return format and channels of a file; nothing of what libsndfile does not read."""
     try:
-        info = soundfile.info(str(path))
+        with path.open("rb") as file:
+            info = soundfile.info(file)
     except (OSError, soundfile.LibsndfileError):
         return {}
     channels = {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels} channels")
