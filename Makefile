@@ -51,7 +51,7 @@ lock: $(VENV)/tested ## Write requirements.lock: the versions in .venv, for Pyth
 		| grep -vE '^(triton|nvidia|uv=)|@' >build/tested.txt
 	@{ echo '# Made by `make lock`; `make install LOCK=requirements.lock` takes these versions.'; \
 		$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate \
-			--extra dev --extra sweep --extra export --extra bench --extra slurm \
+			--extra dev --extra sweep --extra export --extra bench --extra slurm --extra serve \
 			-c build/tested.txt pyproject.toml; } >build/requirements.lock
 	@mv build/requirements.lock requirements.lock
 

@@ -34,7 +34,7 @@ def test_the_lock_satisfies_what_the_package_asks_for(python, machine):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     asked = [*project["dependencies"]]
-    for name in ("dev", "sweep", "export", "bench", "slurm"):
+    for name in ("dev", "sweep", "export", "bench", "slurm", "serve"):
         asked += extras[name]
     versions = locked(python, machine)
     for text in asked:
