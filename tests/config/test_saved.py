@@ -86,6 +86,10 @@ def test_every_key_is_known_to_old_runs_or_has_a_value_for_them():
 # keys newer than OLD whose default is what a run did before
 SAME = {
     "split.at_most",
+    "split.control",
+    "loss.positive_weight",
+    "optim.cooldown",
+    "backbone.interpolate",
     "backbone.stem.phase_width",
     "data.crop.later_seconds",
     "data.crop.later_from",
