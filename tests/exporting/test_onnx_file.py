@@ -38,7 +38,7 @@ def scored(detector, clips, seconds):
         (ALL, IDENTITY),
         (ORIGINAL, IDENTITY),
     ],
-    ids=["conv", "patch", "overlap", "all"],
+    ids=["conv", "patch", "overlap", "all", "original"],
 )
 def exported(request):
     overrides, calibrator = request.param
