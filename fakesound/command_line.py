@@ -86,6 +86,19 @@ def parser(verb: str, description: str, examples: str = "") -> Parser:
     )
 
 
+def add_detector(parser: Parser) -> None:
+    """Add the options that choose a detector and how certain a verdict must be."""
+    parser.add_argument(
+        "--checkpoint", default="default", metavar="PATH", help="a detector of your own"
+    )
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        default=0.6,
+        help="lowest probability of a certain verdict (0.6)",
+    )
+
+
 def called(verb: str) -> str:
     """Return the command of a verb as the user called it."""
     by_name = sys.argv[0].startswith("fakesound")

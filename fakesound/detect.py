@@ -327,15 +327,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "recordings", nargs="+", metavar="FILE|FOLDER|-", help="audio, folders of it, or stdin"
     )
-    parser.add_argument(
-        "--checkpoint", default="default", metavar="PATH", help="a detector of your own"
-    )
-    parser.add_argument(
-        "--confidence",
-        type=float,
-        default=0.6,
-        help="lowest probability of a certain verdict (0.6)",
-    )
+    command_line.add_detector(parser)
     parser.add_argument(
         "--channels", default="mix", metavar="mix|each|N", help="channels to use (mix)"
     )

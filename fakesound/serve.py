@@ -62,15 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--port", type=int, default=8400, help="port; 0 for any that is free (8400)"
     )
-    parser.add_argument(
-        "--checkpoint", default="default", metavar="PATH", help="a detector of your own"
-    )
-    parser.add_argument(
-        "--confidence",
-        type=float,
-        default=0.6,
-        help="lowest probability of a certain verdict (0.6)",
-    )
+    command_line.add_detector(parser)
     parser.add_argument(
         "--max-megabytes", type=float, default=200, help="size of a recording (200)"
     )

@@ -1,10 +1,11 @@
-"""Print what detectors say of real generators: AUC within domains, segment F1, each generator.
+"""Measure detectors on real generators: AUC within domains, segment F1, each generator.
 
 python experiments/real_generators/analyse.py MANIFEST FOLDER [FOLDER ...]
 
 MANIFEST is that of the bench, for the domains; each FOLDER was written by
-`python -m fakesound.evaluate --checkpoint RUN --manifest MANIFEST --out FOLDER`. Writes domains.csv
-and generators.csv beside this file. A system is seen if training had fakes of the same name.
+`python -m fakesound.evaluate --checkpoint RUN --manifest MANIFEST --out FOLDER`. Writes the
+rows of these runs to domains.csv and generators.csv beside this file; a run is named as its FOLDER.
+A system is seen if training had fakes of the same name.
 """
 
 import csv
@@ -15,10 +16,13 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 LEAST = 4  # clips of both labels that a domain must have, as the bench's README asks
 STEP = 0.02
 KINDS = ("partial", "whole")
+# the score of each hypothesis, of detectors that have two
+OWN = {"partial": "part_score", "whole": "whole_score"}
 # whether training had fakes of the same name, from other pages
 TIERS = [(kind, fold) for kind in KINDS for fold in ("seen", "unseen")]
 
@@ -26,7 +30,7 @@ TIERS = [(kind, fold) for kind in KINDS for fold in ("seen", "unseen")]
 def main(manifest: Path, folders: list[Path]) -> None:
     """Print one row for each of ``folders`` and write the tables."""
     bench = {row["clip_id"]: row for row in read(manifest)}
-    domains, generators, tiers = [], [], []
+    domains, generators, tiers, details = [], [], [], []
     print("| run | partial, AUC | whole clip, AUC | segment F1 | all fake | best threshold |")
     print("|---|---|---|---|---|---|")
     for folder in folders:
@@ -36,6 +40,7 @@ def main(manifest: Path, folders: list[Path]) -> None:
         figures = segment_figures([row for row in rows if kinds[row["clip_id"]] != "whole"])
         shown = [f"{mean(within[kind].values()):.3f}" for kind in KINDS]
         print(f"| {folder.name} |", " | ".join([*shown, *(f"{f:.3f}" for f in figures)]), "|")
+        details.append([folder.name, *by_hypothesis(rows, bench, kinds), *called(rows, kinds)])
         for kind in KINDS:
             for domain, auc in within[kind].items():
                 domains.append([folder.name, kind, domain, round(auc, 4)])
@@ -46,6 +51,11 @@ def main(manifest: Path, folders: list[Path]) -> None:
     print("\n| run | " + " | ".join(f"{kind}, system {fold}" for kind, fold in TIERS) + " |")
     print("|---" * (1 + len(TIERS)) + "|")
     for name, *cells in tiers:
+        print(f"| {name} |", " | ".join(cells), "|")
+    print("\n| run | partial, own hypothesis | whole, own hypothesis | frame AUC", end=" | ")
+    print(" | ".join(f"{kind} called fake" for kind in ("genuine", *KINDS)), "|")
+    print("|---" * 7 + "|")
+    for name, *cells in details:
         print(f"| {name} |", " | ".join(cells), "|")
     here = Path(__file__).parent
     write(here / "domains.csv", ["run", "kind", "domain", "auc"], domains)
@@ -58,7 +68,10 @@ def read(path: Path) -> list[dict]:
 
 
 def write(path: Path, header: list[str], rows: list[list]) -> None:
-    """Write a table."""
+    """Write a table; rows of other runs stay."""
+    runs = {row[0] for row in rows}
+    with path.open(newline="") as file:
+        rows = [row for row in list(csv.reader(file))[1:] if row[0] not in runs] + rows
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([header, *rows])
@@ -78,12 +91,14 @@ def auc(genuine: list[float], fake: list[float]) -> float:
     return float(np.mean((gap > 0) + 0.5 * (gap == 0)))
 
 
-def aucs_within(rows: list[dict], bench: dict, kinds: dict, kind: str) -> dict[str, float]:
+def aucs_within(
+    rows: list[dict], bench: dict, kinds: dict, kind: str, key: str = "score"
+) -> dict[str, float]:
     """Return the AUC in each domain with enough genuine clips and fakes of ``kind``."""
     scores: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         domain = bench[row["clip_id"]]["domain"]
-        scores[domain][kinds[row["clip_id"]]].append(row["score"])
+        scores[domain][kinds[row["clip_id"]]].append(row[key])
     return {
         domain: auc(found["genuine"], found[kind])
         for domain, found in sorted(scores.items())
@@ -115,15 +130,41 @@ def by_tier(rows: list[dict], kinds: dict, found: dict[str, tuple[float, int]]) 
     return cells
 
 
+def by_hypothesis(rows: list[dict], bench: dict, kinds: dict) -> list[str]:
+    """Return the AUC of each kind by its own hypothesis, and the frame AUC without whole fakes."""
+    found = []
+    for kind, key in OWN.items():
+        aucs = aucs_within(rows, bench, kinds, kind, key) if key in rows[0] else {}
+        found.append(f"{mean(aucs.values()):.3f}" if aucs else "")
+    parts = [frames_of(row) for row in rows if kinds[row["clip_id"]] != "whole"]
+    fake, score = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return [*found, f"{roc_auc_score(fake, score):.3f}"]
+
+
+def called(rows: list[dict], kinds: dict) -> list[str]:
+    """Return the share of genuine clips and of each kind above the clip threshold."""
+    cells = []
+    for kind in ("genuine", *KINDS):
+        above = [r["score"] > r["clip_threshold"] for r in rows if kinds[r["clip_id"]] == kind]
+        cells.append(f"{mean(above):.1%} of {len(above)}")
+    return cells
+
+
+def frames_of(row: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Return which frames of a clip are fake, and their scores."""
+    frames = np.asarray(row["frame_scores"])
+    start = np.arange(len(frames)) * STEP
+    fake = np.zeros(len(frames), dtype=bool)
+    for onset, offset in row["regions"]:
+        fake |= (start + STEP > onset + 1e-9) & (start < offset - 1e-9)
+    return fake, frames
+
+
 def segment_figures(rows: list[dict]) -> tuple[float, float, float]:
     """Return segment F1 (20 ms) at the frozen threshold, of all fake, and at the best threshold."""
     truth, scores, called = [], [], []
     for row in rows:
-        frames = np.asarray(row["frame_scores"])
-        start = np.arange(len(frames)) * STEP
-        fake = np.zeros(len(frames), dtype=bool)
-        for onset, offset in row["regions"]:
-            fake |= (start + STEP > onset + 1e-9) & (start < offset - 1e-9)
+        fake, frames = frames_of(row)
         truth.append(fake)
         scores.append(frames)
         called.append(frames >= row.get("frame_threshold", 0.5))

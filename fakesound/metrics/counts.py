@@ -92,7 +92,7 @@ def nearest_rates(
     missed: Float[np.ndarray, "draw cut"], alarmed: Float[np.ndarray, "draw cut"]
 ) -> Int[np.ndarray, " draw"]:
     """Return the cut of each draw at which the two rates differ least, the first if several do."""
-    # rounded, so that two cuts equally far apart are told apart by their order and not by noise
+    # rounded, so that rounding errors do not decide between cuts that are equally far apart
     gap = np.round(np.abs(missed - alarmed), 12)
     cut: Int[np.ndarray, " draw"] = np.argmin(gap, axis=1)
     return cut

@@ -1,4 +1,4 @@
-"""A published fake and its partner are told apart by their maker alone."""
+"""A published fake and its partner differ in their maker alone."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Files that are not what they say: whatever is wrong with them is said, and nothing crashes."""
+"""Damaged files: each is read or refused with an error that names it, and nothing crashes."""
 
 import io
 import json

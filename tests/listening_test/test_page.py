@@ -51,7 +51,7 @@ def test_a_listener_takes_the_test_by_keyboard(made, tab):
         tab.type("Zoë")
         tab.press("Enter")
         ready(tab, 1)
-        # nothing is taken before it is heard and judged
+        # no answer counts before the clip was played and a verdict chosen
         tab.press("Enter")
         assert "Listen first" in tab.text("said")
         play(tab)

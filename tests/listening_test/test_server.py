@@ -15,7 +15,7 @@ from .conftest import ATTACKS, secret, serving
 
 
 def answered(client, listener="Ann"):
-    """Answer every clip and return what was said, by name of the clip."""
+    """Answer every clip and return the answers by name of the clip."""
     _, told = client.post("join", {"listener": listener})
     said = {}
     for number, clip in enumerate(told["clips"]):

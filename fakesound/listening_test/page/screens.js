@@ -51,7 +51,7 @@ function row(kind, texts) {
   return made;
 }
 
-// A listener's own result: a sentence, and every clip in the order in which it was heard.
+// A listener's own result: a sentence, then the clips in the order in which they were played.
 export function result(clips) {
   const right = (clip) => clip.answer.verdict === clip.truth;
   const count = (label) => {

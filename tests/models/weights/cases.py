@@ -56,7 +56,7 @@ def loaded(path, model, grid=None):
 
 
 def told(path, model=None, grid=None):
-    """The one line that is said of a file that cannot be used, which it names."""
+    """Return the error of a file that cannot be used: one line that names the file."""
     with pytest.raises(InputError) as caught:
         fit_weights(read_weights(path), model or detector(), grid)
     message = str(caught.value)

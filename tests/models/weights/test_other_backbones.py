@@ -1,4 +1,4 @@
-"""Weights are interchanged among Vision Mambas alone; others are told so."""
+"""Only Vision Mambas exchange weights; other backbones get an error."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What cannot be loaded, and the one line that is said of it."""
+"""Files that cannot be loaded, and the one-line error of each."""
 
 import os
 import zipfile
