@@ -47,6 +47,7 @@ CODECS = {
     "gsm_8k": Codec("WAV", ("GSM610",), (8_000,)),
     "adpcm": Codec("WAV", ("IMA_ADPCM", "NMS_ADPCM_16", "NMS_ADPCM_24")),
     "ulaw": Codec("WAV", ("ULAW",)),
+    "g711": Codec("WAV", ("ULAW", "ALAW"), (8_000,)),
 }
 # delay of Codec 2 in samples at 8 kHz by mode in bit/s, measured on the envelopes of bursts
 CODEC2_DELAY = {700: 240, 1300: 160, 1600: 160, 2400: 192, 3200: 160}

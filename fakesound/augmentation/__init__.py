@@ -27,6 +27,7 @@ CHANGES: dict[str, Effect] = {
     "saturation": effects.saturate,
     "codec": effects.apply_codec,
     "gain": effects.change_gain,
+    "telephone": effects.telephone,
 }
 
 

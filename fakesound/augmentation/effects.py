@@ -31,6 +31,8 @@ CODECS: dict[str, tuple[float, tuple[float, float] | None]] = {
 # kbit/s, for MP3 by the highest sample rate in Hz
 MP3_RANGES = ((12_000, 64, 8), (24_000, 160, 8), (48_000, 320, 32))
 OPUS_RANGE = (256, 6)
+# of narrowband telephony, in Hz (ITU-T G.712)
+TELEPHONE_BAND = (300.0, 3_400.0)
 
 
 def invert(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
@@ -170,6 +172,13 @@ def apply_opus(audio: Audio, rate: int, rng: np.random.Generator, kbit: int) -> 
     """Encode and decode with Opus (RFC 6716) at a variable bit rate, in kbit/s on average."""
     highest, lowest = OPUS_RANGE
     return transcode(audio, rate, rng, "opus", (highest - kbit) / (highest - lowest))
+
+
+def telephone(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
+    """Pass a narrowband telephone line: 8 kHz, G.711 or GSM 06.10, half of the time 300-3400 Hz."""
+    if rng.random() < 0.5:
+        audio = band_limited(audio, rate, *TELEPHONE_BAND, taps=257).astype(np.float32)
+    return transcode(audio, rate, rng, "gsm_8k" if rng.random() < 0.7 else "g711")
 
 
 def band_limited(

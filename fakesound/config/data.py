@@ -148,6 +148,8 @@ class AugmentConfig:
     """Saturation, as by an overdriven amplifier."""
     codec: float = 0.1
     """MP3, Vorbis, Opus, ADPCM, u-law or GSM."""
+    telephone: float = 0.0
+    """A narrowband telephone line: 8 kHz through G.711 or GSM."""
 
     def __post_init__(self) -> None:
         at_least("data.augment.scale", self.scale, 0)

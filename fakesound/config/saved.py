@@ -52,6 +52,7 @@ BEFORE: dict[str, Any] = {
     "data.augment.impulses": 0.0,
     "data.augment.saturation": 0.0,
     "data.augment.codec": 0.0,
+    "data.augment.telephone": 0.0,
     "data.fake_augmentation.band": 0.0,
     "data.fake_augmentation.dilution": 0.0,
     "data.fake_augmentation.smooth": 0.0,
