@@ -1,16 +1,9 @@
 """ASVspoof 2019 LA: speech, synthesised and converted throughout (Wang et al., CSL 2020)."""
 
+from functools import partial
 from pathlib import Path
 
-from fakesound.corpora.listing import (
-    LABEL_NAMES,
-    Corpus,
-    Listing,
-    Row,
-    find_folder,
-    named,
-    read_text,
-)
+from fakesound.corpora.listing import LABEL_NAMES, Corpus, Listing, Row, find_folder, named
 from fakesound.errors import InputError
 
 NAME = "asvspoof2019_la"
@@ -45,56 +38,43 @@ def read(root: Path) -> Listing:
     base = find_folder(root, PLACES, protocols, LAYOUT)
     listing = Listing()
     for part, (split, protocol) in PARTS.items():
-        path = base / PROTOCOLS / protocol
-        for where, speaker, name, system, label in protocol_rows(path, listing):
-            if (label == "fake") != (system in ATTACKS):
-                listing.problems.append(f"{where}, system: {system!r} does not go with {label}")
-                continue
-            listing.rows.append(
-                Row(
-                    where=where,
-                    clip_id=name,
-                    path=base / f"ASVspoof2019_LA_{part}" / "flac" / f"{name}.flac",
-                    source_id=speaker_source(speaker),
-                    label=label,
-                    corpus=NAME,
-                    attack=ATTACKS.get(system),
-                    regions=None if label == "fake" else (),
-                    split=split,
-                    license="ODC-By-1.0",
-                )
-            )
+        folder = base / f"ASVspoof2019_LA_{part}" / "flac"
+        lines = listing.lines(base / PROTOCOLS / protocol)
+        listing.add(lines, partial(_row, folder=folder, split=split))
     return listing
 
 
-def speaker_source(speaker: str) -> str:
-    """Return the source id of a speaker of ASVspoof 2019, whose clips are not independent."""
-    return f"{NAME}/{speaker}"
+def _row(line: str, where: str, folder: Path, split: str) -> Row:
+    source, name, system, label = protocol_fields(line)
+    if (label == "fake") != (system in ATTACKS):
+        raise InputError(f"system: {system!r} does not go with {label}")
+    return Row(
+        where=where,
+        clip_id=name,
+        path=folder / f"{name}.flac",
+        source_id=source,
+        label=label,
+        corpus=NAME,
+        attack=ATTACKS.get(system),
+        regions=None if label == "fake" else (),
+        split=split,
+        license="ODC-By-1.0",
+    )
 
 
-def protocol_rows(path: Path, listing: Listing) -> list[tuple[str, str, str, str, str]]:
-    """Return place, speaker, clip, system and label of each row of a protocol.
+def protocol_fields(line: str) -> tuple[str, str, str, str]:
+    """Return source, clip, system and label of a row of a protocol.
 
-    Rows that cannot be read become problems of ``listing``; a protocol that is not there, a remark.
+    The source is the speaker, whose clips are not independent.
+
+    Raises:
+        InputError: naming the field.
     """
-    if not path.is_file():
-        listing.remarks.append(f"{path}: not there, so its clips are left out")
-        return []
-    rows = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        fields = line.split()
-        where = f"{path.name} row {number}"
-        if not fields:
-            continue
-        if len(fields) != 5:
-            listing.problems.append(f"{where}: {len(fields)} fields; a row of a protocol has 5")
-            continue
-        speaker, name, _, system, key = fields
-        try:
-            rows.append((where, speaker, name, system, named(key, LABEL_NAMES, "key")))
-        except InputError as error:
-            listing.problems.append(f"{where}, {error}")
-    return rows
+    fields = line.split()
+    if len(fields) != 5:
+        raise InputError(f"fields: {len(fields)}; a row of a protocol has 5")
+    speaker, name, _, system, key = fields
+    return f"{NAME}/{speaker}", name, system, named(key, LABEL_NAMES, "key")
 
 
 ASVSPOOF2019_LA = Corpus(

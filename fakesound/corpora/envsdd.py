@@ -1,18 +1,10 @@
 """EnvSDD: environmental sound, generated from text or from audio (Yin et al., Interspeech 2025)."""
 
 import csv
-from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
-from fakesound.corpora.listing import (
-    Corpus,
-    Listing,
-    Row,
-    find_folder,
-    named,
-    read_text,
-)
+from fakesound.corpora.listing import Corpus, Listing, Row, find_folder, named
 from fakesound.errors import InputError
 
 NAME = "envsdd"
@@ -41,77 +33,59 @@ def read(root: Path) -> Listing:
     """
     base = find_folder(root, PLACES, (DEVELOPMENT, TEST), LAYOUT)
     listing = Listing()
-    for where, cells in _cells(base / DEVELOPMENT, 3, listing):
-        try:
-            listing.rows += _development(cells, where, base / "development")
-        except InputError as error:
-            listing.problems.append(f"{where}, {error}")
-    for where, cells in _cells(base / TEST, 5, listing):
-        try:
-            listing.rows.append(_test(cells, where, base / "test" / "audio"))
-        except InputError as error:
-            listing.problems.append(f"{where}, {error}")
+    tables = ((DEVELOPMENT, _development, base / "development"), (TEST, _test, base / "test/audio"))
+    for table, parse, folder in tables:
+        below_header = list(listing.lines(base / table))[1:]
+        listing.add(below_header, partial(parse, folder=folder))
     return listing
 
 
-def _cells(path: Path, least: int, listing: Listing) -> Iterator[tuple[str, list[str]]]:
-    """Yield the rows of a table below its header that have at least so many cells."""
-    if not path.is_file():
-        listing.remarks.append(f"{path}: not there, so its clips are left out")
-        return
-    rows = csv.reader(read_text(path).splitlines())
-    for number, cells in enumerate(rows, start=1):
-        if number == 1 or not cells:
-            continue
-        where = f"{path.name} row {number}"
-        if len(cells) < least:
-            listing.problems.append(f"{where}: {len(cells)} cells; a row has {least} or more")
-        else:
-            yield where, [cell.strip() for cell in cells]
+def _cells(line: str, least: int) -> list[str]:
+    """Return the cells of a row, of which there must be at least so many."""
+    (cells,) = csv.reader([line])
+    if len(cells) < least:
+        raise InputError(f"cells: {len(cells)}; a row has {least} or more")
+    return [cell.strip() for cell in cells]
 
 
-def _development(cells: list[str], where: str, folder: Path) -> list[Row]:
-    name, dataset, usage = cells[0], cells[1], cells[-1]
-    split = named(usage, PARTS, "usage")
-    stem = PurePosixPath(name).stem
-    made = [_row(where, f"{dataset}/{stem}", folder / "real_audio" / dataset / name)]
+def _development(line: str, where: str, folder: Path) -> list[Row]:
+    name, dataset, *_, usage = _cells(line, 3)
+    split, source = named(usage, PARTS, "usage"), f"{dataset}/{PurePosixPath(name).stem}"
+    rows = [_row(where, source, folder / "real_audio" / dataset / name, None, source, split)]
     for kind, models in MODELS.items():
-        made += [
-            _row(
-                where,
-                f"{kind.lower()}/{model}/{dataset}/{stem}",
-                folder / "fake_audio" / kind / model / dataset / name,
-                f"{kind.lower()}/{model}",
-            )
-            for model in models
-        ]
-    return [_of(row, f"{dataset}/{stem}", dataset, split) for row in made]
+        for model in models:
+            attack = f"{kind.lower()}/{model}"
+            path = folder / "fake_audio" / kind / model / dataset / name
+            rows.append(_row(where, f"{attack}/{source}", path, attack, source, split))
+    return rows
 
 
-def _test(cells: list[str], where: str, folder: Path) -> Row:
-    name, source, dataset, kind, generator = cells[:5]
+def _test(line: str, where: str, folder: Path) -> Row:
+    name, original, dataset, kind, generator, *_ = _cells(line, 5)
     attack = None if kind.lower() == "real" else f"{kind.lower()}/{generator}"
     if attack is not None and not all(attack.split("/")):
         raise InputError(f"generator: {generator!r} and type {kind!r}; a fake has both")
-    row = _row(where, f"test/{PurePosixPath(name).stem}", folder / name, attack)
-    return _of(row, f"{dataset}/{PurePosixPath(source).stem}", dataset, "test")
+    clip_id, source = (
+        f"{prefix}/{PurePosixPath(file).stem}"
+        for prefix, file in (("test", name), (dataset, original))
+    )
+    return _row(where, clip_id, folder / name, attack, source, "test")
 
 
-def _row(where: str, clip_id: str, path: Path, attack: str | None = None) -> Row:
+def _row(where: str, clip_id: str, path: Path, attack: str | None, source: str, split: str) -> Row:
+    """Return a row of ``source``, DATASET/RECORDING."""
     return Row(
         where=where,
         clip_id=clip_id,
         path=path,
-        source_id="",
+        source_id=f"{NAME}/{source}",
         label="genuine" if attack is None else "fake",
         corpus=NAME,
         attack=attack,
         regions=() if attack is None else None,
+        split=split,
+        domain=f"{NAME}/{source.rpartition('/')[0]}",
     )
-
-
-def _of(row: Row, source: str, dataset: str, split: str) -> Row:
-    return replace(row, source_id=f"{NAME}/{source}", domain=f"{NAME}/{dataset}", split=split)
 
 
 ENVSDD = Corpus(

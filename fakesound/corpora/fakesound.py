@@ -1,6 +1,7 @@
 """FakeSound: general audio with one inpainted region (Xie et al., Interspeech 2024)."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from fakesound.corpora.audiocaps import (
     read_spans,
     source_of,
 )
-from fakesound.corpora.listing import Corpus, Listing, Row, checked, find_folder, read_text
+from fakesound.corpora.listing import Corpus, Listing, Row, checked, find_folder
 from fakesound.errors import InputError
 
 LAYOUT = """
@@ -21,7 +22,7 @@ FakeSound/meta_data/{train,easy,hard,zeroshot}.json
 FakeSound/deepfake_data/{train,easy,hard,zeroshot}/*.wav
 """
 PLACES = ("FakeSound/meta_data", "meta_data", "FakeSound/FakeSound/meta_data", "deepfake_data", ".")
-# subset: its split and its generator, which FakeSound2 tells
+# subset: its split and its generator, as FakeSound2 names it
 SUBSETS = {
     "train": ("train", AUDIOLDM2_AUDIOSR),
     "easy": ("test", AUDIOLDM2_AUDIOSR),
@@ -51,23 +52,19 @@ def read(root: Path) -> Listing:
     listing = Listing()
     for subset in SUBSETS:
         path = folder / f"{subset}.json"
-        if not path.is_file():
-            listing.remarks.append(f"{path}: not there, so {subset} is left out")
+        if not (text := listing.text(path)):
             continue
-        for number, item in enumerate(_items(path), start=1):
-            where = f"{path.name} clip {number}"
-            try:
-                listing.rows.append(_row(item, where, subset))
-            except InputError as error:
-                listing.problems.append(f"{where}, {error}")
+        entries = enumerate(_items(path, text), start=1)
+        places = ((f"{path.name} clip {number}", item) for number, item in entries)
+        listing.add(places, partial(_row, subset=subset))
     bases = dict.fromkeys((root, *folder.absolute().parents[:2]))
     listing.rows = find_audio(listing, root, list(bases))
     return listing
 
 
-def _items(path: Path) -> list[Any]:
+def _items(path: Path, text: str) -> list[Any]:
     try:
-        items = json.loads(read_text(path))["audios"]
+        items = json.loads(text)["audios"]
     except json.JSONDecodeError as error:
         raise InputError(f"{path}: not JSON ({error}); download it again") from None
     except (KeyError, TypeError):

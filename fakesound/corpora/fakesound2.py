@@ -1,6 +1,7 @@
 """FakeSound2: general audio, six kinds of manipulation (Xie et al., 2025); its test set."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from fakesound.corpora.audiocaps import (
     read_spans,
     source_of,
 )
-from fakesound.corpora.listing import Corpus, Listing, Row, checked, find_folder, read_text
+from fakesound.corpora.listing import Corpus, Listing, Row, checked, find_folder
 from fakesound.errors import InputError
 
 LAYOUT = """
@@ -68,18 +69,8 @@ def read(root: Path) -> Listing:
     """
     folder = find_folder(root, PLACES, [f"{name}.jsonl" for name in DOMAINS], LAYOUT)
     listing = Listing()
-    for name in DOMAINS:
-        path = folder / f"{name}.jsonl"
-        if not path.is_file():
-            listing.remarks.append(f"{path}: not there, so {name} is left out")
-            continue
-        for number, line in enumerate(read_text(path).split("\n"), start=1):
-            where = f"{path.name} row {number}"
-            try:
-                if line.strip():
-                    listing.rows.append(_row(line, where, DOMAINS[name]))
-            except InputError as error:
-                listing.problems.append(f"{where}, {error}")
+    for name, domain in DOMAINS.items():
+        listing.add(listing.lines(folder / f"{name}.jsonl"), partial(_row, domain=domain))
     bases = (root, root / "scr", *folder.absolute().parents[:3])
     listing.rows = find_audio(listing, root, list(dict.fromkeys(bases)))
     return listing

@@ -1,6 +1,6 @@
 """Clips as the files of a data set list them, before any audio is opened."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -69,6 +69,30 @@ class Listing:
     rows: list[Row] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+
+    def add(
+        self, entries: Iterable[tuple[str, Item]], parse: Callable[[Item, str], Row | list[Row]]
+    ) -> None:
+        """Add what ``parse`` returns for each entry and its place, or its error as a problem."""
+        for where, entry in entries:
+            try:
+                found = parse(entry, where)
+                self.rows += [found] if isinstance(found, Row) else found
+            except InputError as error:
+                self.problems.append(f"{where}, {error}")
+
+    def text(self, path: Path) -> str:
+        """Return the text of a list; nothing, and a remark, where there is no such file."""
+        if path.is_file():
+            return read_text(path)
+        self.remarks.append(f"{path}: not there, so its clips are left out")
+        return ""
+
+    def lines(self, path: Path) -> Iterator[tuple[str, str]]:
+        """Yield place and text of the lines of a list, as `text` reads it."""
+        for number, line in enumerate(self.text(path).split("\n"), start=1):
+            if line.strip():
+                yield f"{path.name} row {number}", line
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,10 @@
 """LlamaPartialSpoof: speech synthesised in part or whole (Luong et al., ICASSP 2025)."""
 
 import re
+from functools import partial
 from pathlib import Path
 
-from fakesound.corpora.listing import (
-    LABEL_NAMES,
-    Corpus,
-    Listing,
-    Row,
-    find_folder,
-    named,
-    read_text,
-)
+from fakesound.corpora.listing import LABEL_NAMES, Corpus, Listing, Row, find_folder, named
 from fakesound.errors import InputError
 from fakesound.timeline import Region
 
@@ -39,22 +32,13 @@ def read(root: Path) -> Listing:
     base = find_folder(root, PLACES, [f"label_{part}.txt" for part in PARTS], LAYOUT)
     listing = Listing()
     for part in PARTS:
-        path = base / f"label_{part}.txt"
-        if not path.is_file():
-            listing.remarks.append(f"{path}: not there, so its clips are left out")
-            continue
-        for number, line in enumerate(read_text(path).split("\n"), start=1):
-            where = f"{path.name} row {number}"
-            if not line.strip():
-                continue
-            try:
-                listing.rows.append(_row(line.split(), where, base / part))
-            except InputError as error:
-                listing.problems.append(f"{where}, {error}")
+        lines = listing.lines(base / f"label_{part}.txt")
+        listing.add(lines, partial(_row, folder=base / part))
     return listing
 
 
-def _row(fields: list[str], where: str, folder: Path) -> Row:
+def _row(line: str, where: str, folder: Path) -> Row:
+    fields = line.split()
     if len(fields) < 4:
         raise InputError(f"fields: {len(fields)}; a row has a name, seconds, a label and segments")
     name, _, key, *segments = fields

@@ -1,13 +1,16 @@
 """PartialSpoof: speech with spoofed segments (Zhang et al., IEEE/ACM TASLP 2023)."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from fakesound.corpora.asvspoof2019_la import ATTACKS, protocol_rows, speaker_source
+from fakesound.corpora.asvspoof2019_la import ATTACKS, protocol_fields
 from fakesound.corpora.listing import ROUNDING, Corpus, Listing, Row, find_folder
 from fakesound.corpora.segment_labels import STEPS, read_rttm, read_segment_labels
 from fakesound.errors import InputError
 from fakesound.timeline import Region
 
+NAME = "partialspoof"
 LAYOUT = """
 database/protocols/PartialSpoof_LA_cm_protocols/PartialSpoof.LA.cm.{train,dev,eval}.trl.txt
 database/segment_labels/{train,dev,eval}_seglab_0.01.npy
@@ -32,37 +35,45 @@ def read(root: Path) -> Listing:
     base = find_folder(root, PLACES, protocols.values(), LAYOUT)
     listing = Listing()
     for part, split in PARTS.items():
-        rows = protocol_rows(base / protocols[part], listing)
-        if not rows:
-            continue
-        spans, slack = _spans(base, part, listing)
-        for where, speaker, name, system, label in rows:
-            fake = label == "fake"
-            if name not in spans and fake:
-                listing.problems.append(f"{where}: {name} has no segment labels")
-                continue
-            regions = spans.get(name, [])
-            if fake != bool(regions):
-                listing.problems.append(
-                    f"{where}: {name} is {label}, but {len(regions)} of its segments are spoof"
-                )
-                continue
-            listing.rows.append(
-                Row(
-                    where=where,
-                    clip_id=name,
-                    path=base / part / "con_wav" / f"{name}.wav",
-                    source_id=speaker_source(speaker),
-                    label=label,
-                    corpus="partialspoof",
-                    attack=_attack(system) if fake else None,
-                    regions=tuple(regions),
-                    split=split,
-                    license="CC-BY-4.0",
-                    slack=slack,
-                )
-            )
+        lines = list(listing.lines(base / protocols[part]))
+        if lines:
+            spans, slack = _spans(base, part, listing)
+            folder = base / part / "con_wav"
+            made = partial(_row, folder=folder, spans=spans, split=split, slack=slack)
+            listing.add(lines, made)
     return listing
+
+
+def _row(
+    line: str,
+    where: str,
+    folder: Path,
+    spans: Mapping[str, Sequence[Region]],
+    split: str,
+    slack: float,
+) -> Row:
+    source, name, system, label = protocol_fields(line)
+    fake = label == "fake"
+    if fake and name not in spans:
+        raise InputError(f"labels: {name} has no segment labels")
+    regions = tuple(spans.get(name, ()))
+    if fake != bool(regions):
+        raise InputError(f"label: {name} is {label}, but {len(regions)} of its segments are spoof")
+    # published protocols say only that the clip is concatenated
+    attack = f"splice/{system}" if system in ATTACKS else f"splice/{NAME}"
+    return Row(
+        where=where,
+        clip_id=name,
+        path=folder / f"{name}.wav",
+        source_id=source,
+        label=label,
+        corpus=NAME,
+        attack=attack if fake else None,
+        regions=regions,
+        split=split,
+        license="CC-BY-4.0",
+        slack=slack,
+    )
 
 
 def _spans(base: Path, part: str, listing: Listing) -> tuple[dict[str, list[Region]], float]:
@@ -85,13 +96,8 @@ def _spans(base: Path, part: str, listing: Listing) -> tuple[dict[str, list[Regi
     )
 
 
-def _attack(system: str) -> str:
-    # published protocols say only that the clip is concatenated
-    return f"splice/{system}" if system in ATTACKS else "splice/partialspoof"
-
-
 PARTIALSPOOF = Corpus(
-    name="partialspoof",
+    name=NAME,
     summary="speech with segments synthesised or converted by the systems of ASVspoof 2019 LA",
     layout=LAYOUT,
     source="https://zenodo.org/records/5766198",

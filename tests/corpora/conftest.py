@@ -4,6 +4,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from fakesound.corpora.check import check_rows
+
+
+def read_clips(corpus, root):
+    """Return the clips of a data set in which nothing is wrong, and the remarks on them."""
+    listing = corpus.read(root)
+    checked = check_rows(listing.rows)
+    assert (listing.problems, checked.missing, checked.wrong) == ([], [], [])
+    return checked.clips, [*listing.remarks, *checked.remarks]
+
 
 @pytest.fixture
 def audio(tmp_path):

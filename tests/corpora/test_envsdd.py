@@ -1,9 +1,8 @@
 import pytest
 
-from fakesound.corpora.check import check_rows
 from fakesound.corpora.envsdd import ENVSDD
-from fakesound.errors import InputError
 from fakesound.timeline import Region
+from tests.corpora.conftest import read_clips
 
 DEVELOPMENT = (
     "audio,dataset,event,usage\na.wav,UrbanSound8K,dog,train\nb.wav,TUTSED2016,,validation\n"
@@ -33,13 +32,9 @@ def published(text, audio):
 @pytest.mark.parametrize("place", [".", "EnvSDD/released"])
 def test_tables_become_clips(published, tmp_path, place):
     published(place)
-    listing = ENVSDD.read(tmp_path)
-    checked = check_rows(listing.rows)
-    assert (listing.problems, listing.remarks) == ([], [])
-    assert (checked.missing, checked.wrong) == ([], [])
-    found = {
-        c.clip_id: (c.source_id, c.domain, c.attack, c.regions, c.split) for c in checked.clips
-    }
+    clips, remarks = read_clips(ENVSDD, tmp_path)
+    assert remarks == []
+    found = {c.clip_id: (c.source_id, c.domain, c.attack, c.regions, c.split) for c in clips}
     urban = ("envsdd/UrbanSound8K/a", "envsdd/UrbanSound8K")
     clotho = ("envsdd/Clotho/c", "envsdd/Clotho")
     assert len(found) == 13
@@ -52,16 +47,6 @@ def test_tables_become_clips(published, tmp_path, place):
     assert found["test/3"] == (*clotho, "ata/audioldm1", WHOLE, "test")
 
 
-def test_one_table_alone_is_enough(published, tmp_path):
-    published()
-    (tmp_path / "test_metadata.csv").unlink()
-    listing = ENVSDD.read(tmp_path)
-    assert len(listing.rows) == 10
-    assert listing.remarks == [
-        f"{tmp_path / 'test_metadata.csv'}: not there, so its clips are left out"
-    ]
-
-
 def test_rows_that_cannot_be_read_are_named(published, tmp_path, text):
     published()
     text("datasplit_dev.csv", f"{DEVELOPMENT}c.wav,Clotho,rain,spare\nd.wav\n")
@@ -69,11 +54,6 @@ def test_rows_that_cannot_be_read_are_named(published, tmp_path, text):
     problems = ENVSDD.read(tmp_path).problems
     assert [line.partition(";")[0] for line in problems] == [
         "datasplit_dev.csv row 4, usage: 'spare'",
-        "datasplit_dev.csv row 5: 1 cells",
+        "datasplit_dev.csv row 5, cells: 1",
         "test_metadata.csv row 5, generator: '' and type 'tta'",
     ]
-
-
-def test_another_folder_shows_the_layout(tmp_path):
-    with pytest.raises(InputError, match=r"expected datasplit_dev\.csv"):
-        ENVSDD.read(tmp_path)

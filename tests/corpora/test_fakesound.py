@@ -7,6 +7,7 @@ from fakesound.corpora.check import check_rows
 from fakesound.corpora.fakesound import FAKESOUND
 from fakesound.errors import InputError
 from fakesound.timeline import Region
+from tests.corpora.conftest import read_clips
 
 # a real id, and two that hold the signs that separate
 IDS = ("9IIa7qH29ps", "3x_0EZFENtE", "-_oSwpsXI_-")
@@ -92,19 +93,12 @@ EXPECTED = {
 
 @pytest.mark.parametrize("root", [".", "FakeSound", "FakeSound/meta_data"])
 def test_the_published_lists_become_clips(published, tmp_path, root):
-    listing = FAKESOUND.read(tmp_path / root)
-    checked = check_rows(listing.rows)
-    assert (listing.problems, checked.missing, checked.wrong) == ([], [], [])
-    assert {described(clip) for clip in checked.clips} == EXPECTED
-    assert len(checked.clips) == len(EXPECTED)
-    assert all(clip.label == ("fake" if clip.attack else "genuine") for clip in checked.clips)
-    assert {Path(clip.location).parent.name for clip in checked.clips} == {
-        "train",
-        "easy",
-        "hard",
-        "zeroshot",
-    }
-    assert listing.remarks == ["5 genuine rows are 3 recordings: merged, subsets united"]
+    clips, remarks = read_clips(FAKESOUND, tmp_path / root)
+    assert {described(clip) for clip in clips} == EXPECTED
+    assert len(clips) == len(EXPECTED)
+    assert all(clip.label == ("fake" if clip.attack else "genuine") for clip in clips)
+    assert {Path(clip.location).parent.name for clip in clips} == set(LISTS)
+    assert remarks == ["5 genuine rows are 3 recordings: merged, subsets united"]
 
 
 def test_genuine_recordings_of_ones_own_are_found_by_id(lists, audio, tmp_path):
@@ -155,20 +149,6 @@ def test_rows_that_contradict_themselves_are_named(lists, audio, tmp_path):
     assert told["train.json clip 7"].startswith("regions: [9.0, 11.0] passes the end")
     assert told["train.json clip 8"].startswith("label: missing")
     assert checked.clips == []
-
-
-def test_lists_that_are_not_there_are_said(lists, audio, tmp_path):
-    lists()
-    (tmp_path / "FakeSound/meta_data/train.json").unlink()
-    listing = FAKESOUND.read(tmp_path)
-    assert "train" not in {row.split for row in listing.rows}
-    assert listing.remarks[0].endswith("train.json: not there, so train is left out")
-
-
-def test_nothing_there_shows_the_layout(tmp_path):
-    with pytest.raises(InputError, match=r"none of the data set.*meta_data/\{train,easy") as caught:
-        FAKESOUND.read(tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"audios": 3}'])

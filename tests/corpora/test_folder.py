@@ -4,7 +4,6 @@ import pytest
 
 from fakesound.corpora.check import check_rows
 from fakesound.corpora.folder import FOLDER
-from fakesound.errors import InputError
 from fakesound.timeline import Region
 
 
@@ -94,9 +93,3 @@ def test_fakes_of_no_attack_are_named(tmp_path, audio):
         "fake/a.wav, attack: unknown; move it to fake/FAMILY/GENERATOR/",
         "fake/vocoder/b.wav, attack: unknown; move it to fake/FAMILY/GENERATOR/",
     ]
-
-
-def test_nothing_there_shows_the_layout(tmp_path, audio):
-    audio("a.wav", 1)
-    with pytest.raises(InputError, match="expected genuine/"):
-        FOLDER.read(tmp_path)

@@ -2,8 +2,10 @@ import os
 
 import pytest
 
-from fakesound.corpora.listing import locate
+from fakesound.corpora import CORPORA
+from fakesound.corpora.listing import Listing, locate
 from fakesound.data.folders import audio_files
+from fakesound.errors import InputError
 
 LISTED = "data/test/audio/audio/genuine/a.wav"
 
@@ -47,3 +49,22 @@ def test_audio_of_linked_folders_is_found_once(tmp_path, audio, text):
     os.symlink(tmp_path / "root", tmp_path / "far" / "back")
     root = tmp_path / "root"
     assert audio_files(root) == [root / "b.WAV", root / "link" / "a.flac"]
+
+
+@pytest.mark.parametrize("name", sorted(CORPORA.keys() - {"csv"}))
+def test_another_folder_shows_the_layout(tmp_path, audio, name):
+    audio("a.wav")
+    first = CORPORA[name].layout.split()[0]
+    with pytest.raises(InputError) as raised:
+        CORPORA[name].read(tmp_path)
+    assert str(raised.value).startswith(f"root={tmp_path}: no")
+    assert f"expected {first}" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_places_of_lines_count_blank_ones(text, tmp_path):
+    listing = Listing()
+    path = text("list.txt", "a\n\n b\r\n")
+    assert list(listing.lines(path)) == [("list.txt row 1", "a"), ("list.txt row 3", " b")]
+    assert list(listing.lines(tmp_path / "lost.txt")) == []
+    assert listing.remarks == [f"{tmp_path / 'lost.txt'}: not there, so its clips are left out"]

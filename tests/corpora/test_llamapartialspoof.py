@@ -1,9 +1,8 @@
 import pytest
 
-from fakesound.corpora.check import check_rows
 from fakesound.corpora.llamapartialspoof import LLAMAPARTIALSPOOF
-from fakesound.errors import InputError
 from fakesound.timeline import Region
+from tests.corpora.conftest import read_clips
 
 # names and rows in the published form
 A = [
@@ -33,13 +32,11 @@ def published(text, audio):
 @pytest.mark.parametrize("place", [".", "LlamaPartialSpoof"])
 def test_label_files_become_clips(published, tmp_path, place):
     published(place)
-    listing = LLAMAPARTIALSPOOF.read(tmp_path)
-    checked = check_rows(listing.rows)
-    assert (listing.problems, listing.remarks) == ([], [])
-    assert (checked.missing, checked.wrong) == ([], [])
+    clips, remarks = read_clips(LLAMAPARTIALSPOOF, tmp_path)
+    assert remarks == []
     found = {
         clip.clip_id.split("_")[0]: (clip.source_id, clip.attack, clip.regions, clip.subsets)
-        for clip in checked.clips
+        for clip in clips
     }
     source = "llamapartialspoof/"
     assert found == {
@@ -56,7 +53,7 @@ def test_label_files_become_clips(published, tmp_path, place):
             f"{source}1272", "splice/cosyvoice", (Region(0, 0.5),), ("partial-cp",),
         ),
     }  # fmt: skip
-    assert {clip.split for clip in checked.clips} == {"test"}
+    assert {clip.split for clip in clips} == {"test"}
 
 
 @pytest.mark.parametrize(
@@ -79,8 +76,3 @@ def test_rows_that_cannot_be_read_are_named(text, tmp_path, row, problem):
     assert line.startswith(f"label_R01TTS.0.a.txt row 2, {problem}")
     (remark,) = listing.remarks
     assert "label_R01TTS.0.b.txt: not there" in remark
-
-
-def test_another_folder_shows_the_layout(tmp_path):
-    with pytest.raises(InputError, match=r"expected label_R01TTS\.0\."):
-        LLAMAPARTIALSPOOF.read(tmp_path)
