@@ -7,18 +7,12 @@ needs torch is imported from its own module, `fakesound.metrics.torchmetrics`.
 
 from fakesound.metrics.baselines import Prior, baseline_blocks
 from fakesound.metrics.block import KEYS, Block
-from fakesound.metrics.calibration import Reliability, ece, reliability
-from fakesound.metrics.cost import act_dcf, cllr, min_dcf
-from fakesound.metrics.localisation import event_f1, range_eer, segment_f1
+from fakesound.metrics.calibration import Reliability, reliability
+from fakesound.metrics.cost import cllr, min_dcf
+from fakesound.metrics.localisation import event_f1, segment_f1
 from fakesound.metrics.localisation_figures import LOCALISATION_KEYS, localisation_block
-from fakesound.metrics.ranking import (
-    EqualError,
-    auc,
-    average_precision,
-    eer,
-)
+from fakesound.metrics.ranking import EqualError, auc, average_precision, eer
 from fakesound.metrics.resampling import (
-    MIN_SOURCES,
     BlockWithIntervals,
     Intervals,
     PairedDifference,
@@ -30,10 +24,10 @@ from fakesound.metrics.resampling import (
     pooled_difference,
     resampled,
 )
+from fakesound.metrics.sample import MIN_SOURCES
 from fakesound.metrics.score_file import read_scores, write_scores
 from fakesound.metrics.scores import ClipScore, has_frames, logit
 from fakesound.metrics.subgroups import (
-    Breakdown,
     Subgroups,
     Subsets,
     fold_blocks,
@@ -50,7 +44,6 @@ __all__ = [
     "MIN_SOURCES",
     "Block",
     "BlockWithIntervals",
-    "Breakdown",
     "ClipScore",
     "EqualError",
     "Intervals",
@@ -60,12 +53,10 @@ __all__ = [
     "Resampled",
     "Subgroups",
     "Subsets",
-    "act_dcf",
     "auc",
     "average_precision",
     "baseline_blocks",
     "cllr",
-    "ece",
     "eer",
     "event_f1",
     "fold_blocks",
@@ -79,7 +70,6 @@ __all__ = [
     "paired_differences",
     "part_blocks",
     "pooled_difference",
-    "range_eer",
     "read_scores",
     "reliability",
     "resampled",

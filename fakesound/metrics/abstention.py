@@ -6,9 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from fakesound.errors import InputError
-from fakesound.metrics.block import Block, ClipColumns
-from fakesound.metrics.calibration import ece, equal_weights
-from fakesound.metrics.cost import act_dcf, cllr, min_dcf
+from fakesound.metrics.block import Block, ClipColumns, clip_draws
+from fakesound.metrics.calibration import equal_weights
 from fakesound.metrics.counts import number, weighted_mean
 from fakesound.metrics.scores import ClipScore
 
@@ -23,14 +22,9 @@ def calibration_figures(scores: Sequence[ClipScore]) -> dict[str, float | None]:
     clips = ClipColumns.of(scores)
     if not (clips.fake.any() and not clips.fake.all()):
         return dict.fromkeys(("cllr", "min_dcf", "act_dcf", "ece", "brier"))
-    weights = equal_weights(clips.fake)
-    return {
-        "cllr": cllr(clips.logit, clips.fake),
-        "min_dcf": min_dcf(clips.logit, clips.fake),
-        "act_dcf": act_dcf(clips.logit, clips.fake),
-        "ece": ece(clips.score, clips.fake),
-        "brier": float(weights @ (clips.score - clips.fake) ** 2),
-    }
+    block = clip_draws(clips, np.ones((1, clips.fake.size)))
+    found = {key: number(block[f"clip/{key}"]) for key in ("cllr", "min_dcf", "act_dcf", "ece")}
+    return found | {"brier": float(equal_weights(clips.fake) @ (clips.score - clips.fake) ** 2)}
 
 
 def certainty(

@@ -12,7 +12,6 @@ from fakesound.metrics.counts import ScoreCounts, ratio, score_counts, weighted_
 from fakesound.metrics.frames import FrameTable, segments
 from fakesound.metrics.localisation import (
     event_counts,
-    f1_draws,
     frame_thresholds,
     segment_counts,
 )
@@ -81,27 +80,21 @@ class ClipColumns:
         return ClipColumns(*(getattr(self, item.name)[part] for item in fields(self)))
 
 
-@dataclass(frozen=True, eq=False)
-class LocalisationCounts:
-    """Each clip's true positives, false positives and false negatives."""
+def localisation_counts(
+    table: FrameTable, scores: Sequence[ClipScore]
+) -> dict[str, Int[np.ndarray, "clip 3"]]:
+    """Return each clip's true positives, false positives and false negatives, by key of the F1.
 
-    segment_20ms: Int[np.ndarray, "clip 3"]
-    segment_1s: Int[np.ndarray, "clip 3"]
-    event: Int[np.ndarray, "clip 3"]
-
-    @classmethod
-    def of(cls, table: FrameTable, scores: Sequence[ClipScore]) -> "LocalisationCounts":
-        """Return the counts of ``scores``, laid out in ``table``."""
-        threshold = frame_thresholds(scores)
-        return cls(
-            segment_20ms=segment_counts(segments(table, 20_000), threshold),
-            segment_1s=segment_counts(segments(table, 1_000_000), threshold),
-            event=event_counts(table, table.called(threshold)),
-        )
-
-    def only(self, part: Bool[np.ndarray, " every"]) -> "LocalisationCounts":
-        """Return the counts of the clips in ``part``."""
-        return LocalisationCounts(self.segment_20ms[part], self.segment_1s[part], self.event[part])
+    Args:
+        table: frames of ``scores``.
+        scores: clips.
+    """
+    threshold = frame_thresholds(scores)
+    return {
+        "segment_f1_20ms": segment_counts(segments(table, 20_000), threshold),
+        "segment_f1_1s": segment_counts(segments(table, 1_000_000), threshold),
+        "event_f1": event_counts(table, table.called(threshold)),
+    }
 
 
 def clip_draws(clips: ClipColumns, weights: Float[np.ndarray, "draw clip"]) -> Draws:
@@ -123,19 +116,13 @@ def clip_draws(clips: ClipColumns, weights: Float[np.ndarray, "draw clip"]) -> D
     }
 
 
-def localisation_draws(
-    counts: LocalisationCounts, weights: Float[np.ndarray, "draw clip"]
-) -> Draws:
-    """Return the F1 figures in each draw, NaN where they are undefined."""
-    return {
-        "segment_f1_20ms": f1_draws(counts.segment_20ms, weights),
-        "segment_f1_1s": f1_draws(counts.segment_1s, weights),
-        "event_f1": f1_draws(counts.event, weights),
-    }
-
-
 def frame_draws(frames: ScoreCounts, time: ScoreCounts) -> Draws:
-    """Return the ranking figures of frames and of time in each draw, NaN where undefined."""
+    """Return the ranking figures of frames and of time in each draw, NaN where undefined.
+
+    ``range_eer`` is the equal error rate over time (Zhang et al. 2023): the share of fake time with
+    a score not above the threshold against the share of genuine time with one above it. It is
+    exact, because a frame counts as fake and as genuine time by how much of it lies in a region.
+    """
     return {
         "frame/auc": auc_draws(frames),
         "frame/ap": average_precision_draws(frames),

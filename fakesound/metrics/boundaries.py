@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from fakesound.metrics.counts import point_weights, score_counts
+from fakesound.metrics.counts import point_counts
 from fakesound.metrics.ranking import average_precision
 from fakesound.metrics.scores import REGION_TOLERANCE, ClipScore
 from fakesound.timeline import merge_regions, microseconds
@@ -68,8 +68,7 @@ def boundary_threshold(scores: Sequence[ClipScore]) -> float | None:
     edges = find_edges(clips)
     if not edges.right.any():
         return UNDECIDED
-    right = point_weights(edges.right, None) * edges.right
-    at = score_counts(edges.score, right, 1 - right)
+    at = point_counts(edges.score, edges.right)
     caught = np.cumsum(at.fake[0])
     f1 = 2 * caught / (caught + np.cumsum(at.genuine[0]) + edges.true)
     below = np.append(at.score[1:], 0.0)

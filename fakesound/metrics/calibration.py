@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from fakesound.metrics.counts import number, point_weights, ratio
+from fakesound.metrics.counts import ratio
 
 BINS = 15
 
@@ -17,7 +17,7 @@ class Reliability:
     Attributes:
         score: mean score of the bin's clips.
         share_fake: share of them that is fake; equal to ``score`` when calibrated.
-        clips: weight of the bin's clips.
+        clips: number of the bin's clips.
     """
 
     score: Float[np.ndarray, " bin"]
@@ -25,43 +25,29 @@ class Reliability:
     clips: Float[np.ndarray, " bin"]
 
 
-def ece(
-    scores: Float[np.ndarray, " clip"],
-    fake: Bool[np.ndarray, " clip"],
-    weights: Float[np.ndarray, " clip"] | None = None,
-) -> float | None:
-    """Return the expected calibration error of P(fake).
-
-    The mean over clips of ``|mean score - share of fakes|`` in the clip's bin, over 15 bins of
-    equal width on [0, 1] (Naeini et al. 2015; Guo et al. 2017 take the winning class's confidence
-    instead of P(fake)). A score on an edge belongs to the bin above. None for no clips.
-    """
-    return number(ece_draws(scores, fake, point_weights(fake, weights)))
-
-
 def ece_draws(
     scores: Float[np.ndarray, " clip"],
     fake: Bool[np.ndarray, " clip"],
     weights: Float[np.ndarray, "draw clip"],
 ) -> Float[np.ndarray, " draw"]:
-    """Return :func:`ece` in each draw, NaN where there are no clips."""
+    """Return the expected calibration error of P(fake) in each draw, NaN where there are no clips.
+
+    The mean over clips of ``|mean score - share of fakes|`` in the clip's bin, over 15 bins of
+    equal width on [0, 1] (Naeini et al. 2015; Guo et al. 2017 take the winning class's confidence
+    instead of P(fake)). A score on an edge belongs to the bin above.
+    """
     excess = np.zeros((scores.size, BINS))
     excess[np.arange(scores.size), _bins(scores)] = scores - fake
     return ratio(np.abs(weights @ excess).sum(axis=1), weights.sum(axis=1))
 
 
-def reliability(
-    scores: Float[np.ndarray, " clip"],
-    fake: Bool[np.ndarray, " clip"],
-    weights: Float[np.ndarray, " clip"] | None = None,
-) -> Reliability:
-    """Return the points of the reliability diagram behind :func:`ece`."""
-    weight = point_weights(fake, weights)[0]
+def reliability(scores: Float[np.ndarray, " clip"], fake: Bool[np.ndarray, " clip"]) -> Reliability:
+    """Return the points of the reliability diagram behind :func:`ece_draws`."""
     bins = _bins(scores)
     clips, score, fakes = (
         # bincount of nothing forgets that its weights are floats
         np.bincount(bins, value, minlength=BINS).astype(np.float64)
-        for value in (weight, weight * scores, weight * fake)
+        for value in (np.ones(fake.size), scores, fake)
     )
     held = clips > 0
     return Reliability(score[held] / clips[held], fakes[held] / clips[held], clips[held])

@@ -15,8 +15,7 @@ from fakesound.metrics.counts import (
     ScoreCounts,
     error_rates,
     number,
-    point_weights,
-    score_counts,
+    point_counts,
     weighted_mean,
 )
 
@@ -25,19 +24,14 @@ COST_OF_REJECTION = 1.0  # C_miss: a genuine clip called fake
 COST_OF_ACCEPTANCE = 10.0  # C_fa: a fake called genuine
 
 
-def min_dcf(
-    logits: Float[np.ndarray, " clip"],
-    fake: Bool[np.ndarray, " clip"],
-    weights: Float[np.ndarray, " clip"] | None = None,
-) -> float | None:
+def min_dcf(logits: Float[np.ndarray, " clip"], fake: Bool[np.ndarray, " clip"]) -> float | None:
     """Return the lowest normalised detection cost that any threshold reaches.
 
     ``min_t [C_miss (1 - P_spoof) P(genuine called fake) + C_fa P_spoof P(fake called genuine)]``
     over the cost of the better of the two systems that ignore the audio; 1 is worthless. Depends
     on the order of the logits only. None unless there are both fakes and genuines.
     """
-    weight = point_weights(fake, weights)
-    return number(min_dcf_draws(score_counts(logits, weight * fake, weight * ~fake)))
+    return number(min_dcf_draws(point_counts(logits, fake)))
 
 
 def min_dcf_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
@@ -46,40 +40,27 @@ def min_dcf_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
     return lowest
 
 
-def act_dcf(
-    logits: Float[np.ndarray, " clip"],
-    fake: Bool[np.ndarray, " clip"],
-    weights: Float[np.ndarray, " clip"] | None = None,
-) -> float | None:
-    """Return the normalised detection cost at the threshold that is right for calibrated logits.
-
-    As :func:`min_dcf`, at ``logit > log(C_miss (1 - P_spoof) / (C_fa P_spoof)) = log 1.9``. Above
-    ``min_dcf`` by what miscalibration costs. None unless there are both fakes and genuines.
-    """
-    return number(act_dcf_draws(logits, fake, point_weights(fake, weights)))
-
-
 def act_dcf_draws(
     logits: Float[np.ndarray, " clip"],
     fake: Bool[np.ndarray, " clip"],
     weights: Float[np.ndarray, "draw clip"],
 ) -> Float[np.ndarray, " draw"]:
-    """Return :func:`act_dcf` in each draw, NaN where it is undefined."""
+    """Return the normalised detection cost at the threshold that is right for calibrated logits.
+
+    As :func:`min_dcf`, at ``logit > log(C_miss (1 - P_spoof) / (C_fa P_spoof)) = log 1.9``. Above
+    ``min_dcf`` by the cost of miscalibration. NaN without fakes or without genuines.
+    """
     called = logits > log(COST_OF_REJECTION * (1 - P_SPOOF) / (COST_OF_ACCEPTANCE * P_SPOOF))
     return _cost(weighted_mean(~called, fake, weights), weighted_mean(called, ~fake, weights))
 
 
-def cllr(
-    logits: Float[np.ndarray, " clip"],
-    fake: Bool[np.ndarray, " clip"],
-    weights: Float[np.ndarray, " clip"] | None = None,
-) -> float | None:
+def cllr(logits: Float[np.ndarray, " clip"], fake: Bool[np.ndarray, " clip"]) -> float | None:
     """Return the cost of the log likelihood ratio in bits: 0 is perfect, 1 carries no information.
 
     ``(mean over genuines of log2(1 + exp(logit)) + mean over fakes of log2(1 + exp(-logit))) / 2``
     (Bruemmer and du Preez 2006). None unless there are both fakes and genuines.
     """
-    return number(cllr_draws(logits, fake, point_weights(fake, weights)))
+    return number(cllr_draws(logits, fake, np.ones((1, fake.size))))
 
 
 def cllr_draws(

@@ -38,11 +38,11 @@ def score_counts(
     return ScoreCounts(ordered[first], *weights)
 
 
-def point_weights(
-    fake: Bool[np.ndarray, " item"], weights: Float[np.ndarray, " item"] | None
-) -> Float[np.ndarray, "1 item"]:
-    """Return ``weights``, or ones, as the single draw of a point estimate."""
-    return (np.ones(fake.size) if weights is None else weights)[None]
+def point_counts(
+    scores: Float[np.ndarray, " item"], fake: Bool[np.ndarray, " item"]
+) -> ScoreCounts:
+    """Return `score_counts` of the single draw of a point estimate, each item counting once."""
+    return score_counts(scores, fake[None], ~fake[None])
 
 
 def ratio(

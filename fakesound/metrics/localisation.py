@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from fakesound.metrics.counts import ScoreCounts, number, ratio, score_counts
+from fakesound.metrics.counts import number, ratio
 from fakesound.metrics.frames import FrameTable, Segments, Spans, frame_table, segments
-from fakesound.metrics.ranking import EqualError, equal_error
 from fakesound.metrics.scores import ClipScore
 
 COLLAR = 250_000  # microseconds
@@ -131,31 +130,6 @@ def add_score_draws(
     2023).
     """
     return ADD_WEIGHT_OF_CLIPS * accuracy + (1 - ADD_WEIGHT_OF_CLIPS) * f1
-
-
-def range_eer(scores: Sequence[ClipScore]) -> EqualError | None:
-    """Return the equal error rate over time rather than over frames.
-
-    Miss rate: share of the fake time with a score not above the threshold. False alarm rate: share
-    of the genuine time with a score above it (Zhang et al. 2023). Exact: frames are cut where
-    regions begin and end, and each piece weighs its duration, so the figure does not flatter
-    coarse frames. None unless there are both fake and genuine time.
-
-    Raises:
-        InputError: if a clip has no frame scores.
-    """
-    return equal_error(frame_and_time_levels(frame_table(scores))[1])
-
-
-def frame_and_time_levels(table: FrameTable) -> tuple[ScoreCounts, ScoreCounts]:
-    """Return the frames by score, each counting once; and by the fake and genuine time in it."""
-    fake = np.stack((table.frame_fake, table.frame_fake_time))
-    genuine = np.stack((~table.frame_fake, np.diff(table.frame_edge) - table.frame_fake_time))
-    both = score_counts(table.frame_score, fake, genuine)
-    frames, time = (
-        ScoreCounts(both.score, both.fake[i, None], both.genuine[i, None]) for i in (0, 1)
-    )
-    return frames, time
 
 
 def _event_counts(table: FrameTable, regions: Spans, events: Spans) -> Int[np.ndarray, "clip 3"]:

@@ -1,7 +1,6 @@
 """How well scores rank fakes above genuines, whatever the threshold.
 
-Every function takes optional weights, by which an item counts as so many equal ones. The form with
-``_draws`` at its end returns the value of each bootstrap draw, NaN where it is undefined.
+The form with ``_draws`` at its end returns the value of each bootstrap draw, NaN where undefined.
 """
 
 from dataclasses import dataclass
@@ -15,9 +14,8 @@ from fakesound.metrics.counts import (
     error_rates,
     nearest_rates,
     number,
-    point_weights,
+    point_counts,
     ratio,
-    score_counts,
 )
 
 
@@ -34,16 +32,12 @@ class EqualError:
     threshold: float
 
 
-def auc(
-    scores: Float[np.ndarray, " item"],
-    fake: Bool[np.ndarray, " item"],
-    weights: Float[np.ndarray, " item"] | None = None,
-) -> float | None:
+def auc(scores: Float[np.ndarray, " item"], fake: Bool[np.ndarray, " item"]) -> float | None:
     """Return the area under the ROC curve: P(a fake outscores a genuine), ties counting half.
 
     Hanley and McNeil (1982). None unless there are both fakes and genuines.
     """
-    return number(auc_draws(_labelled(scores, fake, weights)))
+    return number(auc_draws(point_counts(scores, fake)))
 
 
 def auc_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
@@ -54,9 +48,7 @@ def auc_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
 
 
 def average_precision(
-    scores: Float[np.ndarray, " item"],
-    fake: Bool[np.ndarray, " item"],
-    weights: Float[np.ndarray, " item"] | None = None,
+    scores: Float[np.ndarray, " item"], fake: Bool[np.ndarray, " item"]
 ) -> float | None:
     """Return the mean, over the fakes, of the precision at the threshold that just admits each.
 
@@ -64,7 +56,7 @@ def average_precision(
     2008, section 8.4). None unless there are both fakes and genuines: without genuines every
     ranking would score one.
     """
-    return number(average_precision_draws(_labelled(scores, fake, weights)))
+    return number(average_precision_draws(point_counts(scores, fake)))
 
 
 def average_precision_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
@@ -77,22 +69,14 @@ def average_precision_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
     return ratio(area, fakes)
 
 
-def eer(
-    scores: Float[np.ndarray, " item"],
-    fake: Bool[np.ndarray, " item"],
-    weights: Float[np.ndarray, " item"] | None = None,
-) -> EqualError | None:
+def eer(scores: Float[np.ndarray, " item"], fake: Bool[np.ndarray, " item"]) -> EqualError | None:
     """Return the equal error rate, where fakes are missed as often as genuines raise an alarm.
 
     The mean of the two rates at the threshold where they differ least, without interpolation, as
     in the ASVspoof challenges (Wang et al. 2024). Of several such thresholds the highest is taken.
     None unless there are both fakes and genuines.
     """
-    return equal_error(_labelled(scores, fake, weights))
-
-
-def equal_error(at: ScoreCounts) -> EqualError | None:
-    """Return :func:`eer` of the only draw of ``at``."""
+    at = point_counts(scores, fake)
     rate = number(eer_draws(at))
     if rate is None:
         return None
@@ -105,12 +89,3 @@ def eer_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
     missed, alarmed = error_rates(at)
     cut = nearest_rates(missed, alarmed)[:, None]
     return np.take_along_axis((missed + alarmed) / 2, cut, axis=1)[:, 0]
-
-
-def _labelled(
-    scores: Float[np.ndarray, " item"],
-    fake: Bool[np.ndarray, " item"],
-    weights: Float[np.ndarray, " item"] | None,
-) -> ScoreCounts:
-    weight = point_weights(fake, weights)
-    return score_counts(scores, weight * fake, weight * ~fake)

@@ -1,11 +1,9 @@
 """The two segment EERs in use, which are different measures of the same scores.
 
 Both make every segment of every clip one trial and pool them. They differ in which segments are
-fake and in how the frames of a segment become one score, so a figure of one must never be held
-against a figure of the other.
+fake and in how the frames of a segment become one score, so compare a figure only with figures of
+the same definition.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -15,19 +13,6 @@ from fakesound.metrics.ranking import EqualError, eer
 from fakesound.metrics.scores import SCORE_RESOLUTION
 
 DECIMALS = 9  # of a mean logit; sums of equal frames in another order are the same score
-
-
-@dataclass(frozen=True, eq=False)
-class Points:
-    """Segments as WeDefense sees them.
-
-    Attributes:
-        fake: whether the instant at which the segment starts lies in a region.
-        logit: mean over the segment's time of the logit of the frame score.
-    """
-
-    fake: Bool[np.ndarray, " segment"]
-    logit: Float[np.ndarray, " segment"]
 
 
 def partialspoof_error(table: FrameTable, resolution: int) -> EqualError | None:
@@ -45,14 +30,11 @@ def partialspoof_error(table: FrameTable, resolution: int) -> EqualError | None:
 def point_error(
     table: FrameTable, logits: Float[np.ndarray, " frame"], resolution: int
 ) -> EqualError | None:
-    """Return the point EER of WeDefense at ``resolution`` microseconds.
+    """Return the point EER of WeDefense at ``resolution`` microseconds; its threshold is a logit.
 
-    A segment is fake when the instant at which it starts lies in a region; its score is the mean
-    of the ``logits`` of its frames, each weighed by its time in the segment. The threshold is a
-    logit. None unless there are both fake and genuine segments.
+    None unless there are both fake and genuine segments; see `point_segments`.
     """
-    found = points(table, logits, resolution)
-    return eer(found.logit, found.fake)
+    return eer(*point_segments(table, logits, resolution))
 
 
 def frame_logits(table: FrameTable) -> Float[np.ndarray, " frame"]:
@@ -62,13 +44,19 @@ def frame_logits(table: FrameTable) -> Float[np.ndarray, " frame"]:
     return logits
 
 
-def points(table: FrameTable, logits: Float[np.ndarray, " frame"], resolution: int) -> Points:
-    """Return the segments of ``resolution`` microseconds by their starts and mean logits."""
+def point_segments(
+    table: FrameTable, logits: Float[np.ndarray, " frame"], resolution: int
+) -> tuple[Float[np.ndarray, " segment"], Bool[np.ndarray, " segment"]]:
+    """Return the score of each segment, and whether it is fake, as WeDefense defines them.
+
+    A segment is fake when the instant at which it starts lies in a region; its score is the mean
+    of the ``logits`` of its frames, each weighted by its time in the segment.
+    """
     bins = divided(table, resolution)
-    # whole frames, less what those at the two ends have outside of the segment
+    # whole frames, less the parts of the first and the last one outside of the segment
     weighted = np.append(logits * np.diff(table.frame_edge), 0.0)
     total = np.add.reduceat(weighted, np.stack((bins.first, bins.after), axis=1).ravel())[::2]
     total -= logits[bins.first] * (bins.edge[:-1] - table.frame_edge[bins.first])
     total -= logits[bins.after - 1] * (table.frame_edge[bins.after] - bins.edge[1:])
     mean = np.round(total / np.diff(bins.edge), DECIMALS)
-    return Points(starting_in(bins.edge, table.regions), mean)
+    return mean, starting_in(bins.edge, table.regions)

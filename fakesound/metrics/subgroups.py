@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any
 from zlib import crc32
 
 from fakesound.metrics.frames import frame_table
@@ -24,15 +24,6 @@ REGION_LENGTHS = {
     "2-4 s": 4_000_000,
     "over 4 s": None,
 }
-
-
-class Breakdown(TypedDict):
-    """The "test" object of ``metrics.json``."""
-
-    all: BlockWithIntervals
-    seen: BlockWithIntervals
-    unseen: BlockWithIntervals
-    attack: dict[str, BlockWithIntervals]
 
 
 @dataclass(frozen=True)
@@ -174,16 +165,16 @@ def subgroup_blocks(
         InputError: if only some clips have frame scores.
     """
     parts = subgroups(scores)
-    flat = {f"{kind}/{name}": part for kind in parts for name, part in parts[kind].items()}
-    found = part_blocks(scores, flat, draws, seed)
-    blocks = {kind: {name: found[f"{kind}/{name}"] for name in parts[kind]} for kind in parts}
+    blocks = _blocks_of_kinds(scores, parts, draws, seed)
     for name, part in parts["region_length"].items():
         blocks["region_length"][name]["frame_recall"] = frame_recall(part)
     return blocks
 
 
-def fold_blocks(scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0) -> Breakdown:
-    """Return the metrics block of each of :func:`subsets`, with its intervals under ``ci``.
+def fold_blocks(scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """Return the metrics block of each of :func:`subsets`, the "test" object of ``metrics.json``.
+
+    Blocks are under "all", "seen", "unseen" and, by name, under "attack"; intervals under ``ci``.
 
     Args:
         scores: the test clips.
@@ -194,15 +185,18 @@ def fold_blocks(scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0) -
         InputError: if only some clips have frame scores.
     """
     parts = subsets(scores)
-    named = {"all": parts.all, "seen": parts.seen, "unseen": parts.unseen}
-    attacks = {f"attack/{name}": part for name, part in parts.attack.items()}
-    found = part_blocks(scores, named | attacks, draws, seed)
-    return {
-        "all": found["all"],
-        "seen": found["seen"],
-        "unseen": found["unseen"],
-        "attack": {name: found[f"attack/{name}"] for name in parts.attack},
-    }
+    folds = {"all": parts.all, "seen": parts.seen, "unseen": parts.unseen}
+    blocks = _blocks_of_kinds(scores, {"fold": folds, "attack": parts.attack}, draws, seed)
+    return {**blocks["fold"], "attack": blocks["attack"]}
+
+
+def _blocks_of_kinds(
+    scores: Sequence[ClipScore], parts: Subgroups, draws: int, seed: int
+) -> dict[str, dict[str, BlockWithIntervals]]:
+    """Return `part_blocks` of the named parts of every kind, all with the same draws."""
+    flat = {f"{kind}/{name}": part for kind in parts for name, part in parts[kind].items()}
+    found = part_blocks(scores, flat, draws, seed)
+    return {kind: {name: found[f"{kind}/{name}"] for name in parts[kind]} for kind in parts}
 
 
 def _likenesses(clip: ClipScore) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from fakesound.metrics.block import ClipColumns
-from fakesound.metrics.counts import ScoreCounts, ratio, score_counts
+from fakesound.metrics.counts import ScoreCounts, point_counts, ratio, score_counts
 from fakesound.metrics.frames import frame_table, segments
 from fakesound.metrics.scores import ClipScore, has_frames
 
@@ -71,7 +71,7 @@ def select_thresholds(
         InputError: if only some clips have frame scores.
     """
     clips = ClipColumns.of(scores)
-    clip = score_counts(clips.score, clips.fake[None], ~clips.fake[None])
+    clip = point_counts(clips.score, clips.fake)
     clip_threshold = _best(clip, _limited(clip, _balanced_accuracy(clip), point.false_alarms))
     if not has_frames(scores):
         return Thresholds(clip_threshold, UNDECIDED)

@@ -24,6 +24,9 @@ def test_keys_and_types(make_scores):
 def test_every_entry_is_the_function_of_its_name(make_scores):
     scores = [replace(c, clip_threshold=0.4, frame_threshold=0.6) for c in make_scores(3)]
     block = metrics_block(scores)
+    # these have tests of their own
+    for key in ("range_eer", "clip/act_dcf", "clip/ece"):
+        del block[key]
     logit, score, fake = (
         np.array([getattr(c, n) for c in scores]) for n in ("logit", "score", "fake")
     )
@@ -40,13 +43,10 @@ def test_every_entry_is_the_function_of_its_name(make_scores):
         "clip/ap": metrics.average_precision(logit, fake),
         "clip/eer": metrics.eer(logit, fake).rate,
         "clip/min_dcf": metrics.min_dcf(logit, fake),
-        "clip/act_dcf": metrics.act_dcf(logit, fake),
         "clip/cllr": metrics.cllr(logit, fake),
-        "clip/ece": metrics.ece(score, fake),
         "frame/auc": metrics.auc(*frames),
         "frame/ap": metrics.average_precision(*frames),
         "frame/eer": metrics.eer(*frames).rate,
-        "range_eer": metrics.range_eer(scores).rate,
         "segment_f1_20ms": f1,
         "segment_f1_1s": metrics.segment_f1(scores, 1_000_000),
         "event_f1": metrics.event_f1(scores),

@@ -17,41 +17,33 @@ def sample(seed, size=90, levels=None):
     scores = rng.random(size) * 0.7 + 0.3 * fake
     if levels:
         scores = np.round(scores * levels) / levels
-    return scores, fake, rng.integers(0, 5, size).astype(float)
+    return scores, fake
 
 
-items = st.lists(
-    st.tuples(st.integers(0, 6), st.booleans(), st.integers(0, 3)), min_size=1, max_size=30
-)
+items = st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=30)
 
 
 @pytest.mark.parametrize("levels", [None, 7])
 @pytest.mark.parametrize("seed", range(5))
 def test_auc_and_ap_equal_scikit_learn(seed, levels):
-    scores, fake, weights = sample(seed, levels=levels)
+    scores, fake = sample(seed, levels=levels)
     assert auc(scores, fake) == pytest.approx(roc_auc_score(fake, scores), abs=1e-12)
     assert average_precision(scores, fake) == pytest.approx(
         average_precision_score(fake, scores), abs=1e-12
-    )
-    assert auc(scores, fake, weights) == pytest.approx(
-        roc_auc_score(fake, scores, sample_weight=weights), abs=1e-12
-    )
-    assert average_precision(scores, fake, weights) == pytest.approx(
-        average_precision_score(fake, scores, sample_weight=weights), abs=1e-12
     )
 
 
 @pytest.mark.parametrize("levels", [None, 7])
 @pytest.mark.parametrize("seed", range(5))
 def test_eer_equals_torchmetrics(seed, levels):
-    scores, fake, _ = sample(seed, levels=levels)
+    scores, fake = sample(seed, levels=levels)
     expected = binary_eer(torch.tensor(scores), torch.tensor(fake).long())
     assert eer(scores, fake).rate == pytest.approx(float(expected), abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_eer_threshold_gives_the_rates_whose_mean_it_is(seed):
-    scores, fake, _ = sample(seed, levels=20)
+    scores, fake = sample(seed, levels=20)
     found = eer(scores, fake)
     called = scores > found.threshold
     assert found.rate == pytest.approx(((~called)[fake].mean() + called[~fake].mean()) / 2)
@@ -84,24 +76,6 @@ def test_of_two_equally_near_cuts_the_higher_threshold_is_taken():
 def test_undefined_without_both_kinds(figure, fake):
     labels = np.array(fake, dtype=bool)
     assert figure(np.linspace(0, 1, labels.size), labels) is None
-
-
-@pytest.mark.parametrize("figure", ALL)
-def test_undefined_when_one_kind_weighs_nothing(figure):
-    assert figure(np.array([0.2, 0.8]), np.array([False, True]), np.array([0.0, 1.0])) is None
-
-
-@settings(deadline=None)
-@given(items)
-def test_a_weight_counts_as_so_many_equal_items(rows):
-    scores, fake, weights = (np.array(column) for column in zip(*rows, strict=True))
-    scores, times = scores.astype(float), weights.astype(int)
-    repeated = np.repeat(scores, times), np.repeat(fake, times)
-    weights = weights.astype(float)
-    for figure in (auc, average_precision):
-        assert figure(scores, fake, weights) == pytest.approx(figure(*repeated), abs=1e-12)
-    once, twice = eer(scores, fake, weights), eer(*repeated)
-    assert (once and once.rate) == pytest.approx(twice and twice.rate, abs=1e-12)
 
 
 @settings(deadline=None)

@@ -6,9 +6,7 @@ import pytest
 from fakesound.errors import InputError
 from fakesound.metrics import (
     KEYS,
-    ClipScore,
     PairedDifference,
-    logit,
     metrics_block,
     paired_differences,
     part_blocks,
@@ -16,12 +14,13 @@ from fakesound.metrics import (
     resampled,
 )
 from fakesound.metrics.resampling import source_draws
-from fakesound.timeline import Region
+from tests.run_factory import weakened
 
 
 @pytest.fixture(autouse=True)
 def few_sources_are_enough(monkeypatch):
-    monkeypatch.setattr("fakesound.metrics.resampling.MIN_SOURCES", 2)
+    for module in ("resampling", "sample"):
+        monkeypatch.setattr(f"fakesound.metrics.{module}.MIN_SOURCES", 2)
     # a draw repeats clips, and which domains count is decided before
     monkeypatch.setattr("fakesound.metrics.block.DOMAIN_CLIPS", 1)
 
@@ -91,8 +90,8 @@ def test_levels_of_many_frames_hardly_move_the_interval(make_scores):
 def test_sources_in_several_blocks_and_draws_in_several_passes(make_scores, monkeypatch):
     scores = make_scores(2, pairs=9, frames=20)
     whole = block_intervals(scores, draws=30)
-    monkeypatch.setattr("fakesound.metrics.resampling.SOURCES_AT_ONCE", 4)
-    monkeypatch.setattr("fakesound.metrics.resampling.WEIGHTS_AT_ONCE", 100)
+    monkeypatch.setattr("fakesound.metrics.sample.SOURCES_AT_ONCE", 4)
+    monkeypatch.setattr("fakesound.metrics.sample.WEIGHTS_AT_ONCE", 100)
     for key, interval in block_intervals(scores, draws=30).items():
         assert interval == pytest.approx(whole[key], abs=1e-12), key
 
@@ -231,85 +230,58 @@ def test_undefined_figures_have_no_difference_and_few_sources_no_interval(make_c
         paired_differences(genuine, genuine[1:])
 
 
-def noisy_clip(number, fake, rng, skill):
-    score = float(1 / (1 + np.exp(-(skill * (2 * fake - 1) + rng.normal()))))
-    truth = np.zeros(20)
-    if fake:
-        truth[5:10] = 1
-    frames = 1 / (1 + np.exp(-(skill * (4 * truth - 2) + rng.normal(size=20))))
-    return ClipScore(
-        clip_id=f"clip {number} {fake}",
-        score=score,
-        logit=logit(score),
-        label="fake" if fake else "genuine",
-        attack="codec/gsm" if fake else None,
-        corpus="corpus",
-        domain="corpus",
-        source_id=f"source {number}",
-        regions=(Region(0.1, 0.2),) if fake else (),
-        duration=0.4,
-        fold="unseen" if fake else None,
-        frame_scores=frames.astype(np.float32),
-    )
+@pytest.fixture
+def system(make_scores):
+    """Return a function that makes a system: the same clips for all, scores worse by ``noise``."""
+
+    def make(seed, noise, copy=""):
+        return [
+            replace(clip, clip_id=copy + clip.clip_id, source_id=copy + clip.source_id)
+            for clip in weakened(make_scores(0, pairs=12, frames=20), noise, seed=seed)
+        ]
+
+    return make
 
 
-def system(seed, skill, sources=range(12)):
-    rng = np.random.default_rng(seed)
-    return [noisy_clip(number, fake, rng, skill) for number in sources for fake in (0, 1)]
-
-
-def pairs(found, key="clip/auc"):
-    half = len(found) // 2
-    return [(found[i][key], found[half + i][key]) for i in range(half)]
+def pooled(firsts, seconds, key="clip/auc", draws=100, seed=0):
+    found = resampled([*firsts, *seconds], draws, seed)
+    half = len(firsts)
+    return pooled_difference([(found[i][key], found[half + i][key]) for i in range(half)])
 
 
 @pytest.mark.parametrize("key", ["clip/auc", "segment_f1_20ms"])
-def test_one_pair_is_the_paired_difference(key):
-    a, b = system(0, 1.0), system(1, 0.3)
-    found = pooled_difference(pairs(resampled([a, b], draws=200, seed=3), key))
-    assert asdict(found) == pytest.approx(asdict(paired_differences(a, b, 200, 3)[key]))
+def test_one_pair_is_the_paired_difference(system, key):
+    a, b = system(0, 0.3), system(1, 2.0)
+    expected = paired_differences(a, b, 200, 3)[key]
+    assert asdict(pooled([a], [b], key, 200, 3)) == pytest.approx(asdict(expected))
 
 
-def test_the_same_pair_twice_tells_no_more_than_once():
-    a, b = system(0, 1.0), system(1, 0.3)
-    once = pooled_difference(pairs(resampled([a, b], draws=100)))
-    twice = pooled_difference(pairs(resampled([a, a, b, b], draws=100)))
-    assert asdict(twice) == pytest.approx(asdict(once))
+def test_the_same_pair_twice_tells_no_more_than_once(system):
+    a, b = system(0, 0.3), system(1, 2.0)
+    assert asdict(pooled([a, a], [b, b])) == pytest.approx(asdict(pooled([a], [b])))
 
 
-def test_sources_are_drawn_once_for_all_pairs():
+def test_sources_are_drawn_once_for_all_pairs(system):
     """Every draw by hand: whole sources repeated, the difference of each pair, their mean."""
-    firsts, seconds = [system(s, 1.0) for s in (0, 1)], [system(s, 0.5) for s in (2, 3)]
-    found = pooled_difference(pairs(resampled([*firsts, *seconds], draws=40, seed=5)))
-    rng = np.random.default_rng(5)
-    names = sorted({c.source_id for c in firsts[0]})
-    means = []
-    for _ in range(40):
-        counts = np.bincount(rng.integers(12, size=12), minlength=12)
-        times = dict(zip(names, counts, strict=True))
-
-        def auc(scores, times=times):
-            return metrics_block([c for c in scores for _ in range(times[c.source_id])])["clip/auc"]
-
-        means.append(np.mean([auc(a) - auc(b) for a, b in zip(firsts, seconds, strict=True)]))
+    firsts, seconds = [system(s, 0.3) for s in (0, 1)], [system(s, 1.0) for s in (2, 3)]
+    found = pooled(firsts, seconds, draws=40, seed=5)
+    auc = [[b["clip/auc"] for b in slow_draws(s, 40, 5)] for s in (*firsts, *seconds)]
+    means = np.mean(auc[:2], axis=0) - np.mean(auc[2:], axis=0)
     assert [found.low, found.high] == pytest.approx(np.percentile(means, (2.5, 97.5)).tolist())
 
 
-def test_pairs_on_other_recordings_add_to_the_evidence():
+def test_pairs_on_other_recordings_add_to_the_evidence(system):
     """A pair on sources of its own narrows the interval; on the same sources it cannot."""
-    rows = [system(0, 1.0), system(1, 1.0, range(12, 24)), system(2, 0.5)]
-    rows.append(system(3, 0.5, range(12, 24)))
-    both = pooled_difference(pairs(resampled(rows, draws=400)))
-    one = pooled_difference(pairs(resampled([rows[0], rows[2]], draws=400)))
+    firsts, seconds = ([system(s, n), system(s + 1, n, "b")] for s, n in ((0, 0.5), (2, 2.0)))
+    both, one = pooled(firsts, seconds, draws=400), pooled(firsts[:1], seconds[:1], draws=400)
     assert both.high - both.low < one.high - one.low
 
 
-def test_what_is_undefined_is_left_out():
-    a = system(0, 1.0)
+def test_undefined_figures_are_left_out(system):
+    a = system(0, 0.3)
     bare = [replace(c, frame_scores=np.zeros(0, np.float32)) for c in a]
     genuine = [c for c in a if not c.fake]
     found = resampled([a, bare, genuine, []], draws=10)
-    assert [sorted(figures) for figures in found] == [
-        ["clip/auc", "segment_f1_20ms"], ["clip/auc"], [], [],
-    ]  # fmt: skip
-    assert resampled([system(0, 1.0, range(1))], draws=10) == [{}]
+    both, auc = {"clip/auc", "segment_f1_20ms"}, {"clip/auc"}
+    assert [set(figures) for figures in found] == [both, auc, set(), set()]
+    assert resampled([a[:2]], draws=10) == [{}]

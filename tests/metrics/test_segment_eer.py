@@ -4,7 +4,12 @@ import pytest
 from fakesound.errors import InputError
 from fakesound.metrics import eer
 from fakesound.metrics.frames import frame_table
-from fakesound.metrics.segment_eer import frame_logits, partialspoof_error, point_error, points
+from fakesound.metrics.segment_eer import (
+    frame_logits,
+    partialspoof_error,
+    point_error,
+    point_segments,
+)
 
 
 def segment_eer_partialspoof(clips, resolution):
@@ -71,9 +76,10 @@ def test_both_equal_painting_every_millisecond(make_clip, step, resolution):
     found = [function(clips, resolution * 1000) for function in BOTH]
     assert found[0].rate == pytest.approx(slow_eer(partialspoof), abs=1e-12)
     assert found[1].rate == pytest.approx(slow_eer(point), abs=1e-12)
-    segments = points(frame_table(clips), frame_logits(frame_table(clips)), resolution * 1000)
-    assert segments.fake.tolist() == [fake for _, fake in point]
-    np.testing.assert_allclose(segments.logit, [score for score, _ in point], atol=1e-6)
+    table = frame_table(clips)
+    logits, fake = point_segments(table, frame_logits(table), resolution * 1000)
+    assert fake.tolist() == [fake for _, fake in point]
+    np.testing.assert_allclose(logits, [score for score, _ in point], atol=1e-6)
 
 
 def test_by_hand_where_the_two_definitions_part(make_clip):
@@ -113,7 +119,7 @@ def test_equal_frames_are_equal_segments_however_many(make_clip):
         ]
         table = frame_table(clips)
         for resolution in (20, 60, 70, 160, 640):
-            logits = points(table, frame_logits(table), resolution * 1000).logit
+            logits, _ = point_segments(table, frame_logits(table), resolution * 1000)
             assert np.unique(logits).size == 1
         assert segment_eer_point(clips, 160_000).rate == 0.5
 

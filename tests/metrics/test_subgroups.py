@@ -19,7 +19,7 @@ from fakesound.metrics import (
 
 @pytest.fixture(autouse=True)
 def few_sources_are_enough(monkeypatch):
-    monkeypatch.setattr("fakesound.metrics.resampling.MIN_SOURCES", 1)
+    monkeypatch.setattr("fakesound.metrics.sample.MIN_SOURCES", 1)
 
 
 def block_intervals(scores, part, draws, seed):
