@@ -10,9 +10,35 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from fakesound.clip import Clip
-from fakesound.data.location import open_audio, parse_location
+from fakesound.data.location import AnyLocation, open_audio, parse_location
+from fakesound.data.manifest import read_manifest
 from fakesound.data.splits import carve_validation, linked
 from fakesound.errors import InputError
+
+
+def pool_manifests(
+    paths: Sequence[AnyLocation], split: str | None, check_files: bool = True
+) -> tuple[list[Clip], list[str]]:
+    """Return the rows of several manifests that are used together, and warnings about them.
+
+    Args:
+        paths: Manifests.
+        split: Split whose rows are used, or "all"; None: test where a manifest has test rows, else
+            all.
+        check_files: Whether the audio of every row must exist.
+
+    Raises:
+        InputError: for a row that is wrong, and for a manifest without rows of the split.
+    """
+    pooled = []
+    for path in paths:
+        rows = read_manifest(path, check_files)
+        part = split or ("test" if any(clip.split == "test" for clip in rows) else "all")
+        # used together, whatever their splits
+        pooled.append([replace(c, split="test") for c in rows if part in ("all", c.split)])
+        if not pooled[-1]:
+            raise InputError(f"{path}: has no rows of split {part}; choose another --split")
+    return merge_manifests(pooled) if pooled else ([], [])
 
 
 def take_parts(clips: Sequence[Clip], roles: Collection[str], name: str) -> list[Clip]:

@@ -12,14 +12,13 @@ from fakesound.errors import InputError
 from fakesound.evaluation.score_rows import (
     ScoreFormat,
     ScoreRow,
-    clip_row,
-    frames_row,
     label_of,
     number,
-    read_lines,
+    score_row,
 )
 from fakesound.evaluation.segments import segment_rows
 from fakesound.metrics import logit
+from fakesound.metrics.score_file import read_lines
 
 CLAIMS = ("label", "attack", "corpus", "source_id", "regions", "duration")
 KEPT = ("fold", "clip_threshold", "frame_threshold")
@@ -80,7 +79,7 @@ def _asvspoof(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]
         words = {label_of(cell, where) for cell in cells if cell in ("bonafide", "spoof")}
         claims = {"label": words.pop()} if len(words) == 1 else {}
         value = number(cells[score_column], f"{where}, score")
-        rows.append(clip_row(style, where, cells[clip_column], value, claims))
+        rows.append(score_row(style, where, cells[clip_column], value, claims=claims))
     return rows
 
 
@@ -146,13 +145,11 @@ def _csv_row(cells: Mapping[str, str], style: ScoreFormat, where: str) -> ScoreR
     claims = {"label": label_of(label, f"{where}, label")} if label else {}
     score, frames = cells.get("score"), cells.get("frame_scores")
     value = number(score, f"{where}, score") if score else None
+    values = None
     if frames:
         words = frames.replace(";", " ").split()
         values = np.array([number(word, f"{where}, frame_scores") for word in words])
-        return frames_row(style, where, cells["clip_id"], values, value, claims)
-    if value is None:
-        raise InputError(f"{where}, score: missing; give a number")
-    return clip_row(style, where, cells["clip_id"], value, claims)
+    return score_row(style, where, cells["clip_id"], value, values, claims)
 
 
 def _jsonl(path: Path, style: ScoreFormat) -> list[ScoreRow]:

@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
-
 from fakesound.augmentation.conditions import Condition
-from fakesound.data.manifest import Clip, read_manifest
-from fakesound.data.merge import merge_manifests
+from fakesound.data.manifest import Clip
+from fakesound.data.merge import pool_manifests
 from fakesound.errors import InputError
 from fakesound.evaluation.comparison import in_common
 from fakesound.evaluation.score_files import read_score_files, warnings_of
@@ -67,18 +65,9 @@ def read_clips(options: Namespace) -> tuple[list[Clip], list[str]]:
     Raises:
         InputError: for a row that is wrong, or where none is left.
     """
-    pooled = []
-    for path in options.manifest:
-        # a score file needs no audio
-        rows = read_manifest(path, options.checkpoint is not None and not options.allow_missing)
-        part = options.split or ("test" if any(clip.split == "test" for clip in rows) else "all")
-        # evaluated together, whatever their splits
-        pooled.append([structs.replace(c, split="test") for c in rows if part in ("all", c.split)])
-        if not pooled[-1]:
-            raise InputError(f"{path}: has no rows of split {part}; choose another --split")
-    if not pooled:
-        return [], []
-    clips, warnings = merge_manifests(pooled)
+    # a score file needs no audio
+    check_files = options.checkpoint is not None and not options.allow_missing
+    clips, warnings = pool_manifests(options.manifest, options.split, check_files)
     if options.subset is not None:
         subsets = sorted({name for clip in clips for name in clip.subsets})
         if options.subset not in subsets:

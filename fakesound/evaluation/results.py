@@ -4,8 +4,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from fakesound.data.manifest import Clip
 from fakesound.forging.audit import shortcut_audit
 from fakesound.metrics import (
@@ -21,6 +19,7 @@ from fakesound.metrics import (
     subsets,
 )
 from fakesound.metrics.abstention import abstention_block, calibration_figures
+from fakesound.metrics.block import ClipColumns
 from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
 from fakesound.scoring.clip_score import (
     FAKE_SHARE,
@@ -202,12 +201,6 @@ def _calibration(
 
 
 def _reliability(scores: Sequence[ClipScore]) -> dict[str, list[float]]:
-    points = reliability(
-        np.array([clip.score for clip in scores], dtype=np.float64),
-        np.array([clip.fake for clip in scores], dtype=bool),
-    )
-    return {
-        "score": points.score.tolist(),
-        "share_fake": points.share_fake.tolist(),
-        "clips": points.clips.tolist(),
-    }
+    clips = ClipColumns.of(scores)
+    points = vars(reliability(clips.score, clips.fake))
+    return {key: values.tolist() for key, values in points.items()}

@@ -1,9 +1,8 @@
 """Rows of a score file of any format, before they are joined with the manifest."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -95,10 +94,6 @@ class ScoreFormat:
         return fake, np.log(clipped / (1 - clipped))
 
 
-def _no_frames() -> np.ndarray:
-    return np.zeros(0, dtype=np.float32)
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScoreRow:
     """One clip in a score file.
@@ -119,55 +114,55 @@ class ScoreRow:
     score: float
     logit: float
     frame_step: float
-    frame_scores: Float32[np.ndarray, " frame"] = field(default_factory=_no_frames)
+    frame_scores: Float32[np.ndarray, " frame"] = field(
+        default_factory=lambda: np.zeros(0, np.float32)
+    )
     claims: Mapping[str, Any] = field(default_factory=dict)
     kept: Mapping[str, Any] = field(default_factory=dict)
 
 
-def clip_row(
-    style: ScoreFormat, where: str, clip_id: str, value: float, claims: Mapping[str, Any]
+def score_row(
+    style: ScoreFormat,
+    where: str,
+    clip_id: str,
+    value: float | None = None,
+    frames: Float[np.ndarray, " frame"] | None = None,
+    claims: Mapping[str, Any] | None = None,
 ) -> ScoreRow:
-    """Return the row of a clip with one number and no frames."""
-    score, logit = style.read(np.array([value]), f"{where}, score")
+    """Return the row of a clip, from the numbers of a file.
+
+    A clip without a number of its own gets that of its highest frame, as PartialSpoof scores an
+    utterance by the least bona fide of its segments (Zhang et al. 2023).
+
+    Args:
+        style: format of the file.
+        where: file and row, for messages.
+        clip_id: name of the clip in the manifest.
+        value: number of the clip.
+        frames: number of each frame; None for a row of the clip alone.
+        claims: truth in the row, by its key in a manifest.
+
+    Raises:
+        InputError: starting with ``where``, for a number that is missing or out of range.
+    """
+    score = logit = frame_scores = np.zeros(0)
+    if frames is not None:
+        if not frames.size:
+            raise InputError(f"{where}, frame_scores: no numbers; give one for every frame")
+        frame_scores, logit = style.read(frames.astype(np.float64), f"{where}, frame_scores")
+        highest = logit.argmax()
+        score, logit = frame_scores[[highest]], logit[[highest]]
+    if value is not None:
+        score, logit = style.read(np.array([value]), f"{where}, score")
+    elif frames is None:
+        raise InputError(f"{where}, score: missing; give a number")
     return ScoreRow(
         where=where,
         clip_id=clip_id,
         score=float(score[0]),
         logit=float(logit[0]),
         frame_step=style.frame_step,
-        claims=claims,
-    )
-
-
-def frames_row(
-    style: ScoreFormat,
-    where: str,
-    clip_id: str,
-    frames: Float[np.ndarray, " frame"],
-    value: float | None = None,
-    claims: Mapping[str, Any] | None = None,
-) -> ScoreRow:
-    """Return the row of a clip with frames.
-
-    Without a number of its own, a clip gets that of its highest frame, as PartialSpoof scores an
-    utterance by the least bona fide of its segments (Zhang et al. 2023).
-    """
-    if not frames.size:
-        raise InputError(f"{where}, frame_scores: no numbers; give one for every frame")
-    scores, logits = style.read(frames.astype(np.float64), f"{where}, frame_scores")
-    if value is None:
-        most = int(logits.argmax())
-        score, logit = float(scores[most]), float(logits[most])
-    else:
-        clip = clip_row(style, where, clip_id, value, {})
-        score, logit = clip.score, clip.logit
-    return ScoreRow(
-        where=where,
-        clip_id=clip_id,
-        score=score,
-        logit=logit,
-        frame_step=style.frame_step,
-        frame_scores=scores.astype(np.float32),
+        frame_scores=frame_scores.astype(np.float32),
         claims=claims or {},
     )
 
@@ -199,22 +194,3 @@ def label_of(word: str, where: str) -> str:
     if label is None:
         raise InputError(f"{where}: {word!r} is not one of {', '.join(LABEL_WORDS)}")
     return label
-
-
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are not blank, each with its number from 1.
-
-    Raises:
-        InputError: naming the file, if it cannot be read as text or has no such line.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({error})") from error
-    empty = True
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            empty = False
-            yield number, line
-    if empty:
-        raise InputError(f"{path}: holds no rows")

@@ -8,7 +8,8 @@ from jaxtyping import Float
 
 from fakesound.data.arrays import read_arrays
 from fakesound.errors import InputError
-from fakesound.evaluation.score_rows import ScoreFormat, ScoreRow, frames_row, number, read_lines
+from fakesound.evaluation.score_rows import ScoreFormat, ScoreRow, number, score_row
+from fakesound.metrics.score_file import read_lines
 
 ARRAY_SUFFIXES = (".npz", ".npy", ".pkl", ".pickle")
 
@@ -28,7 +29,7 @@ def segment_rows(path: Path, style: ScoreFormat) -> list[ScoreRow]:
         found = _of_arrays(read_arrays(path), path)
     else:
         found = _of_text(path)
-    return [frames_row(style, where, clip_id, values) for where, clip_id, values in found]
+    return [score_row(style, where, clip_id, frames=values) for where, clip_id, values in found]
 
 
 def _of_text(path: Path) -> Iterator[tuple[str, str, Float[np.ndarray, " frame"]]]:

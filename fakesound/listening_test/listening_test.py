@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from fakesound.data.audio import read_audio, to_pcm, write_wav
 from fakesound.data.manifest import Clip, read_manifest, write_manifest
-from fakesound.data.merge import merge_manifests
+from fakesound.data.merge import pool_manifests
 from fakesound.errors import InputError
 from fakesound.files import write_whole
 from fakesound.listening_test.drawing import draw_pairs, draw_thirds
@@ -173,15 +173,7 @@ def open_test(
 
 
 def _candidates(manifests: Sequence[Path], settings: Settings) -> list[Clip]:
-    pooled = []
-    for path in manifests:
-        rows = read_manifest(path)
-        part = settings.split or ("test" if any(clip.split == "test" for clip in rows) else "all")
-        # heard together, whatever part they played elsewhere
-        pooled.append([replace(c, split="test") for c in rows if part in ("all", c.split)])
-        if not pooled[-1]:
-            raise InputError(f"{path}: has no rows of split {part}; choose another --split")
-    clips, _ = merge_manifests(pooled)
+    clips, _ = pool_manifests(manifests, settings.split)
     return [
         clip
         for clip in clips

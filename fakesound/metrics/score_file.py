@@ -1,7 +1,7 @@
 """The score file: JSON Lines, one clip a row, enough to evaluate any detector."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,6 +54,23 @@ class _Row(msgspec.Struct):
     whole_score: float | None = None
 
 
+def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text file that are not blank, each with its number from 1.
+
+    Raises:
+        InputError: naming the file, if it cannot be read as text or has no such line.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text ({error})") from error
+    # not splitlines: a name may hold any of Unicode's line separators
+    lines = [pair for pair in enumerate(text.split("\n"), start=1) if pair[1].strip()]
+    if not lines:
+        raise InputError(f"{path}: holds no rows")
+    yield from lines
+
+
 def read_scores(path: str | Path) -> list[ClipScore]:
     """Return the clips of a score file, in its order.
 
@@ -71,13 +88,7 @@ def read_scores(path: str | Path) -> list[ClipScore]:
     """
     scores: list[ClipScore] = []
     rows: dict[str, int] = {}
-    try:
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({error})") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in read_lines(path):
         try:
             clip = _clip(json.loads(line))
             if clip.clip_id in rows:
@@ -90,8 +101,6 @@ def read_scores(path: str | Path) -> list[ClipScore]:
             raise InputError(f"{path}, row {number}, {error}") from error
         rows[clip.clip_id] = number
         scores.append(clip)
-    if not scores:
-        raise InputError(f"{path}: holds no rows")
     try:
         has_frames(scores)
     except InputError as error:

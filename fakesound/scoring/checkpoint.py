@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from fakesound import __version__
 from fakesound.config import RunConfig
 from fakesound.errors import InputError
 from fakesound.files import write_whole
@@ -26,20 +25,19 @@ from fakesound.models.build import build_detector
 from fakesound.models.detector import Detector
 from fakesound.models.heads import Outputs
 from fakesound.models.weights.read import BEST
-from fakesound.scoring.calibration import IDENTITY, Calibrator
+from fakesound.scoring.calibration import Calibrator
 from fakesound.scoring.clip_score import FurtherHeads
 from fakesound.scoring.hypotheses import Hypotheses
 from fakesound.scoring.metadata import (
     DEFAULT,
-    FORMAT,
-    FORMAT_VERSION,
     HEADS_KEY,
     PRETRAINED,
+    Metadata,
+    learnt_fields,
     parse_config,
     parse_metadata,
 )
 from fakesound.scoring.windows import Forward
-from fakesound.timeline import GRID
 
 # key of a checkpoint, with `HEADS_KEY` beside those of Lightning, which ignores them
 KEY = "fakesound"
@@ -47,32 +45,17 @@ _PREFIX = "detector."
 _AGAIN = "give the folder of a run, its checkpoints/best.ckpt or an exported .safetensors file"
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint(Metadata):
     """A trained detector with all that its scores depend on.
 
     Attributes:
         path: file that it was read from.
-        config: configuration of the run that trained it.
         weights: tensors by their names in the `Detector`.
-        thresholds: thresholds of "clip" and "frame" scores, chosen on validation; may be missing.
-        calibrator: map of clip logits, fitted on validation; the identity by default.
-        attacks: attacks in its training, ``family/generator``; None if unknown.
-        selected_on: attacks that only served to choose the model and its thresholds.
-        heads: families and thresholds of its boundary and attribution heads.
-        sources: hashes of the recordings in its training and validation, see `source_hash`; None if
-            unknown.
     """
 
     path: Path
-    config: RunConfig
     weights: Mapping[str, Tensor]
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-    calibrator: Calibrator = IDENTITY
-    attacks: tuple[str, ...] | None = None
-    selected_on: tuple[str, ...] = ()
-    heads: FurtherHeads = field(default_factory=FurtherHeads)
-    sources: frozenset[str] | None = None
 
     def detector(self, kernel: str = "auto") -> Detector:
         """Return the detector, ready to score.
@@ -93,26 +76,6 @@ class Checkpoint:
                 f"{_AGAIN}"
             ) from error
         return detector.eval()
-
-    def metadata(self) -> dict[str, str]:
-        """Return the metadata of exported files, as text.
-
-        Folders of the machine that trained the detector are reduced to their last names.
-        """
-        return {
-            "format": FORMAT,
-            "format_version": str(FORMAT_VERSION),
-            "fakesound_version": __version__,
-            "sample_rate": str(self.config.data.sample_rate),
-            "frame_step": str(GRID.step),
-            **{f"{level}_threshold": repr(at) for level, at in self.thresholds.items()},
-            "calibrator": json.dumps(self.calibrator.to_plain()),
-            **({} if self.attacks is None else {"attacks": json.dumps(self.attacks)}),
-            "selected_on": json.dumps(self.selected_on),
-            **({} if self.sources is None else {"sources": json.dumps(sorted(self.sources))}),
-            **({HEADS_KEY: json.dumps(heads)} if (heads := self.heads.to_plain()) else {}),
-            "config": json.dumps(_without_places(asdict(self.config))),
-        }
 
 
 def source_hash(source_id: str) -> str:
@@ -282,18 +245,14 @@ def _read_lightning(path: Path) -> Checkpoint:
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its key {HEADS_KEY!r} is damaged ({error}); {_AGAIN}") from error
     if KEY not in held:
-        return Checkpoint(path, config, weights, _thresholds(path), heads=heads)
-    learnt = held[KEY]
-    try:
-        thresholds = {level: float(at) for level, at in learnt["thresholds"].items()}
-        calibrator = Calibrator.from_plain(learnt["calibrator"])
-        attacks, selected_on = tuple(learnt["attacks"]), tuple(learnt.get("selected_on", ()))
-        sources = frozenset(learnt["sources"]) if "sources" in learnt else None
-    except (AttributeError, KeyError, TypeError, ValueError, InputError) as error:
-        raise InputError(f"{path}: its key {KEY!r} is damaged ({error}); {_AGAIN}") from error
-    return Checkpoint(
-        path, config, weights, thresholds, calibrator, attacks, selected_on, heads, sources
-    )
+        learnt = {"thresholds": _thresholds(path)}
+    else:
+        try:
+            written = {key: held[KEY][key] for key in ("thresholds", "calibrator", "attacks")}
+            learnt = learnt_fields(held[KEY] | written)
+        except (AttributeError, KeyError, TypeError, ValueError, InputError) as error:
+            raise InputError(f"{path}: its key {KEY!r} is damaged ({error}); {_AGAIN}") from error
+    return Checkpoint(path=path, weights=weights, config=config, heads=heads, **learnt)
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -303,8 +262,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
     except SafetensorError as error:
         raise InputError(f"{path}: is damaged or cut short; {_AGAIN}") from error
-    parsed = parse_metadata(path, metadata)
-    return Checkpoint(path, parsed.config, weights, *parsed[1:])
+    return Checkpoint(path=path, weights=weights, **vars(parse_metadata(path, metadata)))
 
 
 def _thresholds(path: Path) -> dict[str, float]:
@@ -320,13 +278,3 @@ def _thresholds(path: Path) -> dict[str, float]:
     return {
         level: float(found[level]) for level in ("clip", "frame") if found.get(level) is not None
     }
-
-
-def _without_places(value: Any) -> Any:  # noqa: ANN401  # whatever a configuration holds
-    if isinstance(value, dict):
-        return {key: _without_places(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_places(inner) for inner in value]
-    if isinstance(value, str) and Path(value).is_absolute():
-        return Path(value).name
-    return value

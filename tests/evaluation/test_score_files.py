@@ -86,12 +86,9 @@ def test_truth_may_be_in_the_file(tmp_path):
     ("change", "message"),
     [
         ({"score": 1.2}, r"score: 1\.2 is not in \[0, 1\]"),
-        ({"score": float("nan")}, "score: nan"),
         ({"logit": -3}, "logit: -3.0 contradicts score 0.9"),
         ({"frame_scores": [0.1, float("nan"), 0, 0, 0]}, "frame_scores: every one must be in"),
-        ({"frame_scores": [0.5] * 50}, "frame_scores: 50 frames of 0.02 s for 0.1 s; expected 5"),
         ({"regions": [[0.02, 0.3]]}, r"regions: \[\[?0.02, 0.3\]"),
-        ({"regions": [[0.05, 0.01]]}, r"regions: \w*"),
         ({"label": "genuine"}, "label|attack"),
         ({"fold": "train"}, "fold: 'train' is not"),
     ],

@@ -29,6 +29,14 @@ def build_clip(clip_id="a", score=0.5, regions=(), frames=(), duration=1.0, **fi
     )
 
 
+def called_clip(clip_id, regions, called, duration=10.0):
+    """A clip of 20 ms frames, those of ``called`` high; a run is ``(onset, offset[, score])``."""
+    frames = np.zeros(round(duration / 0.02))
+    for onset, offset, *score in called:
+        frames[round(onset / 0.02) : round(offset / 0.02)] = score or 1.0
+    return build_clip(clip_id, regions=regions, frames=frames, duration=duration)
+
+
 def build_scores(seed=0, pairs=10, frames=50, step=0.02, gain=1.0, levels=1_000_000, copies=1):
     """Pairs of a fake and its genuine twin, off-grid regions, scores that carry some truth."""
     rng = np.random.default_rng(seed)

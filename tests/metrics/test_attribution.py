@@ -6,29 +6,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from fakesound.metrics import ClipScore
 from fakesound.metrics.attribution import attribution_block, energy_threshold, family_scores
 from fakesound.metrics.scores import FamilyScores
-from fakesound.timeline import Region
+
+from .conftest import build_clip
 
 FAMILIES = ("codec", "edit", "vocoder")
 
 
 def clip(attack, fold, family, number=0):
-    return ClipScore(
-        clip_id=f"{attack}{number}",
-        score=0.5,
-        logit=0.0,
-        label="fake" if attack else "genuine",
-        attack=attack,
-        corpus="made",
-        domain="made",
-        source_id=str(number),
-        regions=(Region(0, 1),) if attack else (),
-        duration=1.0,
-        fold=fold,
-        family=family,
-    )
+    fake = {"regions": [(0, 1)], "attack": attack} if attack else {}
+    return build_clip(f"{attack}{number}", fold=fold, family=family, **fake)
 
 
 def guess(name, energy=0.0, unknown=False):

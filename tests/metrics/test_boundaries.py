@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from fakesound.metrics import ClipScore
 from fakesound.metrics.boundaries import (
     boundary_block,
     boundary_threshold,
@@ -12,7 +11,8 @@ from fakesound.metrics.boundaries import (
     peaks,
     true_edges,
 )
-from fakesound.timeline import Region
+
+from .conftest import build_clip
 
 
 def clip(regions, peaks_at=(), frames=50, threshold=0.5, number=0):
@@ -20,16 +20,9 @@ def clip(regions, peaks_at=(), frames=50, threshold=0.5, number=0):
     scores = np.full(frames, 0.1, np.float32)
     for frame, score in dict(peaks_at).items():
         scores[frame] = score
-    return ClipScore(
-        clip_id=str(number),
-        score=0.5,
-        logit=0.0,
-        label="fake" if regions else "genuine",
-        attack="edit/splice" if regions else None,
-        corpus="made",
-        domain="made",
-        source_id=str(number),
-        regions=tuple(Region(*region) for region in regions),
+    return build_clip(
+        str(number),
+        regions=regions,
         duration=frames * 0.02,
         boundary_scores=scores,
         boundary_threshold=threshold,
@@ -116,7 +109,6 @@ def test_undefined_figures_are_none():
     assert boundary_threshold([clip([])]) == 0.5
     silent = boundary_block([clip([(0.2, 0.4)], {40: 0.9})])
     assert (silent["ap"], silent["f1_40ms"]) == (0, 0)
-    without = clip([(0.2, 0.4)])
-    object.__setattr__(without, "boundary_scores", np.zeros(0, np.float32))
+    without = build_clip(regions=[(0.2, 0.4)])
     assert boundary_block([without]) is None
     assert boundary_threshold([without]) is None

@@ -1,5 +1,3 @@
-from math import ceil, floor
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,53 +27,6 @@ def test_no_boundary_on_the_grid_moves_a_frame(make_clip, step, count, write):
     assert (table.frame_fake_time[fake.ravel()] == round(step * 1e6)).all()
     found = segments(table, round(step * 1e6))
     np.testing.assert_array_equal(found.fake, table.frame_fake)
-
-
-def as_text(k):
-    return float(f"{k * 0.02:.2f}")
-
-
-def as_product(k):
-    return k * 0.02
-
-
-def test_seconds_in_floating_point_would_miss_79_of_500_frames():
-    missed = [k for k in range(500) if not floor(as_text(k) / 0.02) == ceil(as_text(k) / 0.02) == k]
-    assert len(missed) == 79
-
-
-@pytest.mark.parametrize("write", [as_text, as_product])
-@pytest.mark.parametrize("step", [0.02, 0.01])
-def test_all_500_grid_times_are_onset_and_offset_of_their_frame(make_clip, step, write):
-    frames = round(10 / step)
-    per_time = round(0.02 / step)
-    until = [
-        make_clip(
-            str(k), regions=[(0, write(k))], duration=10.0, frame_step=step, frames=[0.0] * frames
-        )
-        for k in range(1, 500)
-    ]
-    since = [
-        make_clip(
-            str(k), regions=[(write(k), 10)], duration=10.0, frame_step=step, frames=[0.0] * frames
-        )
-        for k in range(500)
-    ]
-    for clips, first, after in (
-        (until, np.zeros(499, dtype=int), np.arange(1, 500)),
-        (since, np.arange(500), np.full(500, 500)),
-    ):
-        table = frame_table(clips)
-        for found, scale in (
-            (table.frame_fake, per_time),
-            (segments(table, 20_000).fake, 1),
-            (segments(table, 1_000_000).fake, 1 / 50),
-        ):
-            place = np.arange(found.size // len(clips))
-            low, high = np.floor(first * scale)[:, None], np.ceil(after * scale)[:, None]
-            np.testing.assert_array_equal(
-                found.reshape(len(clips), -1), (place >= low) & (place < high)
-            )
 
 
 def test_frames_agree_with_the_frame_grid(make_scores):

@@ -10,6 +10,8 @@ from fakesound.metrics.localisation import (
     sed_eval_event_draws,
 )
 
+from .conftest import build_clip, called_clip
+
 MS20, S1 = 20_000, 1_000_000
 NUDGE = 1e-7  # sed_eval divides floats; a tenth of a microsecond keeps its bins right
 
@@ -60,18 +62,22 @@ def test_segment_f1_equals_sed_eval(sed_eval, make_scores, seed, step):
         assert segment_f1(scores, resolution) == pytest.approx(expected, abs=5e-5)
 
 
+def random_clip(name, regions, found):
+    """A clip of 4 s whose frames are called fake where their middles are in ``found``."""
+    middle = (np.arange(200) + 0.5) * 0.02
+    frames = [any(a < t < b for a, b in found) for t in middle]
+    return build_clip(str(name), regions=regions.tolist(), frames=frames, duration=4.0)
+
+
 @pytest.mark.parametrize("seed", range(6))
-def test_event_f1_equals_sed_eval_on_fakes(sed_eval, make_clip, seed):
+def test_event_f1_equals_sed_eval_on_fakes(sed_eval, seed):
     rng = np.random.default_rng(seed)
     scores = []
     for number in range(8):
-        edges = np.sort(rng.choice(199, 6, replace=False)) * 0.02 + 0.007
-        regions = edges.reshape(3, 2)
-        found = regions + rng.normal(scale=0.2, size=(3, 2))
-        middle = (np.arange(200) + 0.5) * 0.02
-        frames = [any(a < t < b for a, b in found) for t in middle]
-        frames[0] = True  # never empty, or sed_eval would credit nothing against nothing
-        scores.append(make_clip(str(number), regions=regions.tolist(), frames=frames, duration=4.0))
+        regions = np.sort(rng.choice(199, 6, replace=False)).reshape(3, 2) * 0.02 + 0.007
+        # never empty, or sed_eval would credit nothing against nothing
+        found = [*(regions + rng.normal(scale=0.2, size=(3, 2))), (0, 0.02)]
+        scores.append(random_clip(number, regions, found))
     expected = sed_event_f1(sed_eval, scores)
     assert 0.1 < expected < 0.9
     assert event_f1(scores) == pytest.approx(expected, abs=1e-9)
@@ -84,36 +90,33 @@ def event_f1_sed_eval(scores):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_event_f1_sed_eval_equals_sed_eval_on_clips_of_all_kinds(sed_eval, make_clip, seed):
+def test_event_f1_sed_eval_equals_sed_eval_on_clips_of_all_kinds(sed_eval, seed):
     rng = np.random.default_rng(seed)
     scores = []
     for number in range(40):
-        # few and short, so that clips where nothing is true or found are many
+        # few and short, so that many clips have no region, or none found
         edges = np.sort(rng.choice(199, 4, replace=False)).reshape(2, 2) * 0.02 + 0.007
-        regions = edges[: rng.integers(0, 3)]
         found = (edges + rng.normal(scale=0.15, size=(2, 2)))[: rng.integers(0, 3)]
-        middle = (np.arange(200) + 0.5) * 0.02
-        frames = [any(a < t < b for a, b in found) for t in middle]
-        scores.append(make_clip(str(number), regions=regions.tolist(), frames=frames, duration=4.0))
-    # short ones at the start, which sed_eval holds to be near its event of no length
+        scores.append(random_clip(number, edges[: rng.integers(0, 3)], found))
+    # short ones at the start, which sed_eval matches with its event of no length
     for called in ([], [(0, 0.1)], [(0, 0.3)]):
         for regions in ([], [(0.007, 0.2)], [(0.1, 0.45)]):
             name = f"{called} {regions}"
-            scores.append(clip_of(make_clip, name, regions, called, duration=4.0))
+            scores.append(called_clip(name, regions, called, duration=4.0))
     expected = sed_event_f1(sed_eval, scores)
     assert 0.1 < expected < 0.9
     assert event_f1_sed_eval(scores) == pytest.approx(expected, abs=1e-9)
     assert event_f1(scores) != pytest.approx(expected, abs=1e-3)
 
 
-def test_event_f1_sed_eval_of_degenerate_sets(sed_eval, make_clip):
+def test_event_f1_sed_eval_of_degenerate_sets(sed_eval):
     sets = [
-        [clip_of(make_clip, "silent", [], [])],
-        [clip_of(make_clip, "loud", [], [(1, 2)])],
-        [clip_of(make_clip, "missed", [(2, 4)], [])],
-        [clip_of(make_clip, "missed", [(2, 4)], []), clip_of(make_clip, "silent", [], [])],
-        [clip_of(make_clip, "whole", [(0, 10)], [(0, 10)])],
-        [clip_of(make_clip, "ends", [(0, 0.5), (9.5, 10)], [(0, 0.5), (9.5, 10)])],
+        [called_clip("silent", [], [])],
+        [called_clip("loud", [], [(1, 2)])],
+        [called_clip("missed", [(2, 4)], [])],
+        [called_clip("missed", [(2, 4)], []), called_clip("silent", [], [])],
+        [called_clip("whole", [(0, 10)], [(0, 10)])],
+        [called_clip("ends", [(0, 0.5), (9.5, 10)], [(0, 0.5), (9.5, 10)])],
     ]
     for scores, expected in zip(sets, [1, 0, 0, 0.5, 1, 1], strict=True):
         assert event_f1_sed_eval(scores) == expected
@@ -122,14 +125,14 @@ def test_event_f1_sed_eval_of_degenerate_sets(sed_eval, make_clip):
 
 
 @pytest.mark.parametrize("resolution", [MS20, S1])
-def test_segment_f1_equals_sed_eval_on_degenerate_sets(sed_eval, make_clip, resolution):
-    whole = clip_of(make_clip, "whole", [(0, 10)], [(0, 9.5)])
-    missed = clip_of(make_clip, "missed", [(1.3, 2.7)], [])
-    start = clip_of(make_clip, "start", [(0, 0.03)], [(0, 0.5)])
-    end = clip_of(make_clip, "end", [(9.991, 10)], [(9.98, 10)])
-    both = clip_of(make_clip, "both", [(0, 0.013), (8.99, 10)], [(0, 0.02), (9.3, 10)])
-    silent = clip_of(make_clip, "silent", [], [])
-    loud = clip_of(make_clip, "loud", [], [(0, 1.02), (9.98, 10)])
+def test_segment_f1_equals_sed_eval_on_degenerate_sets(sed_eval, resolution):
+    whole = called_clip("whole", [(0, 10)], [(0, 9.5)])
+    missed = called_clip("missed", [(1.3, 2.7)], [])
+    start = called_clip("start", [(0, 0.03)], [(0, 0.5)])
+    end = called_clip("end", [(9.991, 10)], [(9.98, 10)])
+    both = called_clip("both", [(0, 0.013), (8.99, 10)], [(0, 0.02), (9.3, 10)])
+    silent = called_clip("silent", [], [])
+    loud = called_clip("loud", [], [(0, 1.02), (9.98, 10)])
     for scores in (
         [whole],
         [start, end, both],  # no genuine clip
@@ -144,13 +147,6 @@ def test_segment_f1_equals_sed_eval_on_degenerate_sets(sed_eval, make_clip, reso
     for scores in ([silent], [loud], [silent, loud]):  # no fakes
         assert np.isnan(sed_segment_f1(sed_eval, scores, resolution / 1e6))
         assert segment_f1(scores, resolution) is None
-
-
-def clip_of(make_clip, clip_id, regions, called, duration=10.0):
-    frames = np.zeros(round(duration / 0.02))
-    for a, b in called:
-        frames[round(a / 0.02) : round(b / 0.02)] = 1
-    return make_clip(clip_id, regions=regions, frames=frames, duration=duration)
 
 
 @pytest.mark.parametrize(
@@ -173,20 +169,20 @@ def clip_of(make_clip, clip_id, regions, called, duration=10.0):
         ([(2.0, 2.4), (2.44, 2.6)], [(1.8, 2.16), (2.2, 2.5)], 1.0),
     ],
 )
-def test_events_by_hand(make_clip, regions, called, expected):
-    assert event_f1([clip_of(make_clip, "a", regions, called)]) == pytest.approx(expected)
+def test_events_by_hand(regions, called, expected):
+    assert event_f1([called_clip("a", regions, called)]) == pytest.approx(expected)
 
 
-def test_offset_exactly_half_the_length_away_matches(make_clip):
-    assert event_f1([clip_of(make_clip, "a", [(2, 4)], [(2, 3)])]) == 1
-    assert event_f1([clip_of(make_clip, "a", [(2, 4)], [(2, 2.98)])]) == 0
+def test_offset_exactly_half_the_length_away_matches():
+    assert event_f1([called_clip("a", [(2, 4)], [(2, 3)])]) == 1
+    assert event_f1([called_clip("a", [(2, 4)], [(2, 2.98)])]) == 0
 
 
-def test_genuine_clips_earn_nothing_and_can_only_lose(sed_eval, make_clip):
-    fake = clip_of(make_clip, "fake", [(2, 4)], [])
-    silent = clip_of(make_clip, "silent", [], [])
-    loud = clip_of(make_clip, "loud", [], [(0, 1)])
-    hit = clip_of(make_clip, "hit", [(2, 4)], [(2, 4)])
+def test_genuine_clips_earn_nothing_and_can_only_lose(sed_eval):
+    fake = called_clip("fake", [(2, 4)], [])
+    silent = called_clip("silent", [], [])
+    loud = called_clip("loud", [], [(0, 1)])
+    hit = called_clip("hit", [(2, 4)], [(2, 4)])
     assert sed_event_f1(sed_eval, [fake, silent]) == 0.5  # what we do not want
     assert event_f1([fake, silent]) == 0
     assert event_f1([hit, silent]) == 1
@@ -194,39 +190,27 @@ def test_genuine_clips_earn_nothing_and_can_only_lose(sed_eval, make_clip):
     assert segment_f1([hit, loud], S1) == pytest.approx(2 * 2 / (2 * 2 + 1))
 
 
-def test_an_event_never_matches_in_the_next_clip(make_clip):
+def test_an_event_never_matches_in_the_next_clip():
     # found at the very end of one clip, true at the very start of the next
     scores = [
-        clip_of(make_clip, "a", [], [(9.9, 10)]),
-        clip_of(make_clip, "b", [(0, 0.1)], []),
+        called_clip("a", [], [(9.9, 10)]),
+        called_clip("b", [(0, 0.1)], []),
     ]
     assert event_f1(scores) == 0
     assert event_f1(scores[::-1]) == 0
 
 
-@pytest.mark.parametrize("resolution", [MS20, S1])
-def test_degenerate_sets(make_clip, resolution):
-    whole = clip_of(make_clip, "whole", [(0, 10)], [(0, 10)])
-    missed = clip_of(make_clip, "missed", [(0, 10)], [])
-    genuine = clip_of(make_clip, "genuine", [], [])
-    alarmed = clip_of(make_clip, "alarmed", [], [(0, 10)])
-    assert segment_f1([whole], resolution) == 1
-    assert segment_f1([missed, genuine], resolution) == 0
-    assert segment_f1([genuine], resolution) is None
-    assert segment_f1([alarmed], resolution) is None
-    assert segment_f1([], resolution) is None
-    assert segment_f1([whole, alarmed], resolution) == pytest.approx(2 / 3)
-    assert event_f1([genuine, alarmed]) is None
-    assert event_f1([]) is None
-    ends = clip_of(make_clip, "ends", [(0, 0.02), (9.98, 10)], [(0, 0.02), (9.98, 10)])
-    assert segment_f1([ends], resolution) == 1
+def test_without_fakes_or_frames(make_clip):
+    genuine, alarmed = called_clip("genuine", [], []), called_clip("alarmed", [], [(0, 10)])
+    for clips in ([], [genuine, alarmed]):
+        assert event_f1(clips) is segment_f1(clips, MS20) is None
     with pytest.raises(InputError, match="frame_scores"):
-        segment_f1([make_clip()], resolution)
+        segment_f1([make_clip()], MS20)
 
 
-def test_all_500_grid_times_score_perfectly(make_clip):
+def test_all_500_grid_times_score_perfectly():
     scores = [
-        clip_of(make_clip, str(i), [(i * 0.02, (i + 1) * 0.02)], [(i * 0.02, (i + 1) * 0.02)])
+        called_clip(str(i), [(i * 0.02, (i + 1) * 0.02)], [(i * 0.02, (i + 1) * 0.02)])
         for i in range(500)
     ]
     assert segment_f1(scores, MS20) == 1

@@ -12,6 +12,8 @@ from fakesound.metrics.localisation import frame_thresholds, sed_eval_event_draw
 from fakesound.metrics.proposals import ap_at, proposals, recall_at
 from fakesound.metrics.segment_eer import frame_logits, partialspoof_error, point_error
 
+from .conftest import called_clip
+
 TIMING = ("onset_error", "offset_error", "false_alarm_minutes_per_hour")
 
 
@@ -69,37 +71,30 @@ def test_order_of_clips_and_different_steps_do_not_matter(make_scores):
     assert localisation_block(shuffled) == pytest.approx(localisation_block(scores), abs=1e-12)
 
 
-def clip_of(make_clip, clip_id, regions, called, duration=10.0):
-    frames = np.zeros(round(duration / 0.02))
-    for a, b in called:
-        frames[round(a / 0.02) : round(b / 0.02)] = 1
-    return make_clip(clip_id, regions=regions, frames=frames, duration=duration)
-
-
 def timing(clips):
     block = localisation_block(clips)
     return [block[key] for key in TIMING]
 
 
-def test_timing_by_hand(make_clip):
+def test_timing_by_hand():
     clips = [
-        clip_of(make_clip, "a", [(1, 2), (5, 6)], [(1.1, 2.2), (4.98, 6)]),
-        clip_of(make_clip, "b", [(3.007, 4)], [(3.2, 3.6)]),
+        called_clip("a", [(1, 2), (5, 6)], [(1.1, 2.2), (4.98, 6)]),
+        called_clip("b", [(3.007, 4)], [(3.2, 3.6)]),
         # neither found nor an alarm in genuine audio, so without effect
-        clip_of(make_clip, "lost", [(1, 2)], [(7, 8)]),
-        clip_of(make_clip, "loud", [], [(1, 1.5), (9, 10)]),
-        clip_of(make_clip, "silent", [], [], duration=20.0),
+        called_clip("lost", [(1, 2)], [(7, 8)]),
+        called_clip("loud", [], [(1, 1.5), (9, 10)]),
+        called_clip("silent", [], [], duration=20.0),
     ]
     # onsets are off by .1, .02 and .193 s, offsets by .2, 0 and .4 s
     assert timing(clips) == pytest.approx([0.1, 0.2, 60 * 1.5 / 30])
     assert timing(clips[4:]) == [None, None, 0]
     # later than the collar, so not found
-    assert timing([clip_of(make_clip, "late", [(1, 2)], [(1.26, 2)])]) == [None, None, None]
+    assert timing([called_clip("late", [(1, 2)], [(1.26, 2)])]) == [None, None, None]
 
 
-def test_exact_boundaries_have_no_error(make_clip):
+def test_exact_boundaries_have_no_error():
     spans = [(k * 0.02, (k + 1) * 0.02) for k in range(500)]
-    clips = [clip_of(make_clip, str(span), [span], [span]) for span in spans]
+    clips = [called_clip(str(span), [span], [span]) for span in spans]
     assert timing(clips) == [0, 0, None]
 
 

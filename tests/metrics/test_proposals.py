@@ -8,6 +8,8 @@ from fakesound.metrics.frames import frame_table
 from fakesound.metrics.localisation import frame_thresholds
 from fakesound.metrics.proposals import proposals, recall_at
 
+from .conftest import called_clip
+
 OVERLAPS = range(50, 100, 5)
 
 
@@ -22,14 +24,6 @@ def region_map(clips):
 def region_recall(clips, at_most):
     table = frame_table(clips)
     return recall_at(proposals(table, table.called(frame_thresholds(clips))), at_most)
-
-
-def clip_of(make_clip, clip_id, regions, called, duration=10.0):
-    """A clip with runs of frames called fake, each ``(onset, offset, score)``."""
-    frames = np.full(round(duration / 0.02), 0.25)
-    for onset, offset, score in called:
-        frames[round(onset / 0.02) : round(offset / 0.02)] = score
-    return make_clip(clip_id, regions=regions, frames=frames, duration=duration)
 
 
 def runs(clip):
@@ -109,31 +103,31 @@ def test_ap_equals_the_greedy_matching_of_activitynet(make_clip, seed, step):
     assert region_map(clips) == pytest.approx(np.mean(expected))
 
 
-def test_ap_by_hand(make_clip):
+def test_ap_by_hand():
     # four regions; from the top: right, wrong (a genuine clip), right, wrong (too long)
     clips = [
-        clip_of(make_clip, "a", [(1, 2), (5, 6)], [(1, 2, 0.9), (5, 6, 0.7)]),
-        clip_of(make_clip, "b", [], [(3, 4, 0.8)]),
-        clip_of(make_clip, "c", [(1, 2), (8, 9)], [(1, 4, 0.6)]),
+        called_clip("a", [(1, 2), (5, 6)], [(1, 2, 0.9), (5, 6, 0.7)]),
+        called_clip("b", [], [(3, 4, 0.8)]),
+        called_clip("c", [(1, 2), (8, 9)], [(1, 4, 0.6)]),
     ]
     # precision 1 up to recall 1/4, 2/3 up to 1/2, nothing beyond
     assert region_ap(clips, 50) == pytest.approx((1 + 2 / 3) / 4)
     assert region_map(clips) == pytest.approx((1 + 2 / 3) / 4)
 
 
-def test_the_envelope_is_the_best_precision_further_on(make_clip):
+def test_the_envelope_is_the_best_precision_further_on():
     clips = [
-        clip_of(make_clip, "a", [], [(3, 4, 0.9)]),
-        clip_of(make_clip, "b", [(1, 2), (5, 6)], [(1, 2, 0.8), (5, 6, 0.7)]),
+        called_clip("a", [], [(3, 4, 0.9)]),
+        called_clip("b", [(1, 2), (5, 6)], [(1, 2, 0.8), (5, 6, 0.7)]),
     ]
     # precisions 0, 1/2, 2/3: at either recall the highest further on is 2/3
     assert region_ap(clips, 50) == pytest.approx(2 / 3)
 
 
-def test_equal_confidence_is_admitted_at_once_in_any_order(make_clip):
+def test_equal_confidence_is_admitted_at_once_in_any_order():
     clips = [
-        clip_of(make_clip, "a", [], [(3, 4, 0.9), (6, 6.5, 0.9)]),
-        clip_of(make_clip, "b", [(1, 2)], [(1, 2, 0.9)]),
+        called_clip("a", [], [(3, 4, 0.9), (6, 6.5, 0.9)]),
+        called_clip("b", [(1, 2)], [(1, 2, 0.9)]),
     ]
     for order in (clips, clips[::-1]):
         assert region_ap(order, 50) == pytest.approx(1 / 3)
@@ -143,31 +137,31 @@ def test_equal_confidence_is_admitted_at_once_in_any_order(make_clip):
     ("called", "overlap"),
     [((2, 4), 95), ((2, 3), 50), ((2, 3.9), 95), ((1.5, 3.5), 60), ((2.5, 4), 75), ((1, 5), 50)],
 )
-def test_an_overlap_on_the_bound_is_enough(make_clip, called, overlap):
-    clip = clip_of(make_clip, "a", [(2, 4)], [(*called, 0.9)])
+def test_an_overlap_on_the_bound_is_enough(called, overlap):
+    clip = called_clip("a", [(2, 4)], [(*called, 0.9)])
     found = [region_ap([clip], share) for share in OVERLAPS]
     assert found == [float(share <= overlap) for share in OVERLAPS]
 
 
-def test_one_proposal_over_two_regions_finds_the_one_that_fills_it(make_clip):
+def test_one_proposal_over_two_regions_finds_the_one_that_fills_it():
     regions = [(2, 2.1), (2.2, 4)]
-    assert region_ap([clip_of(make_clip, "a", regions, [(2, 4, 0.9)])], 90) == 0.5
-    assert region_ap([clip_of(make_clip, "a", [(2, 4)], [(2, 2.1, 0.9), (2.2, 4, 0.9)])], 90) == 0.5
+    assert region_ap([called_clip("a", regions, [(2, 4, 0.9)])], 90) == 0.5
+    assert region_ap([called_clip("a", [(2, 4)], [(2, 2.1, 0.9), (2.2, 4, 0.9)])], 90) == 0.5
 
 
-def test_a_proposal_never_finds_a_region_of_the_next_clip(make_clip):
+def test_a_proposal_never_finds_a_region_of_the_next_clip():
     clips = [
-        clip_of(make_clip, "a", [], [(9, 10, 0.9)]),
-        clip_of(make_clip, "b", [(0, 1)], []),
+        called_clip("a", [], [(9, 10, 0.9)]),
+        called_clip("b", [(0, 1)], []),
     ]
     assert region_ap(clips, 50) == region_ap(clips[::-1], 50) == 0
 
 
-def test_recall_by_hand(make_clip):
+def test_recall_by_hand():
     clips = [
-        clip_of(make_clip, "a", [(1, 2), (5, 6)], [(1, 2, 0.7), (5, 6.2, 0.8), (8, 9, 0.9)]),
-        clip_of(make_clip, "b", [(1, 2)], [(1, 2, 0.6)]),
-        clip_of(make_clip, "c", [], [(1, 2, 0.6)]),
+        called_clip("a", [(1, 2), (5, 6)], [(1, 2, 0.7), (5, 6.2, 0.8), (8, 9, 0.9)]),
+        called_clip("b", [(1, 2)], [(1, 2, 0.6)]),
+        called_clip("c", [], [(1, 2, 0.6)]),
     ]
     # (5, 6.2) meets its region in 1 / 1.2 = .83: seven of ten overlaps
     assert region_recall(clips, 20) == pytest.approx((2 + 0.7) / 3)
@@ -176,10 +170,10 @@ def test_recall_by_hand(make_clip):
     assert region_recall(clips, 1) == pytest.approx(1 / 3)
 
 
-def test_degenerate_sets(make_clip):
-    genuine = clip_of(make_clip, "genuine", [], [(0, 1, 0.9)])
-    missed = clip_of(make_clip, "missed", [(0, 1)], [])
-    whole = clip_of(make_clip, "whole", [(0, 10)], [(0, 10, 0.9)])
+def test_degenerate_sets():
+    genuine = called_clip("genuine", [], [(0, 1, 0.9)])
+    missed = called_clip("missed", [(0, 1)], [])
+    whole = called_clip("whole", [(0, 10)], [(0, 10, 0.9)])
     for clips, expected in (([genuine], None), ([missed], 0), ([whole], 1)):
         assert region_ap(clips, 95) == expected
         assert region_map(clips) == expected

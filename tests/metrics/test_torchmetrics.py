@@ -4,10 +4,9 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from fakesound.clip import Clip
 from fakesound.metrics import ClipScore, metrics_block
 from fakesound.metrics.torchmetrics import Accumulated, ScoreAccumulator, ScoreMetric
-from fakesound.timeline import Region
+from tests.factories import make_clip
 
 FRAMES = 6
 
@@ -32,28 +31,18 @@ def assert_complete(found, clips):
         np.testing.assert_array_equal(frames, i * 100 + np.arange(i % FRAMES + 1))
 
 
-def test_clips_come_back_in_order_and_once():
+@pytest.mark.parametrize(
+    "batches",
+    [[[7, 2, 0], [5, 1], [4, 6, 3, 2, 0]], [[*range(8)]], [[i] for i in range(8)]],
+    ids=["repeated", "one", "single"],
+)
+def test_clips_come_back_in_order_and_once_whatever_the_batches(batches):
     accumulator = ScoreAccumulator()
-    for indices in ([7, 2, 0], [5, 1], [4, 6, 3, 2, 0]):
+    accumulator.update(**batch([9, 8]))
+    accumulator.reset()
+    for indices in batches:
         accumulator.update(**batch(indices))
     assert_complete(accumulator.compute(), 8)
-
-
-def test_batch_size_does_not_matter():
-    whole, single = ScoreAccumulator(), ScoreAccumulator()
-    whole.update(**batch(list(range(9))))
-    for i in range(9):
-        single.update(**batch([i]))
-    assert_complete(whole.compute(), 9)
-    assert_complete(single.compute(), 9)
-
-
-def test_reset_forgets():
-    accumulator = ScoreAccumulator()
-    accumulator.update(**batch([0, 1, 2]))
-    accumulator.reset()
-    accumulator.update(**batch([1, 0]))
-    assert_complete(accumulator.compute(), 2)
 
 
 def test_half_precision_and_gradients_are_shed():
@@ -125,18 +114,7 @@ def test_devices_agree_on_all_clips(tmp_path):
 def dataset():
     """Twelve clips of 0.1 s, every other one fake in its first half."""
     return [
-        Clip(
-            clip_id=f"clip {i}",
-            location=f"/{i}.wav",
-            source_id=f"source {i}",
-            label="fake" if i % 2 else "genuine",
-            attack="a/b" if i % 2 else None,
-            regions=(Region(0.0, 0.05),) if i % 2 else (),
-            duration=0.1,
-            sample_rate=16_000,
-            corpus="corpus",
-        )
-        for i in range(12)
+        make_clip(str(i), regions=[(0.0, 0.05)] if i % 2 else (), duration=0.1) for i in range(12)
     ]
 
 

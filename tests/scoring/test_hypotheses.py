@@ -5,28 +5,21 @@ import pytest
 import torch
 from scipy.special import expit
 
-from fakesound.metrics.scores import ClipScore
 from fakesound.models.heads import TwoWayHead
 from fakesound.models.heads import either as torch_either
 from fakesound.scoring.hypotheses import Hypotheses, either, fit_hypotheses
-from fakesound.timeline import Region
+from tests.metrics.conftest import build_clip
 
-KINDS = {"genuine": (), "part": (Region(0.2, 0.4),), "whole": (Region(0.0, 1.0),)}
+KINDS = {"genuine": (), "part": [(0.2, 0.4)], "whole": [(0, 1)]}
 
 
 def clip(kind, part, whole, number=0):
     logit = either(part, whole)
-    return ClipScore(
-        clip_id=f"{kind}{number}",
-        score=float(expit(logit)),
+    return build_clip(
+        f"{kind}{number}",
+        float(expit(logit)),
+        KINDS[kind],
         logit=logit,
-        label="genuine" if kind == "genuine" else "fake",
-        attack=None if kind == "genuine" else "vocoder/world",
-        corpus="corpus",
-        domain="domain",
-        source_id=str(number),
-        regions=KINDS[kind],
-        duration=1.0,
         part_score=float(expit(part)),
         whole_score=float(expit(whole)),
     )
