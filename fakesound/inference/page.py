@@ -14,7 +14,6 @@ from fakesound.report import formatting
 from fakesound.report.clip_view import ClipContent, Relevance, Sound, read_sound
 from fakesound.report.recording_view import (
     RecordingView,
-    RegionView,
     score_fields,
     sound_fields,
     wavesurfer,
@@ -99,7 +98,7 @@ def recording_view(path: Path, detection: Detection, record: Record) -> Recordin
         even_score=detection.probability(0.5),
         facts=facts,
         notes=detection.notes,
-        regions=[RegionView(r.onset, r.offset, r.score) for r in detection.regions],
+        regions=detection.regions,
         duration=detection.duration,
         threshold=record.frame_threshold,
         scores=scores,

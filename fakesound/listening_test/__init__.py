@@ -1,9 +1,9 @@
-"""People as detectors: a blind listening test in the browser, and what they said as scores."""
+"""People as detectors: a blind listening test in the browser, and its answers as scores."""
 
 from fakesound.listening_test.answers import Answer, AnswerLog
 from fakesound.listening_test.drawing import draw_pairs, draw_thirds
 from fakesound.listening_test.listening_test import ListeningTest, Settings, make_test, open_test
-from fakesound.listening_test.scores import listener_scores, pooled_scores, write_listener_scores
+from fakesound.listening_test.scores import pooled_scores, write_listener_scores
 
 __all__ = [
     "Answer",
@@ -12,7 +12,6 @@ __all__ = [
     "Settings",
     "draw_pairs",
     "draw_thirds",
-    "listener_scores",
     "make_test",
     "open_test",
     "pooled_scores",

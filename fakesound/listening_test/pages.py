@@ -1,11 +1,8 @@
 """The page and all files it is made of, from the package; nothing comes from a network."""
 
-from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
-from fakesound.report.style import PALETTE
+from fakesound.report.style import PALETTE, environment
 
 SCRIPT, STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 KINDS = {
@@ -35,27 +32,16 @@ def page(nonce: str, listener: str, clips: int, thirds: bool = False) -> str:
     """Return the page, every value escaped.
 
     Args:
-        nonce: Nonce of the styles.
-        listener: Suggested name.
-        clips: Number of clips.
-        thirds: Whether a third of them is genuine, not half.
+        nonce: nonce of the styles.
+        listener: suggested name.
+        clips: number of clips.
+        thirds: whether a third of them is genuine, not half.
     """
-    return _template().render(
+    template = environment("fakesound.listening_test", "page").get_template("page.html.jinja")
+    return template.render(
         nonce=nonce,
         listener=listener,
         clips=clips,
         genuine="a third" if thirds else "half",
         palette=PALETTE,
     )
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("fakesound.listening_test", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.jinja")

@@ -19,7 +19,7 @@ GRID = FrameGrid()
 
 
 def probability(answer: Answer) -> float:
-    """Return P(fake) as the listener puts it.
+    """Return P(fake) of an answer.
 
     The five steps of sureness are the middles of five equal parts between undecided and certain:
     .55, .65, .75, .85 and .95 of a fake, and .45 down to .05 of a genuine clip.
@@ -41,35 +41,26 @@ def frame_probabilities(answer: Answer, duration: float) -> Float32[np.ndarray, 
     return np.where(marked, score, 1 - score).astype(np.float32)
 
 
-def listener_scores(answers: Mapping[str, Answer], clips: Sequence[Clip]) -> list[ClipScore]:
-    """Return one listener's scores of the ``clips`` that are answered."""
-    return pooled_scores([answers], clips)
-
-
 def pooled_scores(
     listeners: Sequence[Mapping[str, Answer]], clips: Sequence[Clip]
 ) -> list[ClipScore]:
-    """Return for each clip the mean of what those said who answered it, of the clip and its frames.
+    """Return the scores of clips: the mean of all answers to each, of the clip and of its frames.
 
     Clips that nobody answered are left out.
     """
     scores = []
     for clip in clips:
-        said = [answers[clip.clip_id] for answers in listeners if clip.clip_id in answers]
-        if said:
-            frames = [frame_probabilities(answer, clip.duration) for answer in said]
-            mean = float(np.mean([probability(answer) for answer in said]))
-            scores.append(_clip_score(clip, mean, np.mean(frames, axis=0)))
+        given = [answers[clip.clip_id] for answers in listeners if clip.clip_id in answers]
+        if given:
+            frames = [frame_probabilities(answer, clip.duration) for answer in given]
+            score = ClipScore.of(
+                clip,
+                float(np.mean([probability(answer) for answer in given])),
+                frame_step=GRID.step,
+                frame_scores=np.mean(frames, axis=0).astype(np.float32),
+            )
+            scores.append(score)
     return scores
-
-
-def _clip_score(clip: Clip, score: float, frames: Float32[np.ndarray, " frame"]) -> ClipScore:
-    return ClipScore.of(
-        clip,
-        score,
-        frame_step=GRID.step,
-        frame_scores=frames.astype(np.float32),
-    )
 
 
 def write_listener_scores(test: ListeningTest, log: AnswerLog, only: str | None = None) -> Path:
@@ -78,13 +69,13 @@ def write_listener_scores(test: ListeningTest, log: AnswerLog, only: str | None 
     Args:
         test: the test.
         log: its answers.
-        only: key of the one listener who said something new.
+        only: key of the one listener with a new answer; None for all.
     """
     folder, clips = test.folder / "scores", list(test.clips.values())
     folder.mkdir(parents=True, exist_ok=True)
     for key, answers in log.answers.items():
         if only in (None, key):
-            write_scores(folder / f"{file_stem(key)}.jsonl", listener_scores(answers, clips))
+            write_scores(folder / f"{file_stem(key)}.jsonl", pooled_scores([answers], clips))
     pooled = folder / f"{POOLED}.jsonl"
     if log.answers:
         write_scores(pooled, pooled_scores(list(log.answers.values()), clips))

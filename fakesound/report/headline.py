@@ -3,13 +3,7 @@
 from fakesound.metrics import MIN_SOURCES
 from fakesound.report.formatting import bounds, number
 from fakesound.report.glossary import METRICS
-from fakesound.report.run_results import (
-    Part,
-    RunResults,
-    enough_sources,
-    interval,
-    shown_parts,
-)
+from fakesound.report.run_results import Part, RunResults, interval, shown_parts
 
 NAMED_ATTACKS = 3
 FALSE_ALARMS = "false_alarm_minutes_per_hour"
@@ -19,7 +13,7 @@ def headline(results: RunResults) -> str:
     """Return the main metric of a run with its interval, or its name if sources are too few."""
     part = shown_parts(results)[0]
     values = [f"{METRICS[key].title} {value}" for key, value in _values(part) if value]
-    if not values or not enough_sources(part.scores):
+    if not values or not part.enough_sources:
         return results.name
     return f"{subject(part)}: {values[0]}"
 
@@ -31,7 +25,7 @@ def details(results: RunResults) -> list[str]:
     localisation = (results.metrics.get("localisation") or {}).get(part.name) or {}
     if localisation.get(FALSE_ALARMS) is not None:
         values.append(f"{localisation[FALSE_ALARMS]:.1f} false-alarm minutes per hour")
-    if enough_sources(part.scores):
+    if part.enough_sources:
         return values[1:]
     few = f"fewer than {MIN_SOURCES} sources of either class: no intervals"
     return [f"{subject(part)}: {values[0]}", *values[1:], few] if values else [few]
@@ -41,7 +35,7 @@ def summary(results: RunResults) -> str:
     """Return the main values of a run in one line for the terminal."""
     part = shown_parts(results)[0]
     values = ", ".join(f"{METRICS[key].title} {value}" for key, value in _values(part))
-    few = "" if enough_sources(part.scores) else f" (fewer than {MIN_SOURCES} sources a class)"
+    few = "" if part.enough_sources else f" (fewer than {MIN_SOURCES} sources a class)"
     return f"{subject(part)}: {values or 'no metric is defined'}{few}"
 
 

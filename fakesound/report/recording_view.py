@@ -12,27 +12,13 @@ from jaxtyping import Float, Float32
 from matplotlib.image import imsave
 
 from fakesound.report.clip_view import RANGE, Sound, highest, loudness, sound_uri
+from fakesound.scoring.decision import FakeRegion
 
 PEAKS_PER_SECOND = 200
 MOST_PEAKS = 60_000
 HEIGHT = 192  # rows of the spectrogram
 LEVELS = 24  # of its shades: few keep the picture small
 WAVESURFER = ("wavesurfer", "regions", "timeline")
-
-
-@dataclass(frozen=True)
-class RegionView:
-    """A part whose frames score above the threshold.
-
-    Attributes:
-        onset: start in seconds.
-        offset: end in seconds.
-        score: score of the part.
-    """
-
-    onset: float
-    offset: float
-    score: float
 
 
 @dataclass(frozen=True)
@@ -64,7 +50,7 @@ class RecordingView:
     even_score: float
     facts: Mapping[str, str]
     notes: Sequence[str]
-    regions: Sequence[RegionView]
+    regions: Sequence[FakeRegion]
     duration: float
     threshold: float
     scores: str

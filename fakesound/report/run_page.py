@@ -28,7 +28,6 @@ from fakesound.report.run_results import (
     Part,
     RunResults,
     attack_groups,
-    enough_sources,
     interval,
     partition_groups,
     shown_parts,
@@ -88,11 +87,11 @@ def write_report(results: RunResults, path: Path, examples: int) -> None:
         "facts": _facts(provenance),
         "remarks": metrics.get("remarks") or [],
         "most_remarks": MOST_REMARKS,
-        "few_sources": [part.title for part in tests if not enough_sources(part.scores)],
+        "few_sources": [part.title for part in tests if not part.enough_sources],
         "min_sources": MIN_SOURCES,
         "parts": parts,
         "selection_attacks": [
-            a.name for a in attacks if a.part is None and scores.keys() != {"all"}
+            a.name for a in attacks if a.fold is None and scores.keys() != {"all"}
         ],
         "thresholds": metrics.get("thresholds"),
         "tables": _main_tables(parts),
@@ -159,7 +158,7 @@ def _main_tables(parts: Sequence[Part]) -> list[tuple[str, Table]]:
         for part in parts:
             counts = {}
             if title == "Detection":
-                counts = {"fakes": part.fakes, "genuine": len(part.scores) - part.fakes}
+                counts = {"fakes": part.fakes, "genuine": part.genuine}
             style = "unseen" if part.name == "unseen" else ""
             rows.append(TableRow(part.title, part.block, counts, style))
             if part.all_fake:

@@ -78,11 +78,11 @@ class RunResults:
 
 @dataclass(frozen=True)
 class Part:
-    """Clips whose metrics are shown together.
+    """Clips whose metrics are shown together: a part of the test, an attack, a region length.
 
     Attributes:
-        name: "unseen", "seen", "all" or "validation".
-        scores: scores of its clips.
+        name: "unseen", "seen", "all" or "validation"; or the name of the group.
+        scores: scores of its clips; one genuine partner for each fake of an attack or a family.
         block: metrics block, intervals under "ci" if there are enough sources.
         all_fake: metrics of the always-fake baseline, except calibration; empty if unknown.
     """
@@ -95,7 +95,7 @@ class Part:
     @property
     def title(self) -> str:
         """Heading of the part."""
-        return PART_TITLES[self.name]
+        return PART_TITLES.get(self.name, self.name)
 
     @property
     def attacks(self) -> list[str]:
@@ -107,30 +107,28 @@ class Part:
         """Number of its fake clips."""
         return sum(clip.fake for clip in self.scores)
 
+    @property
+    def genuine(self) -> int:
+        """Number of its genuine clips."""
+        return len(self.scores) - self.fakes
 
-@dataclass(frozen=True)
-class Group:
-    """Test clips with something in common: an attack, a family, the length of the fake part.
+    @property
+    def fold(self) -> str | None:
+        """Which attacks it is of: "seen" or "unseen" if all its fakes are; otherwise None."""
+        folds = {clip.fold for clip in self.scores if clip.fake}
+        return folds.pop() if len(folds) == 1 else None
 
-    Attributes:
-        name: name of the group.
-        part: "seen" or "unseen" if all its fakes are; otherwise None.
-        fakes: number of fake clips.
-        genuine: number of genuine clips, one partner for each fake if there are enough.
-        block: metrics block, intervals under "ci" if there are enough sources.
-        all_fake_f1: segment F1 at 20 ms of the always-fake baseline; None without frame scores.
-    """
-
-    name: str
-    part: str | None
-    fakes: int
-    genuine: int
-    block: Mapping[str, Any]
-    all_fake_f1: float | None
+    @property
+    def enough_sources(self) -> bool:
+        """Whether its fakes and its genuine clips each have enough sources for an interval."""
+        return all(
+            len({clip.source_id for clip in self.scores if clip.fake == fake}) >= MIN_SOURCES
+            for fake in (False, True)
+        )
 
     def baseline(self, key: str) -> float | None:
         """Return the value of a trivial system; None if there is none for ``key``."""
-        return self.all_fake_f1 if key == "segment_f1_20ms" else 0.5 if "auc" in key else None
+        return 0.5 if "auc" in key else self.all_fake.get(key)
 
 
 def read_run(folder: Path, metrics: Path | None = None) -> RunResults:
@@ -217,18 +215,18 @@ def validation_part(results: RunResults) -> Part | None:
     return Part("validation", scores, block, {})
 
 
-def attack_groups(results: RunResults) -> list[Group]:
+def attack_groups(results: RunResults) -> list[Part]:
     """Return the attacks of the test by family, each family sorted by clip AUC."""
     groups = _groups(results.metrics["test"].get("attack"), subsets(results.test_scores).attack)
 
-    def order(group: Group) -> tuple[str, float, str]:
+    def order(group: Part) -> tuple[str, float, str]:
         auc = group.block.get("clip/auc") or group.block.get("frame/auc") or 0.0
         return group.name.split("/")[0], -float(auc), group.name
 
     return sorted(groups, key=order)
 
 
-def partition_groups(results: RunResults, kind: str) -> list[Group]:
+def partition_groups(results: RunResults, kind: str) -> list[Part]:
     """Return the groups of a partition of the test: family, region_length, corpus or subset."""
     blocks = (results.metrics.get("partition") or {}).get(kind)
     return _groups(blocks, subgroups(results.test_scores)[kind]) if blocks else []
@@ -246,14 +244,6 @@ def value_of(block: Mapping[str, Any], key: str) -> Value:
     return Value(None if value is None else float(value), interval(block, key))
 
 
-def enough_sources(scores: Sequence[ClipScore]) -> bool:
-    """Return whether fakes and genuine clips each have enough sources for an interval."""
-    return all(
-        len({clip.source_id for clip in scores if clip.fake == fake}) >= MIN_SOURCES
-        for fake in (False, True)
-    )
-
-
 def all_fake_f1(scores: Sequence[ClipScore]) -> float | None:
     """Return segment F1 at 20 ms of the always-fake baseline; None without frame scores."""
     if not has_frames(scores):
@@ -267,26 +257,15 @@ def all_fake_f1(scores: Sequence[ClipScore]) -> float | None:
 
 def _groups(
     blocks: Mapping[str, Mapping[str, Any]] | None, clips: Mapping[str, Sequence[ClipScore]]
-) -> list[Group]:
+) -> list[Part]:
     groups = []
     for name, members in clips.items():
         block = (blocks or {}).get(name)
-        fakes = [clip for clip in members if clip.fake]
-        if block and fakes:
+        if block and any(clip.fake for clip in members):
             if block["clips"] != len(members):
                 # of a run made when all genuine clips were compared with the fakes of each group
                 block = metrics_block(members)
-            parts = {clip.fold for clip in fakes}
-            groups.append(
-                Group(
-                    name=name,
-                    part=parts.pop() if len(parts) == 1 else None,
-                    fakes=len(fakes),
-                    genuine=len(members) - len(fakes),
-                    block=block,
-                    all_fake_f1=all_fake_f1(members),
-                )
-            )
+            groups.append(Part(name, members, block, {"segment_f1_20ms": all_fake_f1(members)}))
     return groups
 
 

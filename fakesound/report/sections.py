@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,8 +21,10 @@ from fakesound.report.glossary import (
     known,
 )
 from fakesound.report.rows_figure import Panel, Row, Series, rows_figure
-from fakesound.report.run_results import Group, Value, value_of
+from fakesound.report.run_results import Part, Value, value_of
 from fakesound.report.style import PALETTE, PART_COLOURS
+
+Found = TypeVar("Found")
 
 ORDER = ("unseen", "seen", "all", "validation")
 SIGNIFICANCE = 0.05
@@ -117,18 +119,15 @@ class PairedPart:
 
     Attributes:
         name: "unseen", "seen" or "all".
+        title: heading of the part.
         systems: names of the two.
         differences: differences in the metrics that both have.
     """
 
     name: str
+    title: str
     systems: tuple[str, str]
     differences: Sequence[Difference]
-
-    @property
-    def title(self) -> str:
-        """Heading of the part."""
-        return PART_TITLES[self.name]
 
 
 @dataclass(frozen=True)
@@ -137,18 +136,15 @@ class Conditions:
 
     Attributes:
         name: "unseen", "seen" or "all".
+        title: heading of the part.
         titles: names of the conditions, clean audio first.
         blocks: metrics block under each.
     """
 
     name: str
+    title: str
     titles: Sequence[str]
     blocks: Sequence[Mapping[str, Any]]
-
-    @property
-    def title(self) -> str:
-        """Heading of the part."""
-        return PART_TITLES[self.name]
 
     @property
     def metrics(self) -> list[Metric]:
@@ -161,21 +157,21 @@ class Conditions:
         return None if value is None or clean is None else float(value) - float(clean)
 
 
-def group_table(groups: Sequence[Group], corner: str, metrics: Iterable[Metric]) -> Table:
+def group_table(groups: Sequence[Part], corner: str, metrics: Iterable[Metric]) -> Table:
     """Return ``metrics`` of each group, with its numbers of clips."""
     rows = [
         TableRow(
             group.name,
             group.block,
             {"fakes": group.fakes, "genuine": group.genuine},
-            "unseen" if group.part == "unseen" else "",
+            "unseen" if group.fold == "unseen" else "",
         )
         for group in groups
     ]
     return Table(corner, defined(metrics, [group.block for group in groups]), rows)
 
 
-def groups_figure(groups: Sequence[Group], by_family: bool = False) -> Figure | None:
+def groups_figure(groups: Sequence[Part], by_family: bool = False) -> Figure | None:
     """Draw clip AUC, frame AUC and segment F1 of each group; None without any value.
 
     Ticks mark a trivial system: chance for an AUC, the always-fake baseline for F1.
@@ -184,19 +180,19 @@ def groups_figure(groups: Sequence[Group], by_family: bool = False) -> Figure | 
         groups: attacks, or other groups of the test.
         by_family: whether the names are ``family/generator``, grouped by family.
     """
-    several = len({group.part for group in groups}) > 1
+    several = len({group.fold for group in groups}) > 1
     rows = []
     for group in groups:
         family, _, name = group.name.partition("/")
         label = f"{name if by_family and name else group.name} ({group.fakes})"
-        colour = PALETTE.unseen if several and group.part == "unseen" else PALETTE.ink
+        colour = PALETTE.unseen if several and group.fold == "unseen" else PALETTE.ink
         rows.append(Row(label, family if by_family else None, colour))
     panels = []
     for key in GROUP_KEYS:
         values = [value_of(group.block, key) for group in groups]
         series = [
             Series(
-                [v if g.part == part else Value(None) for v, g in zip(values, groups, strict=True)],
+                [v if g.fold == part else Value(None) for v, g in zip(values, groups, strict=True)],
                 label if several else "",
                 colour,
             )
@@ -205,7 +201,7 @@ def groups_figure(groups: Sequence[Group], by_family: bool = False) -> Figure | 
                 ("seen", "seen attacks", PALETTE.seen),
                 (None, "both or neither", PALETTE.muted),
             )
-            if any(group.part == part for group in groups)
+            if any(group.fold == part for group in groups)
         ]
         panels.append(Panel(METRICS[key].title, series, [group.baseline(key) for group in groups]))
     return rows_figure(rows, panels)
@@ -217,12 +213,11 @@ def paired_parts(paired: Mapping[str, Any]) -> list[PairedPart]:
     The whole test is left out if it has an unseen or a seen part.
     """
     first, second = paired["names"]
-    found = []
+    found = {}
     for name in ORDER:
-        entries = paired["parts"].get(name) or {}
         differences = []
         for metric in ALL_METRICS:
-            entry = entries.get(metric.key)
+            entry = (paired["parts"].get(name) or {}).get(metric.key)
             if entry is not None:
                 low, high = entry.get("low"), entry.get("high")
                 ends = None if low is None or high is None else (low, high)
@@ -231,8 +226,8 @@ def paired_parts(paired: Mapping[str, Any]) -> list[PairedPart]:
                     Difference(metric, entry["a"], entry["b"], value, entry.get("p"))
                 )
         if differences:
-            found.append(PairedPart(name, (first, second), differences))
-    return [part for part in found if part.name != "all"] or found
+            found[name] = PairedPart(name, PART_TITLES[name], (first, second), differences)
+    return without_whole(found)
 
 
 def paired_figure(parts: Sequence[PairedPart]) -> Figure | None:
@@ -263,13 +258,14 @@ def conditions(robustness: Mapping[str, Any]) -> list[Conditions]:
     if len(given) < 2:
         return []
     titles = [condition["title"] for condition in given]
-    parts = [
-        Conditions(name, titles, [condition.get(name) or {} for condition in given])
+    parts = {
+        name: Conditions(
+            name, PART_TITLES[name], titles, [condition.get(name) or {} for condition in given]
+        )
         for name in ORDER
         if given[0].get(name)
-    ]
-    parts = [part for part in parts if part.metrics]
-    return [part for part in parts if part.name != "all"] or parts
+    }
+    return without_whole({name: part for name, part in parts.items() if part.metrics})
 
 
 def conditions_figure(parts: Sequence[Conditions]) -> Figure | None:
@@ -356,9 +352,19 @@ def by_part(blocks: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
     The whole test is left out if it has an unseen or a seen part.
     """
-    names = [name for name in ORDER if isinstance(blocks.get(name), Mapping)]
-    divided = {"unseen", "seen"} & {*names}
-    return [(PART_TITLES[name], blocks[name]) for name in names if not (divided and name == "all")]
+    return without_whole(
+        {
+            name: (PART_TITLES[name], blocks[name])
+            for name in ORDER
+            if isinstance(blocks.get(name), Mapping)
+        }
+    )
+
+
+def without_whole(parts: Mapping[str, Found]) -> list[Found]:
+    """Return ``parts``, given by name, without the whole test if there are seen or unseen ones."""
+    divided = {"unseen", "seen"} & parts.keys()
+    return [part for name, part in parts.items() if not (divided and name == "all")]
 
 
 def _defined(table: Table) -> Table:

@@ -121,13 +121,15 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 def render(template: str, context: Mapping[str, object]) -> str:
     """Fill the page ``template`` with ``context``; every value is escaped."""
-    return _environment().get_template(template).render(palette=PALETTE, **context)
+    page = environment("fakesound.report", "templates").get_template(template)
+    return page.render(palette=PALETTE, **context)
 
 
 @cache
-def _environment() -> Environment:
+def environment(package: str, folder: str) -> Environment:
+    """Return the templates in a folder of a package, which escape every value."""
     return Environment(
-        loader=PackageLoader("fakesound.report"),
+        loader=PackageLoader(package, folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

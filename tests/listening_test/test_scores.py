@@ -3,7 +3,6 @@ import pytest
 
 from fakesound.listening_test import (
     AnswerLog,
-    listener_scores,
     pooled_scores,
     write_listener_scores,
 )
@@ -29,14 +28,14 @@ def test_five_steps_of_sureness(clips):
 def test_marked_frames_and_the_others(clips):
     clip = clips[0]
     given = {clip.clip_id: answer(clip, sureness=4, regions=[(0.1, 0.15)])}
-    (score,) = listener_scores(given, clips)
+    (score,) = pooled_scores([given], clips)
     assert score.score == 0.85
     # 100 to 150 ms touches the frames from 100 to 160 ms
     expected = np.full(-(-round(clip.duration * 1e6) // 20_000), 0.15)
     expected[5:8] = 0.85
     np.testing.assert_allclose(score.frame_scores, expected, atol=1e-6)
     for verdict, said in (("fake", 0.85), ("genuine", 0.15)):
-        (score,) = listener_scores({clip.clip_id: answer(clip, "Ann", verdict, 4)}, clips)
+        (score,) = pooled_scores([{clip.clip_id: answer(clip, "Ann", verdict, 4)}], clips)
         np.testing.assert_allclose(score.frame_scores, said, atol=1e-6)
 
 

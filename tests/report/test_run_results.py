@@ -94,7 +94,7 @@ def test_without_seen_and_unseen_attacks_there_is_one_part(run):
 def test_attacks_are_sorted_by_family_and_know_their_clips(run):
     groups = attack_groups(run)
     assert [group.name for group in groups] == ["codec/gsm", "edit/splice", "vocoder/world"]
-    assert [group.part for group in groups] == [None, "seen", "unseen"]
+    assert [group.fold for group in groups] == [None, "seen", "unseen"]
     assert {(group.fakes, group.genuine) for group in groups} == {(20, 20)}
     assert (
         groups[0].block["segment_f1_20ms"]
