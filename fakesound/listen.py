@@ -1,4 +1,4 @@
-"""Let people judge clips that are genuine or fake, in the browser, and score them as a detector.
+"""Run a listening test in the browser, and write its answers as scores like those of a detector.
 
 fakesound listen MANIFEST [MANIFEST ...] --out DIR
 """
@@ -23,7 +23,7 @@ A blind listening test: people play clips one by one, answer whether each is gen
 sure they are, and mark the parts that sound fake. It runs in the browser on this machine; nothing
 is sent anywhere. Half of the clips are genuine; attacks come in turn; no source occurs twice; all
 are WAV of one rate, under names that reveal nothing. The set is fixed in --out, so that all
-listeners hear the same clips, each in an order of their own. Answers are kept one by one: stop at
+listeners get the same clips, each in an order of their own. Answers are kept one by one: stop at
 any time, start again with the same --out, type the same name, and continue.
 """
 EXAMPLES = """\
@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--collect",
         action="store_true",
-        help="write scores/ from answers.jsonl, say who answered what, and stop",
+        help="write scores/ from answers.jsonl, count the answers of each listener, and stop",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""Which clips people judge: a fixed share genuine, and nothing but the sound to decide by."""
+"""The draw of the clips of a test: a fixed share is genuine, and only the sound differs."""
 
 import random
 from collections import defaultdict

@@ -69,16 +69,16 @@ class ListeningTest:
     clips: Mapping[str, Clip]
 
     def order(self, listener: str) -> list[str]:
-        """Return the names of the clips in the order in which ``listener`` hears them."""
+        """Return the names of the clips in the order of ``listener``."""
         start = f"{self.settings.seed} {listener_key(listener)}"
         return sorted(self.clips, key=lambda name: _digest(f"{start} {self.clips[name].clip_id}"))
 
 
 def listener_name(text: object) -> str:
-    """Return the name that someone typed, without needless blanks.
+    """Return a name as it was typed, with single blanks.
 
     Raises:
-        InputError: if it is none.
+        InputError: if it is not a name.
     """
     name = " ".join(unicodedata.normalize("NFC", text).split()) if isinstance(text, str) else ""
     if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
@@ -105,7 +105,7 @@ def make_test(manifests: Sequence[Path], folder: Path, settings: Settings) -> Li
         drawn = [clip for pair in pairs for clip in pair]
     drawn.sort(key=lambda clip: _digest(f"{settings.seed} {clip.clip_id}"))
     level = _common_level(drawn, settings.sample_rate) if settings.match_level else None
-    heard: dict[str, Clip] = {}
+    clips: dict[str, Clip] = {}
     with progress_bar("drawing clips") as progress:
         for number, clip in enumerate(drawn, start=1):
             name = f"{number:0{len(str(len(drawn)))}}"
@@ -115,19 +115,19 @@ def make_test(manifests: Sequence[Path], folder: Path, settings: Settings) -> Li
                 audio = audio * np.float32(level / max(_level(audio), SILENCE))
             write_wav(path, to_pcm(audio), settings.sample_rate)
             # its twin is not among them
-            heard[name] = replace(
+            clips[name] = replace(
                 clip, location=str(path), sample_rate=settings.sample_rate, twin_id=None
             )
             progress(number, len(drawn))
-    write_manifest(folder / "clips.jsonl", heard.values())
-    told = {
+    write_manifest(folder / "clips.jsonl", clips.values())
+    content = {
         "version": VERSION,
         **asdict(settings),
         "manifests": [_content(path) for path in manifests],
-        "names": {name: clip.clip_id for name, clip in heard.items()},
+        "names": {name: clip.clip_id for name, clip in clips.items()},
     }
-    write_whole(folder / "listening_test.json", json.dumps(told, indent=1) + "\n")
-    return ListeningTest(folder, settings, heard)
+    write_whole(folder / "listening_test.json", json.dumps(content, indent=1) + "\n")
+    return ListeningTest(folder, settings, clips)
 
 
 def open_test(
@@ -147,11 +147,15 @@ def open_test(
     if not path.is_file():
         return None
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
         settings = Settings(
-            **{key: told[key] for key in asdict(Settings()) if key in told or key not in NEWER}
+            **{
+                key: content[key]
+                for key in asdict(Settings())
+                if key in content or key not in NEWER
+            }
         )
-        names, made_of = dict(told["names"]), list(told["manifests"])
+        names, made_of = dict(content["names"]), list(content["manifests"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: is damaged ({error}); choose another --out") from None
     for key, value in asked.items():

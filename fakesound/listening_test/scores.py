@@ -46,7 +46,7 @@ def pooled_scores(
 ) -> list[ClipScore]:
     """Return the scores of clips: the mean of all answers to each, of the clip and of its frames.
 
-    Clips that nobody answered are left out.
+    Clips without an answer are left out.
     """
     scores = []
     for clip in clips:

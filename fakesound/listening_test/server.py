@@ -49,7 +49,7 @@ class Reply:
 
 
 class Refusal(Exception):  # noqa: N818 - not an error of the program
-    """A request that is not served; the status says why, the text how to mend it."""
+    """A request that is not served; the status is the reason, the text names the fix."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -57,12 +57,12 @@ class Refusal(Exception):  # noqa: N818 - not an error of the program
 
 
 class ListeningServer(ThreadingHTTPServer):
-    """Serves one session; threads end with the process, and every answer is on disk by then.
+    """Server of one session; its threads end with the process, when every answer is on disk.
 
     Args:
-        session: what is served.
-        port: 0 for any that is free.
-        listener: a name to suggest.
+        session: the running test.
+        port: number of the port; 0 for any that is free.
+        listener: name that the page suggests.
 
     Raises:
         InputError: if the port is taken.
@@ -83,11 +83,11 @@ class ListeningServer(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Where the page is."""
+        """Address of the page."""
         return f"http://{HOST}:{self.server_port}/{self.token}/"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Stay quiet where a browser closed a connection early; show anything else."""
+        """Ignore connections that a browser closed early; show anything else."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(refusal.status, str(refusal))
 
     def _check_origin(self) -> None:
-        # of several headers only one would be looked at
+        # several headers would leave open which one counts
         hosts = self.headers.get_all("Host", [])
         if len(hosts) != 1 or hosts[0] not in self.server.hosts:
             raise Refusal(403, "not a host of this test")
@@ -157,10 +157,10 @@ class _Handler(BaseHTTPRequestHandler):
             return Reply(200, "audio/wav", data, {"Accept-Ranges": "bytes"})
         first, last = _part(wanted[1], wanted[2], len(data))
         if first > last:
-            told = {"Content-Range": f"bytes */{len(data)}", "Accept-Ranges": "bytes"}
-            return Reply(416, "audio/wav", b"", told)
-        told = {"Content-Range": f"bytes {first}-{last}/{len(data)}", "Accept-Ranges": "bytes"}
-        return Reply(206, "audio/wav", data[first : last + 1], told)
+            headers = {"Content-Range": f"bytes */{len(data)}", "Accept-Ranges": "bytes"}
+            return Reply(416, "audio/wav", b"", headers)
+        headers = {"Content-Range": f"bytes {first}-{last}/{len(data)}", "Accept-Ranges": "bytes"}
+        return Reply(206, "audio/wav", data[first : last + 1], headers)
 
     def _post(self, name: str) -> Reply:
         session = self.server.session
@@ -183,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refusal(415, "send application/json")
         length = self.headers.get("Content-Length", "")
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
-            raise Refusal(411, "say the length in Content-Length")
+            raise Refusal(411, "give the length in Content-Length")
         if len(length) > len(str(LARGEST)) or int(length) > LARGEST:
             raise Refusal(413, f"more than {LARGEST} bytes")
         body = self.rfile.read(int(length))
@@ -202,9 +202,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
-        told = {"Content-Type": reply.kind, "Content-Length": str(len(reply.body))}
+        headers = {"Content-Type": reply.kind, "Content-Length": str(len(reply.body))}
         policy = {"Content-Security-Policy": "default-src 'none'"}
-        for key, value in (told | SAFE | policy | dict(reply.headers)).items():
+        for key, value in (headers | SAFE | policy | dict(reply.headers)).items():
             self.send_header(key, value)
         if self.close_connection:
             self.send_header("Connection", "close")
@@ -221,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
         return "fakesound"
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing of requests: the terminal shows the address and the summary."""
+        """Do not log requests: the terminal shows the address and the summary."""
 
 
 def _part(first: str, last: str, length: int) -> tuple[int, int]:

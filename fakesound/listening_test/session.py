@@ -37,7 +37,7 @@ class Session:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def join(self, sent: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the clips in the listener's order, with what this listener said of them so far."""
+        """Return the clips in the listener's order, with the answers so far."""
         name = listener_name(sent.get("listener"))
         with self._lock:
             given = self.log.of(name)
@@ -47,7 +47,7 @@ class Session:
         clips = []
         for key in self.test.order(name):
             answer = given.get(self.test.clips[key].clip_id)
-            clips.append({"clip": key, "answer": None if answer is None else _told(answer)})
+            clips.append({"clip": key, "answer": None if answer is None else _plain(answer)})
         return {"listener": name, "clips": clips, "finished": finished, "reveal": self.reveal}
 
     def answer(self, sent: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Session:
             except OSError as error:
                 # they are made of the answers, again at the end
                 console.print(f"note: scores not written ({error})", highlight=False)
-        return _told(answer)
+        return _plain(answer)
 
     def result(self, sent: Mapping[str, Any]) -> dict[str, Any]:
         """Return how the listener did, clip by clip, and close the listener's answers."""
@@ -88,13 +88,13 @@ class Session:
                     "truth": clip.label,
                     "attack": clip.attack,
                     "regions": [[region.onset, region.offset] for region in clip.regions],
-                    "answer": _told(given[clip.clip_id]),
+                    "answer": _plain(given[clip.clip_id]),
                 }
             )
         return {"clips": clips}
 
 
-def _told(answer: Answer) -> dict[str, Any]:
+def _plain(answer: Answer) -> dict[str, Any]:
     return {
         "verdict": answer.verdict,
         "sureness": answer.sureness,

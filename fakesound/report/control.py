@@ -1,7 +1,7 @@
 """The control of a run that holds attacks out: the same run with these attacks in training.
 
 A low score on a held-out attack has two explanations: the detector does not generalise, or the
-attack is hard for any detector of its kind. The control tells them apart.
+attack is hard for any detector of its kind. The control separates the two.
 """
 
 from collections.abc import Mapping
