@@ -9,7 +9,7 @@ import pytest
 
 from fakesound.compare import _check, _parser
 from fakesound.errors import InputError
-from tests.conftest import command, fakesound
+from tests.conftest import command
 from tests.run_factory import make_run
 
 
@@ -22,21 +22,15 @@ def sweep(tmp_path_factory):
     return folder
 
 
-def test_a_sweep_is_compared_where_it_lies(sweep):
-    done = fakesound(
-        "compare", str(sweep), "--reference", "optim.lr=0.001", "--draws=20", folder=sweep.parent
-    )
-    assert done.returncode == 0, done.stderr
+def test_a_sweep_is_compared_where_it_lies_or_in_a_file_of_its_own(sweep, tmp_path, run_verb):
+    code, _, err = run_verb("compare", sweep, "--reference", "optim.lr=0.001", "--draws=20")
+    assert code == 0, err
     assert json.loads((sweep / "comparison.json").read_text())["reference"] == "optim.lr=0.001"
     assert (sweep / "comparison.html").is_file()
-    assert "optim.lr=0.003" in done.stderr
-
-
-def test_the_default_is_the_reference(sweep, tmp_path):
-    done = fakesound(
-        "compare", str(sweep), "--out", str(tmp_path / "all.html"), "--draws=0", folder=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    assert "optim.lr=0.003" in err
+    code, _, err = run_verb("compare", sweep, "--out", tmp_path / "all.html", "--draws=0")
+    assert code == 0, err
+    # the default is nearest to the second
     assert json.loads((tmp_path / "all.json").read_text())["reference"] == "optim.lr=0.003"
     assert {path.name for path in tmp_path.iterdir()} == {"all.html", "all.csv", "all.json"}
 

@@ -1,39 +1,28 @@
-import subprocess
-import sys
-
 import pytest
 import soundfile
 
 from .inference.conftest import RATE, checkpoint, sound  # noqa: F401
 
 
-def explain(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "fakesound.explain", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_a_picture_is_drawn(checkpoint, sound, tmp_path):  # noqa: F811
+def test_a_picture_is_drawn(checkpoint, sound, tmp_path, run_verb):  # noqa: F811
     soundfile.write(tmp_path / "a.wav", sound[:RATE], RATE)
-    done = explain(tmp_path / "a.wav", "--checkpoint", checkpoint, "--out", tmp_path / "a.png")
-    assert done.returncode == 0, done.stderr
+    options = ("--checkpoint", checkpoint, "--out", tmp_path / "a.png")
+    code, _, err = run_verb("explain", tmp_path / "a.wav", *options)
+    assert code == 0, err
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    assert "score" in done.stderr
+    assert "score" in err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "words"),
     [
         (["a.wav", "--manifest", "m"], "give either"),
         (["a.wav", "--out", "a.txt"], "--out=a.txt"),
         (["a.wav", "--clips", "0"], "--clips=0"),
     ],
 )
-def test_wrong_arguments_are_said_in_a_line(arguments, said):
-    done = explain(*arguments)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_wrong_arguments_are_one_line(arguments, words, run_verb):
+    code, _, err = run_verb("explain", *arguments)
+    assert code == 2
+    assert words in err
+    assert err.count("\n") == 1

@@ -7,15 +7,12 @@ import sys
 import urllib.request
 
 import pytest
-from msgspec.structs import replace
 
-from fakesound import listen
 from fakesound.data.manifest import read_manifest, write_manifest
 from fakesound.metrics import ClipScore, write_scores
-from fakesound.timeline import Region
 
 from .conftest import command, fakesound
-from .listening_test.conftest import corpus  # noqa: F401
+from .listening_test.conftest import corpus, with_whole  # noqa: F401
 
 
 def started(folder, *arguments):
@@ -132,35 +129,22 @@ def test_scores_are_made_again_from_the_answers(corpus, tmp_path):  # noqa: F811
         (["CORPUS", "--listener", "x" * 50], "listener: give a name of 1 to 40"),
     ],
 )
-def test_wrong_arguments_are_said_in_one_line(
-    corpus,  # noqa: F811
-    tmp_path,
-    monkeypatch,
-    capsys,
-    arguments,
-    said,
-):
+def test_wrong_arguments_are_one_line(corpus, tmp_path, monkeypatch, run_verb, arguments, said):  # noqa: F811
     monkeypatch.chdir(tmp_path)
-    given = [str(corpus) if word == "CORPUS" else word for word in arguments]
-    monkeypatch.setattr(sys, "argv", ["listen", *given, "--out", "here", "--no-browser"])
-    with pytest.raises(SystemExit) as stopped:
-        listen.main()
-    assert stopped.value.code == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert told.count("\n") == 1
+    given = [corpus if word == "CORPUS" else word for word in arguments]
+    code, _, err = run_verb("listen", *given, "--out", "here", "--no-browser")
+    assert code == 2
+    assert said in err
+    assert err.count("\n") == 1
     assert not (tmp_path / "here" / "listening_test.json").exists()
 
 
-def test_a_port_that_is_taken_is_said(corpus, tmp_path, monkeypatch, capsys):  # noqa: F811
+def test_a_port_that_is_taken_is_named(corpus, tmp_path, run_verb):  # noqa: F811
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        given = [str(corpus), "--out", str(tmp_path), "--clips", "2", "--port", str(port)]
-        monkeypatch.setattr(sys, "argv", ["listen", *given])
-        with pytest.raises(SystemExit) as stopped:
-            listen.main()
-    assert stopped.value.code == 2
-    assert f"--port={port}: cannot be opened" in capsys.readouterr().err
+        code, _, err = run_verb("listen", corpus, "--out", tmp_path, "--clips", "2", "--port", port)
+    assert code == 2
+    assert f"--port={port}: cannot be opened" in err
 
 
 def test_help_comes_without_heavy_libraries():
@@ -174,10 +158,7 @@ def test_help_comes_without_heavy_libraries():
 def test_one_command_draws_thirds_of_attacks_that_a_run_left_out(corpus, tmp_path):  # noqa: F811
     run = tmp_path / "run"
     run.mkdir()
-    rows = []
-    for number, clip in enumerate(read_manifest(corpus)):
-        whole = clip.is_fake and number % 2 == 0
-        rows.append(replace(clip, regions=(Region(0, clip.duration),)) if whole else clip)
+    rows = with_whole(read_manifest(corpus))
     write_manifest(run / "manifest.jsonl", rows)
     unseen = ("vocoder/one", "edit/three", "codec/four")
     scores = [

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from fakesound.data.audio import to_pcm, write_wav
 from fakesound.data.manifest import write_manifest
 from fakesound.listening_test import AnswerLog, Settings, make_test, open_test
 from fakesound.listening_test.server import ListeningServer
 from fakesound.listening_test.session import Session
+from fakesound.timeline import Region
 from tests.factories import make_clip
 
 ATTACKS = ("vocoder/one", "vocoder/two", "edit/three", "codec/four")
@@ -58,6 +60,15 @@ def corpus(tmp_path_factory):
     path = folder / "manifest.jsonl"
     write_manifest(path, clips)
     return path
+
+
+def with_whole(clips):
+    """Make one of the two fakes of each source fake throughout."""
+    made = []
+    for number, clip in enumerate(clips):
+        whole = clip.is_fake and number % 2 == 0
+        made.append(replace(clip, regions=(Region(0, clip.duration),)) if whole else clip)
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from fakesound.data.manifest import read_manifest
 from fakesound.errors import InputError
 from fakesound.listening_test import draw_pairs, draw_thirds
-from fakesound.timeline import Region
+
+from .conftest import with_whole
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +60,6 @@ def test_too_few_sources_are_said_with_what_can_be_drawn(clips):
     genuine = [clip for clip in clips if not clip.is_fake]
     with pytest.raises(InputError, match="only 0 can be drawn"):
         draw_pairs(genuine, 1, 0)
-
-
-def with_whole(clips):
-    """Make one of the two fakes of each source fake throughout."""
-    made = []
-    for number, clip in enumerate(clips):
-        whole = clip.is_fake and number % 2 == 0
-        made.append(replace(clip, regions=(Region(0, clip.duration),)) if whole else clip)
-    return made
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -96,30 +96,6 @@ def test_sources_in_several_blocks_and_draws_in_several_passes(make_scores, monk
         assert interval == pytest.approx(whole[key], abs=1e-12), key
 
 
-def test_interval_of_independent_clips_is_that_of_a_share(make_clip):
-    # 160 right of 200: 1.96 standard errors of a share are .055
-    scores = [make_clip(str(i), 0.2 if i < 158 else 0.8) for i in range(198)]
-    scores += [make_clip(f"f{i}", 0.8, regions=[(0, 1)]) for i in range(2)]
-    low, high = block_intervals(scores, draws=4000)["clip/accuracy"]
-    assert (low, high) == pytest.approx((0.8 - 0.055, 0.8 + 0.055), abs=0.008)
-
-
-def test_copies_of_a_source_add_no_certainty(make_scores):
-    once, many = make_scores(3), []
-    for clip in once:
-        many += [replace(clip, clip_id=f"{clip.clip_id} {i}") for i in range(5)]
-    alone = [replace(clip, source_id=clip.clip_id) for clip in many]
-    single, clustered, naive = (block_intervals(s, draws=300) for s in (once, many, alone))
-    for key in KEYS[1:]:
-        assert clustered[key] == pytest.approx(single[key], abs=1e-9)
-
-    def width(intervals, key):
-        return intervals[key][1] - intervals[key][0]
-
-    for key in ("clip/auc", "clip/accuracy", "segment_f1_20ms", "frame/auc"):
-        assert width(naive, key) < 0.9 * width(clustered, key)
-
-
 def test_undefined_figures_have_no_interval(make_clip, make_scores):
     genuine = [make_clip(str(i), 0.1 * i, frames=[0.5] * 50) for i in range(4)]
     assert block_intervals(genuine, 50) == dict.fromkeys(KEYS)

@@ -97,28 +97,6 @@ def test_a_fold_without_fakes_is_empty_and_not_a_success(scores):
     assert list(blocks["attack"]) == ["a/1", "c/3"]
 
 
-def test_blocks_hold_figures_and_intervals(scores):
-    blocks = metrics.fold_blocks(scores, draws=20, seed=3)
-    parts = subsets(scores)
-    for block, part in [
-        (blocks["all"], parts.all),
-        (blocks["seen"], parts.seen),
-        (blocks["unseen"], parts.unseen),
-        (blocks["attack"]["c/3"], parts.attack["c/3"]),
-    ]:
-        intervals = block_intervals(scores, part, 20, 3)
-        assert {key: value for key, value in block.items() if key != "ci"} == metrics_block(part)
-        defined = {key for key in intervals if intervals[key]}
-        assert {key for key, ends in block["ci"].items() if ends} == defined
-    # every part has the same draws, of the sources of all clips
-    assert blocks["all"]["ci"] == block_intervals(scores, parts.all, 20, 3)
-    assert json.loads(json.dumps(blocks, allow_nan=False)) == blocks
-
-
-def test_no_draws_leave_the_intervals_out(scores):
-    assert "ci" not in metrics.fold_blocks(scores, draws=0)["all"]
-
-
 @pytest.fixture
 def mixed(make_clip):
     """Two families, corpora and subsets; one corpus and one subset without fakes."""
@@ -187,11 +165,15 @@ def test_partitions_without_fakes_are_empty(mixed):
     assert parts == {"family": {}, "region_length": {}, "corpus": {}, "subset": {}}
 
 
-def test_partition_blocks_hold_figures_and_intervals(make_scores):
+def test_blocks_hold_figures_and_intervals(make_scores):
+    """Every part has the same draws, of the sources of all clips."""
     scores = make_scores(1, pairs=6)
-    blocks = subgroup_blocks(scores, draws=20, seed=3)
-    parts = subgroups(scores)
+    parts, folds = subgroups(scores), subsets(scores)
     assert len(parts["region_length"]) > 1
+    parts |= {"attack": folds.attack, "fold": folds.parts}
+    fold_blocks = metrics.fold_blocks(scores, draws=20, seed=3)
+    blocks = subgroup_blocks(scores, draws=20, seed=3) | {"attack": fold_blocks.pop("attack")}
+    blocks["fold"] = fold_blocks
     for kind, of_kind in parts.items():
         assert blocks[kind].keys() == of_kind.keys()
         for name, part in of_kind.items():
@@ -201,6 +183,7 @@ def test_partition_blocks_hold_figures_and_intervals(make_scores):
             assert blocks[kind][name] == expected
     assert json.loads(json.dumps(blocks, allow_nan=False)) == blocks
     assert "ci" not in subgroup_blocks(scores, draws=0)["corpus"]["corpus"]
+    assert "ci" not in metrics.fold_blocks(scores, draws=0)["all"]
 
 
 def test_frame_recall_by_hand(make_clip):
