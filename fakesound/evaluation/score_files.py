@@ -1,6 +1,6 @@
 """Scores of one detector from its files, checked against the truth."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -109,12 +109,9 @@ def _pool(
 def _check_repeated(score: ClipScore, first: ClipScore, where: str) -> None:
     if score.fake or first.fake:
         raise InputError(f"{where}; only a genuine clip may recur, drop one of them")
-    differs = _differences(score, first, (*CLIP_TRUTH, "logit", "frame_step"))
+    keys = (*CLIP_TRUTH, "logit", "frame_step")
+    differs = [key for key in keys if getattr(score, key) != getattr(first, key)]
     if not np.array_equal(score.frame_scores, first.frame_scores):
         differs.append("frame_scores")
     if differs:
         raise InputError(f"{where}, with another {differs[0]}; evaluate the files apart")
-
-
-def _differences(a: object, b: object, keys: Iterable[str]) -> list[str]:
-    return [key for key in keys if getattr(a, key) != getattr(b, key)]

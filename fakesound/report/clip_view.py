@@ -1,10 +1,10 @@
-"""View of one clip: waveform, spectrogram, scores, fake parts, and a player for its audio."""
+"""Picture of one clip: waveform, spectrogram, scores and fake parts, and its audio for a page."""
 
 import base64
 import hashlib
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class Relevance:
 
 @dataclass(frozen=True, eq=False)
 class ClipContent:
-    """All that a picture of a clip shows.
+    """Content of the picture of a clip.
 
     Attributes:
         duration: seconds that are shown.
@@ -93,7 +93,7 @@ class ClipContent:
 
     @classmethod
     def of_score(cls, clip: ClipScore, sound: Sound | None) -> "ClipContent":
-        """Return the view of a test clip, up to `LONGEST` seconds."""
+        """Return the content of a test clip, up to `LONGEST` seconds."""
         return cls(
             duration=min(clip.duration, LONGEST),
             sound=sound,
@@ -103,73 +103,6 @@ class ClipContent:
             found=found_regions(clip),
             truth=merge_regions(clip.regions),
         )
-
-
-@dataclass(frozen=True)
-class PlotArea:
-    """Position of the time axis in a picture.
-
-    Attributes:
-        left: start of the axis, as a share of the picture's width.
-        right: end of the axis, as a share of the picture's width.
-        bottom: lower edge of the panels, as a share of the picture's height.
-        seconds: time at the end of the axis.
-    """
-
-    left: float
-    right: float
-    bottom: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class ClipView:
-    """Picture and player of a clip for a page.
-
-    Attributes:
-        title: heading.
-        subtitle: second line: attack, path or id.
-        facts: name and value of what is listed above the picture.
-        wrong: whether the verdict is known to be wrong.
-        picture: data URI; None if there is nothing to draw.
-        alt: description of the picture.
-        area: position of its time axis.
-        audio: data URI; None if the audio cannot be read.
-        verdict: "fake", "genuine" or "uncertain".
-    """
-
-    title: str
-    subtitle: str
-    facts: Mapping[str, str]
-    picture: str | None
-    alt: str
-    area: PlotArea | None
-    audio: str | None
-    verdict: str
-    wrong: bool = False
-
-
-def clip_view(
-    content: ClipContent,
-    title: str,
-    subtitle: str,
-    facts: Mapping[str, str],
-    verdict: str,
-    wrong: bool = False,
-) -> ClipView:
-    """Draw ``content`` and embed its audio."""
-    figure = clip_figure(content)
-    return ClipView(
-        title=title,
-        subtitle=subtitle,
-        facts=facts,
-        picture=None if figure is None else figure_uri(figure),
-        alt=f"{title}; called fake: {spans(content.found)}",
-        area=None if figure is None else plot_area(figure),
-        audio=None if content.sound is None else sound_uri(content.sound),
-        verdict=verdict,
-        wrong=wrong,
-    )
 
 
 def clip_figure(content: ClipContent) -> Figure | None:
@@ -208,12 +141,20 @@ def clip_figure(content: ClipContent) -> Figure | None:
     return figure
 
 
-def plot_area(figure: Figure) -> PlotArea:
-    """Return the position of the time axis of a `clip_figure`."""
+def plot_area(figure: Figure) -> dict[str, float]:
+    """Return the position of the time axis of a `clip_figure`.
+
+    "left", "right" and "bottom" are shares of the picture; "seconds" is the time at the right end.
+    """
     settle(figure)
     lowest = next(axes for axes in figure.axes if axes.get_xlabel())
     box = lowest.get_position()
-    return PlotArea(float(box.x0), float(box.x1), float(box.y0), float(lowest.get_xlim()[1]))
+    return {
+        "left": float(box.x0),
+        "right": float(box.x1),
+        "bottom": float(box.y0),
+        "seconds": float(lowest.get_xlim()[1]),
+    }
 
 
 def write_timelines(results: RunResults, folder: Path, clip_ids: Sequence[str]) -> dict[str, Path]:

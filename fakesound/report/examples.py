@@ -1,6 +1,6 @@
 """Example clips of a report, chosen by rule."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +9,11 @@ from fakesound.metrics import ClipScore, has_frames, segment_f1
 from fakesound.report.clip_view import (
     LONGEST,
     ClipContent,
-    ClipView,
+    clip_figure,
     clip_sound,
-    clip_view,
+    figure_uri,
+    plot_area,
+    sound_uri,
     spans,
 )
 from fakesound.report.formatting import number
@@ -28,6 +30,33 @@ class Example:
 
     clip: ClipScore
     why: str
+
+
+@dataclass(frozen=True)
+class ClipView:
+    """Picture and player of a clip for a page.
+
+    Attributes:
+        title: heading.
+        subtitle: second line: attack and id.
+        facts: name and value of each fact above the picture.
+        picture: data URI; None if there is nothing to draw.
+        alt: description of the picture.
+        area: position of its time axis, see `plot_area`.
+        audio: data URI; None if the audio cannot be read.
+        verdict: "fake" or "genuine".
+        wrong: whether the verdict is wrong.
+    """
+
+    title: str
+    subtitle: str
+    facts: Mapping[str, str]
+    picture: str | None
+    alt: str
+    area: Mapping[str, float] | None
+    audio: str | None
+    verdict: str
+    wrong: bool
 
 
 def pick_examples(results: RunResults, count: int) -> list[Example]:
@@ -95,11 +124,15 @@ def example_view(example: Example, results: RunResults) -> ClipView:
         facts["segment F1"] = number(f1)
     if clip.duration > LONGEST:
         facts["shown"] = f"the first {LONGEST:.0f} of {clip.duration:.0f} s"
-    return clip_view(
-        content,
+    figure = clip_figure(content)
+    return ClipView(
         title=example.why,
         subtitle=f"{clip.attack or 'genuine'} · {clip.clip_id}",
         facts=facts,
+        picture=None if figure is None else figure_uri(figure),
+        alt=f"{example.why}; called fake: {spans(content.found)}",
+        area=None if figure is None else plot_area(figure),
+        audio=None if content.sound is None else sound_uri(content.sound),
         verdict=verdict,
         wrong=(verdict == "fake") != clip.fake,
     )

@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import numpy as np
+
 from fakesound.report import choose_clips
 from fakesound.report.examples import clip_f1, example_view, pick_examples
 
@@ -23,6 +25,18 @@ def test_each_rule_picks_its_clip(run):
     assert by_why["Worst miss"].score == min(clip.score for clip in fakes)
     assert by_why["Worst false alarm"].score == max(clip.score for clip in genuines)
     assert all(example_view(each, results).wrong for each in pick_examples(results, 5))
+
+
+def test_the_view_names_the_parts_found_and_embeds_the_audio(run):
+    (example,) = pick_examples(run, 1)
+    view = example_view(example, run)
+    assert view.alt == f"{example.why}; called fake: {view.facts['marked']}"
+    assert view.picture.startswith("data:image/svg+xml;base64,")
+    assert view.audio.startswith("data:audio/flac;base64,")
+    assert view == example_view(example, run)
+    bare = replace(example.clip, frame_scores=np.zeros(0, np.float32))
+    view = example_view(replace(example, clip=bare), replace(run, clips={}))
+    assert (view.picture, view.audio, view.area) == (None, None, None)
 
 
 def test_typical_fakes_are_of_different_attacks(run):
