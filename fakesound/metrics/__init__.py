@@ -11,7 +11,7 @@ from fakesound.metrics.calibration import Reliability, reliability
 from fakesound.metrics.cost import cllr, min_dcf
 from fakesound.metrics.localisation import event_f1, segment_f1
 from fakesound.metrics.localisation_figures import LOCALISATION_KEYS, localisation_block
-from fakesound.metrics.ranking import EqualError, auc, average_precision, eer
+from fakesound.metrics.ranking import EqualError, auc, eer
 from fakesound.metrics.resampling import (
     BlockWithIntervals,
     Intervals,
@@ -54,7 +54,6 @@ __all__ = [
     "Subgroups",
     "Subsets",
     "auc",
-    "average_precision",
     "baseline_blocks",
     "cllr",
     "eer",

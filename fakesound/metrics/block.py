@@ -93,7 +93,7 @@ def localisation_counts(
     return {
         "segment_f1_20ms": segment_counts(segments(table, 20_000), threshold),
         "segment_f1_1s": segment_counts(segments(table, 1_000_000), threshold),
-        "event_f1": event_counts(table, table.called(threshold)),
+        "event_f1": event_counts(table, table.regions, table.spans(table.called(threshold))),
     }
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from fakesound.metrics.counts import point_counts
-from fakesound.metrics.ranking import average_precision
 from fakesound.metrics.scores import REGION_TOLERANCE, ClipScore
 from fakesound.timeline import merge_regions, microseconds
 
@@ -68,11 +67,9 @@ def boundary_threshold(scores: Sequence[ClipScore]) -> float | None:
     edges = find_edges(clips)
     if not edges.right.any():
         return UNDECIDED
-    at = point_counts(edges.score, edges.right)
-    caught = np.cumsum(at.fake[0])
-    f1 = 2 * caught / (caught + np.cumsum(at.genuine[0]) + edges.true)
-    below = np.append(at.score[1:], 0.0)
-    return float((at.score + below)[np.argmax(f1)] / 2)
+    height, right, called = _counts(edges)
+    below = np.append(height[1:], 0.0)
+    return float((height + below)[np.argmax(2 * right / (called + edges.true))] / 2)
 
 
 def find_edges(clips: Sequence[ClipScore]) -> Edges:
@@ -137,11 +134,14 @@ def _matched(
 def _average_precision(edges: Edges) -> float | None:
     if not edges.true:
         return None
-    if not edges.right.any():
-        return 0.0
-    if edges.right.all():
-        return int(edges.right.sum()) / edges.true
-    among = average_precision(edges.score, edges.right)
-    assert among is not None
+    _, right, called = _counts(edges)
+    precision = right / called
     # recall counts edges without a peak too
-    return among * int(edges.right.sum()) / edges.true
+    return float(np.diff(right, prepend=0) @ precision / edges.true)
+
+
+def _counts(edges: Edges) -> Float[np.ndarray, "3 level"]:
+    """Return each distinct height, from the top, with the right and with all peaks down to it."""
+    at = point_counts(edges.score, edges.right)
+    right = np.cumsum(at.fake[0])
+    return np.stack((at.score, right, right + np.cumsum(at.genuine[0])))

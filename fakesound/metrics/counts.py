@@ -83,11 +83,6 @@ def error_rates(
     return ratio(fakes - caught, fakes), ratio(alarmed, genuines)
 
 
-def cut_thresholds(at: ScoreCounts) -> Float[np.ndarray, " cut"]:
-    """Return a threshold for each cut: scores above it are exactly those of the levels before."""
-    return np.append(at.score.astype(np.float64), -np.inf)
-
-
 def nearest_rates(
     missed: Float[np.ndarray, "draw cut"], alarmed: Float[np.ndarray, "draw cut"]
 ) -> Int[np.ndarray, " draw"]:

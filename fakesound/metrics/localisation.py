@@ -32,14 +32,18 @@ def segment_counts(
     )
 
 
-def event_counts(
-    table: FrameTable, called: Bool[np.ndarray, " frame"]
-) -> Int[np.ndarray, "clip 3"]:
+def event_counts(table: FrameTable, regions: Spans, events: Spans) -> Int[np.ndarray, "clip 3"]:
     """Return each clip's regions found, events that match no region, and regions missed.
 
     See :func:`event_f1` for when an event, a run of called frames, matches a region.
     """
-    return _event_counts(table, table.regions, table.spans(called))
+    region, event = matched_events(regions, events, table.clip_edge)
+    return _count(
+        table.clips,
+        regions.clip[region],
+        np.delete(events.clip, event),
+        np.delete(regions.clip, region),
+    )
 
 
 def matched_events(
@@ -101,7 +105,8 @@ def event_f1(scores: Sequence[ClipScore]) -> float | None:
         InputError: if a clip has no frame scores.
     """
     table = frame_table(scores)
-    counts = event_counts(table, table.called(frame_thresholds(scores)))
+    events = table.spans(table.called(frame_thresholds(scores)))
+    counts = event_counts(table, table.regions, events)
     return number(f1_draws(counts, np.ones((1, len(scores)))))
 
 
@@ -115,7 +120,7 @@ def sed_eval_event_draws(
     which nothing is found counts as a region found, and the share of genuine clips raises the
     figure: do not rank systems by it. NaN for no clips.
     """
-    counts = _event_counts(
+    counts = event_counts(
         table, _never_empty(table, table.regions), _never_empty(table, table.spans(called))
     )
     return f1_draws(counts, np.ones((1, table.clips)))
@@ -130,16 +135,6 @@ def add_score_draws(
     2023).
     """
     return ADD_WEIGHT_OF_CLIPS * accuracy + (1 - ADD_WEIGHT_OF_CLIPS) * f1
-
-
-def _event_counts(table: FrameTable, regions: Spans, events: Spans) -> Int[np.ndarray, "clip 3"]:
-    region, event = matched_events(regions, events, table.clip_edge)
-    return _count(
-        table.clips,
-        regions.clip[region],
-        np.delete(events.clip, event),
-        np.delete(regions.clip, region),
-    )
 
 
 def _never_empty(table: FrameTable, spans: Spans) -> Spans:

@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float
 
 from fakesound.metrics.counts import (
     ScoreCounts,
-    cut_thresholds,
     error_rates,
     nearest_rates,
     number,
@@ -47,20 +46,12 @@ def auc_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
     return ratio((above * at.genuine).sum(axis=1), pairs)
 
 
-def average_precision(
-    scores: Float[np.ndarray, " item"], fake: Bool[np.ndarray, " item"]
-) -> float | None:
+def average_precision_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
     """Return the mean, over the fakes, of the precision at the threshold that just admits each.
 
     The step-wise area under the precision-recall curve, without interpolation (Manning et al.
-    2008, section 8.4). None unless there are both fakes and genuines: without genuines every
-    ranking would score one.
+    2008, section 8.4). NaN without fakes, and without genuines: every ranking would score one.
     """
-    return number(average_precision_draws(point_counts(scores, fake)))
-
-
-def average_precision_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
-    """Return :func:`average_precision` in each draw."""
     caught = np.cumsum(at.fake, axis=1)
     called = caught + np.cumsum(at.genuine, axis=1)
     # levels before the first one that a draw holds have no precision and no weight
@@ -81,7 +72,8 @@ def eer(scores: Float[np.ndarray, " item"], fake: Bool[np.ndarray, " item"]) -> 
     if rate is None:
         return None
     cut = nearest_rates(*error_rates(at))[0]
-    return EqualError(rate, float(cut_thresholds(at)[cut]))
+    # scores above it are exactly those of the levels before the cut
+    return EqualError(rate, float(np.append(at.score, -np.inf)[cut]))
 
 
 def eer_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import exp, inf, isfinite, log
+from math import isfinite, log
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
+from scipy.special import expit
 
 from fakesound.clip import Clip
 from fakesound.errors import InputError
@@ -138,7 +139,7 @@ class ClipScore:
         for name, value in shares.items():
             if value is not None and not 0 <= value <= 1:
                 raise InputError(f"{name}: {value} is not in [0, 1]")
-        if not abs(_sigmoid(self.logit) - self.score) <= LOGIT_TOLERANCE:
+        if not (isfinite(self.logit) and abs(expit(self.logit) - self.score) <= LOGIT_TOLERANCE):
             raise InputError(
                 f"logit: {self.logit} contradicts score {self.score}; give "
                 "log(score / (1 - score)) or leave it out"
@@ -216,12 +217,6 @@ class ClipScore:
                     f"{name}: {frames.size} frames of {self.frame_step} s for "
                     f"{self.duration} s; expected {expected}"
                 )
-
-
-def _sigmoid(value: float) -> float:
-    if not isfinite(value):
-        return inf  # agrees with no score
-    return 1 / (1 + exp(-value)) if value >= 0 else exp(value) / (1 + exp(value))
 
 
 def has_frames(scores: Sequence[ClipScore]) -> bool:
