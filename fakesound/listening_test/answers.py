@@ -23,11 +23,11 @@ class Answer:
     """Answer of a listener to a clip.
 
     Attributes:
-        listener: Name as first typed.
-        clip_id: Clip that was answered.
+        listener: name as first typed.
+        clip_id: clip that was answered.
         verdict: "genuine" or "fake".
         sureness: 1, a guess, to 5, certain.
-        regions: Parts marked as fake, in seconds; empty where the listener marked none.
+        regions: parts marked as fake, in seconds; empty without marks.
     """
 
     listener: str
@@ -35,6 +35,11 @@ class Answer:
     verdict: str
     sureness: int
     regions: tuple[Region, ...] = ()
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return verdict, sureness and regions as plain values."""
+        regions = [[region.onset, region.offset] for region in self.regions]
+        return {"verdict": self.verdict, "sureness": self.sureness, "regions": regions}
 
 
 class _Row(msgspec.Struct):
@@ -77,13 +82,13 @@ class AnswerLog:
     The last answer of a listener to a clip counts.
 
     Args:
-        path: File of the journal; it need not exist yet.
-        clips: Clips of the test.
+        path: file of the journal; it need not exist yet.
+        clips: clips of the test.
 
     Attributes:
-        answers: Last answer of each listener to each clip, by listener key and clip id.
-        finished: Keys of listeners who have seen their result.
-        cut: Numbers of lines that a crash cut short; they are skipped.
+        answers: last answer of each listener to each clip, by listener key and clip id.
+        finished: keys of listeners who have seen their result.
+        cut: numbers of lines that a crash cut short; they are skipped.
 
     Raises:
         InputError: naming the file, the row and the field, for a line that is wrong.
@@ -122,15 +127,8 @@ class AnswerLog:
 
     def add(self, answer: Answer) -> None:
         """Add ``answer``; on return it is on disk."""
-        self._append(
-            {
-                "listener": answer.listener,
-                "clip_id": answer.clip_id,
-                "verdict": answer.verdict,
-                "sureness": answer.sureness,
-                "regions": [[region.onset, region.offset] for region in answer.regions],
-            }
-        )
+        names = {"listener": answer.listener, "clip_id": answer.clip_id}
+        self._append(names | answer.to_plain())
         self._keep(answer)
 
     def finish(self, listener: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakesound.listening_test.answers import Answer, AnswerLog, read_answer
+from fakesound.listening_test.answers import AnswerLog, read_answer
 from fakesound.listening_test.listening_test import ListeningTest, listener_key, listener_name
 from fakesound.listening_test.scores import write_listener_scores
 from fakesound.progress import console
@@ -47,7 +47,7 @@ class Session:
         clips = []
         for key in self.test.order(name):
             answer = given.get(self.test.clips[key].clip_id)
-            clips.append({"clip": key, "answer": None if answer is None else _plain(answer)})
+            clips.append({"clip": key, "answer": answer and answer.to_plain()})
         return {"listener": name, "clips": clips, "finished": finished, "reveal": self.reveal}
 
     def answer(self, sent: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,9 +64,9 @@ class Session:
             try:
                 write_listener_scores(self.test, self.log, only=key)
             except OSError as error:
-                # they are made of the answers, again at the end
+                # they are computed from the answers again at the end
                 console.print(f"note: scores not written ({error})", highlight=False)
-        return _plain(answer)
+        return answer.to_plain()
 
     def result(self, sent: Mapping[str, Any]) -> dict[str, Any]:
         """Return how the listener did, clip by clip, and close the listener's answers."""
@@ -88,15 +88,7 @@ class Session:
                     "truth": clip.label,
                     "attack": clip.attack,
                     "regions": [[region.onset, region.offset] for region in clip.regions],
-                    "answer": _plain(given[clip.clip_id]),
+                    "answer": given[clip.clip_id].to_plain(),
                 }
             )
         return {"clips": clips}
-
-
-def _plain(answer: Answer) -> dict[str, Any]:
-    return {
-        "verdict": answer.verdict,
-        "sureness": answer.sureness,
-        "regions": [[region.onset, region.offset] for region in answer.regions],
-    }

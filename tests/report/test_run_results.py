@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -39,32 +40,24 @@ def test_reads_what_a_run_wrote(run, run_folder):
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["config.yaml", "metrics.json", "scores.jsonl", "validation_scores.jsonl", "manifest.jsonl"],
+    ("name", "text", "words"),
+    [
+        ("config.yaml", None, "missing"),
+        ("metrics.json", None, "missing"),
+        ("scores.jsonl", None, "missing"),
+        ("validation_scores.jsonl", None, "missing"),
+        ("manifest.jsonl", None, "missing"),
+        ("metrics.json", "{", "not JSON"),
+        ("epochs.jsonl", "{\n", "not JSON Lines"),
+        ("config.yaml", "a: [", "not YAML"),
+    ],
 )
-def test_a_missing_file_is_named(small, name):
-    path = small / name
-    content = path.read_bytes()
-    path.unlink()
-    try:
-        with pytest.raises(InputError, match=rf"{name}: missing"):
-            read_run(small)
-    finally:
-        path.write_bytes(content)
-
-
-@pytest.mark.parametrize(
-    ("name", "text"), [("metrics.json", "{"), ("epochs.jsonl", "{\n"), ("config.yaml", "a: [")]
-)
-def test_an_invalid_file_is_named(small, name, text):
-    path = small / name
-    content = path.read_bytes()
-    path.write_text(text)
-    try:
-        with pytest.raises(InputError, match=f"{name}: not "):
-            read_run(small)
-    finally:
-        path.write_bytes(content)
+def test_a_missing_or_invalid_file_is_named(small, tmp_path, name, text, words):
+    folder = tmp_path / "run"
+    shutil.copytree(small, folder)
+    (folder / name).unlink() if text is None else (folder / name).write_text(text)
+    with pytest.raises(InputError, match=f"{name}: {words}"):
+        read_run(folder)
 
 
 def test_metrics_may_come_from_another_file(run_folder, tmp_path):

@@ -95,6 +95,8 @@ def test_a_run_is_read_from_its_folder_or_its_file(trained, folder):
     kept = read_checkpoint(folder)
     assert (kept.thresholds, kept.calibrator, kept.attacks) == (THRESHOLDS, IDENTITY, None)
     assert kept.sources is None
+    assert kept.heads == FurtherHeads()
+    assert "fakesound_heads" not in kept.metadata()
 
 
 def test_thresholds_are_those_of_the_best_checkpoint_alone(folder):
@@ -205,13 +207,6 @@ def test_what_further_heads_are_read_with_goes_along(tmp_path):
     torch.save(held, path)
     with pytest.raises(InputError, match=r"last\.ckpt: its key 'fakesound_heads' is damaged"):
         read_checkpoint(path)
-
-
-def test_files_of_detectors_without_further_heads_are_as_they_were(folder):
-    held = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
-    assert "fakesound_heads" not in held
-    assert "fakesound_heads" not in read_checkpoint(folder).metadata()
-    assert read_checkpoint(folder).heads == FurtherHeads()
 
 
 def test_only_checkpoints_are_annotated(folder, tmp_path):

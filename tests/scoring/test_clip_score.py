@@ -9,7 +9,6 @@ from fakesound.metrics.scores import FamilyScores
 from fakesound.models.heads import POOLINGS, pool
 from fakesound.models.heads import pool_families as model_pool_families
 from fakesound.scoring.clip_score import (
-    FurtherHeads,
     clip_logits,
     head_thresholds,
     pool_families,
@@ -104,12 +103,6 @@ def test_thresholds_of_further_heads_come_from_validation_and_are_applied():
     applied = with_head_thresholds(found, thresholds)
     assert [clip.family.name for clip in applied] == ["edit"] * 20 + ["unknown"]
     assert {clip.boundary_threshold for clip in applied} == {thresholds["boundary"]}
-
-
-def test_what_further_heads_are_read_with_is_kept_as_plain_values():
-    for heads in (FurtherHeads(), FurtherHeads(("a", "b"), {"energy": -1 / 3})):
-        assert FurtherHeads.from_plain(heads.to_plain()) == heads
-    assert FurtherHeads().to_plain() == {}
 
 
 def test_pooling_stands_any_attention():
