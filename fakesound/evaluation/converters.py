@@ -1,4 +1,4 @@
-"""Rows of score files in the formats that detectors write."""
+"""Score files in the formats that detectors write, read as rows."""
 
 import csv
 import json
@@ -35,7 +35,7 @@ def read_rows(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]
         known: clips of the manifest, which identify the columns of a file without header.
 
     Raises:
-        InputError: naming the file, the row and the field, for the first thing wrong.
+        InputError: naming the file, the row and the field, for the first error.
     """
     if style.name == "partialspoof":
         rows = segment_rows(path, style)
@@ -56,8 +56,8 @@ def read_rows(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]
 def _asvspoof(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]:
     """Read the score files of ASVspoof 2019, 2021 and 5.
 
-    With a header (ASVspoof 5, WeDefense) columns go by name. Without one, the layouts in use put
-    them in every order: the clip is the column that holds a clip of the manifest, the score the
+    With a header (ASVspoof 5, WeDefense) columns go by name. Without one, the layouts in use order
+    them differently: the clip is the column that holds a clip of the manifest, the score the
     only other one that holds a number, and a word for the label is held against the manifest.
     """
     lines = [(number, line.split()) for number, line in read_lines(path)]

@@ -35,8 +35,8 @@ class ScoreFormat:
     """Format of a score file.
 
     Attributes:
-        name: "jsonl" (ours), "csv", "asvspoof" (ASVspoof 2019, 2021 and 5, AASIST, WeDefense) or
-            "partialspoof" (segment scores of PartialSpoof and WeDefense).
+        name: "jsonl" (that of this package), "csv", "asvspoof" (ASVspoof 2019, 2021 and 5, AASIST,
+            WeDefense) or "partialspoof" (segment scores of PartialSpoof and WeDefense).
         higher_is: class that gets higher numbers, "fake" or "genuine"; by default genuine for the
             formats of challenges, fake for the others.
         scale: "probability", in [0, 1], or "logit", any real number with 0 undecided, such as a

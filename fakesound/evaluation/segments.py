@@ -1,4 +1,4 @@
-"""Segment scores of PartialSpoof and of WeDefense's localisation, from text or from arrays."""
+"""Segment scores of PartialSpoof and WeDefense, from text or arrays."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which family of attacks fakes are of, in an open set: some are of none that training knew."""
+"""Attribution of fakes to families of attacks; some families were not in training."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from scipy.special import logsumexp, softmax
 from fakesound.metrics.ranking import auc
 from fakesound.metrics.scores import ClipScore, FamilyScores
 
-# share of seen fakes that may be called unknown in validation
+# largest share of seen fakes in validation that are called unknown
 CALLED_UNKNOWN = 0.05
 
 
@@ -52,7 +52,7 @@ class _Fake(NamedTuple):
 def attribution_block(scores: Sequence[ClipScore]) -> dict[str, Any] | None:
     """Return how well attack families are identified; None for a system without family scores.
 
-    Whether the detector finds the clip fake does not matter here. ``accuracy`` and ``macro_f1`` are
+    All fakes count, whatever the verdict on the clip. ``accuracy`` and ``macro_f1`` are
     of seen fakes, by the likeliest family; the latter is the mean over families with such fakes.
     ``accuracy_unseen_attack`` is of unseen attacks of families that training knew.
     ``called_unknown_*`` are shares at the threshold, ``auc_*`` areas under the ROC curve of the

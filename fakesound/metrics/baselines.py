@@ -13,7 +13,7 @@ from fakesound.timeline import FrameGrid, merge_regions, microseconds
 
 @dataclass(frozen=True)
 class Prior:
-    """The class balance of the training, all that a constant answer can use.
+    """The class balance of the training, which a constant answer can use.
 
     Attributes:
         clip: share of the clips that is fake.

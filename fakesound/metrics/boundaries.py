@@ -1,4 +1,4 @@
-"""How well the edges of fake regions are found by scores of their own."""
+"""Detection of the edges of fake regions, by boundary scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from fakesound.metrics.scores import REGION_TOLERANCE, ClipScore
 from fakesound.timeline import merge_regions, microseconds
 
 TOLERANCE = 40_000  # microseconds
-# of two peaks nearer than this, in frames, the lower one is no edge of its own
+# frames; of two peaks nearer than this, only the higher one counts
 APART = 3
 UNDECIDED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    """Peaks of the boundary scores of several clips, held against true edges.
+    """Peaks of the boundary scores of several clips, compared with the true edges.
 
     Attributes:
         score: height of each peak.
-        right: whether a true edge lies within 40 ms, which no higher peak has taken.
+        right: whether a true edge that no higher peak has taken lies within 40 ms.
         threshold: threshold of the peak's clip.
         true: number of true edges.
     """
@@ -59,7 +59,7 @@ def boundary_block(scores: Sequence[ClipScore]) -> dict[str, int | float | None]
 def boundary_threshold(scores: Sequence[ClipScore]) -> float | None:
     """Return the threshold midway between peaks that has the highest F1 on validation clips.
 
-    0.5 where nothing can be learned; None for a system without boundary scores.
+    0.5 if no peak is right; None for a system without boundary scores.
     """
     clips = [clip for clip in scores if clip.boundary_scores.size]
     if not clips:

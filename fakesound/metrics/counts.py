@@ -2,7 +2,7 @@
 
 Weights carry a leading axis of bootstrap draws, of length one for a point estimate, so that a
 value and its interval come from the same lines. Inside this package an undefined value is NaN in
-an array of draws; :func:`number` turns it into None before anyone else sees it.
+an array of draws; :func:`number` turns it into None for callers.
 """
 
 from dataclasses import dataclass

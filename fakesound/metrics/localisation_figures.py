@@ -1,4 +1,4 @@
-"""Where the fake parts are, in every measure in use: beside the metrics block, for comparison."""
+"""Localisation in every published definition, for comparison, beside the metrics block."""
 
 from collections.abc import Sequence
 

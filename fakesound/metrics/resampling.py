@@ -27,7 +27,7 @@ PERCENTILES = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """How much one system exceeds another on the same clips.
+    """The difference of two systems in a figure, on the same clips.
 
     Attributes:
         a: figure of the first system.

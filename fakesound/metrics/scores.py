@@ -1,4 +1,4 @@
-"""A detector's scores of a clip, beside the truth from its manifest."""
+"""The scores of a clip and the truth from its manifest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from fakesound.timeline import FrameGrid, Region, microseconds
 REGION_TOLERANCE = 0.001  # seconds; containers round a clip's length to whole samples
 WHOLE_TOLERANCE = 0.05  # seconds at its ends that a fake may leave and be fake as a whole
 LOGIT_TOLERANCE = 0.001  # of the score; half precision and six decimals stay well inside
-UNKNOWN = "unknown"  # what a fake of no known family is called
+UNKNOWN = "unknown"  # name of the family of a fake that is unlike all known ones
 SCORE_RESOLUTION = 1e-7  # probabilities in float32 resolve no more near one
 # fields of a manifest row that a score repeats
 TRUTH = (
@@ -43,12 +43,12 @@ def _no_frames() -> np.ndarray:
 
 @dataclass(frozen=True)
 class FamilyScores:
-    """Which family of attacks a clip is of, if it is fake.
+    """The family of attacks of a clip, if it is fake.
 
     Attributes:
         scores: P(family) among those of the training, by its name.
-        energy: how little the clip is like any of them (see `fakesound.metrics.attribution`).
-        unknown: whether that is too little.
+        energy: high for a clip unlike all of them (see `fakesound.metrics.attribution`).
+        unknown: whether the energy is above its threshold.
 
     Raises:
         InputError: for scores that are no probabilities, or an energy that is no number.
@@ -77,7 +77,7 @@ class FamilyScores:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ClipScore:
-    """One clip: a detector's scores and the truth they are held against.
+    """One clip: a detector's scores, and the truth to compare them with.
 
     Attributes:
         clip_id: unique name of the clip.

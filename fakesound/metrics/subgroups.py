@@ -55,7 +55,7 @@ class Subsets:
 
 
 def subsets(scores: Sequence[ClipScore]) -> Subsets:
-    """Return the parts of a test set that are reported apart.
+    """Return the parts of a test set that are reported separately.
 
     Fakes without a fold, of an attack that only served model selection, count in ``all`` and for
     their attack. Where a fold has no fakes its part is empty: genuine clips alone would look like
