@@ -166,7 +166,7 @@ def resampled(
     names = sorted(by_label[0] | by_label[1])
     drawn = source_draws(len(names), draws, seed)
     place = {name: index for index, name in enumerate(names)}
-    found = []
+    found: list[dict[str, Resampled]] = []
     for scores in runs:
         sample = Sample.of(scores)
         source = np.array([place[clip.source_id] for clip in scores], dtype=np.int64)

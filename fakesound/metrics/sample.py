@@ -135,7 +135,8 @@ class Sample:
             draws: how often each source was drawn.
             source: column of ``draws`` of each clip.
         """
-        fake, logit, found = self.columns.fake, self.columns.logit, []
+        fake, logit = self.columns.fake, self.columns.logit
+        found: list[Draws] = []
         for weights in _few_at_once(draws, source):
             found.append(
                 {"clip/auc": auc_draws(score_counts(logit, weights * fake, weights * ~fake))}

@@ -244,6 +244,7 @@ def _read_lightning(path: Path) -> Checkpoint:
         heads = FurtherHeads.from_plain(held.get(HEADS_KEY, {}))
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its key {HEADS_KEY!r} is damaged ({error}); {_AGAIN}") from error
+    learnt: dict[str, Any]
     if KEY not in held:
         learnt = {"thresholds": _thresholds(path)}
     else:
