@@ -13,7 +13,7 @@ from rich.table import Table
 from fakesound.files import write_whole
 from fakesound.report import formatting
 from fakesound.report.clip_view import figure_uri
-from fakesound.report.glossary import METRICS
+from fakesound.report.glossary import METRICS, TWO_KEYS
 from fakesound.report.style import render
 from fakesound.report.sweep import Run, Setting, Sweep, read_sweep
 from fakesound.report.sweep_figures import (
@@ -23,7 +23,7 @@ from fakesound.report.sweep_figures import (
     settings_figure,
     size_figure,
 )
-from fakesound.report.sweep_pairs import PAIRED_KEYS, SettingPair, setting_pairs
+from fakesound.report.sweep_pairs import SettingPair, setting_pairs
 from fakesound.report.tables import to_csv
 from fakesound.report.terminal import sweep_table
 
@@ -94,7 +94,7 @@ def _page(
         "held_out": sorted({run.held_out for run in sweep.runs}),
         "pairs": pairs,
         "references": list(dict.fromkeys(pair.other for pair in pairs)),
-        "paired_keys": PAIRED_KEYS,
+        "paired_keys": TWO_KEYS,
         "columns": sweep.columns(),
         "filters": _filters(sweep.runs),
         "rows": [(run, _facts(run), _report(run, folder)) for run in sweep.runs],

@@ -198,6 +198,8 @@ METRICS: Mapping[str, Metric] = {
 }
 # what detection and localisation are compared by, between attacks, conditions and runs
 MAIN_KEYS = ("clip/auc", "frame/auc", "segment_f1_20ms")
+# the same with one for each, where there is room for two
+TWO_KEYS = ("clip/auc", "segment_f1_20ms")
 PART_TITLES = {
     "unseen": "Unseen attacks",
     "seen": "Seen attacks",

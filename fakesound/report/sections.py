@@ -12,10 +12,12 @@ from fakesound.report.glossary import (
     ALL_METRICS,
     CALIBRATION_METRICS,
     LOCALISATION_METRICS,
+    MAIN_KEYS,
     METRICS,
     PART_TITLES,
     PRECISION_METRICS,
     SEGMENT_ERRORS,
+    TWO_KEYS,
     Metric,
     defined,
     known,
@@ -33,8 +35,6 @@ BREAKDOWNS = {
     "corpus": "Corpus",
     "subset": "Official subset",
 }
-GROUP_KEYS = ("clip/auc", "frame/auc", "segment_f1_20ms")
-CONDITION_KEYS = ("clip/auc", "segment_f1_20ms")
 PAIRED_KEYS = (
     *("clip/auc", "clip/eer", "clip/balanced_accuracy", "segment_f1_20ms", "frame/auc"),
     *("range_eer", "event_f1"),
@@ -149,7 +149,7 @@ class Conditions:
     @property
     def metrics(self) -> list[Metric]:
         """Metrics that are shown."""
-        return [METRICS[key] for key in CONDITION_KEYS if known(self.blocks, key)]
+        return [METRICS[key] for key in TWO_KEYS if known(self.blocks, key)]
 
     def change(self, row: int, key: str) -> float | None:
         """Return the difference of a condition to clean audio."""
@@ -188,7 +188,7 @@ def groups_figure(groups: Sequence[Part], by_family: bool = False) -> Figure | N
         colour = PALETTE.unseen if several and group.fold == "unseen" else PALETTE.ink
         rows.append(Row(label, family if by_family else None, colour))
     panels = []
-    for key in GROUP_KEYS:
+    for key in MAIN_KEYS:
         values = [value_of(group.block, key) for group in groups]
         series = [
             Series(
@@ -285,7 +285,7 @@ def conditions_figure(parts: Sequence[Conditions]) -> Figure | None:
                 for part in parts
             ],
         )
-        for key in CONDITION_KEYS
+        for key in TWO_KEYS
     ]
     return rows_figure([Row(title) for title in parts[0].titles], panels)
 

@@ -11,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from fakesound.report.glossary import MAIN_KEYS, METRICS
+from fakesound.report.glossary import MAIN_KEYS, METRICS, TWO_KEYS
 from fakesound.report.rows_figure import Panel, Row, Series, rows_figure
 from fakesound.report.style import PALETTE, PART_COLOURS, new_figure, style_context
 from fakesound.report.sweep import Run, Setting, Sweep
@@ -133,11 +133,10 @@ def size_figure(sweep: Sweep) -> Figure | None:
         "parameters": lambda run: run.parameters,
         "seconds per training step": lambda run: run.step_seconds,
     }
-    keys = ("clip/auc", "segment_f1_20ms")
     with style_context():
         figure = new_figure(5.4)
-        grid = figure.subplots(len(keys), len(measures), sharey="row", squeeze=False)
-        for row, key in zip(grid, keys, strict=True):
+        grid = figure.subplots(len(TWO_KEYS), len(measures), sharey="row", squeeze=False)
+        for row, key in zip(grid, TWO_KEYS, strict=True):
             row[0].set_title(f"{METRICS[key].title}, {sweep.part} attacks", color=PALETTE.ink)
             for axes, (title, of) in zip(row, measures.items(), strict=True):
                 axes.set_xlabel(title)

@@ -13,12 +13,12 @@ from fakesound.metrics import (
     resampled,
     subsets,
 )
+from fakesound.report.glossary import TWO_KEYS
 from fakesound.report.sections import SIGNIFICANCE
 from fakesound.report.sweep import Run, Setting, Sweep
 
 # above it all settings are compared with the reference alone
 MOST_SETTINGS = 16
-PAIRED_KEYS = ("clip/auc", "segment_f1_20ms")
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _pair(setting: Setting, other: Setting, measured: Mapping[str, Measured]) ->
         if run.test in others and others[run.test].clips == measured[run.name].clips
     ]
     differences, agreeing = {}, {}
-    for key in PAIRED_KEYS:
+    for key in TWO_KEYS:
         both = [
             (one.metrics[key], two.metrics[key])
             for one, two in pairs
@@ -121,7 +121,7 @@ def _pair(setting: Setting, other: Setting, measured: Mapping[str, Measured]) ->
 def _corrected(pairs: Sequence[SettingPair]) -> list[SettingPair]:
     """Return ``pairs`` with p-values corrected for their number (Holm 1979)."""
     corrected: dict[str, dict[str, float]] = {pair.setting: {} for pair in pairs}
-    for key in PAIRED_KEYS:
+    for key in TWO_KEYS:
         found = holm(
             {
                 pair.setting: p
