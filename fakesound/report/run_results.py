@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ class Part:
         """Attacks among its clips, sorted."""
         return sorted({clip.attack for clip in self.scores if clip.attack is not None})
 
-    @property
+    @cached_property
     def fakes(self) -> int:
         """Number of its fake clips."""
         return sum(clip.fake for clip in self.scores)
@@ -112,7 +113,7 @@ class Part:
         """Number of its genuine clips."""
         return len(self.scores) - self.fakes
 
-    @property
+    @cached_property
     def fold(self) -> str | None:
         """Which attacks it is of: "seen" or "unseen" if all its fakes are; otherwise None."""
         folds = {clip.fold for clip in self.scores if clip.fake}

@@ -32,40 +32,31 @@ def assert_equal(ours, theirs):
 
 
 def test_round_trip(tmp_path, make_scores, make_clip):
-    scores = [*make_scores(), make_clip("no attack", frames=[0.5] * 50, clip_threshold=0.3)]
-    write_scores(tmp_path / "scores.jsonl", scores)
-    again = read_scores(tmp_path / "scores.jsonl")
-    for ours, theirs in zip(scores, again, strict=True):
-        assert_equal(ours, theirs)
-
-
-def test_subsets_are_written_where_there_are_some(tmp_path, make_clip):
-    scores = [make_clip("a", subsets=("easy", "hard")), make_clip("b")]
-    write_scores(tmp_path / "scores.jsonl", scores)
-    rows = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
-    assert rows[0]["subsets"] == ["easy", "hard"]
-    assert "subsets" not in rows[1]
-    again = read_scores(tmp_path / "scores.jsonl")
-    assert [clip.subsets for clip in again] == [("easy", "hard"), ()]
-
-
-def test_what_further_heads_say_is_written_where_there_is_some(tmp_path, make_clip):
     frames = np.linspace(0, 1, 50).round(6)
     family = FamilyScores({"codec": 0.25, "edit": 0.75}, -1 / 3, unknown=True)
-    named = replace(family, unknown=False)
-    scores = [
-        make_clip("a", boundary_scores=frames.astype(np.float32), boundary_threshold=0.2),
-        make_clip("b", family=family),
-        make_clip("c", family=named),
+    optional = [
+        make_clip("plain", frames=frames, clip_threshold=0.3),
+        make_clip("subsets", frames=frames, subsets=("easy", "hard")),
+        make_clip(
+            "edges",
+            frames=frames,
+            boundary_scores=frames.astype(np.float32),
+            boundary_threshold=0.2,
+        ),
+        make_clip("unknown", frames=frames, family=family),
+        make_clip("known", frames=frames, family=replace(family, unknown=False)),
     ]
-    write_scores(tmp_path / "scores.jsonl", scores)
-    rows = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
-    assert rows[0]["boundary_scores"] == frames.tolist()
-    assert [row.get("attack_family") for row in rows] == [None, "unknown", "edit"]
-    assert rows[1]["family_scores"] == {"codec": 0.25, "edit": 0.75}
-    assert not {"boundary_scores", "boundary_threshold"} & rows[1].keys()
-    for ours, theirs in zip(scores, read_scores(tmp_path / "scores.jsonl"), strict=True):
+    scores = [*optional, *make_scores()]
+    path = tmp_path / "scores.jsonl"
+    write_scores(path, scores)
+    for ours, theirs in zip(scores, read_scores(path), strict=True):
         assert_equal(ours, theirs)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    added = [sorted(row.keys() - rows[0].keys()) for row in rows[:5]]
+    heads = ["attack_family", "family_energy", "family_scores"]
+    assert added == [[], ["subsets"], ["boundary_scores", "boundary_threshold"], heads, heads]
+    assert [row.get("attack_family") for row in rows[3:5]] == ["unknown", "edit"]
+    assert rows[3]["family_scores"] == {"codec": 0.25, "edit": 0.75}
 
 
 @pytest.mark.parametrize(
