@@ -1,6 +1,7 @@
 """Write a trained detector as one file, for use without this package or without its run.
 
 fakesound export RUN --to onnx|onnx-windows|safetensors [--out FILE]
+fakesound export RUN --average RUN [RUN ...] --to safetensors
 """
 
 import argparse
@@ -39,11 +40,15 @@ onnx          waveform of any length in, scores of the clip and of its frames ou
 onnx-windows  windows of a waveform in, frame outputs of all heads out: what `detect` scores
               with onnxruntime, without torch; compared likewise
 safetensors   weights, configuration and thresholds, for this package to load; cannot run code
+
+With --average the weights are the mean of several runs of one architecture that started from the
+same weights, calibrated again on the validation clips of the first.
 """
 EXAMPLES = """\
 examples:
   fakesound export outputs/mt_vim/2026-01-31_12-00-00 --to onnx
   fakesound export RUN/checkpoints/last.ckpt --to safetensors --out detector.safetensors
+  fakesound export RUN1 --average RUN2 RUN3 --to safetensors
 
 use the file of --to onnx; audio is mono, at the rate of the training (16000 Hz), of any length:
   session = onnxruntime.InferenceSession("detector.onnx")
@@ -68,11 +73,21 @@ def _main() -> None:
     source: Path = PRETRAINED if str(options.run) == DEFAULT else options.run
     out: Path = options.out or _default_out(options.run, options.to)
     _check(source, out, options.to)
+    if options.average and options.to != "safetensors":
+        raise InputError(
+            f"--average with --to={options.to}: writes safetensors; export that file next"
+        )
 
     # after the checks: these imports take seconds
     from fakesound.scoring.checkpoint import read_checkpoint, write_safetensors
 
-    checkpoint = read_checkpoint(source)
+    if options.average:
+        from fakesound.exporting.average import average_runs
+
+        with progress_bar("scoring validation") as progress:
+            checkpoint = average_runs(source, options.average, progress)
+    else:
+        checkpoint = read_checkpoint(source)
     if options.to == "onnx":
         _write_onnx(checkpoint, out)
     elif options.to == "onnx-windows":
@@ -177,6 +192,13 @@ def _parser() -> argparse.ArgumentParser:
         "or default, the detector of the package",
     )
     parser.add_argument("--to", choices=tuple(SUFFIXES), required=True, help="format to write")
+    parser.add_argument(
+        "--average",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="folders of more runs, whose weights are averaged with those of the first",
+    )
     parser.add_argument(
         "--out",
         type=Path,

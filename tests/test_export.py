@@ -15,6 +15,7 @@ from fakesound.data.audio import read_audio
 from fakesound.data.manifest import read_manifest
 from fakesound.exporting import DifferenceError
 from fakesound.exporting.check import open_session
+from fakesound.scoring.checkpoint import read_checkpoint
 
 
 @pytest.fixture
@@ -130,3 +131,15 @@ def test_help_explains_itself(run):
     assert code == 0
     for words in ("RUN", "--to", "--out", "InferenceSession", "load_detector"):
         assert words in printed
+
+
+def test_runs_are_averaged_into_one_file(run, finished, tmp_path):
+    out = tmp_path / "mean.safetensors"
+    code, printed, told = run(finished, "--average", finished, "--to", "safetensors", "--out", out)
+    assert (code, printed) == (0, f"{out}\n"), told
+    assert read_checkpoint(out).thresholds == pytest.approx(
+        read_checkpoint(finished).thresholds, abs=1e-5
+    )
+    code, _, told = run(finished, "--average", finished, "--to", "onnx", "--out", out)
+    assert code == 2
+    assert "--to=onnx" in told

@@ -197,11 +197,8 @@ def annotate_checkpoint(
         InputError: naming the file, if it is not such a checkpoint.
     """
     held = _held(path)
-    maps = f"{_PREFIX}clip_head.maps"
-    if hypotheses is not None and maps in held["state_dict"]:
-        # after those that the scores were made with, should it be annotated again
-        (slope, intercept), new = held["state_dict"][maps].T, torch.tensor(hypotheses.maps).T
-        held["state_dict"][maps] = torch.stack((slope * new[0], intercept * new[0] + new[1]), 1)
+    if hypotheses is not None:
+        held["state_dict"] = with_hypotheses(held["state_dict"], hypotheses, _PREFIX)
     held[KEY] = {
         "thresholds": dict(thresholds),
         "calibrator": calibrator.to_plain(),
@@ -210,6 +207,23 @@ def annotate_checkpoint(
         "sources": sorted(map(source_hash, set(sources))),
     }
     write_whole(path, checkpoint_bytes(held))
+
+
+def with_hypotheses(
+    weights: Mapping[str, Tensor], hypotheses: Hypotheses, prefix: str = ""
+) -> dict[str, Tensor]:
+    """Return ``weights`` with the maps of a two-way detector followed by those of ``hypotheses``.
+
+    Args:
+        weights: tensors of a detector.
+        hypotheses: maps that were fitted to the scores of the detector.
+        prefix: what the names of the detector's tensors begin with.
+    """
+    found, name = dict(weights), f"{prefix}clip_head.maps"
+    if name in found:
+        (slope, intercept), new = found[name].T, torch.tensor(hypotheses.maps).T
+        found[name] = torch.stack((slope * new[0], intercept * new[0] + new[1]), 1)
+    return found
 
 
 def checkpoint_bytes(state: Mapping[str, Any]) -> bytes:
