@@ -16,10 +16,10 @@ from fakesound.errors import InputError
 
 FORMATS = ("jsonl", "asvspoof", "partialspoof", "csv")
 DESCRIPTION = """\
-Every figure of a detector, with intervals, in one page: of clips (AUC, EER, minDCF, actDCF, Cllr,
-ECE), of frames and regions (segment and event F1, range EER, both segment EERs, average precision,
-false alarms an hour), by attack, family, region length, corpus and official subset, beside what
-trivial answers give. Writes metrics.json, scores.jsonl, report.html and tables/*.csv to --out.
+Measure a detector on labelled clips: metrics of clips (AUC, EER, minDCF, actDCF, Cllr, ECE) and of
+frames and regions (segment and event F1, range EER, segment EERs, average precision, false alarms
+per hour), with intervals, by attack, family, region length, corpus and official subset, beside
+trivial baselines. Writes metrics.json, scores.jsonl, report.html and tables/*.csv to --out.
 """
 EXAMPLES = """\
 examples:
@@ -115,9 +115,11 @@ def _parser() -> argparse.ArgumentParser:
         "--robustness",
         nargs="*",
         metavar="NAME",
-        help="also under these conditions, names or globs; all if none is named",
+        help="also measure under these conditions, by name or glob (all)",
     )
-    how.add_argument("--draws", type=int, default=1000, help="bootstrap draws (1000); 0: none")
+    how.add_argument(
+        "--draws", type=int, default=1000, help="bootstrap draws; 0 leaves intervals out (1000)"
+    )
     how.add_argument("--seed", type=int, default=0, help="seed of the draws (0)")
     how.add_argument("--examples", type=int, default=8, help="clips shown in the report (8)")
     how.add_argument("--device", default="auto", help="auto, cpu or cuda (auto)")
@@ -129,12 +131,12 @@ def _parser() -> argparse.ArgumentParser:
     others.add_argument(
         "--higher-is",
         choices=("fake", "genuine"),
-        help="what a high score means (as usual in the format)",
+        help="class that high scores stand for (by --format)",
     )
     others.add_argument(
         "--scale",
         choices=("logit", "probability"),
-        help="of the scores (as usual in the format)",
+        help="scale of the scores (by --format)",
     )
     others.add_argument(
         "--frame-step", type=float, default=0.02, metavar="S", help="seconds of a frame (0.02)"

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from fakesound.inference import Detector
 
 DESCRIPTION = """\
-Cells of 0.2 s and an eighth of the band are hidden one after the other, and the picture shows how
-each changes the score: red is evidence for "fake", blue for "genuine". Recordings up to 30 s; takes
-a second or two for each second of audio.
+Draw which parts of a recording change its score. Cells of 0.2 s and an eighth of the band are
+hidden one at a time: where the score falls, the cell is evidence for "fake" (red), where it rises,
+for "genuine" (blue). Recordings may last 30 s; a second of audio takes a second or two.
 
 With --manifest, the pictures themselves are tested on clips that are fake in part: how often the
 most relevant cell lies in a fake part, compared with chance, and how fast the score falls as the
@@ -103,14 +103,12 @@ def _measure(detector: "Detector", manifest: AnyLocation, count: int) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_line.parser("explain", DESCRIPTION, EXAMPLES)
-    parser.add_argument("recording", nargs="?", type=Path, metavar="FILE")
-    parser.add_argument("--out", type=Path, metavar="PICTURE", help="PNG or SVG")
+    parser.add_argument("recording", nargs="?", type=Path, metavar="FILE", help="recording")
+    parser.add_argument("--out", type=Path, metavar="PICTURE", help="picture to write, PNG or SVG")
     parser.add_argument(
-        "--manifest", type=parse_location, help="test the pictures on its test clips"
+        "--manifest", type=parse_location, help="labelled clips to test the pictures on"
     )
-    parser.add_argument(
-        "--clips", type=int, default=40, help="most clips of the manifest to use (40)"
-    )
+    parser.add_argument("--clips", type=int, default=40, help="largest number of clips to use (40)")
     parser.add_argument(
         "--checkpoint", default="default", metavar="PATH", help="a detector of your own"
     )

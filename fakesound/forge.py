@@ -23,9 +23,15 @@ from fakesound.forging.sources import check_apart
 from fakesound.progress import console, progress_bar
 
 DESCRIPTION = """\
-Makes laundered genuine clips, partial and whole fakes with exact regions, and a manifest
-of genuine recordings. Sources are split first, so that no recording crosses train,
-validation and test. Run it again to continue where it stopped.
+Make a labelled corpus from genuine recordings: genuine clips, partial and whole fakes with exact
+regions, and a manifest. Sources are split first, so that no recording is in two of train,
+validation and test. The same command continues after an interruption.
+"""
+EXAMPLES = """\
+examples:
+  fakesound forge embedded prepared/embedded
+  fakesound forge recordings/ prepared/mine --source folder --on-bad-audio skip
+  fakesound forge recordings/ prepared/codecs --attacks 'codec/*' --complete
 """
 
 
@@ -77,18 +83,18 @@ def _main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command_line.parser("forge", DESCRIPTION)
+    parser = command_line.parser("forge", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "folder",
         nargs="?",
         default="embedded",
         metavar="FOLDER",
-        help="genuine recordings, or the word embedded for those that come with the package",
+        help="folder of genuine recordings; embedded: those of the package",
     )
     parser.add_argument("out", nargs="?", type=Path, metavar="OUT", help="folder to write to")
     parser.add_argument("--list", action="store_true", help="list the attacks and stop")
     parser.add_argument(
-        "--attacks", nargs="+", default=["*"], metavar="NAME", help="names or globs (all)"
+        "--attacks", nargs="+", default=["*"], metavar="NAME", help="attacks, by name or glob (all)"
     )
     parser.add_argument(
         "--weights",
@@ -97,40 +103,48 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NETWORK=DIR",
         help="weights of published networks that optional attacks run",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all draws (0)")
     parser.add_argument(
-        "--train-fakes", type=int, default=4, metavar="N", help="fakes of each training clip (4)"
+        "--train-fakes", type=int, default=4, metavar="N", help="fakes per training clip (4)"
     )
     parser.add_argument(
         "--evaluation-fakes",
         type=int,
         default=2,
         metavar="N",
-        help="fakes of each validation and test clip (2)",
+        help="fakes per validation or test clip (2)",
     )
     parser.add_argument(
-        "--complete", action="store_true", help="every attack on every validation and test clip"
+        "--complete",
+        action="store_true",
+        help="apply every attack to every validation and test clip",
     )
     parser.add_argument(
         "--fixed-training",
         action="store_true",
-        help="cut fixed regions into training fakes too; else they are remade whole, and "
-        "fakesound.run cuts regions from them on the fly",
+        help="give training fakes fixed regions too; else they are fake throughout, and "
+        "`fakesound run` cuts regions from them during training",
     )
     parser.add_argument(
         "--source",
         choices=("file", "folder"),
         default="file",
-        help="what is one source: each file, or each folder, say a speaker (file)",
+        help="unit of a source: a file, or a folder, such as one per speaker (file)",
     )
-    parser.add_argument("--clip-seconds", type=float, default=10.0, help="cut recordings to (10)")
-    parser.add_argument("--sample-rate", type=int, default=16_000, help="of the result (16000)")
-    parser.add_argument("--workers", type=int, default=None, help="processes (one for each core)")
+    parser.add_argument(
+        "--clip-seconds", type=float, default=10.0, help="length of the longest clip (10)"
+    )
+    parser.add_argument(
+        "--sample-rate", type=int, default=16_000, help="sample rate of the clips in Hz (16000)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=None, help="number of processes (one per core)"
+    )
     parser.add_argument(
         "--on-bad-audio",
         choices=("error", "skip"),
         default="error",
-        help="stop at a file that cannot be used, or leave it out (error)",
+        help="stop at an unusable file, or skip it (error)",
     )
     return parser
 

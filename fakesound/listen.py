@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from fakesound.listening_test import AnswerLog, ListeningTest
 
 DESCRIPTION = """\
-A blind listening test: people play clips one by one, answer whether each is genuine or fake and how
-sure they are, and mark the parts that sound fake. It runs in the browser on this machine; nothing
-is sent anywhere. Half of the clips are genuine; attacks come in turn; no source occurs twice; all
-are WAV of one rate, under names that reveal nothing. The set is fixed in --out, so that all
-listeners get the same clips, each in an order of their own. Answers are kept one by one: stop at
-any time, start again with the same --out, type the same name, and continue.
+Run a blind listening test. Listeners play clips one by one, answer whether each is genuine or fake
+and how sure they are, and mark the parts that sound fake. The test runs in the browser on this
+machine and sends nothing anywhere. Half of the clips are genuine, attacks alternate, no source
+occurs twice, and all clips are WAV files of one rate whose names reveal nothing. Every listener
+gets the same clips, in an order of their own. Each answer is saved at once: to continue later, run
+the command with the same --out and enter the same name.
 """
 EXAMPLES = """\
 examples:
@@ -90,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the test")
     which = parser.add_argument_group("which clips (fixed at the first start)")
-    which.add_argument("--clips", type=int, metavar="N", help="how many (24; with --thirds 60)")
+    which.add_argument(
+        "--clips", type=int, metavar="N", help="number of clips (24; with --thirds 60)"
+    )
     which.add_argument(
         "--thirds",
         action="store_const",
@@ -107,16 +109,16 @@ def _parser() -> argparse.ArgumentParser:
         "--match-level",
         action="store_const",
         const=True,
-        help="all clips at one level, -26 dBFS or lower",
+        help="bring all clips to one level, -26 dBFS or lower",
     )
-    which.add_argument("--seed", type=int, help="of the draw and the orders (0)")
+    which.add_argument("--seed", type=int, help="seed of the draw and the orders (0)")
     which.add_argument(
         "--split",
         choices=("train", "validation", "test", "all"),
         help="rows of the manifests (test where a manifest has test rows, else all)",
     )
     which.add_argument(
-        "--max-seconds", type=float, metavar="S", help="longer clips are not drawn (30)"
+        "--max-seconds", type=float, metavar="S", help="duration of the longest clip drawn (30)"
     )
     which.add_argument(
         "--sample-rate", type=int, metavar="HZ", help="sample rate of all clips (16000)"
@@ -128,7 +130,9 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="after the last clip listeners may see their own result, which closes their answers",
     )
-    how.add_argument("--port", type=int, default=0, help="on 127.0.0.1 (0: any that is free)")
+    how.add_argument(
+        "--port", type=int, default=0, help="port on 127.0.0.1; 0 for any that is free (0)"
+    )
     how.add_argument("--no-browser", action="store_true", help="only print the address")
     how.add_argument(
         "--collect",
