@@ -38,21 +38,20 @@ USAGE = """\
 [bold]fakesound run[/] -m sweep=NAME \\[key=value ...]       many runs, compared
 [bold]fakesound run[/] -m experiment=NAME key=a,b,c        your own sweep
 
-Without other data, the recordings of the package are used: fakes are forged of
-them, one attack is held out of training, and a detector is trained and tested
-on the attack it has not seen.
+Without other data, a run uses the recordings of the package: it makes fakes from
+them, holds one attack out of training, and tests the detector on that attack.
 
-  experiment=mt_vim                                the main experiment
-  experiment=mt_vim data.root=DIR                  on your genuine recordings
-  experiment=mt_vim split.held_out='inpainting/*'  hold out a whole family
-  experiment=mt_vim data.train=\\[A] data.test=\\[B] split=official   train and test on manifests
-  experiment=mt_vim init.path=FILE                 start from published weights or a run
-  experiment=mt_vim resume=auto                    resume a stopped run
-  experiment=smoke                                 everything once, quickly
-  --reproduce RUN_DIR                              repeat a run and compare the results
+  experiment=mt_vim                           the main experiment
+  experiment=mt_vim data.root=DIR             on your genuine recordings
+  experiment=mt_vim split.held_out='inpainting/*'   hold out a whole family
+  experiment=mt_vim split=official 'data.train=\\[A]' 'data.test=\\[B]'   on manifests
+  experiment=mt_vim init.path=FILE            start from published weights or a run
+  experiment=mt_vim resume=auto               resume a stopped run
+  experiment=smoke                            everything once, in half a minute
+  --reproduce RUN_DIR                         repeat a run and compare the results
 
-Results: outputs/NAME/TIME/ with report.html, metrics.json, scores.jsonl and
-checkpoints. Exit codes: 0 done; 2 wrong input or configuration (one line, --debug
+Results are in outputs/NAME/TIME/: report.html, metrics.json, scores.jsonl and
+checkpoints. Exit codes: 0 done; 2 wrong input or configuration (one line; --debug
 shows more); 1 anything else.
 """
 
@@ -213,7 +212,8 @@ def run_help() -> None:
     """Print the help of ``fakesound run``."""
     # to stdout, unlike progress and messages
     out = Console()
-    out.print(USAGE, highlight=False)
+    # a command that is wrapped cannot be copied
+    out.print(USAGE, highlight=False, soft_wrap=True)
     for group in ("experiment", "sweep"):
         choices = Table(group, "description", title=f"{group}=", title_justify="left", box=None)
         choices.width = out.width

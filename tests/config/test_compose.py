@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -185,7 +186,7 @@ def test_help_has_examples_that_can_be_typed(wide):
     examples = re.findall(r"^  (experiment=.*?)  ", wide, flags=re.MULTILINE)
     assert len(examples) > 3
     for example in examples:
-        config(*example.replace("DIR", "a").split())
+        config(*shlex.split(example.replace("DIR", "a")))
 
 
 def test_help_names_every_choice_of_every_group(wide):
