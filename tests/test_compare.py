@@ -22,7 +22,10 @@ def sweep(tmp_path_factory):
     return folder
 
 
-def test_a_sweep_is_compared_where_it_lies_or_in_a_file_of_its_own(sweep, tmp_path, run_verb):
+def test_a_sweep_is_compared_where_it_lies_or_in_a_file_of_its_own(
+    sweep, tmp_path, run_verb, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "100")
     code, _, err = run_verb("compare", sweep, "--reference", "optim.lr=0.001", "--draws=20")
     assert code == 0, err
     assert json.loads((sweep / "comparison.json").read_text())["reference"] == "optim.lr=0.001"
