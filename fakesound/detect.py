@@ -1,6 +1,7 @@
 """Detect whether recordings are fake, and which parts of them.
 
-fakesound detect FILE|FOLDER|- ... [--html FILE] [--json FILE] ...
+fakesound detect FILE|FOLDER|MANIFEST|URL|- ... [--html FILE] [--json FILE] ...
+fakesound detect FOLDER|MANIFEST|URL ... --out DIR --workers N|ray|slurm
 """
 
 import argparse
@@ -21,6 +22,7 @@ from fakesound.files import check_folder, check_outputs
 from fakesound.progress import console, progress_bar
 
 if TYPE_CHECKING:
+    from fakesound.data.location import Location
     from fakesound.inference import Detector
     from fakesound.inference.batch import Finished
     from fakesound.inference.writing import Result
@@ -44,6 +46,7 @@ examples:
   fakesound detect recordings/ --html page.html --csv table.csv
   ffmpeg -i film.mkv -f wav - | fakesound detect - --json -
   fakesound detect inbox/ --watch --csv found.csv
+  fakesound detect manifest.jsonl --out results --workers 8
   fakesound detect a.flac --audacity a.txt        # a label track to open in Audacity
   fakesound detect a.flac --checkpoint outputs/mt_vim/2026-01-31_12-00-00
 
@@ -73,8 +76,11 @@ def _main() -> None:
         _watch(options, detector)
         return
     with named_files(options.recordings) as files:
-        _check_outputs(options, [path for _, path in files])
+        _check_outputs(options, [path for _, path in files if isinstance(path, Path)])
         detector = _detector(options)
+        if options.out is not None:
+            _detect_in_shards(options, files, detector)
+            return
         finished = _finished(options, detector)
         results, stopped = _detect(options, detector, files, finished)
         _write(options, results, detector)
@@ -103,7 +109,7 @@ def _detector(options: argparse.Namespace) -> "Detector":
 def _detect(
     options: argparse.Namespace,
     detector: "Detector",
-    files: Sequence[tuple[str, Path]],
+    files: "Sequence[tuple[str, Path | Location]]",
     finished: "Finished | None" = None,
     header: bool = True,
 ) -> tuple[list["Result"], bool]:
@@ -124,6 +130,39 @@ def _detect(
             stopped = True
     _print_table(options, results, header)
     return results, stopped
+
+
+def _detect_in_shards(
+    options: argparse.Namespace,
+    files: "Sequence[tuple[str, Path | Location]]",
+    detector: "Detector",
+) -> None:
+    """Detect by workers, print how many files have which verdict, and exit."""
+    from fakesound.inference.sharded import RESULTS, Settings, detect_in_shards
+
+    settings = Settings(
+        options.checkpoint,
+        detector.model.sha256,
+        detector.model.backend,
+        options.device,
+        options.confidence,
+        options.prior,
+        options.channels,
+        options.frames,
+    )
+    with progress_bar("detecting") as progress:
+        counts = detect_in_shards(
+            files, options.out, settings, options.workers, dict(options.worker_option), progress
+        )
+    table = Table("verdict", "recordings", box=None)
+    for verdict in (*COLOURS, "error"):
+        table.add_row(verdict, str(counts[verdict]))
+    print_results(table)
+    console.print(f"results: {options.out / RESULTS}", markup=False, highlight=False)
+    if counts["error"]:
+        sys.exit(SOME_UNREADABLE)
+    if options.exit_code and counts["fake"]:
+        sys.exit(SOME_FAKE)
 
 
 def _finished(options: argparse.Namespace, detector: "Detector") -> "Finished | None":
@@ -294,6 +333,13 @@ def _check(options: argparse.Namespace) -> None:
     channels = options.channels
     if channels not in ("mix", "each") and not (channels.isdecimal() and int(channels) > 0):
         raise InputError(f"--channels={channels}: must be mix, each, or a number from 1")
+    if options.out is None and (options.workers != "1" or options.worker_option):
+        raise InputError(f"--workers={options.workers}: needs --out DIR; give it")
+    if options.out is not None:
+        check_folder("--out", options.out, options.out)
+        others = ("json", "jsonl", "csv", "rttm", "html", "audacity", "watch")
+        for key in (key for key in others if getattr(options, key)):
+            raise InputError(f"--{key}: is not written with --out, which has files of its own")
     for name in options.recordings:
         if options.watch and not Path(name).is_dir():
             raise InputError(f"--watch: {name} is not a folder; name folders only")
@@ -325,7 +371,10 @@ def _check_outputs(options: argparse.Namespace, inputs: Sequence[Path]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = command_line.parser("detect", DESCRIPTION, EXAMPLES)
     parser.add_argument(
-        "recordings", nargs="+", metavar="FILE|FOLDER|-", help="audio, folders of it, or stdin"
+        "recordings",
+        nargs="+",
+        metavar="FILE|FOLDER|MANIFEST|URL|-",
+        help="audio, folders and manifests of it, here or at a URL, or stdin",
     )
     command_line.add_detector(parser)
     parser.add_argument(
@@ -350,6 +399,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="a page to look at and listen to")
     parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write detections.jsonl and .csv there, shard by shard, for millions of files",
+    )
+    parser.add_argument(
+        "--workers",
+        default="1",
+        metavar="N|ray|slurm",
+        help="with --out: local processes, a Ray cluster, or an array of Slurm jobs (1)",
+    )
+    parser.add_argument(
+        "--worker-option",
+        type=_worker_option,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="argument of ray.init or of submitit, such as slurm_partition=gpu",
+    )
+    parser.add_argument(
         "--watch", action="store_true", help="also detect files that arrive in the folders"
     )
     parser.add_argument(
@@ -363,6 +432,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (auto)")
     return parser
+
+
+def _worker_option(text: str) -> tuple[str, int | str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, int(value) if value.isdecimal() else value
 
 
 if __name__ == "__main__":

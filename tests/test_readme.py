@@ -64,6 +64,7 @@ NOT_RUN = {
     "fakesound launch": "needs an account, and is run by other tests",
     "fakesound prepare manifest=FILE": "is run by other tests",
     "torchrun": "trains, and is run by other tests",
+    "fakesound detect s3://": "needs a store and a cluster, and is run by other tests",
     "docker": "needs a container engine",
     "ffmpeg": "is another program",
     "curl": "needs the server, and is run by other tests",

@@ -15,6 +15,12 @@ CONTAINERS = (
 )  # fmt: skip
 
 
+def is_audio(name: str) -> bool:
+    """Return whether the name of a file has a suffix of audio and is not hidden."""
+    name = name.rpartition("/")[2]
+    return name.lower().endswith((*SUFFIXES, *CONTAINERS)) and not name.startswith(".")
+
+
 def audio_files(folder: Path) -> list[Path]:
     """Return the audio files under ``folder`` by their suffixes, sorted.
 
@@ -32,9 +38,5 @@ def audio_files(folder: Path) -> list[Path]:
         targets = {name: Path(place, name).resolve() for name in sorted(folders) if name[0] != "."}
         folders[:] = [name for name, target in targets.items() if target not in seen]
         seen.update(targets.values())
-        files += [
-            Path(place, name)
-            for name in names
-            if name.lower().endswith((*SUFFIXES, *CONTAINERS)) and not name.startswith(".")
-        ]
+        files += [Path(place, name) for name in names if is_audio(name)]
     return sorted(files)

@@ -135,6 +135,17 @@ def read_bytes(location: AnyLocation) -> bytes:
     return data[HEADER:]
 
 
+def files_under(url: str) -> list[str]:
+    """Return the URLs of all files under the folder at ``url``, sorted; a file is itself.
+
+    Raises:
+        InputError: if it cannot be listed.
+    """
+    with _remote_errors(url):
+        system, name = _system(url)
+        return sorted(system.unstrip_protocol(found) for found in system.find(name))
+
+
 @contextmanager
 def open_audio(location: AnyLocation) -> Iterator[BinaryIO]:
     """Open a file or member as a seekable binary stream.

@@ -30,6 +30,7 @@ __all__ = [
     "Clip",
     "clip_row",
     "manifest_hash",
+    "read_locations",
     "read_manifest",
     "read_rows",
     "row_of",
@@ -92,6 +93,26 @@ def read_manifest(path: AnyLocation, check_files: bool = True) -> list[Clip]:
             raise InputError(f"{path}: has no rows; a manifest holds one JSON object per line")
         _check_twins(clips, numbers, path)
     return clips
+
+
+def read_locations(path: AnyLocation) -> Iterator[str]:
+    """Yield the location of each row of a manifest whose rows need no key but ``path``.
+
+    Raises:
+        InputError: for the first error, naming the manifest, the row, the field and the fix.
+    """
+    location = parse_location(path)
+    resolver = Resolver(location.folder)
+    with open_audio(location) as file:
+        lines = io.TextIOWrapper(file, encoding="utf-8")
+        for number, line in enumerate(_decoded(lines, path), start=1):
+            if not line.strip():
+                continue
+            where = f"{path} row {number}"
+            named = _parsed(line, where).get("path")
+            if not isinstance(named, str) or not named:
+                raise InputError(f"{where}, path: {named!r} is no path; name the audio file")
+            yield resolver.locate(named)
 
 
 def read_rows(rows: Iterable[dict[str, Any]], folder: Path, name: str) -> list[Clip]:

@@ -2,13 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from fakesound.data.location import parse_location
@@ -17,6 +15,7 @@ from fakesound.errors import InputError, OutsideError
 from fakesound.files import Journal, clear_remains
 from fakesound.forging.plan import Job
 from fakesound.forging.work import UnusableError, do_job, inherit
+from fakesound.processes import one_thread_each, process_pool
 from fakesound.progress import console
 
 JOURNAL = "journal.jsonl"
@@ -92,7 +91,8 @@ class _Crew:
 
     def __enter__(self) -> "_Crew":
         self.open = ExitStack()
-        self.pool = self.open.enter_context(_pool(self.workers))
+        self.open.enter_context(one_thread_each())
+        self.pool = self.open.enter_context(process_pool(self.workers))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -185,34 +185,3 @@ def _read_journal(folder: Path) -> dict[str, Clip | str]:
         if parse_location(clip.location).is_file():
             known[clip.clip_id] = clip
     return known
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Open a pool of worker processes that use one thread each for matrix products."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        # spawned: a fork would break threads that the parent may have
-        context = get_context("spawn")
-        with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
-            yield pool
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
-
-
-def _end_with_parent() -> None:
-    """Watch the parent, and end this worker when it is killed; otherwise it would wait forever."""
-    parent = parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-        os._exit(1)
-
-    Thread(target=watch, daemon=True).start()

@@ -1,31 +1,35 @@
-"""The recordings that the user named: files, folders, pipes, standard input."""
+"""The recordings that the user named: files, folders, manifests, URLs, pipes, standard input."""
 
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
-from fakesound.data.folders import CONTAINERS, SUFFIXES, audio_files
+from fakesound.data.folders import CONTAINERS, SUFFIXES, audio_files, is_audio
+from fakesound.data.location import Location, files_under, is_url, parse_location
+from fakesound.data.manifest import read_locations
 from fakesound.errors import InputError
 
-STANDARD_INPUT = "-"
+STANDARD_INPUT, MANIFEST = "-", ".jsonl"
 
 
 @contextmanager
-def named_files(named: Sequence[str]) -> Iterator[list[tuple[str, Path]]]:
-    """Yield the name and the path of each file, in the order given, each once.
+def named_files(named: Sequence[str]) -> Iterator[list[tuple[str, Path | Location]]]:
+    """Yield the name and the place of each file, in the order given, each once.
 
-    A folder stands for the audio in it (see `fakesound.data.folders.audio_files`). Standard input
-    ("-") and pipes can be read only once, so they are copied to temporary files.
+    A folder stands for the audio in it (see `fakesound.data.folders.audio_files`), a manifest for
+    the audio of its rows; both may be at a URL. Standard input ("-") and pipes can be read only
+    once, so they are copied to temporary files.
 
     Raises:
-        InputError: for a folder without audio, or standard input that is a terminal.
+        InputError: for a folder or a manifest without audio, a store that cannot be read, or
+            standard input that is a terminal.
     """
     with tempfile.TemporaryDirectory(prefix="fakesound-") as place:
-        files: dict[str, Path] = {}
+        files: dict[str, Path | Location] = {}
         for number, name in enumerate(named):
             path, kept = Path(name), Path(place, f"pipe{number}")
             if name in files:
@@ -34,18 +38,27 @@ def named_files(named: Sequence[str]) -> Iterator[list[tuple[str, Path]]]:
                 if sys.stdin.isatty():
                     raise InputError("-: standard input is a terminal; send audio through a pipe")
                 files[name] = _kept(sys.stdin.buffer, kept)
+            elif path.suffix == MANIFEST and (is_url(name) or path.is_file()):
+                files |= _placed(read_locations(name)) or _no_audio(name)
+            elif is_url(name):
+                files |= _placed(filter(is_audio, files_under(name))) or _no_audio(name)
             elif path.is_dir():
-                found = audio_files(path)
-                if not found:
-                    known = ", ".join((*SUFFIXES, *CONTAINERS))
-                    raise InputError(f"{name}: holds no audio ({known})")
-                files |= {str(one): one for one in found}
+                files |= {str(one): one for one in audio_files(path)} or _no_audio(name)
             elif path.is_fifo() or path.is_char_device():
                 with path.open("rb") as pipe:
                     files[name] = _kept(pipe, kept)
             else:
                 files[name] = path
         yield list(files.items())
+
+
+def _placed(texts: Iterable[str]) -> dict[str, Path | Location]:
+    places = ((text, parse_location(text)) for text in texts)
+    return {text: place.local or place for text, place in places}
+
+
+def _no_audio(name: str) -> NoReturn:
+    raise InputError(f"{name}: holds no audio ({', '.join((*SUFFIXES, *CONTAINERS))})")
 
 
 def _kept(source: BinaryIO, path: Path) -> Path:
