@@ -165,6 +165,19 @@ def test_data(run, tmp_path):
     check_ratios(crops, "files", "workers")
 
 
+@pytest.mark.slow
+def test_evaluation(run):
+    sizes = ["--clips", "80", "--reported", "120", "--frames", "30", "--attacks", "2"]
+    few = ["--draws", "20", "--recordings", "4", "--conditions", "clipping", "trim"]
+    code, records = run("evaluation", *sizes, *few)
+    assert code == 0
+    assert [(r["what"], r["B"]) for r in records] == [
+        ("evaluation", 80), ("report", 120), ("clean", 4), ("robustness", 4),
+    ]  # fmt: skip
+    assert all(record["peak_bytes"] > 10 * 2**20 for record in records)
+    assert all(record["page_megabytes"] > 0 for record in records)
+
+
 def test_peak_memory_is_that_of_the_tensors_held_at_once():
     def call():
         kept = torch.ones(2**18)

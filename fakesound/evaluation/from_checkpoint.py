@@ -9,7 +9,7 @@ from fakesound.data.manifest import Clip, manifest_hash, read_manifest
 from fakesound.errors import InputError
 from fakesound.evaluation.inputs import EvaluationInputs, System, read_clips
 from fakesound.evaluation.score_files import read_score_files, warnings_of
-from fakesound.evaluation.scorer import score_clips
+from fakesound.evaluation.scorer import score_conditions
 from fakesound.metrics import ClipScore
 from fakesound.progress import progress_bar
 from fakesound.scoring.checkpoint import Checkpoint, read_checkpoint, source_hash, torch_device
@@ -40,21 +40,23 @@ def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
             return None
         return "seen" if clip.attack in checkpoint.attacks else "unseen"
 
-    def score(condition: Condition | None = None) -> tuple[list[ClipScore], list[str]]:
-        with progress_bar("scoring" if condition is None else condition.name) as progress:
-            return score_clips(
+    def score(
+        conditions: Sequence[Condition | None], title: str
+    ) -> tuple[list[list[ClipScore]], list[str]]:
+        with progress_bar(title) as progress:
+            return score_conditions(
+                conditions,
                 detector,
                 clips,
                 data.sample_rate,
                 data.window_seconds,
                 fold,
                 device,
-                condition,
                 "skip" if options.allow_missing else "error",
                 progress,
             )
 
-    test, skipped = score()
+    (test,), skipped = score((None,), "scoring")
     if not test:
         raise InputError(f"{options.manifest[0]}: none of its audio can be used")
     if checkpoint.attacks is None:
@@ -80,7 +82,9 @@ def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
             "manifest_hash": manifest_hash(clips),
             "device": device,
         },
-        rescore=lambda condition: prepared(score(condition)[0]),
+        rescore=lambda conditions: [
+            prepared(scores) for scores in score(conditions, "conditions")[0]
+        ],
     )
 
 

@@ -44,7 +44,7 @@ class EvaluationInputs:
         clips: known manifest rows by clip id.
         warnings: facts that limit what the figures mean.
         origin: origin of the scores, for the record.
-        rescore: function that returns raw scores under a condition; None for score files.
+        rescore: function that returns raw scores under each condition; None for score files.
     """
 
     systems: Sequence[System]
@@ -53,7 +53,7 @@ class EvaluationInputs:
     clips: dict[str, Clip]
     warnings: Sequence[str]
     origin: dict[str, Any]
-    rescore: Callable[[Condition], Sequence[ClipScore]] | None = None
+    rescore: Callable[[Sequence[Condition]], Sequence[Sequence[ClipScore]]] | None = None
 
 
 def read_clips(options: Namespace) -> tuple[list[Clip], list[str]]:

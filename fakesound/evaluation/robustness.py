@@ -14,7 +14,7 @@ CLEAN = ("clean", "as it is")
 def robustness(
     conditions: Sequence[Condition],
     clean: CalibratedScores,
-    score: Callable[[Condition], Sequence[ClipScore]],
+    rescore: Callable[[Sequence[Condition]], Sequence[Sequence[ClipScore]]],
     draws: int,
     seed: int,
 ) -> Iterator[dict[str, Any]]:
@@ -25,7 +25,8 @@ def robustness(
     Args:
         conditions: conditions to score the clips under.
         clean: scores of the clean test.
-        score: function that returns raw scores under a condition, with the folds of the clean test.
+        rescore: function that returns raw scores under each condition, with the folds of the clean
+            test.
         draws: number of bootstrap draws for the intervals.
         seed: seed of the draws.
 
@@ -34,8 +35,8 @@ def robustness(
     """
     yield _figures(*CLEAN, clean.test, draws, seed)
     clips = {clip.clip_id for clip in clean.test}
-    for condition in conditions:
-        scores = clean.calibrator.applied(score(condition))
+    for condition, raw in zip(conditions, rescore(conditions), strict=True):
+        scores = clean.calibrator.applied(raw)
         if lone := clips ^ {clip.clip_id for clip in scores}:
             raise InputError(
                 f"--robustness {condition.name}: clip {min(lone)!r} is not scored both clean and "

@@ -1,11 +1,14 @@
 """Scores of clips from a detector, in the windows in which the test of a run scores them."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 from msgspec.structs import replace
+from torch.utils.data import DataLoader, Dataset
 
 from fakesound.augmentation.conditions import Condition, apply_condition
 from fakesound.data.audio import check_audio, read_audio
@@ -18,28 +21,44 @@ from fakesound.scoring.clip_score import score_clip
 from fakesound.scoring.windows import Window, cut_windows, score_windows
 from fakesound.timeline import GRID
 
+MOST_WORKERS = 4  # processes that apply conditions
+
 
 def score_clips(
     detector: Detector,
     clips: Sequence[Clip],
     rate: int,
     seconds: float,
+    **settings: Any,  # noqa: ANN401  # those of `score_conditions`
+) -> tuple[list[ClipScore], list[str]]:
+    """Return the scores of ``clips`` as they are; see `score_conditions`."""
+    (scores,), skipped = score_conditions((None,), detector, clips, rate, seconds, **settings)
+    return scores, skipped
+
+
+def score_conditions(
+    conditions: Sequence[Condition | None],
+    detector: Detector,
+    clips: Sequence[Clip],
+    rate: int,
+    seconds: float,
     fold: Callable[[Clip], str | None] = lambda clip: None,
     device: str = "cpu",
-    condition: Condition | None = None,
     on_bad_audio: str = "error",
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[list[ClipScore], list[str]]:
-    """Return the scores of ``clips``, and the faults of audio that was skipped.
+) -> tuple[list[list[ClipScore]], list[str]]:
+    """Return the scores of ``clips`` under each condition, and the faults of skipped audio.
+
+    A clip is decoded once, by a worker process that applies all conditions to it.
 
     Args:
+        conditions: changes of the audio before it is scored; regions move with it. None: none.
         detector: detector, ready to score.
         clips: clips to score.
         rate: sample rate of the detector in Hz.
         seconds: length of its windows.
         fold: function that returns "seen", "unseen" or None for a clip.
         device: torch device to compute on.
-        condition: change of the audio before it is scored; regions move with it.
         on_bad_audio: "error" stops at a file that cannot be used, "skip" skips it.
         progress: function called with the number of clips done and of all clips.
 
@@ -47,38 +66,74 @@ def score_clips(
         InputError: naming a file that cannot be used.
     """
     size, frames = GRID.samples(rate), GRID.count(seconds)
-    waiting: deque[Clip] = deque()
+    waiting: deque[tuple[int, Clip]] = deque()
     skipped: list[str] = []
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = 0 if conditions == (None,) else min(MOST_WORKERS, max(1, (cores or 1) - 1))
+    loader = DataLoader(
+        _Variants(clips, conditions, rate),
+        batch_size=None,
+        collate_fn=_unchanged,
+        num_workers=workers,
+    )
 
     def windows() -> Iterator[Window]:
-        for number, clip in enumerate(clips):
-            try:
-                audio = _read_whole(clip, rate)
-            except InputError as error:
+        for number, variants in enumerate(loader):
+            if isinstance(variants, InputError):
                 if on_bad_audio == "error":
-                    raise
-                skipped.append(str(error))
+                    raise variants
+                skipped.append(str(variants))
                 continue
-            if condition is not None:
-                audio, regions, duration = apply_condition(
-                    condition, audio, rate, clip.regions, clip.clip_id
-                )
-                clip = replace(clip, regions=regions, duration=duration)
-            waiting.append(clip)
-            samples = GRID.count(clip.duration) * size
-            audio = np.clip(audio[:samples], -1, 1)
-            yield from cut_windows([np.pad(audio, (0, samples - len(audio)))], size, frames)
+            for place, (clip, audio) in enumerate(variants):
+                waiting.append((place, clip))
+                samples = GRID.count(clip.duration) * size
+                audio = np.clip(audio[:samples], -1, 1)
+                yield from cut_windows([np.pad(audio, (0, samples - len(audio)))], size, frames)
             progress(number + 1, len(clips))
 
-    scores = []
+    scores: list[list[ClipScore]] = [[] for _ in conditions]
     forward = forward_of(detector.to(device).eval(), device)
     for outputs in score_windows(forward, windows()):
-        clip = waiting.popleft()
-        scores.append(score_clip(clip, outputs, detector.pooling, detector.families, fold(clip)))
+        place, clip = waiting.popleft()
+        scored = score_clip(clip, outputs, detector.pooling, detector.families, fold(clip))
+        scores[place].append(scored)
     return scores, skipped
 
 
-def _read_whole(clip: Clip, rate: int) -> Float32[np.ndarray, " sample"]:
-    audio = read_audio(clip.location, rate)
-    check_audio(clip, len(audio) / rate)
-    return audio
+class _Variant(NamedTuple):
+    clip: Clip
+    audio: Float32[np.ndarray, " sample"]
+
+
+class _Variants(Dataset[list[_Variant] | InputError]):
+    """Each clip under all conditions, or the fault of its audio."""
+
+    def __init__(
+        self, clips: Sequence[Clip], conditions: Sequence[Condition | None], rate: int
+    ) -> None:
+        self.clips, self.conditions, self.rate = clips, conditions, rate
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> list[_Variant] | InputError:
+        clip = self.clips[index]
+        try:
+            audio = read_audio(clip.location, self.rate)
+            check_audio(clip, len(audio) / self.rate)
+        except InputError as error:
+            return error
+        variants = []
+        for condition in self.conditions:
+            changed, made = audio, clip
+            if condition is not None:
+                changed, regions, duration = apply_condition(
+                    condition, audio, self.rate, clip.regions, clip.clip_id
+                )
+                made = replace(clip, regions=regions, duration=duration)
+            variants.append(_Variant(made, changed))
+        return variants
+
+
+def _unchanged(variants: list[_Variant] | InputError) -> list[_Variant] | InputError:
+    return variants

@@ -116,7 +116,7 @@ def test_conditions_are_calibrated_by_the_clean_calibration_and_thresholds():
         name, title = "louder", "louder"
 
     with pytest.raises(InputError, match="louder"):
-        list(robustness([Louder], calibrated, lambda _: TEST[1:], 0, 0))
-    clean, same = robustness([Louder], calibrated, lambda _: TEST, 0, 0)
+        list(robustness([Louder], calibrated, lambda _: [TEST[1:]], 0, 0))
+    clean, same = robustness([Louder], calibrated, lambda _: [TEST], 0, 0)
     assert (clean["name"], same["name"]) == ("clean", "louder")
     assert clean["all"] == same["all"] == metrics_block(calibrated.test)

@@ -1,0 +1,169 @@
+"""Time `fakesound evaluate`: made scores of many clips, and recordings under conditions.
+
+Each measurement is a command of its own; its time and peak memory include the start of Python and
+the report. "s CPU" is the time of all its threads and processes, which other programs disturb less.
+Made clips have frames of 20 ms and two clips a source; a fake has one region.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+from msgspec.structs import replace
+
+import fakesound
+from benchmarks.common import Record, at_least, method_of, parser, progress, report
+from fakesound.command_line import guarded
+from fakesound.data.manifest import read_manifest, write_manifest
+from fakesound.errors import OutsideError
+from fakesound.metrics import ClipScore, write_scores
+from fakesound.metrics.scores import logit
+from fakesound.timeline import GRID, Region
+
+# getrusage includes the process that started this one; /proc/self/status does not
+EVALUATE = """
+import atexit, os, sys
+from pathlib import Path
+def measured():
+    peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
+    print("\\n", sum(os.times()[:4]), peak, file=sys.stderr)
+atexit.register(measured)
+from fakesound.evaluate import main
+main()
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = parser(__doc__ or "", 1)
+    made.add_argument("--clips", type=at_least(40), default=5_000, help="of an evaluation (5,000)")
+    made.add_argument("--reported", type=at_least(40), default=10_000, help="of a report (10,000)")
+    made.add_argument("--frames", type=at_least(20), default=500, help="of a clip (500)")
+    made.add_argument("--attacks", type=at_least(1), default=20, help="of the fakes (20)")
+    made.add_argument("--draws", type=at_least(0), default=1_000, help="bootstrap draws (1,000)")
+    made.add_argument("--recordings", type=at_least(1), default=40, help="under conditions (40)")
+    made.add_argument("--conditions", nargs="+", default=["*"], help="names or globs (all)")
+    return made
+
+
+def main() -> None:
+    """Run from the command line."""
+    options = _parser().parse_args()
+    rounds = method_of(options).rounds
+    records = []
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        scores = folder / "scores.jsonl"
+        draws = ("--draws", str(options.draws))
+        for what, clips in (("evaluation", options.clips), ("report", options.reported)):
+            write_scores(scores, made_scores(clips, options.frames, options.attacks))
+            # the figures of a report take most of the time with draws
+            given = draws if what == "evaluation" else ("--draws", "0")
+            command = ("--scores", str(scores), *given)
+            records.append(_record(what, clips, options.frames, command, folder, rounds))
+        manifest = folder / "manifest.jsonl"
+        write_recordings(manifest, options.recordings)
+        command = ("--checkpoint", "default", "--manifest", str(manifest), "--draws", "0")
+        for what, given in (("clean", ()), ("robustness", ("--robustness", *options.conditions))):
+            arguments = (*command, *given)
+            records.append(_record(what, options.recordings, 0, arguments, folder, rounds))
+    columns = {
+        "what": "what",
+        "clips": "B",
+        "frames": "L",
+        "ms": "seconds",
+        "s CPU": "processor_seconds",
+        "MiB": "peak_bytes",
+        "page, MB": "page_megabytes",
+    }
+    report(options, records, columns)
+
+
+def made_scores(clips: int, frames: int, attacks: int) -> list[ClipScore]:
+    """Return scores of so many clips, half of them fake, with all figures defined."""
+    rng = np.random.default_rng(0)
+    duration = frames * GRID.step
+    made = []
+    for number in range(clips):
+        fake = number % 2 == 1
+        score = float(np.clip(rng.beta(2 + 2 * fake, 4 - 2 * fake), 1e-6, 1 - 1e-6))
+        shape = 2 + 2.0 * fake
+        framed = rng.beta(2.0, 6.0, frames)
+        first = int(rng.integers(0, frames // 2))
+        after = first + int(rng.integers(10, frames // 2))
+        framed[first:after] += fake * rng.beta(shape, 4.0, after - first)
+        attack = number // 2 % attacks
+        made.append(
+            ClipScore(
+                clip_id=f"{number:06}",
+                score=score,
+                logit=logit(score),
+                label="fake" if fake else "genuine",
+                attack=f"family{attack % 5}/attack{attack}" if fake else None,
+                corpus="made",
+                domain="made",
+                source_id=f"{number // 2:06}",
+                regions=(Region(first * GRID.step, after * GRID.step),) if fake else (),
+                duration=duration,
+                frame_step=GRID.step,
+                frame_scores=np.clip(framed, 0, 1).astype(np.float32),
+                fold=("seen", "unseen")[attack % 2] if fake else None,
+            )
+        )
+    return made
+
+
+def write_recordings(manifest: Path, count: int) -> None:
+    """Write a manifest of ``count`` embedded recordings, half of them with the label of fakes."""
+    embedded = Path(fakesound.__file__).parent / "data" / "embedded" / "manifest.jsonl"
+    clips = []
+    for number, clip in enumerate(read_manifest(embedded)[:count]):
+        # under other names, because the bundled detector was trained on some of them
+        clip = replace(clip, source_id=f"made{number}", split=None, donor_ids=(), extra={})
+        if number % 2:
+            regions = (Region(0.0, clip.duration),)
+            clip = replace(clip, label="fake", attack="made/label", regions=regions)
+        clips.append(clip)
+    write_manifest(manifest, clips)
+
+
+def _record(
+    what: str, clips: int, frames: int, arguments: Sequence[str], folder: Path, rounds: int
+) -> Record:
+    out = folder / f"out-{what}"
+    command = [sys.executable, "-c", EVALUATE, *arguments, "--out", str(out)]
+    measured = []
+    for _ in progress(range(rounds)):
+        start = perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        taken = perf_counter() - start
+        *printed, last = done.stderr.strip().splitlines() or [""]
+        if done.returncode:
+            raise OutsideError(f"evaluate {' '.join(arguments)}: {(printed or [last])[-1]}")
+        busy, peak = last.split()
+        measured.append((taken, float(busy), int(peak) * 1024))
+    seconds, busy_seconds, peaks = zip(*measured, strict=True)
+    return {
+        "what": what,
+        "backend": "evaluate",
+        "direction": "forward",
+        **{"B": clips, "L": frames, "E": 0, "N": 0},
+        "seconds": median(seconds),
+        "peak_bytes": max(peaks),
+        "first_call_seconds": None,
+        "seconds_min": min(seconds),
+        "ratio": None,
+        "processor_seconds": median(busy_seconds),
+        "page_megabytes": (out / "report.html").stat().st_size / 1e6,
+        "rounds": rounds,
+        "dtype": "float32",
+    }
+
+
+if __name__ == "__main__":
+    guarded(main)
