@@ -20,6 +20,7 @@ import soundfile
 import fakesound
 
 SECONDS = 0.5
+FINISHED = 40  # files of a shard, before its worker is killed
 
 
 def write_files(folder: Path, count: int) -> None:
@@ -59,15 +60,15 @@ def workers_under(pid: int) -> list[int]:
     return [child for child in scoring if below(child)]
 
 
-def timed(command: list[str], out: Path | None = None, kill_at: int = 0) -> tuple[float, int]:
+def timed(command: list[str], out: Path | None = None) -> tuple[float, int]:
     """Run ``command`` and return its seconds and the number of workers killed.
 
-    A worker is killed once ``kill_at`` shards are in ``out``.
+    One worker is killed, in the middle of a shard in ``out``.
     """
     start, killed = time.perf_counter(), 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
         while running.poll() is None:
-            if out is not None and not killed and len([*out.glob("shards/*.jsonl")]) >= kill_at:
+            if out is not None and not killed and in_work(out):
                 for worker in workers_under(running.pid)[:1]:
                     os.kill(worker, signal.SIGKILL)
                     killed += 1
@@ -75,6 +76,12 @@ def timed(command: list[str], out: Path | None = None, kill_at: int = 0) -> tupl
     if running.returncode:
         sys.exit(f"{' '.join(command)}: exit code {running.returncode}")
     return time.perf_counter() - start, killed
+
+
+def in_work(out: Path) -> bool:
+    """Return whether a worker has finished some files of a shard."""
+    journals = [path.read_bytes() for path in out.glob("shards/.*.unfinished")]
+    return any(journal.count(b'"detection"') > FINISHED for journal in journals)
 
 
 def rows(path: Path) -> list[dict[str, object]]:
@@ -98,7 +105,7 @@ def main() -> None:
         detect = [sys.executable, "-m", "fakesound.detect", str(audio)]
         alone, _ = timed([*detect, "--jsonl", str(one)])
         ray = ["--out", str(out), "--workers", "ray", "--worker-option"]
-        cluster, killed = timed([*detect, *ray, f"num_cpus={options.workers}"], out, 3)
+        cluster, killed = timed([*detect, *ray, f"num_cpus={options.workers}"], out)
         wanted, found = rows(one), rows(out / "detections.jsonl")
     equal = sum(a == b for a, b in zip(wanted, found, strict=True))
     record = {

@@ -6,6 +6,7 @@ an array of draws; :func:`number` turns it into None for callers.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
@@ -21,6 +22,16 @@ class ScoreCounts:
     score: Float[np.ndarray, " level"]
     fake: Float[np.ndarray, "draw level"]
     genuine: Float[np.ndarray, "draw level"]
+
+    @cached_property
+    def caught(self) -> Float[np.ndarray, "draw level"]:
+        """Weight of fakes from the highest level down to each."""
+        return np.cumsum(self.fake, axis=1)
+
+    @cached_property
+    def alarmed(self) -> Float[np.ndarray, "draw level"]:
+        """Weight of genuines from the highest level down to each."""
+        return np.cumsum(self.genuine, axis=1)
 
 
 def score_counts(
@@ -76,9 +87,7 @@ def error_rates(
     The first cut calls everything genuine, the last one everything fake; cut ``i`` calls the first
     ``i`` levels fake. NaN in draws without fakes, or without genuines.
     """
-    caught, alarmed = (
-        np.pad(np.cumsum(weight, axis=1), ((0, 0), (1, 0))) for weight in (at.fake, at.genuine)
-    )
+    caught, alarmed = (np.pad(sums, ((0, 0), (1, 0))) for sums in (at.caught, at.alarmed))
     fakes, genuines = (np.broadcast_to(sums[:, -1:], sums.shape) for sums in (caught, alarmed))
     return ratio(fakes - caught, fakes), ratio(alarmed, genuines)
 

@@ -41,7 +41,7 @@ def auc(scores: Float[np.ndarray, " item"], fake: Bool[np.ndarray, " item"]) -> 
 
 def auc_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
     """Return :func:`auc` in each draw."""
-    above = np.cumsum(at.fake, axis=1) - at.fake / 2
+    above = at.caught - at.fake / 2
     pairs = at.fake.sum(axis=1) * at.genuine.sum(axis=1)
     return ratio((above * at.genuine).sum(axis=1), pairs)
 
@@ -52,10 +52,9 @@ def average_precision_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
     The step-wise area under the precision-recall curve, without interpolation (Manning et al.
     2008, section 8.4). NaN without fakes, and without genuines: every ranking would score one.
     """
-    caught = np.cumsum(at.fake, axis=1)
-    called = caught + np.cumsum(at.genuine, axis=1)
+    called = at.caught + at.alarmed
     # levels before the first one that a draw holds have no precision and no weight
-    area = (at.fake * caught / np.where(called > 0, called, 1.0)).sum(axis=1)
+    area = (at.fake * at.caught / np.where(called > 0, called, 1.0)).sum(axis=1)
     fakes = np.where(at.genuine.sum(axis=1) > 0, at.fake.sum(axis=1), 0.0)
     return ratio(area, fakes)
 
