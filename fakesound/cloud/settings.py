@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from fakesound.config.checks import at_least
+from fakesound.config.checks import check_least
 from fakesound.config.compose import keys_of, readable_errors
 from fakesound.errors import InputError
 
@@ -59,8 +59,7 @@ class SageMakerConfig:
     """Environment variables of the container; visible to all who may describe the job."""
 
     def __post_init__(self) -> None:
-        for key in ("volume_gb", "max_run_seconds"):
-            at_least(f"launch.{key}", getattr(self, key), 1)
+        check_least("launch", self, volume_gb=1, max_run_seconds=1)
         if not 0 <= self.keep_alive_seconds <= MOST_KEPT_ALIVE:
             raise InputError(
                 f"launch.keep_alive_seconds={self.keep_alive_seconds}: must be from 0 to "

@@ -1,6 +1,6 @@
 """Checks of values; the error names the key."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from fakesound.errors import InputError, did_you_mean
 
@@ -19,16 +19,31 @@ def at_least(key: str, value: float, low: float) -> None:
         raise InputError(f"{key}={value}: must be at least {low}")
 
 
-def share(key: str, value: float) -> None:
-    """Raise `InputError` unless ``value`` lies between 0 and 1."""
-    if not 0 <= value <= 1:
-        raise InputError(f"{key}={value}: must be between 0 and 1")
+def check_choices(section: str, config: object, **choices: Sequence[str]) -> None:
+    """Raise `InputError` unless each of these keys of a ``section`` is one of its choices."""
+    for name, allowed in choices.items():
+        one_of(f"{section}.{name}".lstrip("."), getattr(config, name), allowed)
 
 
-def shares(section: str, values: Mapping[str, float]) -> None:
-    """Raise `InputError` unless all ``values`` of a ``section`` lie between 0 and 1."""
-    for name, value in values.items():
-        share(f"{section}.{name}", value)
+def check_least(section: str, config: object, **bounds: float) -> None:
+    """Raise `InputError` unless each of these keys of a ``section`` is its bound or more, or null.
+
+    Args:
+        section: name of the section; empty for the run itself.
+        config: the section.
+        bounds: least value of each key.
+    """
+    for name, low in bounds.items():
+        if (value := getattr(config, name)) is not None:
+            at_least(f"{section}.{name}".lstrip("."), value, low)
+
+
+def check_shares(section: str, config: object, *names: str) -> None:
+    """Raise `InputError` unless these keys of a ``section``, or all, are from 0 to 1, or null."""
+    for name in names or vars(config):
+        value = getattr(config, name)
+        if value is not None and not 0 <= value <= 1:
+            raise InputError(f"{section}.{name}={value}: must be between 0 and 1")
 
 
 def unknown_key(key: str, known: Collection[str]) -> InputError:

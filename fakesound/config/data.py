@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakesound.config.checks import at_least, one_of, share, shares
+from fakesound.config.checks import at_least, check_choices, check_least, check_shares
 from fakesound.errors import InputError
 
 ATTACK_WEIGHTS = {
@@ -70,14 +70,11 @@ class CropConfig:
     teach the model that genuine audio is fake."""
 
     def __post_init__(self) -> None:
-        at_least("data.crop.seconds", self.seconds, 0.2)
-        at_least("data.crop.min_region_seconds", self.min_region_seconds, 0.02)
-        at_least("data.crop.max_region_seconds", self.max_region_seconds, self.min_region_seconds)
-        at_least("data.crop.max_regions", self.max_regions, 1)
-        share("data.crop.later_from", self.later_from)
-        shares("data.crop", {k: v for k, v in vars(self).items() if k.endswith("_share")})
-        if self.later_seconds is not None:
-            at_least("data.crop.later_seconds", self.later_seconds, self.seconds)
+        check_least("data.crop", self, seconds=0.2, min_region_seconds=0.02, max_regions=1)
+        bounds = {"max_region_seconds": self.min_region_seconds, "later_seconds": self.seconds}
+        check_least("data.crop", self, **bounds)
+        shares = [key for key in vars(self) if key.endswith("_share")]
+        check_shares("data.crop", self, "later_from", *shares)
         for pattern, weight in self.weights.items():
             at_least(f"data.crop.weights.{pattern}", weight, 0)
 
@@ -102,7 +99,7 @@ class PublishedConfig:
     """
 
     def __post_init__(self) -> None:
-        shares("data.published", vars(self))
+        check_shares("data.published", self)
 
 
 @dataclass
@@ -121,7 +118,7 @@ class FakeAugmentationConfig:
     """A band limit, an equaliser or noise is applied to the fake alone."""
 
     def __post_init__(self) -> None:
-        shares("data.fake_augmentation", vars(self))
+        check_shares("data.fake_augmentation", self)
 
 
 @dataclass
@@ -152,8 +149,8 @@ class AugmentConfig:
     """A narrowband telephone line: 8 kHz through G.711 or GSM."""
 
     def __post_init__(self) -> None:
-        at_least("data.augment.scale", self.scale, 0)
-        shares("data.augment", {k: v for k, v in vars(self).items() if k != "scale"})
+        check_least("data.augment", self, scale=0)
+        check_shares("data.augment", self, *self.shares())
 
     def shares(self) -> dict[str, float]:
         """Return the share of each change by name, scaled, at most 1."""
@@ -226,17 +223,10 @@ class DataConfig:
     """Processes that forge; null: one per core."""
 
     def __post_init__(self) -> None:
-        one_of("data.source", self.source, ("file", "folder"))
-        one_of("data.on_bad_audio", self.on_bad_audio, ("error", "skip"))
-        one_of("data.shared_sources", self.shared_sources, ("error", "drop"))
-        at_least("data.sample_rate", self.sample_rate, 8_000)
-        at_least("data.clip_seconds", self.clip_seconds, 1)
-        at_least("data.window_seconds", self.window_seconds, 0.2)
-        at_least("data.train_attacks", self.train_attacks, 1)
-        at_least("data.evaluation_attacks", self.evaluation_attacks, 1)
-        at_least("data.workers", self.workers, 0)
-        if self.forge_workers is not None:
-            at_least("data.forge_workers", self.forge_workers, 1)
+        check_choices("data", self, source=("file", "folder"), on_bad_audio=("error", "skip"))
+        check_choices("data", self, shared_sources=("error", "drop"))
+        check_least("data", self, sample_rate=8_000, clip_seconds=1, window_seconds=0.2, workers=0)
+        check_least("data", self, train_attacks=1, evaluation_attacks=1, forge_workers=1)
         if self.batch_size < 2 or self.batch_size % 2:
             raise InputError(f"data.batch_size={self.batch_size}: must be even, for pairs of clips")
         if self.root is not None and self.manifest is not None:
@@ -299,7 +289,7 @@ class SplitConfig:
     """Seed of the folds and of the validation share."""
 
     def __post_init__(self) -> None:
-        one_of("split.name", self.name, SPLIT_NAMES)
+        check_choices("split", self, name=SPLIT_NAMES)
         for key in ("held_out", "inner_held_out"):
             value = getattr(self, key)
             if not (value is None or isinstance(value, str) or _strings(value)):
@@ -317,10 +307,6 @@ class SplitConfig:
                 "split.control=true: is the control of a run that holds attacks out; name them in "
                 "split.held_out"
             )
-        if self.seen_per_genuine is not None:
-            at_least("split.seen_per_genuine", self.seen_per_genuine, 1)
-        if self.at_most is not None:
-            at_least("split.at_most", self.at_most, 1)
         if self.name == "decoder_folds" and self.held_out:
             raise InputError(
                 f"split.held_out={self.held_out}: decoder_folds holds out the decoders of a fold; "
@@ -330,8 +316,7 @@ class SplitConfig:
             raise InputError(
                 f"split.validation_share={self.validation_share}: must be above 0 and below 1"
             )
-        at_least("split.folds", self.folds, 3)
-        at_least("split.seed", self.seed, 0)
+        check_least("split", self, seen_per_genuine=1, at_most=1, folds=3, seed=0)
         if not 0 <= self.fold < self.folds:
             raise InputError(
                 f"split.fold={self.fold}: must be from 0 to {self.folds - 1}, as there are "

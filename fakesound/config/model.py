@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 
-from fakesound.config.checks import at_least, one_of, share
+from fakesound.config.checks import check_choices, check_least, check_shares, one_of
 from fakesound.errors import InputError
 
 # kinds of backbones, and which of the keys that not every kind has are theirs
@@ -43,11 +43,10 @@ class FeaturesConfig:
     """Whether each bin, less its mean over time, is divided by its deviation over time."""
 
     def __post_init__(self) -> None:
-        one_of("features.kind", self.kind, ("logstft", "logmel", "lfcc", "mel"))
+        check_choices("features", self, kind=("logstft", "logmel", "lfcc", "mel"))
         one_of("features.hop_ms", str(self.hop_ms), ("1", "2", "4", "5", "10", "20"))
-        at_least("features.bins", self.bins, 8)
-        at_least("features.window", self.window, 64)
-        share("features.mask", self.mask)
+        check_least("features", self, bins=8, window=64)
+        check_shares("features", self, "mask")
         if self.phase and self.kind != "logstft":
             raise InputError(
                 f"features.phase=true: features.kind={self.kind} has no phase; use logstft"
@@ -89,13 +88,11 @@ class StemConfig:
     """Step from patch to patch; patches overlap with a smaller one; null: the size of the patch."""
 
     def __post_init__(self) -> None:
-        one_of("backbone.stem.kind", self.kind, ("conv", "patch"))
+        check_choices("backbone.stem", self, kind=("conv", "patch"))
         if not self.channels or min(self.channels) < 1:
             raise InputError(f"backbone.stem.channels={self.channels}: give at least one width")
-        at_least("backbone.stem.blocks", self.blocks, 0)
-        at_least("backbone.stem.phase_width", self.phase_width, 1)
-        share("backbone.stem.drop_power", self.drop_power)
-        share("backbone.stem.drop_phase", self.drop_phase)
+        check_least("backbone.stem", self, blocks=0, phase_width=1)
+        check_shares("backbone.stem", self, "drop_power", "drop_phase")
         if self.drop_power + self.drop_phase > 1:
             raise InputError(
                 f"backbone.stem.drop_power={self.drop_power}: with drop_phase={self.drop_phase} "
@@ -155,14 +152,9 @@ class BackboneConfig:
     stem: StemConfig = field(default_factory=StemConfig)
 
     def __post_init__(self) -> None:
-        one_of("backbone.kind", self.kind, tuple(KINDS))
-        at_least("backbone.dim", self.dim, 8)
-        at_least("backbone.depth", self.depth, 1)
-        at_least("backbone.state", self.state, 1)
-        at_least("backbone.expand", self.expand, 1)
-        at_least("backbone.head_dim", self.head_dim, 1)
-        one_of("backbone.variant", self.variant, ("v1", "v2", "none"))
-        one_of("backbone.order", self.order, ("time", "frequency"))
+        choices = {"variant": ("v1", "v2", "none"), "order": ("time", "frequency")}
+        check_choices("backbone", self, kind=tuple(KINDS), **choices)
+        check_least("backbone", self, dim=8, depth=1, state=1, expand=1, head_dim=1)
         if not 0 <= self.drop_path < 1:
             raise InputError(f"backbone.drop_path={self.drop_path}: must be 0 or more, below 1")
         self._check_kind()

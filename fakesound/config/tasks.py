@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fakesound.config.checks import at_least, one_of, share
+from fakesound.config.checks import check_choices, check_least, check_shares
 from fakesound.errors import InputError
 
 # each has a key among the heads, and a weight among the losses
@@ -38,10 +38,9 @@ class HeadsConfig:
     def __post_init__(self) -> None:
         if not (self.clip or self.frame):
             raise InputError("heads.clip and heads.frame: one of them must be true")
-        one_of("heads.pooling", self.pooling, POOLINGS)
-        one_of("heads.neck", self.neck, ("none", "mamba"))
-        at_least("heads.neck_depth", self.neck_depth, 1)
-        share("heads.dropout", self.dropout)
+        check_choices("heads", self, pooling=POOLINGS, neck=("none", "mamba"))
+        check_least("heads", self, neck_depth=1)
+        check_shares("heads", self, "dropout")
         if self.pooling != "attention" and not self.clip:
             raise InputError(
                 f"heads.pooling={self.pooling}: needs the clip head; set heads.clip=true"
@@ -77,11 +76,9 @@ class LossConfig:
     """Temperature of dynamic weight averaging; a larger one gives more even weights."""
 
     def __post_init__(self) -> None:
-        one_of("loss.weighting", self.weighting, WEIGHTINGS)
-        one_of("loss.frame_loss", self.frame_loss, FRAME_LOSSES)
-        share("loss.frame_share", self.frame_share)
-        for key in (*TASKS[2:], "twin", "focal_gamma"):
-            at_least(f"loss.{key}", getattr(self, key), 0)
+        check_choices("loss", self, weighting=WEIGHTINGS, frame_loss=FRAME_LOSSES)
+        check_shares("loss", self, "frame_share")
+        check_least("loss", self, boundary=0, attribution=0, twin=0, focal_gamma=0)
         if self.positive_weight is not None and not self.positive_weight > 0:
             raise InputError(
                 f"loss.positive_weight={self.positive_weight}: must be positive, or null"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fakesound.config.checks import at_least, one_of, share, unknown_key
+from fakesound.config.checks import check_choices, check_least, check_shares, unknown_key
 from fakesound.config.data import DataConfig, SplitConfig
 from fakesound.config.model import BackboneConfig, FeaturesConfig
 from fakesound.config.tasks import TASKS, HeadsConfig, LossConfig
@@ -46,17 +46,13 @@ class OptimConfig:
     def __post_init__(self) -> None:
         if not 0 < self.lr < 1:
             raise InputError(f"optim.lr={self.lr}: must be positive, and below 1")
-        at_least("optim.weight_decay", self.weight_decay, 0)
-        share("optim.warmup", self.warmup)
-        share("optim.final_lr_factor", self.final_lr_factor)
-        share("optim.cooldown", self.cooldown)
+        check_least("optim", self, weight_decay=0)
+        check_shares("optim", self, "warmup", "final_lr_factor", "cooldown", "ema")
         if self.warmup + self.cooldown > 1:
             raise InputError(
                 f"optim.cooldown={self.cooldown}: with optim.warmup={self.warmup} more than all "
                 "steps; lower one of them"
             )
-        if self.ema is not None:
-            share("optim.ema", self.ema)
 
 
 @dataclass
@@ -99,9 +95,8 @@ class LoggerConfig:
     """Clips with audio and timeline in the logged table: half the worst, half at random."""
 
     def __post_init__(self) -> None:
-        one_of("logger.mode", self.mode, LOGGER_MODES)
-        at_least("logger.every_steps", self.every_steps, 1)
-        at_least("logger.table_clips", self.table_clips, 0)
+        check_choices("logger", self, mode=LOGGER_MODES)
+        check_least("logger", self, every_steps=1, table_clips=0)
 
 
 @dataclass
@@ -117,8 +112,7 @@ class ReportConfig:
     """
 
     def __post_init__(self) -> None:
-        at_least("report.draws", self.draws, 0)
-        at_least("report.examples", self.examples, 0)
+        check_least("report", self, draws=0, examples=0)
         if self.confidence is not None and not 0.5 <= self.confidence < 1:
             raise InputError(
                 f"report.confidence={self.confidence}: must be from 0.5 (always decide) to below 1"
@@ -192,12 +186,8 @@ class RunConfig:
     report: ReportConfig = field(default_factory=ReportConfig)
 
     def __post_init__(self) -> None:
-        one_of("resume", self.resume, ("auto", "never"))
-        one_of("kernel", self.kernel, KERNELS)
-        one_of("calibration", self.calibration, CALIBRATIONS)
-        for key in ("epochs", "steps", "checkpoint_steps"):
-            at_least(key, getattr(self, key), 1)
-        at_least("seed", self.seed, 0)
+        check_choices("", self, resume=("auto", "never"), kernel=KERNELS, calibration=CALIBRATIONS)
+        check_least("", self, epochs=1, steps=1, checkpoint_steps=1, seed=0)
         check_trainer(self.trainer, self.data.batch_size)
         if not any(self.task_weights().values()):
             raise InputError(

@@ -8,16 +8,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from jaxtyping import Float32
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
-from fakesound.clip import Clip, Label
+from fakesound.clip import Clip
 from fakesound.corpora.git_audio import GITHUB, Clone, clone_commit, decode, find_clone, open_clone
 from fakesound.corpora.public_generators.alignment import align
 from fakesound.corpora.public_generators.recipes import Recipe, identity
@@ -226,7 +225,7 @@ def _clip(recipe: Recipe, path: Path, start: float, duration: float) -> Clip | N
         clip_id=recipe.clip_id,
         location=str(path),
         source_id=recipe.source_id,
-        label=cast(Label, recipe.label),
+        label=recipe.label,
         attack=recipe.attack,
         regions=regions,
         duration=round(duration, 6),

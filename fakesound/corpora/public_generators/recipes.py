@@ -4,20 +4,21 @@ import hashlib
 import json
 import lzma
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from fakesound.errors import InputError
+import msgspec
+
+from fakesound.clip import LABELS, Label
+from fakesound.errors import InputError, field_error
 
 # licences that permit nothing, or are not stated
 CLOSED = ("none stated", "all rights reserved")
-STRINGS = ("repository", "commit", "path", "label", "source_id", "domain", "kind", "license")
+Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of a repository and what is known of it.
 
     Attributes:
@@ -35,14 +36,14 @@ class Recipe:
         split_group: the same for pages that share speakers or recordings.
     """
 
-    repository: str
-    commit: str
-    path: str
-    label: str
-    source_id: str
-    domain: str
-    kind: str
-    license: str
+    repository: Text
+    commit: Text
+    path: Text
+    label: Label
+    source_id: Text
+    domain: Text
+    kind: Text
+    license: Text
     attack: str | None = None
     decoder: str | None = None
     decoder_model: str | None = None
@@ -89,28 +90,19 @@ def read_recipes(path: Path | None = None) -> list[Recipe]:
 
 
 def _parsed(lines: list[str], name: str) -> Iterator[Recipe]:
-    known = {field.name for field in fields(Recipe)}
     seen: set[str] = set()
     for number, line in enumerate(lines, start=1):
         where = f"{name} row {number}"
         try:
-            row: dict[str, Any] = json.loads(line)
-            unknown = sorted(row.keys() - known)
-        except (json.JSONDecodeError, AttributeError):
+            row = json.loads(line)
+            recipe = msgspec.convert(row, Recipe)
+        except json.JSONDecodeError:
             raise InputError(f"{where}: is no JSON object; write one a line") from None
-        if unknown:
-            raise InputError(f"{where}, {unknown[0]}: no such key; remove it")
-        for key in STRINGS:
-            if not isinstance(row.get(key), str) or not row[key]:
-                raise InputError(f"{where}, {key}: {row.get(key)!r}; must be text")
-        if row["label"] not in ("genuine", "fake"):
-            raise InputError(f"{where}, label: {row['label']!r}; must be genuine or fake")
-        if (row["label"] == "fake") != bool(row.get("attack") and row.get("decoder")):
+        except msgspec.ValidationError as error:
+            known = row if isinstance(row, dict) else {}
+            raise InputError(f"{where}, {field_error(error, known, {'label': LABELS})}") from None
+        if (recipe.label == "fake") != bool(recipe.attack and recipe.decoder):
             raise InputError(f"{where}, attack, decoder: fakes need both, genuine clips have none")
-        row["decoder_also"] = tuple(row.get("decoder_also", ()))
-        if row.get("regions") is not None:
-            row["regions"] = tuple((float(a), float(b)) for a, b in row["regions"])
-        recipe = Recipe(**row)
         if recipe.clip_id in seen:
             raise InputError(f"{where}, path: {recipe.path} has a row already; remove one")
         seen.add(recipe.clip_id)

@@ -1,10 +1,18 @@
 """Inputs for the scan tests, and how results are compared."""
 
+import pytest
 import torch
 
+from fakesound.models.scan import bidirectional_scan
 from fakesound.models.scan.reference import ScanInputs
 
 KERNELS = ("reference", "chunked", "cpu")
+EXTREMES = pytest.mark.parametrize(
+    ("dt", "A_log"),
+    [(30.0, 0.0), (-12.0, 0.0), (0.0, 7.0), (0.0, -9.0), (30.0, 7.0), (-12.0, -9.0)],
+    ids=["large dt", "tiny dt", "fast decay", "slow decay", "forgets at once", "forgets nothing"],
+)
+EVERY_INPUT = pytest.mark.parametrize("name", ["x", "dt", "A_log", "B", "C", "D", "dt_bias", "z"])
 
 
 def scan_inputs(
@@ -39,6 +47,59 @@ def with_gradients(function, tensors, grad):
     leaves = [tensor.detach().clone().requires_grad_() for tensor in tensors]
     result = function(*leaves)
     return [result.detach(), *torch.autograd.grad(result, leaves, grad.to(result.dtype))]
+
+
+def gradient(inputs):
+    """A gradient of the scan of ``inputs``, in float64."""
+    return torch.randn(inputs.x.shape[1:], generator=torch.Generator().manual_seed(1)).double()
+
+
+def scan(inputs, kernel, grad=None, device="cpu"):
+    """Return the scan and, given the gradient of it, all gradients."""
+    inputs = inputs.replace_tensors([tensor.to(device) for tensor in inputs.tensors])
+
+    def function(*tensors):
+        fields = inputs.replace_tensors(tensors)
+        return bidirectional_scan(*fields[:8], scale=fields.scale, kernel=kernel)
+
+    if grad is None:
+        return [function(*inputs.tensors)]
+    results = with_gradients(function, inputs.tensors, grad.to(device))
+    return [result.cpu() for result in results]
+
+
+def check_scan(inputs, kernel, dtype, tolerance, device="cpu"):
+    """Fail unless a kernel gives the scan and the gradients that the reference gives in float64."""
+    grad = gradient(inputs)
+    expected = scan(inputs, "reference", grad)
+    assert_close(scan(to(inputs, dtype), kernel, grad, device), expected, tolerance)
+
+
+def check_nan(inputs, kernel, name):
+    """Fail if a NaN in the input ``name`` does not show."""
+    getattr(inputs, name).view(-1)[3] = torch.nan
+    assert scan(inputs, kernel)[0].isnan().any()
+
+
+def check_operators(inputs, kernel):
+    """Fail unless the operators of the scan are as torch wants them."""
+    forward, backward = (
+        getattr(torch.ops.fakesound, name).default for name in ("scan_forward", "scan_backward")
+    )
+    for keep in (False, True):
+        torch.library.opcheck(forward, (kernel, keep, *inputs))
+    out, checkpoints = forward(kernel, True, *inputs)
+    torch.library.opcheck(backward, (kernel, torch.ones_like(out), checkpoints, *inputs))
+
+
+def check_conv_operators(x, weight, bias, kernel):
+    """Fail unless the operators of the convolution are as torch wants them."""
+    forward, backward = (
+        getattr(torch.ops.fakesound, name).default for name in ("conv_forward", "conv_backward")
+    )
+    torch.library.opcheck(forward, (kernel, x, weight, bias))
+    grad = torch.ones(len(weight), *x.shape)
+    torch.library.opcheck(backward, (kernel, grad, x, weight, bias))
 
 
 def assert_close(actual, expected, tolerance):

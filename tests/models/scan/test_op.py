@@ -3,39 +3,23 @@ import torch
 
 from fakesound.models.scan import bidirectional_conv, bidirectional_scan
 
-from .cases import scan_inputs, to
+from .cases import check_conv_operators, check_operators, scan_inputs, to
 
 
 @pytest.mark.parametrize("kernel", ["auto", "chunked"])
 @pytest.mark.parametrize("gated", [True, False])
 def test_scan_operators_are_registered_as_torch_wants_them(kernel, gated):
-    inputs = to(scan_inputs(tokens=5, gated=gated), torch.float32)
-    forward = torch.ops.fakesound.scan_forward.default
-    torch.library.opcheck(forward, (kernel, False, *inputs))
-    torch.library.opcheck(forward, (kernel, True, *inputs))
-    out, checkpoints = forward(kernel, True, *inputs)
-    backward = torch.ops.fakesound.scan_backward.default
-    torch.library.opcheck(backward, (kernel, torch.ones_like(out), checkpoints, *inputs))
+    check_operators(to(scan_inputs(tokens=5, gated=gated), torch.float32), kernel)
 
 
 @pytest.mark.parametrize("kernel", ["auto", "chunked"])
 def test_conv_operators_are_registered_as_torch_wants_them(kernel):
-    x, weight, bias = torch.randn(2, 5, 16), torch.randn(2, 16, 4), torch.randn(2, 16)
-    forward = torch.ops.fakesound.conv_forward.default
-    torch.library.opcheck(forward, (kernel, x, weight, bias))
-    grad = torch.ones(2, 2, 5, 16)
-    backward = torch.ops.fakesound.conv_backward.default
-    torch.library.opcheck(backward, (kernel, grad, x, weight, bias))
+    tensors = torch.randn(2, 5, 16), torch.randn(2, 16, 4), torch.randn(2, 16)
+    check_conv_operators(*tensors, kernel)
 
 
 def test_channels_that_need_padding_have_the_same_fakes():
-    inputs = to(scan_inputs(channels=20), torch.float32)
-    out, checkpoints = torch.ops.fakesound.scan_forward("cpu", True, *inputs)
-    for name, arguments in {
-        "scan_forward": ("cpu", True, *inputs),
-        "scan_backward": ("cpu", out, checkpoints, *inputs),
-    }.items():
-        torch.library.opcheck(getattr(torch.ops.fakesound, name).default, arguments)
+    check_operators(to(scan_inputs(channels=20), torch.float32), "cpu")
 
 
 def test_without_gradients_nothing_is_kept(monkeypatch):

@@ -3,25 +3,25 @@ import torch
 
 from fakesound.models.scan import bidirectional_scan
 
-from .cases import KERNELS, assert_close, scan_inputs, to, with_gradients
+from .cases import (
+    EVERY_INPUT,
+    EXTREMES,
+    KERNELS,
+    assert_close,
+    check_nan,
+    check_scan,
+    gradient,
+    scan,
+    scan_inputs,
+    to,
+    with_gradients,
+)
 
 TOLERANCE = {torch.float32: 5e-6, torch.float64: 1e-12}
 
 
-def run(inputs, kernel, dtype, grad):
-    inputs = to(inputs, dtype)
-
-    def scan(*tensors):
-        fields = inputs.replace_tensors(tensors)
-        return bidirectional_scan(*fields[:8], scale=fields.scale, kernel=kernel)
-
-    return with_gradients(scan, inputs.tensors, grad)
-
-
 def check(inputs, kernel, dtype, tolerance=None):
-    grad = torch.randn(inputs.x.shape[1:], generator=torch.Generator().manual_seed(1)).double()
-    expected = run(inputs, "reference", torch.float64, grad)
-    assert_close(run(inputs, kernel, dtype, grad), expected, tolerance or TOLERANCE[dtype])
+    check_scan(inputs, kernel, dtype, tolerance or TOLERANCE[dtype])
 
 
 BACKENDS = [("chunked", torch.float64), ("chunked", torch.float32), ("cpu", torch.float32)]
@@ -50,32 +50,24 @@ def test_equals_the_reference(kernel, dtype, directions, batch, tokens, channels
 
 
 @pytest.mark.parametrize(("kernel", "dtype"), BACKENDS)
-@pytest.mark.parametrize(
-    ("dt", "A_log"),
-    [(30.0, 0.0), (-12.0, 0.0), (0.0, 7.0), (0.0, -9.0), (30.0, 7.0), (-12.0, -9.0)],
-    ids=["large dt", "tiny dt", "fast decay", "slow decay", "forgets at once", "forgets nothing"],
-)
+@EXTREMES
 def test_extremes(kernel, dtype, dt, A_log):
-    check(
-        scan_inputs(tokens=70, dt=dt, A_log=A_log),
-        kernel,
-        dtype,
-        2e-5 if dtype != torch.float64 else None,
-    )
+    tolerance = 2e-5 if dtype != torch.float64 else None
+    check(scan_inputs(tokens=70, dt=dt, A_log=A_log), kernel, dtype, tolerance)
 
 
 @pytest.mark.parametrize(("kernel", "dtype"), [*BACKENDS, ("reference", torch.float64)])
 @pytest.mark.parametrize("state", [2, 7, 16])
 def test_tied_rates_are_multiples_of_one(kernel, dtype, state):
     inputs = scan_inputs(tokens=45, channels=24, state=state, tied=True)
-    grad = torch.randn(inputs.x.shape[1:], generator=torch.Generator().manual_seed(1)).double()
+    grad = gradient(inputs)
     multiples = torch.arange(1.0, state + 1, dtype=torch.float64).log()
 
     def written_out(x, dt, A_log, *rest):
         return bidirectional_scan(x, dt, A_log + multiples, *rest, kernel="reference")
 
     expected = with_gradients(written_out, inputs.tensors, grad)
-    assert_close(run(inputs, kernel, dtype, grad), expected, TOLERANCE[dtype])
+    assert_close(scan(to(inputs, dtype), kernel, grad), expected, TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -116,11 +108,10 @@ def test_gradcheck(kernel, gated, tied):
     inputs = scan_inputs(batch=1, tokens=4, channels=2, state=2, gated=gated, scale=0.5, tied=tied)
     leaves = [tensor.requires_grad_() for tensor in inputs.tensors]
 
-    def scan(*tensors):
-        fields = inputs.replace_tensors(tensors)
-        return bidirectional_scan(*fields[:8], scale=0.5, kernel=kernel)
+    def function(*tensors):
+        return scan(inputs.replace_tensors(tensors), kernel)[0]
 
-    assert torch.autograd.gradcheck(scan, leaves)
+    assert torch.autograd.gradcheck(function, leaves)
 
 
 @pytest.mark.parametrize("kernel", ["chunked", "cpu"])
@@ -139,11 +130,9 @@ def test_narrow_tensors_are_computed_in_float32(kernel, dtype):
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("name", ["x", "dt", "A_log", "B", "C", "D", "dt_bias", "z"])
+@EVERY_INPUT
 def test_nan_is_not_hidden(kernel, name):
-    inputs = to(scan_inputs(), torch.float32)
-    getattr(inputs, name).view(-1)[3] = torch.nan
-    assert bidirectional_scan(*inputs[:8], kernel=kernel).isnan().any()
+    check_nan(to(scan_inputs(), torch.float32), kernel, name)
 
 
 def test_chunks_of_channels_do_not_show(monkeypatch):

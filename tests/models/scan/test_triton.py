@@ -11,9 +11,22 @@ import pytest
 import torch
 
 from fakesound.errors import InputError
-from fakesound.models.scan import bidirectional_conv, bidirectional_scan, reference, resolve_kernel
+from fakesound.models.scan import bidirectional_conv, reference, resolve_kernel
 
-from .cases import assert_close, scan_inputs, to, with_gradients
+from .cases import (
+    EVERY_INPUT,
+    EXTREMES,
+    assert_close,
+    check_conv_operators,
+    check_nan,
+    check_operators,
+    check_scan,
+    gradient,
+    scan,
+    scan_inputs,
+    to,
+    with_gradients,
+)
 
 pytest.importorskip("triton")
 
@@ -30,26 +43,8 @@ def interpreted():
         yield lambda function, *arguments: pool.submit(function, *arguments).result()
 
 
-def scan(inputs, grad=None, kernel="triton"):
-    """Return the scan and, given the gradient of it, all gradients."""
-
-    def function(*tensors):
-        fields = inputs.replace_tensors(tensors)
-        return bidirectional_scan(*fields[:8], scale=fields.scale, kernel=kernel)
-
-    if grad is None:
-        return [function(*inputs.tensors)]
-    return with_gradients(function, inputs.tensors, grad)
-
-
-def gradient(inputs):
-    return torch.randn(inputs.x.shape[1:], generator=torch.Generator().manual_seed(1)).double()
-
-
 def check(inputs, tolerance=5e-6):
-    grad = gradient(inputs)
-    actual = scan(to(inputs, torch.float32), grad)
-    assert_close(actual, scan(inputs, grad, "reference"), tolerance)
+    check_scan(inputs, "triton", torch.float32, tolerance)
 
 
 @pytest.mark.parametrize(
@@ -72,11 +67,7 @@ def test_tied_rates(interpreted):
     interpreted(check, scan_inputs(tokens=18, batch=1, state=5, tied=True))
 
 
-@pytest.mark.parametrize(
-    ("dt", "A_log"),
-    [(30.0, 0.0), (-12.0, 0.0), (0.0, 7.0), (0.0, -9.0), (30.0, 7.0), (-12.0, -9.0)],
-    ids=["large dt", "tiny dt", "fast decay", "slow decay", "forgets at once", "forgets nothing"],
-)
+@EXTREMES
 def test_extremes(interpreted, dt, A_log):
     inputs = scan_inputs(tokens=20, batch=1, channels=8, state=2, dt=dt, A_log=A_log)
     interpreted(check, inputs, 2e-5)
@@ -100,10 +91,10 @@ def check_narrow(inputs, dtype):
     fields = {name: getattr(inputs, name).to(dtype) for name in NARROW}
     inputs = to(inputs, torch.float32)._replace(**fields)
     grad = gradient(inputs)
-    actual = scan(inputs, grad)
+    actual = scan(inputs, "triton", grad)
     assert [result.dtype for result in actual[1:]] == [tensor.dtype for tensor in inputs.tensors]
     assert actual[0].dtype == dtype
-    expected = scan(to(inputs, torch.float64), grad.to(dtype).double(), "reference")
+    expected = scan(to(inputs, torch.float64), "reference", grad.to(dtype).double())
     assert_close(actual, expected, torch.finfo(dtype).eps)
 
 
@@ -126,7 +117,8 @@ def check_views(inputs):
     copied = viewed.replace_tensors([tensor.contiguous() for tensor in viewed.tensors])
     assert not any(viewed[i].is_contiguous() for i in (0, 1, 3, 4, 7))
     grad = torch.ones(()).double().expand(z.shape)
-    for one, other in zip(scan(viewed, grad), scan(copied, grad), strict=True):
+    results = (scan(given, "triton", grad) for given in (viewed, copied))
+    for one, other in zip(*results, strict=True):
         assert torch.equal(one, other)
 
 
@@ -134,14 +126,10 @@ def test_views_give_what_copies_give(interpreted):
     interpreted(check_views, to(scan_inputs(tokens=9, batch=2, state=2), torch.float32))
 
 
-def check_nan(inputs, name):
-    getattr(inputs, name).view(-1)[3] = torch.nan
-    assert scan(inputs)[0].isnan().any()
-
-
-@pytest.mark.parametrize("name", ["x", "dt", "A_log", "B", "C", "D", "dt_bias", "z"])
+@EVERY_INPUT
 def test_nan_is_not_hidden(interpreted, name):
-    interpreted(check_nan, to(scan_inputs(tokens=4, batch=1, state=2), torch.float32), name)
+    inputs = to(scan_inputs(tokens=4, batch=1, state=2), torch.float32)
+    interpreted(check_nan, inputs, "triton", name)
 
 
 def check_conv(directions, batch, tokens, channels, width):
@@ -180,29 +168,17 @@ def test_conv_of_half_a_narrow_tensor(interpreted):
     interpreted(check_conv_of_half_a_tensor)
 
 
-def check_operators(inputs):
-    forward = torch.ops.fakesound.scan_forward.default
-    torch.library.opcheck(forward, ("triton", False, *inputs))
-    torch.library.opcheck(forward, ("triton", True, *inputs))
-    out, checkpoints = forward("triton", True, *inputs)
-    backward = torch.ops.fakesound.scan_backward.default
-    torch.library.opcheck(backward, ("triton", torch.ones_like(out), checkpoints, *inputs))
-    x, weight, bias = inputs.x[0], torch.ones(2, inputs.x.shape[-1], 2), inputs.D
-    conv = torch.ops.fakesound.conv_forward.default
-    torch.library.opcheck(conv, ("triton", x, weight, bias))
-    conv = torch.ops.fakesound.conv_backward.default
-    torch.library.opcheck(conv, ("triton", inputs.x, x, weight, bias))
-
-
 @pytest.mark.parametrize("gated", [True, False])
 def test_operators_are_registered_as_torch_wants_them(interpreted, gated):
     inputs = to(scan_inputs(tokens=3, batch=1, channels=3, state=1, gated=gated), torch.float32)
-    interpreted(check_operators, inputs)
+    interpreted(check_operators, inputs, "triton")
+    weight, bias = torch.ones(2, inputs.x.shape[-1], 2), inputs.D
+    interpreted(check_conv_operators, inputs.x[0], weight, bias, "triton")
 
 
 def check_empty():
     inputs = to(scan_inputs(tokens=0, state=2), torch.float32)
-    for result in scan(inputs, gradient(inputs)):
+    for result in scan(inputs, "triton", gradient(inputs)):
         assert not result.any()
 
 
