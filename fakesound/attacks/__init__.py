@@ -79,6 +79,14 @@ class Attack:
         return self.function(audio, rate, rng).astype(np.float32)
 
 
+def _published(
+    name: str, function: Callable[..., Audio], longest_gap: float | None = None
+) -> Attack:
+    """Return an optional attack by the published network of its name."""
+    check = partial(weights_folder, name.partition("/")[2], name)
+    return Attack(name, function, longest_gap, check=check)
+
+
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
     for attack in (
@@ -111,23 +119,10 @@ ATTACKS: dict[str, Attack] = {
         Attack("codec/codec2", codec.codec2),
         Attack("codec/neural_rvq", neural.neural_rvq),
         Attack("codec/lpcnet", lpcnet.lpcnet, check=lpcnet.library),
-        Attack("codec/lyra", published.lyra, check=partial(weights_folder, "lyra", "codec/lyra")),
-        Attack(
-            "vocoder/hifigan",
-            published.hifigan,
-            check=partial(weights_folder, "hifigan", "vocoder/hifigan"),
-        ),
-        Attack(
-            "vocoder/hifigan_16k",
-            published.hifigan_16k,
-            check=partial(weights_folder, "hifigan_16k", "vocoder/hifigan_16k"),
-        ),
-        Attack(
-            "inpainting/tplcnet",
-            published.tplcnet,
-            longest_gap=0.08,
-            check=partial(weights_folder, "tplcnet", "inpainting/tplcnet"),
-        ),
+        _published("codec/lyra", published.lyra),
+        _published("vocoder/hifigan", published.hifigan),
+        _published("vocoder/hifigan_16k", published.hifigan_16k),
+        _published("inpainting/tplcnet", published.tplcnet, longest_gap=0.08),
         Attack("separation/harmonic_percussive", separation.harmonic_percussive),
         Attack("separation/spectral_gate", separation.spectral_gate),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from jaxtyping import Float32
+from jaxtyping import Float32, Int16
 from scipy import fft, signal
 
 from fakesound.attacks.spectral import Audio
@@ -51,6 +51,8 @@ CODECS = {
 }
 # delay of Codec 2 in samples at 8 kHz by mode in bit/s, measured on the envelopes of bursts
 CODEC2_DELAY = {700: 240, 1300: 160, 1600: 160, 2400: 192, 3200: 160}
+# longest delay that is looked for, in samples
+REACH = 4096
 CODEC2_FRAME = 320  # a whole number of frames in every mode
 
 
@@ -87,20 +89,27 @@ def codec2(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     # room for the delay at the end
     padded = np.pad(low, (0, -len(low) % CODEC2_FRAME + CODEC2_FRAME))
     pcm = (np.clip(padded, -1, 1) * 32_767).astype(np.int16)
-    script = Path(__file__).with_name("codec2_process.py")
-    done = subprocess.run(
-        [sys.executable, "-P", str(script), str(mode)],
-        input=pcm.tobytes(),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    decoded = np.frombuffer(done.stdout, dtype=np.int16).astype(np.float32) / 32_768
+    decoded = coded_apart(pcm, "codec2_process.py", str(mode))
     placed = shifted(decoded, CODEC2_DELAY[mode], len(low))
     coded = signal.resample_poly(placed / scale, rate, 8000)[: len(audio)]
     split = signal.firwin(129, 3600, fs=rate)
     below = signal.fftconvolve(coded, split, mode="same")
     above = audio - signal.fftconvolve(audio, split, mode="same")
     return (below + above).astype(np.float32)
+
+
+def coded_apart(pcm: Int16[np.ndarray, " sample"], script: str, *arguments: str) -> Decoded:
+    """Return 16-bit samples coded and decoded by ``script``, a file beside this one.
+
+    The libraries of some codecs have state that only a process of its own starts afresh.
+    """
+    done = subprocess.run(
+        [sys.executable, "-P", str(Path(__file__).with_name(script)), *arguments],
+        input=pcm.tobytes(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return np.frombuffer(done.stdout, dtype=np.int16).astype(np.float32) / 32_768
 
 
 def transcode(
@@ -160,16 +169,16 @@ def drive(audio: Audio, rng: np.random.Generator) -> np.float32:
     return np.float32(min(rng.uniform(0.5, 1.0), 0.9 / max(peak, 1e-9)))
 
 
-def _align(original: Audio, decoded: Decoded, reach: int = 4096) -> Audio:
+def _align(original: Audio, decoded: Decoded) -> Audio:
     """Return ``decoded`` without the codec's delay, as long as ``original``.
 
     The delay is where the two correlate best, unless they correlate about as well in place: steady
     or very quiet sounds do not show the delay.
     """
-    size = fft.next_fast_len(len(original) + len(decoded) + reach)
+    size = fft.next_fast_len(len(original) + len(decoded) + REACH)
     product = fft.rfft(decoded, size) * np.conj(fft.rfft(original, size))
     correlation = fft.irfft(product, size)
-    lags = np.arange(-reach, reach + 1)
+    lags = np.arange(-REACH, REACH + 1)
     lag = int(lags[np.argmax(correlation[lags])])
     alike = 0.3 * float(np.linalg.norm(original) * np.linalg.norm(decoded))
     if correlation[lag] <= max(alike, correlation[0] / 0.98):

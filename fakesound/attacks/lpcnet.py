@@ -1,15 +1,12 @@
 """LPCNet, a published neural vocoder of speech, where the machine has it: an optional attack."""
 
 import ctypes.util
-import subprocess
-import sys
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from scipy import signal
 
-from fakesound.attacks.codec import drive, shifted
+from fakesound.attacks.codec import coded_apart, drive, shifted
 from fakesound.attacks.spectral import Audio
 from fakesound.errors import InputError
 
@@ -53,14 +50,7 @@ def lpcnet(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     # room for the delay at the end
     pcm = np.clip(np.pad(there, (0, DELAY)) * 32_767, -32_768, 32_767).astype(np.int16)
     quantiser = QUANTISERS[int(rng.integers(len(QUANTISERS)))]
-    script = Path(__file__).with_name("lpcnet_process.py")
-    done = subprocess.run(
-        [sys.executable, "-P", str(script), library(), str(quantiser)],
-        input=pcm.tobytes(),
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    decoded = np.frombuffer(done.stdout, dtype=np.int16).astype(np.float32) / 32_768
+    decoded = coded_apart(pcm, "lpcnet_process.py", library(), str(quantiser))
     back = shifted(decoded, DELAY, len(there)) / scale
     if rate != RATE:
         back = signal.resample_poly(back, rate, RATE)

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex64, Float32
+from jaxtyping import Complex64, Float32, Float64
 from scipy import fft
 
 Audio = Float32[np.ndarray, " sample"]
 Magnitude = Float32[np.ndarray, "frame bin"]
+# of fast Griffin-Lim
+MOMENTUM = np.float32(0.99)
 
 
 @dataclass(frozen=True)
@@ -70,34 +72,34 @@ def griffin_lim(
     length: int,
     iterations: int,
     rng: np.random.Generator,
-    momentum: float = 0.99,
-    phase: Complex64[np.ndarray, "frame bin"] | None = None,
 ) -> Audio:
     """Return audio whose spectrogram approaches ``magnitude``, by fast Griffin-Lim.
 
-    Perraudin, Balazs and Sondergaard, "A fast Griffin-Lim algorithm", WASPAA 2013. ``phase`` holds
-    unit phasors to start from; random ones by default.
+    Perraudin, Balazs and Sondergaard, "A fast Griffin-Lim algorithm", WASPAA 2013.
     """
-    if phase is None:
-        angle = rng.uniform(-np.pi, np.pi, magnitude.shape).astype(np.float32)
-        phase = np.exp(1j * angle).astype(np.complex64)
+    angle = rng.uniform(-np.pi, np.pi, magnitude.shape).astype(np.float32)
+    phase = np.exp(1j * angle).astype(np.complex64)
     previous = np.zeros_like(phase)
     for _ in range(iterations):
         consistent = stft.forward(stft.inverse(magnitude * phase, length))
-        phase = consistent + np.float32(momentum) * (consistent - previous)
+        phase = consistent + MOMENTUM * (consistent - previous)
         phase /= np.maximum(np.abs(phase), 1e-8)
         previous = consistent
     return stft.inverse(magnitude * phase, length)
 
 
-def mel_filters(
-    bands: int, bins: int, rate: int, low: float = 0.0
-) -> Float32[np.ndarray, "band bin"]:
-    """Return triangular filters on the HTK mel scale from ``low`` Hz to Nyquist, peak 1."""
+def mel_filters(bands: int, bins: int, rate: int) -> Float32[np.ndarray, "band bin"]:
+    """Return triangular filters on the HTK mel scale from 0 Hz to Nyquist, peak 1."""
     top = 2595 * np.log10(1 + rate / 2 / 700)
-    bottom = 2595 * np.log10(1 + low / 700)
-    edges = 700 * (10 ** (np.linspace(bottom, top, bands + 2) / 2595) - 1)
+    edges = 700 * (10 ** (np.linspace(0.0, top, bands + 2) / 2595) - 1)
+    return triangles(edges, bins, rate).astype(np.float32)
+
+
+def triangles(
+    edges: Float64[np.ndarray, " edge"], bins: int, rate: int
+) -> Float64[np.ndarray, "band bin"]:
+    """Return triangular filters of peak 1 from each of ``edges`` in Hz to the next but one."""
     bin_hz = np.linspace(0, rate / 2, bins)
     rising = (bin_hz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bin_hz) / (edges[2:] - edges[1:-1])[:, None]
-    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    return np.maximum(0, np.minimum(rising, falling))

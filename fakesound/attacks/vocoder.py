@@ -8,6 +8,7 @@ import numpy as np
 import pyworld
 from scipy import ndimage, signal
 
+from fakesound.attacks.codec import shifted
 from fakesound.attacks.prediction import all_pole
 from fakesound.attacks.spectral import Audio, Stft, griffin_lim, mel_filters
 
@@ -68,7 +69,7 @@ def world(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     envelope = pyworld.cheaptrick(samples, pitch, times, rate)
     aperiodicity = pyworld.d4c(samples, pitch, times, rate)
     rebuilt = pyworld.synthesize(pitch, envelope, aperiodicity, rate, frame_period=period)
-    return _fit(rebuilt.astype(np.float32), len(audio))
+    return shifted(rebuilt.astype(np.float32), 0, len(audio))
 
 
 def linear_prediction(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
@@ -156,7 +157,3 @@ def _autocorrelation(frames: np.ndarray) -> np.ndarray:
     size = frames.shape[1]
     power = np.abs(np.fft.rfft(frames, 2 * size, axis=1)) ** 2
     return np.fft.irfft(power, axis=1)[:, :size]
-
-
-def _fit(audio: Audio, length: int) -> Audio:
-    return np.pad(audio[:length], (0, max(0, length - len(audio))))

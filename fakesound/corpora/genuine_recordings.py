@@ -212,9 +212,9 @@ def prepare_source(source: Source, out: Path, mirror: Path | None) -> Taken:
     return Taken(read_manifest(folder / "manifest.jsonl"), taken.left_out)
 
 
-def cut(audio: Audio, rate: int, longest: float = CLIP) -> list[Audio]:
-    """Return ``audio`` in equal pieces of at most ``longest`` seconds."""
-    count = max(1, -(-len(audio) // round(longest * rate)))
+def cut(audio: Audio, rate: int) -> list[Audio]:
+    """Return ``audio`` in equal pieces of at most `CLIP` seconds."""
+    count = max(1, -(-len(audio) // round(CLIP * rate)))
     return [piece for piece in np.array_split(audio, count) if len(piece)]
 
 

@@ -24,7 +24,7 @@ def audio_hashes(
     paths = [text for text in locations if not parse_location(text).remote]
     found: dict[str, str] = {}
     with ThreadPoolExecutor(THREADS) as pool:
-        for path, digest in zip(paths, pool.map(_digest, paths), strict=True):
+        for path, digest in zip(paths, pool.map(audio_digest, paths), strict=True):
             found[path] = digest
             progress(len(found), len(paths))
     return found
@@ -56,6 +56,7 @@ def relative(path: str, folder: Path) -> str:
     return str(location._replace(file=file))
 
 
-def _digest(path: str) -> str:
+def audio_digest(path: str) -> str:
+    """Return the SHA-256 of a file or tar member."""
     with open_audio(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

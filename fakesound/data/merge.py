@@ -1,6 +1,5 @@
 """Merge several manifests: roles of their rows, duplicates once, no source in two parts."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import cache
@@ -10,7 +9,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from fakesound.clip import Clip
-from fakesound.data.location import AnyLocation, open_audio, parse_location
+from fakesound.data.hashes import audio_digest
+from fakesound.data.location import AnyLocation, parse_location
 from fakesound.data.manifest import read_manifest
 from fakesound.data.splits import carve_validation, linked
 from fakesound.errors import InputError
@@ -188,8 +188,7 @@ def _size(path: str) -> int | None:
 
 @cache
 def _digest(path: str, size: int, changed: int) -> str:  # the rest are keys of the cache
-    with open_audio(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    return audio_digest(path)
 
 
 def _same_sources(rows: Sequence[_Row]) -> list[_Row]:

@@ -18,7 +18,7 @@ from fakesound.timeline import Region
 
 FOLDS = 5
 # clips of each label for an audit of a page
-LEAST = 8
+LEAST, MOST = 8, 40
 # not seen in laundered crops of one length
 HIDDEN = ("duration", "sample rate", "offset", "level", "peak")
 
@@ -64,7 +64,7 @@ def trivial_properties(clip: Clip) -> dict[str, float]:
     }
 
 
-def shortcut_audit(clips: Sequence[Clip], seed: int = 0, without: Collection[str] = ()) -> Audit:
+def shortcut_audit(clips: Sequence[Clip], without: Collection[str] = ()) -> Audit:
     """Measure how well trivial properties separate fake from genuine clips.
 
     The classifier is a logistic regression on the ranks of the properties and their squares. Its
@@ -72,7 +72,6 @@ def shortcut_audit(clips: Sequence[Clip], seed: int = 0, without: Collection[str
 
     Args:
         clips: Clips whose audio is read.
-        seed: Seed of the folds.
         without: Properties that are left out.
     """
     rows = [trivial_properties(clip) for clip in clips]
@@ -94,12 +93,12 @@ def shortcut_audit(clips: Sequence[Clip], seed: int = 0, without: Collection[str
     from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
 
     areas = []
-    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
     for fitted, scored in splits.split(table, fake, sources):
         if len(set(fake[fitted])) < 2:
             continue
         classifier = make_pipeline(
-            QuantileTransformer(n_quantiles=min(1000, len(fitted)), random_state=seed),
+            QuantileTransformer(n_quantiles=min(1000, len(fitted)), random_state=0),
             FunctionTransformer(_with_squares),
             LogisticRegression(class_weight="balanced", max_iter=1000),
         )
@@ -111,17 +110,16 @@ def shortcut_audit(clips: Sequence[Clip], seed: int = 0, without: Collection[str
 
 def page_audits(
     clips: Sequence[Clip],
-    most: int = 40,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, float]:
     """Measure the AUC of trivial properties within each page (domain).
 
     Properties that laundered crops of one length hide (`HIDDEN`) are left out, as are pages with
-    fewer than `LEAST` whole-clip fakes or genuine clips.
+    fewer than `LEAST` whole-clip fakes or genuine clips. Of more than `MOST` clips of a label on a
+    page some are used, evenly chosen.
 
     Args:
         clips: Clips of all pages; partial fakes are ignored.
-        most: Largest number of clips per label and page; more are thinned out evenly.
         progress: Function called with the number of pages done and of all.
     """
     pages: defaultdict[str, dict[str, list[Clip]]] = defaultdict(
@@ -135,7 +133,7 @@ def page_audits(
         progress(number, len(pages))
         if min(map(len, labels.values())) < LEAST:
             continue
-        some = [clip for group in labels.values() for clip in group[:: -(-len(group) // most)]]
+        some = [clip for group in labels.values() for clip in group[:: -(-len(group) // MOST)]]
         area = shortcut_audit(some, without=HIDDEN).auc
         if area is not None:
             found[page] = area

@@ -97,7 +97,7 @@ def check_apart(root: Path, folder: Path, key: str) -> None:
         )
 
 
-def assign_splits(clips: Sequence[Clip], salt: str = "fakesound") -> list[Clip]:
+def assign_splits(clips: Sequence[Clip]) -> list[Clip]:
     """Return ``clips`` with a split each, disjoint by source, in the shares of ``FRACTIONS``.
 
     Sources that are donors to each other's clips stay together. Sources are taken in the order of
@@ -108,7 +108,7 @@ def assign_splits(clips: Sequence[Clip], salt: str = "fakesound") -> list[Clip]:
     for clip in clips:
         group = groups[clip.source_id]
         seconds[group] = seconds.get(group, 0.0) + clip.duration
-    order = sorted(seconds, key=lambda name: hashlib.sha256(f"{salt}|{name}".encode()).digest())
+    order = sorted(seconds, key=lambda name: hashlib.sha256(f"fakesound|{name}".encode()).digest())
     names = list(FRACTIONS)
     wanted = np.array(list(FRACTIONS.values())) * sum(seconds.values())
     split = {}

@@ -14,22 +14,45 @@ from fakesound.config.tasks import POOLINGS
 Outputs = Mapping[str, Float[Tensor, "batch frame ..."]]
 
 
-class FrameHead(nn.Module):
-    """One logit for each frame, upsampled from the token grid by a learned linear map.
+class Head(nn.Module):
+    """Shared parts of the heads: dropout on their input, and how their layers start.
 
     Args:
         dim: width of a token.
         frames: frames in a step of the token grid.
         dropout: dropout rate of the tokens.
+        frame_head: whether there is a frame head, whose logits are an input.
     """
 
-    def __init__(self, dim: int, frames: int, dropout: float) -> None:
+    def __init__(self, dim: int, frames: int, dropout: float, frame_head: bool = True) -> None:
         super().__init__()
+        self.dim, self.frames, self.frame_head = dim, frames, frame_head
         self.dropout = nn.Dropout(dropout)
+
+    def learned(self, value: float) -> nn.Parameter | None:
+        """Return a factor of the frame logits; None without them.
+
+        A parameter that is not used would stop data-parallel training, which waits for its
+        gradient.
+        """
+        return nn.Parameter(torch.tensor(value)) if self.frame_head else None
+
+
+def start_small(*layers: nn.Linear, bias: float = 0.0) -> None:
+    """Draw small weights, and set the biases to ``bias``."""
+    for layer in layers:
+        nn.init.trunc_normal_(layer.weight, std=0.02)
+        nn.init.constant_(layer.bias, bias)
+
+
+class FrameHead(Head):
+    """One logit for each frame, upsampled from the token grid by a learned linear map."""
+
+    def __init__(self, dim: int, frames: int, dropout: float) -> None:
+        super().__init__(dim, frames, dropout)
         self.proj = nn.Linear(dim, frames)
-        nn.init.trunc_normal_(self.proj.weight, std=0.02)
         # fakes are rare: start below even odds
-        nn.init.constant_(self.proj.bias, -1.0)
+        start_small(self.proj, bias=-1.0)
 
     def forward(self, tokens: Float[Tensor, "batch step dim"]) -> Float[Tensor, "batch frame"]:
         """Return frame logits."""
@@ -37,32 +60,21 @@ class FrameHead(nn.Module):
         return logits
 
 
-class ClipHead(nn.Module):
+class ClipHead(Head):
     """Evidence and weight of each frame; the clip logit is the weighted mean of the evidence.
 
     Attention pooling for multiple-instance learning (Ilse, Tomczak and Welling, ICML 2018). With a
     frame head its logits are part of both, so that clip and frames agree: a clip is fake because
     some of its frames are. Being a weighted mean over frames, the clip logit of a long clip follows
     exactly from windows scored apart.
-
-    Args:
-        dim: width of a token.
-        frames: frames in a step of the token grid.
-        dropout: dropout rate of the tokens.
-        frame_head: whether it is given the logits of a frame head.
     """
 
     def __init__(self, dim: int, frames: int, dropout: float, frame_head: bool = True) -> None:
-        super().__init__()
-        self.frames = frames
-        self.dropout = nn.Dropout(dropout)
+        super().__init__(dim, frames, dropout, frame_head)
         self.tokens = nn.Linear(dim, 2)
         self.summary = nn.Linear(dim, 1)
-        # no parameter without a use: data-parallel training would wait for its gradient
-        self.sharpness = nn.Parameter(torch.tensor(1.0)) if frame_head else None
-        for layer in (self.tokens, self.summary):
-            nn.init.trunc_normal_(layer.weight, std=0.02)
-            nn.init.zeros_(layer.bias)
+        self.sharpness = self.learned(1.0)
+        start_small(self.tokens, self.summary)
 
     def forward(
         self,
@@ -87,11 +99,8 @@ class TwoWayHead(ClipHead):
     the window. Both follow exactly from windows scored apart.
 
     Args:
-        dim: width of a token.
-        frames: frames in a step of the token grid.
-        dropout: dropout rate of the tokens.
-        frame_head: whether it is given the logits of a frame head.
-        statistics: whether it is given statistics.
+        dim, frames, dropout, frame_head: as of `Head`.
+        statistics: whether statistics of the window are an input.
 
     Attributes:
         maps: slope and intercept of either hypothesis, by which its logit is the log likelihood
@@ -113,7 +122,7 @@ class TwoWayHead(ClipHead):
         self.whole_summary = nn.Sequential(
             nn.Linear(dim * (1 + statistics), dim), nn.GELU(), nn.Linear(dim, 1)
         )
-        self.weight = nn.Parameter(torch.tensor(0.5)) if frame_head else None
+        self.weight = self.learned(0.5)
         self.register_buffer("maps", torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
 
     def both(
@@ -137,20 +146,14 @@ class TwoWayHead(ClipHead):
         return evidence, attention, whole * whole_map[0] + whole_map[1]
 
 
-class InstanceHead(nn.Module):
+class InstanceHead(Head):
     """The logit of each frame, of which a pooling without parameters makes the clip's.
 
     With a frame head it is that head's, so that the clip is what its frames are and nothing else.
-
-    Args:
-        dim: width of a token.
-        frames: frames in a step of the token grid.
-        dropout: dropout rate of the tokens.
-        frame_head: whether it is given the logits of a frame head.
     """
 
     def __init__(self, dim: int, frames: int, dropout: float, frame_head: bool = True) -> None:
-        super().__init__()
+        super().__init__(dim, frames, dropout, frame_head)
         self.own = None if frame_head else FrameHead(dim, frames, dropout)
 
     def forward(
@@ -165,25 +168,17 @@ class InstanceHead(nn.Module):
         return evidence, None
 
 
-class SummaryHead(nn.Module):
+class SummaryHead(Head):
     """The clip logit from the summary alone, as in Vim and in the 2024 project.
 
-    Every frame has the logit of its window, so that a long clip has the mean of its windows.
-
-    Args:
-        dim: width of a token.
-        frames: frames in a step of the token grid.
-        dropout: dropout rate of the summary.
-        frame_head: whether there is a frame head, whose logits play no part here.
+    Every frame has the logit of its window, so that a long clip has the mean of its windows. The
+    logits of a frame head are not used.
     """
 
     def __init__(self, dim: int, frames: int, dropout: float, frame_head: bool = True) -> None:
-        super().__init__()
-        self.frames = frames
-        self.dropout = nn.Dropout(dropout)
+        super().__init__(dim, frames, dropout, frame_head)
         self.proj = nn.Linear(dim, 1)
-        nn.init.trunc_normal_(self.proj.weight, std=0.02)
-        nn.init.zeros_(self.proj.bias)
+        start_small(self.proj)
 
     def forward(
         self,
@@ -196,7 +191,7 @@ class SummaryHead(nn.Module):
         return evidence.expand(-1, tokens.shape[1] * self.frames), None
 
 
-class AttributionHead(nn.Module):
+class AttributionHead(Head):
     """Logits of the families of attacks for each frame, if it is fake, and the frame's weight.
 
     The families' logits of a clip are the mean over frames, weighed as in `ClipHead`. Where to look
@@ -204,23 +199,17 @@ class AttributionHead(nn.Module):
     alone.
 
     Args:
-        dim: width of a token.
-        frames: frames in a step of the token grid.
-        dropout: dropout rate of the tokens.
-        families: their number.
-        frame_head: whether it is given the logits of a frame head.
+        dim, frames, dropout, frame_head: as of `Head`.
+        families: number of families.
     """
 
     def __init__(
         self, dim: int, frames: int, dropout: float, families: int, frame_head: bool = True
     ) -> None:
-        super().__init__()
-        self.frames = frames
-        self.dropout = nn.Dropout(dropout)
+        super().__init__(dim, frames, dropout, frame_head)
         self.proj = nn.Linear(dim, families + 1)
-        self.sharpness = nn.Parameter(torch.tensor(1.0)) if frame_head else None
-        nn.init.trunc_normal_(self.proj.weight, std=0.02)
-        nn.init.zeros_(self.proj.bias)
+        self.sharpness = self.learned(1.0)
+        start_small(self.proj)
 
     def forward(
         self,

@@ -20,7 +20,6 @@ VARIANTS = ("none", "v1", "v2")
 INITS = ("symmetric", "vim")
 
 _DT_RANGE = (1e-3, 1e-1)
-_DT_FLOOR = 1e-4
 # Tokens times channels of which one step of the mixer finds in cache what the step before it left.
 _CACHED = 2**20
 
@@ -163,8 +162,13 @@ def _init_step_sizes(projection: nn.Linear) -> None:
     """Let softplus(bias) be log-uniform over ``_DT_RANGE`` (Gu & Dao 2023, section 3.6)."""
     bound = projection.in_features**-0.5
     nn.init.uniform_(projection.weight, -bound, bound)
-    low, high = (math.log(end) for end in _DT_RANGE)
-    steps = torch.empty_like(projection.bias).uniform_(low, high).exp().clamp(min=_DT_FLOOR)
     with torch.no_grad():
-        # The inverse of softplus.
-        projection.bias.copy_(steps + torch.log(-torch.expm1(-steps)))
+        projection.bias.copy_(step_size_biases(projection.out_features))
+
+
+def step_size_biases(*shape: int) -> Tensor:
+    """Return biases whose softplus is log-uniform over ``_DT_RANGE``."""
+    low, high = (math.log(end) for end in _DT_RANGE)
+    steps = torch.empty(shape).uniform_(low, high).exp()
+    # the inverse of softplus
+    return steps + torch.log(-torch.expm1(-steps))

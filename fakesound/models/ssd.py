@@ -8,7 +8,6 @@ As in Vim, the directions share the projection of the input and the gate; each h
 step sizes, decay rates and skip of its own.
 """
 
-import math
 from typing import Any
 
 import torch
@@ -16,11 +15,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fakesound.models.mamba import step_size_biases
 from fakesound.models.scan import bidirectional_conv
 from fakesound.models.tokens import Block, TokenEncoder
 
 CHUNK = 128
-_DT_RANGE = (1e-3, 1e-1)
 _DECAY_RANGE = (1.0, 16.0)
 
 
@@ -75,7 +74,7 @@ class BidirectionalSsd(nn.Module):
         mixed = channels + 2 * state
         self.conv1d = nn.Conv1d(mixed, mixed, conv_width, groups=mixed)
         self.conv1d_b = nn.Conv1d(mixed, mixed, conv_width, groups=mixed)
-        self.dt_bias = nn.Parameter(_step_sizes(2, heads))
+        self.dt_bias = nn.Parameter(step_size_biases(2, heads))
         self.A_log = nn.Parameter(torch.empty(2, heads).uniform_(*_DECAY_RANGE).log())
         self.D = nn.Parameter(torch.ones(2, heads))
         self.norm = nn.RMSNorm(channels, eps=1e-5)
@@ -168,11 +167,3 @@ def _before(
 def _turned(tensor: Float[Tensor, "2 batch token ..."]) -> Float[Tensor, "2 batch token ..."]:
     """Return ``tensor`` with the second direction turned round in time."""
     return torch.stack((tensor[0], tensor[1].flip(1)))
-
-
-def _step_sizes(*shape: int) -> Tensor:
-    """Return biases whose softplus is log-uniform over ``_DT_RANGE``."""
-    low, high = (math.log(end) for end in _DT_RANGE)
-    steps = torch.empty(shape).uniform_(low, high).exp()
-    # the inverse of softplus
-    return steps + torch.log(-torch.expm1(-steps))

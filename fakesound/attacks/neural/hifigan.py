@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fakesound.attacks.spectral import Audio
+from fakesound.attacks.spectral import Audio, triangles
 
 SLOPE = 0.1
 WIDTH = 512
@@ -134,11 +134,8 @@ def slaney_filters(rate: int) -> Float32[np.ndarray, "band bin"]:
     top = knee + np.log(TOP / 1000) / octave
     mels = np.linspace(0, top, BANDS + 2)
     edges = np.where(mels < knee, mels * step, 1000 * np.exp(octave * (mels - knee)))
-    bins = np.linspace(0, rate / 2, SIZE // 2 + 1)
-    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
     area = 2 / (edges[2:] - edges[:-2])
-    return (np.maximum(0, np.minimum(rising, falling)) * area[:, None]).astype(np.float32)
+    return (triangles(edges, SIZE // 2 + 1, rate) * area[:, None]).astype(np.float32)
 
 
 @cache

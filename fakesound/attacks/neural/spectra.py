@@ -15,12 +15,12 @@ class SpectrumVocoder(nn.Module):
     The magnitude is learned as a correction of the mel spectrogram spread over the bins.
     """
 
-    def __init__(self, width: int = 96, hidden: int = 192, blocks: int = 3) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.mel = LogMel()
-        self.enter = nn.Conv1d(BANDS, width, 3, padding=1)
-        self.blocks = nn.Sequential(*(FrameBlock(width, hidden) for _ in range(blocks)))
-        self.leave = nn.Linear(width, 2 * BINS)
+        self.enter = nn.Conv1d(BANDS, 96, 3, padding=1)
+        self.blocks = nn.Sequential(*(FrameBlock(96, 192) for _ in range(3)))
+        self.leave = nn.Linear(96, 2 * BINS)
 
     def forward(self, mel: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch sample"]:
         """Return ``HOP`` samples a frame but the last, from log-mel spectrograms."""
@@ -41,11 +41,11 @@ class MelFiller(nn.Module):
 
     NOISE = 4
 
-    def __init__(self, width: int = 64, hidden: int = 96) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.enter = nn.Conv1d(BANDS + 1 + self.NOISE, width, 3, padding=1)
-        self.blocks = nn.Sequential(*(FrameBlock(width, hidden, d) for d in (1, 2, 4, 8, 4)))
-        self.leave = nn.Conv1d(width, BANDS, 1)
+        self.enter = nn.Conv1d(BANDS + 1 + self.NOISE, 64, 3, padding=1)
+        self.blocks = nn.Sequential(*(FrameBlock(64, 96, d) for d in (1, 2, 4, 8, 4)))
+        self.leave = nn.Conv1d(64, BANDS, 1)
 
     def forward(
         self,

@@ -25,11 +25,11 @@ class DilatedConvolution(nn.Conv1d):
 class ResidualBranches(nn.Module):
     """Dilated convolutions with residuals, the mean of two kernel sizes (Kong et al., 2020)."""
 
-    def __init__(self, width: int, kernels: tuple[int, ...] = (3, 5)) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
             nn.Sequential(*(DilatedConvolution(width, kernel, dilation) for dilation in (1, 3)))
-            for kernel in kernels
+            for kernel in (3, 5)
         )
 
     def forward(self, x: Float[Tensor, "batch width time"]) -> Float[Tensor, "batch width time"]:
@@ -64,14 +64,10 @@ class Upsampler(nn.Module):
 class UpsamplingVocoder(nn.Module):
     """Log-mel to the waveform by transposed convolutions (Kong et al., 2020)."""
 
-    def __init__(
-        self,
-        channels: tuple[int, ...] = (72, 48, 24, 16),
-        strides: tuple[int, ...] = (8, 5, 4),
-    ) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.mel = LogMel()
-        self.upsampler = Upsampler(BANDS, channels, strides)
+        self.upsampler = Upsampler(BANDS, (72, 48, 24, 16), (8, 5, 4))
 
     def forward(self, mel: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch sample"]:
         """Return ``HOP`` samples a frame but the last, from log-mel spectrograms."""

@@ -19,7 +19,7 @@ from fakesound.timeline import Region
 SHORTEST, LONGEST, MOST = 0.1, 2.0, 3
 
 
-def splice_fakes(clips: Sequence[Clip], folder: Path, each: int, seed: int = 0) -> list[Clip]:
+def splice_fakes(clips: Sequence[Clip], folder: Path, each: int) -> list[Clip]:
     """Write ``each`` partial fakes of every generator on a page to ``folder`` and return them.
 
     The host is a genuine clip of the page, of another source than the fake where there is one, and
@@ -29,7 +29,6 @@ def splice_fakes(clips: Sequence[Clip], folder: Path, each: int, seed: int = 0) 
         clips: whole-clip fakes and genuine clips at one rate.
         folder: folder for the audio.
         each: partial fakes of a generator on a page.
-        seed: seed of the choice of fakes, hosts and regions.
     """
     hosts: defaultdict[str, list[Clip]] = defaultdict(list)
     fakes: defaultdict[tuple[str, str], list[Clip]] = defaultdict(list)
@@ -42,8 +41,8 @@ def splice_fakes(clips: Sequence[Clip], folder: Path, each: int, seed: int = 0) 
     for (domain, _), found in sorted(fakes.items()):
         if domain not in hosts:
             continue
-        for fake in _some(found, each, seed):
-            digest = hashlib.sha256(f"splice|{seed}|{fake.clip_id}".encode()).digest()
+        for fake in _some(found, each):
+            digest = hashlib.sha256(f"splice|0|{fake.clip_id}".encode()).digest()
             rng = np.random.default_rng(list(digest))
             others = [host for host in hosts[domain] if host.source_id != fake.source_id]
             host = (others or hosts[domain])[int(rng.integers(len(others or hosts[domain])))]
@@ -52,9 +51,9 @@ def splice_fakes(clips: Sequence[Clip], folder: Path, each: int, seed: int = 0) 
     return made
 
 
-def _some(clips: Sequence[Clip], count: int, seed: int) -> list[Clip]:
+def _some(clips: Sequence[Clip], count: int) -> list[Clip]:
     def place(clip: Clip) -> str:
-        return hashlib.sha256(f"{seed}|{clip.clip_id}".encode()).hexdigest()
+        return hashlib.sha256(f"0|{clip.clip_id}".encode()).hexdigest()
 
     return sorted(clips, key=place)[:count]
 
