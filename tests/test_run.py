@@ -209,12 +209,8 @@ def test_single_task_controls_run(experiment, small, tmp_path):
         ("data.root=/nowhere", ("data.root", "/nowhere")),
         ("backbone.dpeth=3", ("backbone.dpeth", "depth")),
         ("split.held_out=vocoder/nosuch", ("split.held_out", "vocoder/nosuch")),
-        ("epochs=many", ("epochs", "many")),
         ("experiment=nosuch", ("nosuch", "mt_vim")),
-        ("+nosuch=1", ("nosuch",)),
-        ("optim.lr=-1", ("optim.lr", "positive")),
         ("init.path=/nowhere/vim.pth", ("init.path=/nowhere/vim.pth", "no such file")),
-        ("init.pth=vim.pth", ("init.pth", "did you mean path?")),
     ],
 )
 def test_a_mistake_is_told_in_one_line(override, words, tmp_path):

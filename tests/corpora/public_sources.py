@@ -37,6 +37,9 @@ def build_repository(folder, files, bare=True):
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     git("init", "-q")
+    # that a part of it can be fetched
+    git("config", "uploadpack.allowFilter", "true")
+    git("config", "uploadpack.allowAnySHA1InWant", "true")
     git("add", "-A")
     git("commit", "-qm", "recordings")
     if bare:

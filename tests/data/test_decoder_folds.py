@@ -5,29 +5,17 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from fakesound.clip import Clip
 from fakesound.data.decoder_folds import deal_decoders, split_by_decoder
 from fakesound.data.splits import split_clips
 from fakesound.timeline import Region
+from tests.factories import make_clip
 
 FOLDS = 4
 
 
-def make(name, source, domain, attack=None, decoder=None, regions=((0, 1),), **extra):
-    return Clip(
-        clip_id=name,
-        location=f"{name}.wav",
-        source_id=source,
-        label="genuine" if attack is None else "fake",
-        attack=attack,
-        regions=() if attack is None else tuple(Region(*span) for span in regions),
-        duration=1.0,
-        sample_rate=16_000,
-        corpus="pool",
-        domain=domain,
-        decoder=decoder,
-        extra=extra,
-    )
+def make(name, source, domain, attack=None, decoder=None, regions=(), **extra):
+    fields = {"source_id": source, "domain": domain, "decoder": decoder, "extra": extra}
+    return make_clip(name, attack=attack, regions=regions, **fields)
 
 
 @pytest.fixture
@@ -106,17 +94,8 @@ def test_pages_that_share_a_recording_or_a_group_stay_together(clips):
         for clip in clips
     ]
     for some in (shared, grouped):
-        dealt = deal_decoders(some, FOLDS)
-        assert (
-            len(
-                {
-                    fold
-                    for clip, fold in zip(some, dealt.pages, strict=True)
-                    if clip.domain in ("page0", "page7")
-                }
-            )
-            == 1
-        )
+        dealt = zip(some, deal_decoders(some, FOLDS).pages, strict=True)
+        assert len({fold for clip, fold in dealt if clip.domain in ("page0", "page7")}) == 1
 
 
 def test_the_order_of_the_clips_does_not_matter(clips):
@@ -125,19 +104,10 @@ def test_the_order_of_the_clips_does_not_matter(clips):
 
 
 def test_a_limit_holds_for_each_attack_and_each_page(clips):
+    known = {"regions": (Region(0, 0.2),), "extra": {"evaluation_only": True}}
     partial = [
-        make(
-            f"{clip.clip_id}-part",
-            clip.source_id,
-            clip.domain,
-            clip.attack,
-            clip.decoder,
-            [(0, 0.2)],
-        )
-        for clip in clips
-        if clip.decoder
+        replace(clip, clip_id=f"{clip.clip_id}-part", **known) for clip in clips if clip.decoder
     ]
-    partial = [replace(clip, extra={"evaluation_only": True}) for clip in partial]
     part = parts([*clips, *partial], at_most=2)
     assert not any(clip.extra for clip in part["train"])
     counts = Counter(

@@ -254,6 +254,10 @@ UNTRUE = {
     "RF64 without a length": ("RF64", "PCM_24", b"ds64", 16, bytes(16)),
     "RF64 that is too short": ("RF64", "PCM_24", b"ds64", 16, struct.pack("<Q", 6_000)),
     "WAV to a pipe": ("WAV", "PCM_16", b"data", 4, b"\xff" * 4),
+    "WAV of an unknown length": ("WAV", "PCM_16", b"data", 4, struct.pack("<I", 0x7FFF_FFFF)),
+    "WAV that is too short": ("WAV", "PCM_24", b"data", 4, struct.pack("<I", 1_000)),
+    "floats without a length": ("WAV", "FLOAT", b"data", 4, bytes(4)),
+    "bytes without a length": ("WAV", "PCM_U8", b"data", 4, bytes(4)),
     "GSM without a length": ("WAV", "GSM610", b"data", 4, bytes(4)),
     "ADPCM that is too short": ("WAV", "MS_ADPCM", b"data", 4, struct.pack("<I", 2_048)),
 }

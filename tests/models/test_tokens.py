@@ -1,5 +1,7 @@
 """What backbones of tokens share, whatever mixes the tokens; `test_vim` has the rest of it."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -16,8 +18,12 @@ MIXERS = {
     "vim": lambda **options: VisionMamba(kernel="chunked", **options),
     "transformer": lambda **options: Transformer(head_dim=8, expand=2, **options),
     "ssd": lambda **options: Ssd(state=4, head_dim=8, kernel="chunked", **options),
+} | {
+    f"vim {variant}": partial(VisionMamba, kernel="chunked", variant=variant)
+    for variant in ("v1", "none")
 }
 EVERY = pytest.mark.parametrize("kind", MIXERS)
+BIDIRECTIONAL = pytest.mark.parametrize("kind", MIXERS.keys() - {"vim none"})
 
 
 def encoder(kind, stem=None, seed=0, **options):
@@ -45,9 +51,10 @@ def test_a_token_a_step_and_a_summary_at_any_length(kind, order, class_token, st
         assert tokens.isfinite().all()
 
 
-@EVERY
-def test_every_token_knows_every_other(kind):
-    model = encoder(kind)
+@BIDIRECTIONAL
+@pytest.mark.parametrize("order", ["time", "frequency"])
+def test_every_token_knows_every_other(kind, order):
+    model = encoder(kind, order=order)
     seen = spectrogram(model, STEPS, 1).requires_grad_()
     tokens = model.forward_features(seen).tokens
     for step in (0, 4, STEPS - 1):

@@ -3,7 +3,6 @@ import torch
 from torch import nn
 
 from fakesound.models.stem import ConvStem, PatchStem
-from fakesound.models.tokens import Block
 from fakesound.models.vim import VisionMamba
 
 from .scan.conftest import one_thread  # noqa: F401  # of every test here too
@@ -50,19 +49,6 @@ def entering(model, seen):
     model.forward_features(seen)
     hook.remove()
     return kept[0]
-
-
-@EVERY
-@pytest.mark.parametrize("variant", ["v1", "v2", "none"])
-@pytest.mark.parametrize("class_token", [True, False])
-@pytest.mark.parametrize("steps", [1, 6, 7])
-def test_one_token_a_step_and_a_summary(order, variant, class_token, steps):
-    for bands in (1, 3):
-        model = vim(bands, 6, order=order, variant=variant, class_token=class_token, position=True)
-        tokens, summary = model.forward_features(grid(bands, steps))[:2]
-        assert tokens.shape == (2, steps, DIM)
-        assert summary.shape == (2, DIM)
-        assert tokens.isfinite().all()
 
 
 @EVERY
@@ -154,23 +140,6 @@ def test_forward_only_a_token_knows_nothing_of_later_ones():
 
 
 @EVERY
-@pytest.mark.parametrize("variant", ["v1", "v2"])
-def test_in_both_directions_every_token_knows_every_other(order, variant):
-    model, seen = vim(2, 7, variant=variant, order=order), grid(2, 7, 1).requires_grad_()
-    tokens = model.forward_features(seen).tokens
-    for step in (0, 3, 6):
-        (grad,) = torch.autograd.grad(tokens[0, step].sum(), seen, retain_graph=True)
-        assert (grad[0].abs().sum(0) > 0).all()
-
-
-@pytest.mark.parametrize("variant", ["v1", "v2", "none"])
-def test_examples_do_not_mix(variant):
-    model, seen = vim(variant=variant), grid(batch=3)
-    alone = torch.cat([model.forward_features(each[None]).tokens for each in seen])
-    torch.testing.assert_close(model.forward_features(seen).tokens, alone, rtol=0, atol=1e-5)
-
-
-@EVERY
 @pytest.mark.parametrize("class_token", [True, False])
 def test_positions_of_the_trained_size_are_as_learned(order, class_token):
     model, seen = vim(order=order, class_token=class_token, position=True), grid()
@@ -208,42 +177,6 @@ def test_positions_stretch_in_time_alone(order, class_token, steps):
     # beyond the middles of the first and last trained step nothing is known
     expected = ((torch.arange(steps) + 0.5) / steps).clamp(0.1, 0.9).expand(3, steps)
     torch.testing.assert_close(shift[0], expected)
-
-
-def test_dropping_paths_is_for_training_alone():
-    model, plain = vim(drop_path=0.9, depth=4), vim(depth=4)
-    seen = grid()
-    torch.testing.assert_close(model.forward_features(seen), plain.forward_features(seen))
-    dropped, whole = model.train().forward_features(seen), plain.train().forward_features(seen)
-    assert not torch.equal(dropped.tokens, whole.tokens)
-
-
-def test_paths_are_dropped_more_often_the_deeper():
-    rates = [block.drop_path for block in vim(drop_path=0.3, depth=4).layers]
-    assert rates == pytest.approx([0, 0.1, 0.2, 0.3])
-    assert [block.drop_path for block in vim(drop_path=0.3, depth=1).layers] == [0]
-
-
-def test_a_dropped_path_is_whole_and_the_others_make_up_for_it():
-    torch.manual_seed(0)
-    block = Block(nn.Linear(DIM, DIM), DIM, 0.25)
-    seen = torch.randn(4000, 3, DIM)
-    with torch.no_grad():
-        change = block.eval()(seen) - seen
-        trained = block.train()(seen) - seen
-    kept = (trained != 0).flatten(1).any(1)
-    torch.testing.assert_close(trained[kept], change[kept] / 0.75, rtol=1e-3, atol=1e-5)
-    assert kept.float().mean().item() == pytest.approx(0.75, abs=0.03)
-
-
-@pytest.mark.parametrize("class_token", [True, False])
-@pytest.mark.parametrize("variant", ["v1", "v2", "none"])
-def test_every_parameter_gets_a_gradient(variant, class_token):
-    model = vim(variant=variant, class_token=class_token, position=True).train()
-    tokens, summary = model.forward_features(grid())[:2]
-    (tokens.square().sum() + summary.sum()).backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad.abs().sum() > 0, name
 
 
 def test_embeddings_are_spared_by_name():

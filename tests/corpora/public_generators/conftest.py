@@ -1,14 +1,16 @@
 """Small git repositories of fakes and genuine recordings, and recipes into them."""
 
-import io
 import json
-import subprocess
+from functools import partial
 
 import numpy as np
 import pytest
-import soundfile
+
+from tests.corpora import public_sources
 
 RATE = 22_050
+encoded = partial(public_sources.encoded, rate=RATE)
+build_repository = partial(public_sources.build_repository, bare=False)
 
 
 def tune(seed, seconds=3.0, rate=RATE):
@@ -21,36 +23,6 @@ def tune(seed, seconds=3.0, rate=RATE):
         tone = sum(np.sin(2 * np.pi * pitch * time) for pitch in pitches)
         notes.append(rng.uniform(0.02, 0.2) * tone * np.hanning(len(time)))
     return (np.concatenate(notes) + rng.normal(0, 0.002, len(notes) * len(time))).astype(np.float32)
-
-
-def encoded(audio, form="WAV", rate=RATE):
-    buffer = io.BytesIO()
-    soundfile.write(buffer, audio, rate, format=form)
-    return buffer.getvalue()
-
-
-def git(folder, *arguments):
-    done = subprocess.run(
-        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", folder, *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.strip()
-
-
-def make_repository(folder, contents):
-    """Commit ``contents``, bytes by path, and return the commit."""
-    folder.mkdir(parents=True)
-    git(folder, "init", "-q")
-    git(folder, "config", "uploadpack.allowFilter", "true")
-    git(folder, "config", "uploadpack.allowAnySHA1InWant", "true")
-    for path, content in contents.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content)
-    git(folder, "add", ".")
-    git(folder, "commit", "-q", "-m", "audio")
-    return git(folder, "rev-parse", "HEAD")
 
 
 def row(repository, commit, path, attack=None, **others):
@@ -88,7 +60,7 @@ def published(tmp_path_factory):
         contents[f"voc/{number}.wav"] = encoded(0.5 * fake + noise[: len(fake)])
     contents["short.wav"] = encoded(tune(7, 0.4))
     contents["broken.wav"] = b"RIFF"
-    commit = make_repository(mirror / "one+alpha", contents)
+    commit = build_repository(mirror / "one+alpha", contents)
     for number in range(3):
         rows += [
             row("one/alpha", commit, f"real/{number}.wav", license="MIT"),
@@ -104,11 +76,11 @@ def published(tmp_path_factory):
     rows += [row("one/alpha", commit, f"{name}.wav") for name in ("short", "broken", "absent")]
     again = 0.3 * np.concatenate((tune(8, 0.6), tune(0)))
     contents = {
-        "gt/a.mp3": encoded(again, "MP3"),
+        "gt/a.mp3": encoded(again, kind="MP3"),
         "gt/b.wav": encoded(tune(5)),
         "edit/b.wav": encoded(tune(6)),
     }
-    commit = make_repository(mirror / "two+beta", contents)
+    commit = build_repository(mirror / "two+beta", contents)
     rows += [
         row("two/beta", commit, "gt/a.mp3"),
         row("two/beta", commit, "gt/b.wav"),

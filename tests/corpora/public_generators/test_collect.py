@@ -13,7 +13,7 @@ from fakesound.corpora.public_generators.recipes import read_recipes
 from fakesound.data.audio import read_audio
 from fakesound.data.manifest import clip_row
 
-from .conftest import encoded, make_repository, row, tune
+from .conftest import build_repository, encoded, row, tune
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_repository_that_is_there_is_not_made_again(published, recipes, tmp_pa
 def test_a_commit_is_fetched_where_no_mirror_has_it(published, recipes, tmp_path):
     host = tmp_path / "host"
     contents = {f"real/{n}.wav": encoded(tune(n)) for n in range(2)}
-    commit = make_repository(host / "three" / "gamma", contents)
+    commit = build_repository(host / "three" / "gamma", contents)
     file = tmp_path / "own.jsonl"
     file.write_text(json.dumps(row("three/gamma", commit, "real/1.wav")) + "\n")
     found = collect(
@@ -92,7 +92,7 @@ def test_a_repository_that_cannot_be_had_is_named(recipes, tmp_path):
 def test_a_fake_and_its_twin_are_cut_at_one_place(tmp_path):
     audio = tune(1, 14.0)
     contents = {"real/a.wav": encoded(audio), "voc/a.wav": encoded(0.7 * audio)}
-    commit = make_repository(tmp_path / "mirror" / "long+page", contents)
+    commit = build_repository(tmp_path / "mirror" / "long+page", contents)
     rows = [
         row("long/page", commit, "real/a.wav"),
         row("long/page", commit, "voc/a.wav", "vocoder/x", twin="real/a.wav"),
