@@ -4,29 +4,22 @@ import json
 
 import pytest
 
-from fakesound import prepare
 from fakesound.data.manifest import read_manifest
 from tests.corpora.public_generators.conftest import published, recipes_file  # noqa: F401
 
 
 @pytest.fixture
-def run(published, recipes_file, tmp_path, monkeypatch, capsys):  # noqa: F811
+def run(published, recipes_file, tmp_path, monkeypatch, run_verb):  # noqa: F811
+    """Run the verb in this process: exit code, stdout, stderr and the folder of the corpus."""
     out = tmp_path / "out"
+    # processes of their own are tested where repositories are read
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
 
     def call(*arguments):
         words = ["corpus=public_generators", f"recipes={recipes_file}", f"out={out}"]
         if not any(word.startswith("mirror=") for word in arguments):
             words.append(f"mirror={published[0]}")
-        monkeypatch.setattr("sys.argv", ["prepare", *words, *arguments])
-        # processes of their own are tested where repositories are read
-        monkeypatch.setattr("os.cpu_count", lambda: 1)
-        code = 0
-        try:
-            prepare.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        printed = capsys.readouterr()
-        return code, printed.out.strip(), printed.err, out
+        return *run_verb("prepare", *words, *arguments), out
 
     return call
 
@@ -35,7 +28,7 @@ def test_a_manifest_with_twins_decoders_and_partial_fakes(run):
     code, printed, _, out = run()
     assert code == 0
     clips = read_manifest(out / "manifest.jsonl")
-    assert printed == str(out / "manifest.jsonl")
+    assert printed == f"{out / 'manifest.jsonl'}\n"
     whole = [clip for clip in clips if not clip.extra.get("evaluation_only")]
     assert len(whole) == 9
     assert sum(clip.twin_id is not None for clip in whole) == 3

@@ -1,10 +1,7 @@
-import os
-
 import pytest
 
 from fakesound.corpora import CORPORA
 from fakesound.corpora.listing import Listing, locate
-from fakesound.data.folders import audio_files
 from fakesound.errors import InputError
 
 LISTED = "data/test/audio/audio/genuine/a.wav"
@@ -38,17 +35,6 @@ def test_the_place_that_is_listed_comes_first(tmp_path, audio):
     assert locate([tmp_path], LISTED) == tmp_path / "genuine/a.wav"
     path = audio(LISTED)
     assert locate([tmp_path], LISTED) == path
-
-
-def test_audio_of_linked_folders_is_found_once(tmp_path, audio, text):
-    audio("root/b.WAV")
-    audio("far/a.flac")
-    text("root/notes.txt", "no audio")
-    audio("root/.hidden.wav")
-    os.symlink(tmp_path / "far", tmp_path / "root" / "link")
-    os.symlink(tmp_path / "root", tmp_path / "far" / "back")
-    root = tmp_path / "root"
-    assert audio_files(root) == [root / "b.WAV", root / "link" / "a.flac"]
 
 
 @pytest.mark.parametrize("name", sorted(CORPORA.keys() - {"csv"}))

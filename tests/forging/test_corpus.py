@@ -114,11 +114,6 @@ def corpus(tmp_path):
     return clips
 
 
-def cut_file(clip):
-    path = Path(clip.location)
-    path.write_bytes(path.read_bytes()[:4_000])
-
-
 def resolve(clips, on_bad_audio="error", split=None):
     path = Path(clips[0].location).with_name("manifest.jsonl")
     write_manifest(path, clips)

@@ -18,6 +18,8 @@ from fakesound.forging.plan import ForgeSettings
 from fakesound.forging.work import do_job
 from fakesound.timeline import Region
 
+from .conftest import forge_folder
+
 RATE = 16_000
 
 
@@ -138,12 +140,12 @@ def test_genuine_material_never_fills_a_whole_evaluation_clip(result, name):
             assert made.regions != (Region(0, made.duration),)
 
 
-def test_a_second_run_makes_nothing_new(recordings, result, run_forge):
+def test_a_second_run_makes_nothing_new(recordings, result):
     def state():
         return {p: p.stat().st_mtime_ns for p in result.folder.rglob("*") if p.is_file()}
 
     before = state()
-    again = run_forge(recordings, result.folder)
+    again = forge_folder(recordings, result.folder)
     assert again.clips == result.clips
     assert again.forged.seconds == 0
     assert state() == before
@@ -155,7 +157,7 @@ def test_the_journal_holds_one_row_for_each_clip(result):
     assert sorted(json.loads(row)["clip_id"] for row in rows) == sorted(result.by_id())
 
 
-def test_another_seed_makes_other_clips(recordings, result, run_forge, tmp_path):
-    other = run_forge(recordings, tmp_path, seed=1, train_attacks=1, evaluation_attacks=1)
+def test_another_seed_makes_other_clips(recordings, result, tmp_path):
+    other = forge_folder(recordings, tmp_path, seed=1, train_attacks=1, evaluation_attacks=1)
     assert not set(other.by_id()) & set(result.by_id())
     assert {clip.split for clip in other.clips} == set(SPLITS)

@@ -1,4 +1,4 @@
-"""A forge that was killed, or whose recordings came, went or were mended, goes on rightly."""
+"""A forge that was killed, or whose recordings came, went or were replaced, ends right."""
 
 import json
 import os
@@ -20,6 +20,8 @@ from fakesound.data.manifest import clip_row, read_manifest
 from fakesound.data.splits import split_clips
 from fakesound.errors import InputError, OutsideError
 from fakesound.forging import ForgeSettings, folder_clips, forge, plan_jobs
+
+from .conftest import build_recording, forge_folder, write_recordings
 
 ATTACKS = ["edit/splice", "vocoder/mel_griffin_lim", "vocoder/world"]
 
@@ -141,41 +143,39 @@ def copy(result, tmp_path):
     return Path(shutil.copytree(result.folder, tmp_path / "copy"))
 
 
-def test_what_is_lost_and_only_that_is_made_again(recordings, result, copy, run_forge):
+def test_what_is_lost_and_only_that_is_made_again(recordings, result, copy):
     journal = copy / "journal.jsonl"
     rows = [json.loads(line) for line in journal_of(copy)]
     # the last line is cut short; of another clip the audio is gone
     journal.write_bytes(journal.read_bytes()[:-40])
     (copy / rows[-2]["path"]).unlink()
-    again = run_forge(recordings, copy)
+    again = forge_folder(recordings, copy)
     assert again.forged.seconds == pytest.approx(rows[-1]["duration"] + rows[-2]["duration"])
     assert [c.clip_id for c in again.clips] == [c.clip_id for c in result.clips]
     for clip in result.clips:
         assert (copy / Path(clip.location).relative_to(result.folder)).read_bytes() == Path(
             clip.location
         ).read_bytes()
-    assert run_forge(recordings, copy).forged.seconds == 0
+    assert forge_folder(recordings, copy).forged.seconds == 0
 
 
-def test_a_line_without_its_end_is_whole(recordings, copy, run_forge):
+def test_a_line_without_its_end_is_whole(recordings, copy):
     journal = copy / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-1])
-    assert run_forge(recordings, copy).forged.seconds == 0
+    assert forge_folder(recordings, copy).forged.seconds == 0
 
 
-def test_a_line_cut_within_a_character_is_survived(recordings, copy, run_forge):
+def test_a_line_cut_within_a_character_is_survived(recordings, copy):
     with (copy / "journal.jsonl").open("ab") as journal:
         journal.write('{"clip_id": "Zoë'.encode()[:-1])
-    assert run_forge(recordings, copy).forged.seconds == 0
+    assert forge_folder(recordings, copy).forged.seconds == 0
 
 
-def test_recordings_that_come_later_leave_no_leak_behind(
-    recordings, result, copy, run_forge, make_recording, tmp_path
-):
+def test_recordings_that_come_later_leave_no_leak_behind(recordings, result, copy, tmp_path):
     more = Path(shutil.copytree(recordings, tmp_path / "tapes"))
     for number in range(20, 27):
-        soundfile.write(more / f"new {number}.wav", make_recording(number), 16_000)
-    again = run_forge(more, copy)
+        soundfile.write(more / f"new {number}.wav", build_recording(number), 16_000)
+    again = forge_folder(more, copy)
     split = {clip.source_id: clip.split for clip in again.genuine}
     moved = [clip for clip in result.genuine if split[clip.source_id] != clip.split]
     assert moved
@@ -197,27 +197,25 @@ def test_other_sources_for_the_same_files_are_taken_over(recordings, copy):
 
 
 @pytest.fixture
-def with_silence(make_recordings, tmp_path):
-    folder = make_recordings(tmp_path / "tapes")
+def with_silence(tmp_path):
+    folder = write_recordings(tmp_path / "tapes")
     soundfile.write(folder / "silent.wav", np.zeros(16_000), 16_000)
     return folder
 
 
-def test_a_recording_that_cannot_be_used_stops_the_forge(with_silence, tmp_path, run_forge):
+def test_a_recording_that_cannot_be_used_stops_the_forge(with_silence, tmp_path):
     folder = tmp_path / "forged"
     with pytest.raises(InputError, match=r"silent.wav: is silent.*on_bad_audio=skip"):
-        run_forge(with_silence, folder)
+        forge_folder(with_silence, folder)
     assert not list(folder.rglob("*.part"))
     rows = [json.loads(line) for line in journal_of(folder)]
     for row in rows:
         assert soundfile.info(folder / row["path"]).duration == pytest.approx(row["duration"])
 
 
-def test_a_recording_that_cannot_be_used_is_skipped_counted_and_taken_when_mended(
-    with_silence, tmp_path, run_forge, make_recording
-):
+def test_a_recording_that_cannot_be_used_is_skipped_and_taken_when_replaced(with_silence, tmp_path):
     folder = tmp_path / "forged"
-    skipped = run_forge(with_silence, folder, on_bad_audio="skip")
+    skipped = forge_folder(with_silence, folder, on_bad_audio="skip")
     assert len(skipped.genuine) == 12
     assert "silent.wav" not in {clip.source_id for clip in skipped.clips}
     lost = [job.clip_id for job in skipped.jobs if job.genuine.source_id == "silent.wav"]
@@ -229,8 +227,8 @@ def test_a_recording_that_cannot_be_used_is_skipped_counted_and_taken_when_mende
     assert "silent.wav: is silent" in reasons[0]
     assert set(reasons[1:]) == {"its twin is left out"}
 
-    soundfile.write(with_silence / "silent.wav", make_recording(3, 1.0), 16_000)
-    mended = run_forge(with_silence, folder)
+    soundfile.write(with_silence / "silent.wav", build_recording(3, 1.0), 16_000)
+    mended = forge_folder(with_silence, folder)
     assert "silent.wav" in {clip.source_id for clip in mended.clips}
     assert not set(mended.forged.left_out) & {*lost, *without}
 

@@ -6,7 +6,6 @@ import zipfile
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from . import published
 from .cases import detector, loaded, original, saved, told
@@ -169,10 +168,3 @@ def test_a_file_that_may_not_be_read(tmp_path):
     if os.access(path, os.R_OK):
         pytest.skip("this user reads everything")
     assert "cannot be read (Permission denied); check its permissions" in told(path)
-
-
-def test_other_backbones_are_told_apart(tmp_path):
-    model = detector(depth=1)
-    path = saved(tmp_path, published.weights(depth=1))
-    model.backbone = nn.Identity()
-    assert "only Vision Mamba backbones" in told(path, model)
