@@ -1,10 +1,12 @@
 """Recordings to forge from, and the commands that users type."""
 
 import importlib
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,9 +51,7 @@ def small(recordings, tmp_path_factory) -> tuple[str, ...]:
 def finished_run(small, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Return the folder of a run of seconds, and what it printed; tests only read the folder."""
     folder = tmp_path_factory.mktemp("finished")
-    done = fakesound("run", *small, "hydra.run.dir=out", folder=folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "out", done
+    return folder / "out", succeed("run", *small, "hydra.run.dir=out", folder=folder)
 
 
 @pytest.fixture
@@ -93,3 +93,29 @@ def fakesound(
         timeout=timeout,
         check=False,
     )
+
+
+def succeed(
+    module: str, *arguments: str, folder: Path, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run a verb in ``folder`` as `fakesound` does; fail unless its exit code is 0."""
+    done = fakesound(module, *arguments, folder=folder, timeout=timeout)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file of JSON Lines."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Return the content of ``metrics.json`` of a run."""
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """Return all of ``metrics.json`` that must repeat from run to run."""
+    found = read_metrics(folder)
+    found.pop("provenance")
+    return found

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from fakesound import launch
-from tests.conftest import command, fakesound
+from tests.conftest import command, succeed
 from tests.run_factory import make_run
 
 pytest.importorskip("boto3")
@@ -162,7 +162,6 @@ def test_a_fetched_sweep_is_compared_as_one_made_here(typed, file, tmp_path):
     assert code == 0, err
     assert text.splitlines()[-1] == f"next: fakesound compare {out / 'sweep'}"
     assert sorted(path.name for path in (out / "sweep").iterdir()) == ["id0", "id1"]
-    done = fakesound("compare", str(out / "sweep"), "--draws=0", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = succeed("compare", str(out / "sweep"), "--draws=0", folder=tmp_path)
     assert "optim.lr=0.001" in done.stderr
     assert (out / "sweep" / "comparison.html").is_file()

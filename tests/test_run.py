@@ -18,7 +18,7 @@ from fakesound.errors import OutsideError
 from fakesound.files import lock_folder
 from fakesound.training.experiment import worker_crash_as_error
 from fakesound.training.run_folder import folder_to_resume
-from tests.conftest import command, fakesound
+from tests.conftest import command, fakesound, read_metrics, read_results, read_rows, succeed
 
 BLOCK = {
     "clips", "clip/accuracy", "clip/balanced_accuracy", "clip/auc", "clip/auc_within_domain",
@@ -26,17 +26,6 @@ BLOCK = {
     "frame/ap", "frame/eer", "range_eer", "segment_f1_20ms", "segment_f1_1s", "event_f1",
     "add_score",
 }  # fmt: skip
-
-
-def metrics(folder):
-    return json.loads((folder / "metrics.json").read_text())
-
-
-def results(folder):
-    """Return all that must repeat from run to run."""
-    found = metrics(folder)
-    found.pop("provenance")
-    return found
 
 
 def test_a_run_leaves_what_it_promises(finished_run):
@@ -52,7 +41,7 @@ def test_a_run_leaves_what_it_promises(finished_run):
 
 
 def test_metrics_hold_every_block(finished):
-    found = metrics(finished)
+    found = read_metrics(finished)
     assert set(found["validation"]) >= BLOCK
     assert set(found["test"]) == {"all", "seen", "unseen", "attack"}
     for name in ("all", "seen", "unseen"):
@@ -72,7 +61,7 @@ def test_metrics_hold_every_block(finished):
 
 
 def test_half_of_the_unseen_clips_are_genuine(finished):
-    rows = [json.loads(line) for line in (finished / "scores.jsonl").read_text().splitlines()]
+    rows = read_rows(finished / "scores.jsonl")
     unseen = [row for row in rows if row["fold"] == "unseen"]
     genuine = [row for row in rows if row["label"] == "genuine"]
     assert len(unseen) == len(genuine) > 0
@@ -80,7 +69,7 @@ def test_half_of_the_unseen_clips_are_genuine(finished):
 
 
 def test_nothing_held_out_was_trained_on(finished):
-    rows = [json.loads(line) for line in (finished / "manifest.jsonl").read_text().splitlines()]
+    rows = read_rows(finished / "manifest.jsonl")
     parts = {
         part: [r for r in rows if r["split"] == part] for part in ("train", "validation", "test")
     }
@@ -103,15 +92,13 @@ def test_the_report_needs_no_other_file(finished):
 
 
 def test_the_same_seed_gives_the_same_results(finished, small, tmp_path):
-    done = fakesound("run", *small, "hydra.run.dir=again", "logger=disabled", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert results(tmp_path / "again") == results(finished)
+    succeed("run", *small, "hydra.run.dir=again", "logger=disabled", folder=tmp_path)
+    assert read_results(tmp_path / "again") == read_results(finished)
 
 
 def test_a_killed_run_goes_on_and_ends_like_an_undisturbed_one(small, tmp_path):
     longer = (*small, "epochs=5", "steps=3", "logger=disabled", "name=killed")
-    undisturbed = fakesound("run", *longer, "hydra.run.dir=whole", folder=tmp_path)
-    assert undisturbed.returncode == 0, undisturbed.stderr
+    succeed("run", *longer, "hydra.run.dir=whole", folder=tmp_path)
     with subprocess.Popen(command("run", *longer), cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and run.poll() is None:
@@ -122,11 +109,10 @@ def test_a_killed_run_goes_on_and_ends_like_an_undisturbed_one(small, tmp_path):
         os.kill(run.pid, signal.SIGKILL)
     (folder,) = tmp_path.glob("outputs/killed/*")
     assert not (folder / "metrics.json").exists()
-    resumed = fakesound("run", *longer, "resume=auto", folder=tmp_path)
-    assert resumed.returncode == 0, resumed.stderr
+    succeed("run", *longer, "resume=auto", folder=tmp_path)
     assert list(tmp_path.glob("outputs/killed/*")) == [folder]
-    assert metrics(folder)["provenance"]["resumed"]
-    assert results(folder) == results(tmp_path / "whole")
+    assert read_metrics(folder)["provenance"]["resumed"]
+    assert read_results(folder) == read_results(tmp_path / "whole")
     once_more = fakesound("run", *longer, "resume=auto", folder=tmp_path)
     assert "finished before" in once_more.stderr
 
@@ -174,13 +160,12 @@ def test_a_process_that_loads_data_and_is_killed_is_told_in_one_line():
 def test_a_run_starts_from_the_weights_of_another(finished, small, tmp_path):
     source = f"init.path={finished}"
     arguments = (*small, source, "hydra.run.dir=out", "logger=disabled", "report.examples=1")
-    done = fakesound("run", *arguments, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = succeed("run", *arguments, folder=tmp_path)
     assert "weights of best.ckpt (a run)" in done.stderr
-    told = metrics(tmp_path / "out")["provenance"]["init"]
+    told = read_metrics(tmp_path / "out")["provenance"]["init"]
     assert told["loaded"] > 50
     assert (told["left"], told["resized"], told["converted"]) == ({}, {}, {})
-    assert metrics(finished)["provenance"]["init"] is None
+    assert read_metrics(finished)["provenance"]["init"] is None
 
 
 def test_weights_that_do_not_fit_are_told_before_anything_is_made(finished, small, tmp_path):
@@ -196,9 +181,8 @@ def test_weights_that_do_not_fit_are_told_before_anything_is_made(finished, smal
 @pytest.mark.parametrize("experiment", ["clip", "frame"])
 def test_single_task_controls_run(experiment, small, tmp_path):
     arguments = (*small, f"heads={experiment}", "logger=disabled", "report.examples=1")
-    done = fakesound("run", *arguments, "hydra.run.dir=out", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    block = metrics(tmp_path / "out")["test"]["unseen"]
+    succeed("run", *arguments, "hydra.run.dir=out", folder=tmp_path)
+    block = read_metrics(tmp_path / "out")["test"]["unseen"]
     assert block["clip/auc"] is not None
     assert (block["frame/auc"] is None) == (experiment == "clip")
 
@@ -224,7 +208,7 @@ def test_a_mistake_is_told_in_one_line(override, words, tmp_path):
 
 
 def test_a_corrupt_file_in_a_manifest_is_named(finished, tmp_path):
-    rows = [json.loads(line) for line in (finished / "manifest.jsonl").read_text().splitlines()]
+    rows = read_rows(finished / "manifest.jsonl")
     base = finished
     for row in rows:
         row["path"] = str((base / row["path"]).resolve())
@@ -242,9 +226,8 @@ def test_a_corrupt_file_in_a_manifest_is_named(finished, tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"broken.wav", "manifest.jsonl"}
     arguments = (*arguments, "data.on_bad_audio=skip", "hydra.run.dir=out", "logger=disabled")
-    done = fakesound("run", *arguments, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert len(metrics(tmp_path / "out")["provenance"]["left_out"]) == 1
+    done = succeed("run", *arguments, folder=tmp_path)
+    assert len(read_metrics(tmp_path / "out")["provenance"]["left_out"]) == 1
 
 
 def test_a_sweep_does_again_only_what_is_missing(small, tmp_path):
@@ -260,8 +243,7 @@ def test_a_sweep_does_again_only_what_is_missing(small, tmp_path):
         path: path.stat().st_mtime_ns for path in tmp_path.glob("outputs/sweep/*/metrics.json")
     }
     assert 1 <= len(before) < 3
-    done = fakesound("run", *sweep, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    succeed("run", *sweep, folder=tmp_path)
     after = {
         path: path.stat().st_mtime_ns for path in tmp_path.glob("outputs/sweep/*/metrics.json")
     }
@@ -289,9 +271,8 @@ def test_runs_of_a_sweep_go_side_by_side(small, tmp_path, monkeypatch):
     arguments = ("-m", *small, "name=sweep", "logger=disabled", "hydra/launcher=joblib")
     arguments = (*arguments, "hydra.launcher.n_jobs=2", "data.prepared=new")
     varied = ("optim.lr=0.001,0.003", "seed=0,1")
-    done = fakesound("run", *arguments, *varied, folder=tmp_path, timeout=900)
-    assert done.returncode == 0, done.stderr
-    found = [metrics(path.parent) for path in tmp_path.glob("outputs/sweep/*/metrics.json")]
+    succeed("run", *arguments, *varied, folder=tmp_path, timeout=900)
+    found = [read_metrics(path.parent) for path in tmp_path.glob("outputs/sweep/*/metrics.json")]
     assert len(found) == 4
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert {each["provenance"]["threads"] for each in found} == {max(1, cores // 2)}
@@ -300,26 +281,23 @@ def test_runs_of_a_sweep_go_side_by_side(small, tmp_path, monkeypatch):
     assert len(clips) == len(set(clips)) > 0
     # the last bits of torch's sums depend on the number of threads
     monkeypatch.setenv("OMP_NUM_THREADS", str(max(1, cores // 2)))
-    alone = fakesound("run", *small, "seed=1", "optim.lr=0.003", "logger=disabled", folder=tmp_path)
-    assert alone.returncode == 0, alone.stderr
+    succeed("run", *small, "seed=1", "optim.lr=0.003", "logger=disabled", folder=tmp_path)
     (folder,) = tmp_path.glob("outputs/smoke/*")
-    assert metrics(folder)["validation"] in [each["validation"] for each in found]
+    assert read_metrics(folder)["validation"] in [each["validation"] for each in found]
 
 
 @pytest.mark.slow
 def test_optuna_asks_for_runs_and_goes_on(small, tmp_path):
     pytest.importorskip("optuna")
     search = ("-m", *small, "sweep=optuna", "logger=disabled", "hydra.sweeper.trials=1")
-    first = fakesound("run", *search, folder=tmp_path, timeout=600)
-    assert first.returncode == 0, first.stderr
+    succeed("run", *search, folder=tmp_path, timeout=600)
     (path,) = tmp_path.glob("outputs/optuna/*/metrics.json")
     import optuna
 
     store = f"sqlite:///{tmp_path / 'outputs/optuna/trials.db'}"
     (trial,) = optuna.load_study(study_name="sweep", storage=store).trials
-    assert trial.value == metrics(path.parent)["objective"]
-    again = fakesound("run", *search, folder=tmp_path, timeout=600)
-    assert again.returncode == 0, again.stderr
+    assert trial.value == read_metrics(path.parent)["objective"]
+    succeed("run", *search, folder=tmp_path, timeout=600)
     assert list(tmp_path.glob("outputs/optuna/*/metrics.json")) == [path]
 
 
@@ -353,7 +331,7 @@ def test_the_2024_systems_train(name, small, tmp_path):
         "logger=disabled", "hydra.run.dir=out", folder=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = metrics(tmp_path / "out")
+    found = read_metrics(tmp_path / "out")
     assert found["provenance"]["kernel"] == ("none" if name == "original_cnn" else "cpu")
     unseen = found["test"]["unseen"]
     assert unseen["clip/auc"] is not None

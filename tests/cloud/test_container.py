@@ -1,6 +1,5 @@
 """The container's entry, in a made-up /opt/ml."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import pytest
 
 from fakesound.cloud import container
 from fakesound.cloud.sagemaker import CHECKPOINTS, expand
-from tests.conftest import command, fakesound
+from tests.conftest import command, fakesound, read_results, succeed
 
 
 @pytest.fixture
@@ -80,12 +79,6 @@ class S3:
         self.memory.get(address.removeprefix("s3:/"), target, recursive=recursive)
 
 
-def results(folder):
-    found = json.loads((folder / "metrics.json").read_text())
-    found.pop("provenance")
-    return found
-
-
 @pytest.mark.slow
 def test_an_interrupted_job_resumes_and_ends_with_the_same_scores(small, recordings, tmp_path):
     words = [*small, "epochs=4", "logger=disabled"]
@@ -96,8 +89,7 @@ def test_an_interrupted_job_resumes_and_ends_with_the_same_scores(small, recordi
         (root / "checkpoints").mkdir(parents=True)
         folders[name] = ["--root", str(root), *arguments_of(words, root)]
         folders[name].append(f"data.root={recordings}")
-    whole = fakesound("cloud.container", *folders["whole"], folder=tmp_path)
-    assert whole.returncode == 0, whole.stderr
+    succeed("cloud.container", *folders["whole"], folder=tmp_path)
 
     broken = tmp_path / "broken"
     with subprocess.Popen(
@@ -110,10 +102,9 @@ def test_an_interrupted_job_resumes_and_ends_with_the_same_scores(small, recordi
     assert not (broken / "output").exists()
     (folder,) = (broken / "checkpoints").iterdir()
     assert not (folder / "metrics.json").exists()
-    again = fakesound("cloud.container", *folders["broken"], folder=tmp_path)
-    assert again.returncode == 0, again.stderr
+    again = succeed("cloud.container", *folders["broken"], folder=tmp_path)
     assert "training goes on from" in again.stderr or "resum" in again.stderr
     (undisturbed,) = (tmp_path / "whole" / "checkpoints").iterdir()
-    assert results(undisturbed) == results(folder)
+    assert read_results(undisturbed) == read_results(folder)
     scores = [(f / "scores.jsonl").read_bytes() for f in (undisturbed, folder)]
     assert scores[0] == scores[1]

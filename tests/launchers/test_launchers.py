@@ -8,7 +8,7 @@ import re
 import pytest
 
 from fakesound.config.compose import compose_config
-from tests.conftest import fakesound
+from tests.conftest import succeed
 from tests.launchers import slurm
 
 QUICK = ("epochs=1", "steps=1", "report.draws=0", "report.examples=1", "logger=disabled")
@@ -41,16 +41,14 @@ def test_a_sweep_is_done_and_started_again_does_what_is_missing(
         monkeypatch.setenv("PATH", str(commands), prepend=os.pathsep)
     chosen = (f"hydra/launcher={launcher}", setting, "resume=auto", "name=sweep")
     command = ("-m", *small, *QUICK, *VARIED, *chosen)
-    done = fakesound("run", *command, folder=tmp_path, timeout=1200)
-    assert done.returncode == 0, done.stderr
+    succeed("run", *command, folder=tmp_path, timeout=1200)
     before = finished(tmp_path)
     assert len(before) == 4
     compared = json.loads((tmp_path / "outputs/sweep/comparison.json").read_text())
     assert sorted(row["seed"] for row in compared["runs"]) == [0, 0, 1, 1]
     lost = min(before)
     lost.unlink()
-    again = fakesound("run", *command, folder=tmp_path, timeout=1200)
-    assert again.returncode == 0, again.stderr
+    succeed("run", *command, folder=tmp_path, timeout=1200)
     after = finished(tmp_path)
     assert {path for path in after if after[path] != before[path]} == {lost}
     if launcher == "slurm":

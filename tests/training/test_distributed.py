@@ -1,6 +1,5 @@
 """Runs on two processes, by the commands that users type, and how processes find each other."""
 
-import json
 import os
 import shutil
 import socket
@@ -14,7 +13,7 @@ from fakesound.config import RunConfig
 from fakesound.config.training import check_trainer, processes_in_all, processes_on_host
 from fakesound.errors import InputError
 from fakesound.training import distributed
-from tests.conftest import fakesound
+from tests.conftest import fakesound, read_metrics, read_results, read_rows, succeed
 
 STEP = {
     "SLURM_STEP_NUM_TASKS": "4",
@@ -118,40 +117,24 @@ EXACT = (
 TOLERANCE = {"rel": 1e-4, "abs": 1e-5}
 
 
-def metrics(folder):
-    return json.loads((folder / "metrics.json").read_text())
-
-
-def results(folder):
-    """Return all that must repeat from run to run."""
-    found = metrics(folder)
-    found.pop("provenance")
-    return found
-
-
 @pytest.fixture(scope="module")
 def alone(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
-    done = fakesound("run", *small, *EXACT, "hydra.run.dir=out", folder=folder)
-    assert done.returncode == 0, done.stderr
+    succeed("run", *small, *EXACT, "hydra.run.dir=out", folder=folder)
     return folder / "out"
 
 
 def test_two_processes_train_what_one_does(alone, small, tmp_path):
     arguments = (*small, *EXACT, "trainer.devices=2", "name=two")
-    done = fakesound("run", *arguments, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = succeed("run", *arguments, folder=tmp_path)
     (folder,) = tmp_path.glob("outputs/two/*")
-    assert metrics(folder)["provenance"]["processes"] == 2
-    one, two = (
-        [json.loads(line) for line in (each / "epochs.jsonl").read_text().splitlines()]
-        for each in (alone, folder)
-    )
+    assert read_metrics(folder)["provenance"]["processes"] == 2
+    one, two = (read_rows(each / "epochs.jsonl") for each in (alone, folder))
     assert [(row["epoch"], row["step"]) for row in two] == [(r["epoch"], r["step"]) for r in one]
     for key in ("train/loss", "train/clip_loss", "train/frame_loss"):
         assert [row[key] for row in two] == [pytest.approx(row[key], **TOLERANCE) for row in one]
-    scores = [json.loads(line) for line in (folder / "scores.jsonl").read_text().splitlines()]
-    expected = [json.loads(line) for line in (alone / "scores.jsonl").read_text().splitlines()]
+    scores = read_rows(folder / "scores.jsonl")
+    expected = read_rows(alone / "scores.jsonl")
     assert [row["clip_id"] for row in scores] == [row["clip_id"] for row in expected]
     # one of everything, reported once
     assert len(list(folder.glob("wandb/offline-run-*"))) == 1
@@ -174,9 +157,9 @@ def test_two_processes_resume_a_run_of_one_and_score_the_same(alone, small, tmp_
         cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = metrics(alone)["provenance"]
+    found = read_metrics(alone)["provenance"]
     assert (found["processes"], found["resumed"]) == (2, True)
-    assert results(alone) == results(before)
+    assert read_results(alone) == read_results(before)
     for name in ("scores.jsonl", "validation_scores.jsonl", "manifest.jsonl"):
         assert (alone / name).read_bytes() == (before / name).read_bytes(), name
     assert {path.name for path in tmp_path.iterdir()} == {"before"}
@@ -223,9 +206,8 @@ def test_a_sweep_is_not_for_torchrun(tmp_path):
 @pytest.mark.slow
 def test_each_run_of_a_sweep_may_have_processes_of_its_own(small, tmp_path):
     arguments = ("-m", *small, *EXACT, "epochs=1", "trainer.devices=2", "seed=0,1", "name=sweep")
-    done = fakesound("run", *arguments, "logger=disabled", folder=tmp_path, timeout=500)
-    assert done.returncode == 0, done.stderr
-    found = [metrics(path.parent) for path in tmp_path.glob("outputs/sweep/*/metrics.json")]
+    succeed("run", *arguments, "logger=disabled", folder=tmp_path, timeout=500)
+    found = [read_metrics(path.parent) for path in tmp_path.glob("outputs/sweep/*/metrics.json")]
     assert [each["provenance"]["processes"] for each in found] == [2, 2]
     assert (tmp_path / "outputs/sweep/comparison.html").is_file()
 
@@ -248,7 +230,7 @@ def test_hosts_train_together(small, tmp_path):
     printed = [process.communicate(timeout=500)[1] for process in started]
     assert [process.returncode for process in started] == [0, 0], printed
     (path,) = folders[0].glob("outputs/smoke/*/metrics.json")
-    assert metrics(path.parent)["provenance"]["processes"] == 2
+    assert read_metrics(path.parent)["provenance"]["processes"] == 2
     assert list(folders[1].iterdir()) == []
     assert "report: " not in printed[1]
 

@@ -11,21 +11,19 @@ from fakesound.errors import InputError
 from fakesound.report import read_run
 from fakesound.run import _reproduce
 from fakesound.training.reproduce import _recorded_config, verdict
-from tests.conftest import fakesound
+from tests.conftest import fakesound, succeed
 
 
 @pytest.fixture(scope="module")
 def recorded(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("recorded")
     few = ("report.draws=20", "report.examples=1", "logger=disabled")
-    done = fakesound("run", *small, *few, "hydra.run.dir=out", folder=folder)
-    assert done.returncode == 0, done.stderr
+    succeed("run", *small, *few, "hydra.run.dir=out", folder=folder)
     return folder / "out"
 
 
 def test_a_repeated_run_is_equal_to_the_bit(recorded, tmp_path):
-    done = fakesound("run", "--reproduce", str(recorded), folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = succeed("run", "--reproduce", str(recorded), folder=tmp_path)
     assert done.stdout.startswith("agrees: all ")
     assert len(done.stdout.strip().splitlines()) == 1
     assert "circumstance" not in done.stderr
