@@ -43,8 +43,7 @@ def main() -> None:
         sys.stderr.write(_help() + "\n")
         sys.exit(WRONG_INPUT)
     if verb not in VERBS:
-        near = did_you_mean(verb, VERBS)
-        hint = f"{near} " if near else ""
+        hint = did_you_mean(verb, VERBS, after=" ")
         sys.stderr.write(f"error: {verb}: no such verb; {hint}there are {', '.join(VERBS)}\n")
         sys.exit(WRONG_INPUT)
     sys.argv = [f"fakesound {verb}", *arguments[1:]]

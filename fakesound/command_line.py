@@ -31,8 +31,8 @@ class Parser(argparse.ArgumentParser):
         """Print ``message`` with a pointer to the help and exit with code 2."""
         unknown = message.removeprefix("unrecognized arguments: ")
         if unknown != message:
-            near = did_you_mean(unknown.split()[0].partition("=")[0], self._option_string_actions)
-            message += f"; {near}" if near else ""
+            word = unknown.split()[0].partition("=")[0]
+            message += did_you_mean(word, self._option_string_actions, before="; ")
         self.exit(WRONG_INPUT, f"error: {message}; see {self.prog} --help\n")
 
     def parse_args(  # type: ignore[override]  # overloaded there
@@ -64,9 +64,8 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401
         if action.choices is None or value in action.choices:
             return
-        near = did_you_mean(str(value), map(str, action.choices))
+        hint = did_you_mean(str(value), map(str, action.choices), before="; ")
         choices = ", ".join(map(str, action.choices))
-        hint = f"; {near}" if near else ""
         raise argparse.ArgumentError(action, f"{value!r} is not one of {choices}{hint}")
 
 

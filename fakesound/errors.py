@@ -54,10 +54,13 @@ def shown(text: str) -> str:
     )
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the question whether ``word`` was meant as the nearest of ``known``; else nothing."""
+def did_you_mean(word: str, known: Iterable[str], before: str = "", after: str = "") -> str:
+    """Return the question whether ``word`` was meant as the nearest of ``known``; else nothing.
+
+    ``before`` and ``after`` are put around the question.
+    """
     near = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {near[0]}?" if near else ""
+    return f"{before}did you mean {near[0]}?{after}" if near else ""
 
 
 def field_error(

@@ -4,7 +4,6 @@ fakesound prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true] [shards=tr
 fakesound prepare manifest=FILE out=DIR
 """
 
-import difflib
 import json
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fakesound.command_line import WRONG_INPUT, guarded
 from fakesound.corpora import CORPORA, Corpus
-from fakesound.errors import InputError
+from fakesound.errors import InputError, did_you_mean
 from fakesound.files import write_whole
 
 if TYPE_CHECKING:
@@ -317,7 +316,8 @@ def _values(arguments: Sequence[str]) -> dict[str, str]:
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if key not in KEYS:
-            raise InputError(f"{key}: no such key; {_near(key, KEYS)}there are {', '.join(KEYS)}")
+            hint = did_you_mean(key, KEYS, after=" ")
+            raise InputError(f"{key}: no such key; {hint}there are {', '.join(KEYS)}")
         if not equals or not value:
             raise InputError(f"{argument}: needs a value, {key}=...")
         if key in values:
@@ -333,7 +333,8 @@ def _corpus(values: dict[str, str]) -> tuple[Corpus, Path]:
     if name is None:
         raise InputError(f"corpus: missing; {there}")
     if name not in CORPORA:
-        raise InputError(f"corpus={name}: no such data set; {_near(name, known)}{there}")
+        hint = did_you_mean(name, known, after=" ")
+        raise InputError(f"corpus={name}: no such data set; {hint}{there}")
     if "root" not in values:
         raise InputError(f"root: missing; where {name} was unpacked, root=DIR")
     root = Path(values["root"]).expanduser()
@@ -341,11 +342,6 @@ def _corpus(values: dict[str, str]) -> tuple[Corpus, Path]:
         kind = "file or folder" if name == "csv" else "folder"
         raise InputError(f"root={root}: no such {kind}; give the one that holds {name}")
     return CORPORA[name], root
-
-
-def _near(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]}? " if near else ""
 
 
 def _mirror(values: dict[str, str]) -> Path | None:

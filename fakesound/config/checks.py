@@ -8,8 +8,7 @@ from fakesound.errors import InputError, did_you_mean
 def one_of(key: str, value: str, choices: Sequence[str]) -> None:
     """Raise `InputError` unless ``value`` is one of ``choices``."""
     if value not in choices:
-        near = did_you_mean(str(value), choices)
-        hint = f"; {near}" if near else ""
+        hint = did_you_mean(str(value), choices, before="; ")
         raise InputError(f"{key}={value}: must be one of {', '.join(choices)}{hint}")
 
 
@@ -48,6 +47,5 @@ def check_shares(section: str, config: object, *names: str) -> None:
 
 def unknown_key(key: str, known: Collection[str]) -> InputError:
     """Return the error for ``key``, whose last part is none of the ``known`` names."""
-    near = did_you_mean(key.rpartition(".")[2], known)
-    hint = f"{near} " if near else ""
+    hint = did_you_mean(key.rpartition(".")[2], known, after=" ")
     return InputError(f"{key}: no such key; {hint}there are {', '.join(sorted(known))}")

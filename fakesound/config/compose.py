@@ -166,8 +166,7 @@ def _one_line(error: BaseException) -> str:
             return f"{key}: {_first_line(link)}"
     if isinstance(error, MissingConfigException) and error.options:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        near = did_you_mean(choice, error.options)
-        hint = f"{near} " if near else ""
+        hint = did_you_mean(choice, error.options, after=" ")
         return f"{group}={choice}: no such choice; {hint}there are {', '.join(error.options)}"
     if isinstance(error, OverrideParseException):
         experiments = {p.stem for p in (configuration_folder() / "experiment").glob("*.yaml")}
