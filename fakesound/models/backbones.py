@@ -8,10 +8,9 @@ from torch import nn
 from fakesound.config import BackboneConfig
 from fakesound.config.model import KINDS
 from fakesound.errors import InputError
-from fakesound.models.convolutional import ConvolutionalNetwork, MakeBlock
+from fakesound.models.convolutional import AtrousPyramid, ConvolutionalNetwork, MakeBlock
 from fakesound.models.features import PHASE, Spectrogram
 from fakesound.models.mobilenet import InvertedResidual
-from fakesound.models.pyramid import AtrousPyramid
 from fakesound.models.residual import ResidualBlock
 from fakesound.models.ssd import Ssd
 from fakesound.models.stem import ConvStem, PatchStem

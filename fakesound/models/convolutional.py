@@ -1,12 +1,13 @@
 """Convolutional backbones: one column of features for each 20 ms frame, from end to end.
 
-Frequency is halved from stage to stage, time never is: where a network for pictures would go on
+Frequency is halved from stage to stage, time never is: where a network for pictures continues
 with coarser steps, the last stages see farther in time by dilation, as in FCN and DeepLab (Long et
 al., CVPR 2015; Chen et al., 2017), and every frame keeps its own token.
 """
 
 from collections.abc import Callable, Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -16,6 +17,9 @@ from fakesound.models.tokens import BackboneOutput, drop_rates
 
 # steps in time between the taps of a filter, in the last stages; 1 before
 DILATIONS = (2, 4)
+# of a pyramid: steps of 20 ms between the taps of the three dilated filters
+RATES = (12, 24, 36)
+DROPOUT = 0.5
 
 # makes a block of: channels in and out, stride over frequency, dilation in time, drop_path
 MakeBlock = Callable[[int, int, int, int, float], nn.Module]
@@ -77,3 +81,38 @@ class ConvolutionalNetwork(nn.Module):
         found = self.blocks(self.stem(folded(spectrogram, self.windows)))
         tokens: Tensor = self.norm(self.proj(found.permute(0, 3, 1, 2).flatten(2)))
         return BackboneOutput(tokens, tokens.mean(1))
+
+
+class AtrousPyramid(nn.Module):
+    """Atrous spatial pyramid pooling, the head of DeepLabV3 (Chen et al., 2017).
+
+    It sees each point at several distances in time, and in the mean of the whole grid. Its input
+    has few bands, so filters are dilated in time alone.
+
+    Args:
+        width: channels before, inside and after.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.near = nn.Sequential(convolution(width, width, 1), nn.ReLU(inplace=True))
+        self.far = nn.ModuleList(
+            nn.Sequential(convolution(width, width, 3, 1, rate), nn.ReLU(inplace=True))
+            for rate in RATES
+        )
+        # not normalised: a single clip has no variance over its one mean
+        self.mean = nn.Sequential(nn.Conv2d(width, width, 1), nn.ReLU(inplace=True))
+        self.joined = nn.Sequential(
+            convolution((2 + len(RATES)) * width, width, 1),
+            nn.ReLU(inplace=True),
+            nn.Dropout(DROPOUT),
+        )
+
+    def forward(
+        self, grid: Float[Tensor, "batch width band step"]
+    ) -> Float[Tensor, "batch width band step"]:
+        """Return ``grid`` after the pyramid."""
+        mean = self.mean(grid.mean((2, 3), keepdim=True)).expand_as(grid)
+        views = [self.near(grid), *(layer(grid) for layer in self.far), mean]
+        joined: Tensor = self.joined(torch.cat(views, dim=1))
+        return joined

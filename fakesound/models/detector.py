@@ -10,9 +10,9 @@ from torch.nn.functional import pad
 from fakesound.config import HeadsConfig
 from fakesound.models.heads import Outputs
 from fakesound.models.masking import BandMask
-from fakesound.models.neck import MambaNeck
 from fakesound.models.tasks import TASKS, HeadInput, HeadSizes
 from fakesound.models.tokens import BackboneOutput
+from fakesound.models.vim import MambaNeck
 
 
 class Backbone(Protocol):

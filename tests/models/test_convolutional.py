@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from fakesound.models.convolutional import ConvolutionalNetwork
+from fakesound.models.convolutional import AtrousPyramid, ConvolutionalNetwork
 from fakesound.models.mobilenet import InvertedResidual
-from fakesound.models.pyramid import AtrousPyramid
 from fakesound.models.residual import ResidualBlock, convolution
 
 from .scan.conftest import one_thread  # noqa: F401  # of every test here too
