@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32
 
-from fakesound.data import flac, ogg
+from fakesound.data import flac, ogg, wav
 from fakesound.data.containers import Decoded, decode_container, is_container
 from fakesound.data.location import AnyLocation, open_audio, parse_location
 from fakesound.data.mp3 import is_mp3, with_length
@@ -33,12 +33,9 @@ from fakesound.errors import InputError
 Block = Float32[np.ndarray, "sample channel"]
 
 BLOCK = 262_144  # samples decoded at a time
-MAX_CHANNELS = 1024  # of libsndfile
 # subtypes in which seeking is exact to the sample; others are decoded from the start
 EXACT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 LOSSLESS = ("PCM_", "FLOAT", "DOUBLE", "ALAC_", "DWVW", "DPCM")
-WAV_SUBTYPES = {(1, 8): "PCM_U8", (1, 16): "PCM_16", (1, 24): "PCM_24", (1, 32): "PCM_32",
-                (3, 32): "FLOAT", (3, 64): "DOUBLE", (6, 8): "ALAW", (7, 8): "ULAW"}  # fmt: skip
 AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # of a sample, by its encoding
 # a file that was cut out of a stream may begin inside a frame
 MP3_SUFFIXES = (".mp3", ".mpga")
@@ -239,10 +236,9 @@ def reason(error: Exception) -> str:
 def _corrected(local: Path | None, file: BinaryIO) -> Source:
     """Return what libsndfile opens."""
     head = file.read(24)
-    if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
-        found = _headless_wav(file)
-        if found is not None:
-            return found
+    if head[:4] in wav.MARKS and head[8:12] == b"WAVE":
+        if (short := wav.longer_than_declared(file)) is not None:
+            return Source(io.BytesIO(short.data), short.options, (short.seconds,))
     elif head[:4] == b".snd" and len(head) == 24:
         start, size, encoding, rate, channels = struct.unpack(">5I", head[4:])
         if size < UNKNOWN_SIZE and start + size < file.seek(0, io.SEEK_END) - 1:
@@ -252,9 +248,9 @@ def _corrected(local: Path | None, file: BinaryIO) -> Source:
             declared = size / second if size and second else None
             return Source(io.BytesIO(unknown), declared=(declared,))
     elif head[:4] == flac.MARK:
-        if (short := flac.short_header(file)) is not None:
-            file.seek(len(short.unknown))
-            return Source(io.BytesIO(short.unknown + file.read()), declared=(short.seconds,))
+        if (header := flac.short_header(file)) is not None:
+            file.seek(len(header.unknown))
+            return Source(io.BytesIO(header.unknown + file.read()), declared=(header.seconds,))
     elif head[:4] == ogg.MARK:
         pages = ogg.read_pages(file)
         remark = "" if pages.ended else "the stream has no end; the file may be cut short"
@@ -302,68 +298,3 @@ def _joined(local: Path | None, file: BinaryIO, links: Sequence[int], remark: st
             out.close()
     decoded.codec = codec
     return Source(_name(decoded.path), decoded=decoded, remark=remark)
-
-
-def _headless_wav(file: BinaryIO) -> Source | None:
-    """Return a WAV file whose data chunk is longer than declared, with its real length.
-
-    None where the declared length can be right: the file ends there, or chunks follow.
-    """
-    end = file.seek(0, io.SEEK_END)
-    position, kind, long_size = 12, None, None
-    while position + 8 <= end:
-        file.seek(position)
-        name, size = struct.unpack("<4sI", file.read(8))
-        if name == b"fmt " and size >= 16 and position + 8 + size <= end:
-            code, channels, rate, _, _, bits = struct.unpack("<HHIIHH", file.read(16))
-            if code == 0xFFFE and size >= 26:
-                file.seek(position + 8 + 24)
-                (code,) = struct.unpack("<H", file.read(2))
-            kind = (code, bits), channels, rate
-        elif name == b"ds64" and size >= 16:
-            _, long_size = struct.unpack("<QQ", file.read(16))
-        elif name == b"data":
-            start = position + 8
-            size = long_size if size == 0xFFFF_FFFF and long_size is not None else size
-            if kind is None:
-                return None
-            if not (0 < kind[1] <= MAX_CHANNELS and RATES[0] <= kind[2] <= RATES[1]):
-                return None
-            if size >= end - start or _chunks_follow(file, start + size + size % 2, end):
-                return None
-            return _with_real_length(file, kind, size, start, end)
-        position += 8 + size + size % 2
-    return None
-
-
-def _with_real_length(
-    file: BinaryIO, kind: tuple[tuple[int, int], int, int], size: int, start: int, end: int
-) -> Source:
-    """Return the samples of a WAV file from byte ``start`` to its ``end``."""
-    (code, bits), channels, rate = kind
-    if (code, bits) in WAV_SUBTYPES:
-        file.seek(start)
-        options = {"format": "RAW", "channels": channels, "samplerate": rate,
-                   "subtype": WAV_SUBTYPES[code, bits], "endian": "LITTLE"}  # fmt: skip
-        seconds = size / (channels * bits // 8) / rate if size else None
-        return Source(io.BytesIO(file.read()), options, (seconds,))
-    # a codec of blocks: libsndfile needs its header
-    file.seek(0)
-    data = bytearray(file.read())
-    data[start - 4 : start] = struct.pack("<I", end - start)
-    data[4:8] = struct.pack("<I", end - 8)
-    if (fact := data.find(b"fact", 12, start)) >= 0:
-        # a chunk that is skipped: its count is as wrong
-        data[fact : fact + 4] = b"junk"
-    return Source(io.BytesIO(bytes(data)), declared=(None,))
-
-
-def _chunks_follow(file: BinaryIO, position: int, end: int) -> bool:
-    """Return whether the file ends at ``position`` or holds only whole chunks after it."""
-    while position + 8 <= end:
-        file.seek(position)
-        name, size = struct.unpack("<4sI", file.read(8))
-        if not all(32 <= letter < 127 for letter in name) or position + 8 + size > end + 1:
-            return False
-        position += 8 + size + size % 2
-    return position >= end - 8
