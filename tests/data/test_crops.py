@@ -7,6 +7,25 @@ from fakesound.data.dataset import PART, WHOLE
 
 from .made_clips import FRAME, GAPS, GRID, RATE, crops, differs, found_in, loud, only, quiet, same
 
+HOSTS = {"genuine0", "genuine1", "genuine2"}
+
+
+def pairs(dataset, count):
+    """Yield each fake of the first ``count`` items with its partner."""
+    for number in range(0, count, 2):
+        yield dataset[number], dataset[number + 1]
+
+
+def differ_outside(fake, other):
+    """Return whether two crops differ in a frame that the target of the first calls genuine."""
+    changed = differs(fake.waveform.numpy(), other.waveform.numpy())
+    return (changed & (fake.frame_target.numpy() == 0)).any()
+
+
+def host_of(clips, waveform):
+    found = [clip for clip in clips if not clip.is_fake and found_in(clip, waveform) is not None]
+    return found[0].clip_id if found else None
+
 
 @pytest.mark.parametrize("augment", [quiet, loud])
 def test_an_item_is_the_same_whenever_it_is_read(clips, augment):
@@ -39,8 +58,7 @@ def test_odd_numbers_are_genuine(clips):
 def test_the_partner_is_the_genuine_twin_of_the_same_window(clips, attack):
     genuine = [clip for clip in clips if clip.attack is None]
     dataset = crops(only(clips, attack))
-    for number in range(0, 60, 2):
-        fake, partner = dataset[number], dataset[number + 1]
+    for fake, partner in pairs(dataset, 60):
         assert any(found_in(clip, partner.waveform) is not None for clip in genuine)
         changed = differs(fake.waveform.numpy(), partner.waveform.numpy())
         target = fake.frame_target.numpy() > 0
@@ -84,14 +102,13 @@ def test_a_fake_without_twin_is_cropped_as_it_is(clips):
     dataset = crops(only(clips, "c/alone"))
     (alone,) = [clip for clip in clips if clip.attack == "c/alone"]
     genuine = [clip for clip in clips if clip.attack is None]
-    for number in range(0, 20, 2):
-        start = found_in(alone, dataset[number].waveform)
+    for fake, partner in pairs(dataset, 20):
+        start = found_in(alone, fake.waveform)
         truth = np.zeros(RATE, dtype=bool)
         truth[3_200:8_000] = True
         expected = truth[start : start + 8_000].reshape(-1, FRAME).any(1)
-        assert np.array_equal(dataset[number].frame_target.numpy() > 0, expected)
-        partner = dataset[number + 1].waveform
-        assert any(found_in(clip, partner) is not None for clip in genuine)
+        assert np.array_equal(fake.frame_target.numpy() > 0, expected)
+        assert any(found_in(clip, partner.waveform) is not None for clip in genuine)
 
 
 @pytest.mark.parametrize("augment", [quiet, loud])
@@ -109,8 +126,7 @@ def test_clips_shorter_than_a_crop_are_padded(clips, augment):
 
 def test_fake_and_partner_are_augmented_alike(clips):
     dataset = crops(only(clips, "a/whole"), loud, fully_fake_share=0)
-    for number in range(0, 30, 2):
-        fake, partner = dataset[number], dataset[number + 1]
+    for fake, partner in pairs(dataset, 30):
         far = fake.frame_target.numpy() > 0
         far = ~(far | np.roll(far, 1) | np.roll(far, -1))
         far[[0, -1]] = False
@@ -152,15 +168,12 @@ def test_a_foreign_fake_is_cut_into_another_recording(clips):
     genuine = [clip for clip in clips if clip.attack is None]
     dataset = crops(only(clips, "a/whole"), cross_recording_share=1.0, fully_fake_share=1.0)
     hosts = set()
-    for number in range(0, 60, 2):
-        fake, partner = dataset[number], dataset[number + 1]
-        (host,) = [clip for clip in genuine if found_in(clip, partner.waveform) is not None]
-        hosts.add(host.clip_id)
+    for fake, partner in pairs(dataset, 60):
+        hosts.add(host_of(genuine, partner.waveform))
         # never throughout: a whole clip has no recording around it to be foreign to
         assert 0 < fake.frame_target.sum() < len(fake.frame_target)
-        changed = differs(fake.waveform.numpy(), partner.waveform.numpy())
-        assert not (changed & (fake.frame_target.numpy() == 0)).any()
-    assert len(hosts) == 3
+        assert not differ_outside(fake, partner)
+    assert hosts == HOSTS
 
 
 def test_foreign_fakes_come_from_other_sources_too(clips):
@@ -168,19 +181,10 @@ def test_foreign_fakes_come_from_other_sources_too(clips):
     own = next(clip for clip in clips if clip.attack == "a/whole")
     some = [clip for clip in clips if clip.attack is None] + [own]
     dataset = crops(some, cross_recording_share=1.0)
-    hosts = {
-        clip.clip_id
-        for number in range(1, 40, 2)
-        for clip in some
-        if clip.attack is None and found_in(clip, dataset[number].waveform) is not None
+    assert {host_of(some, partner.waveform) for _, partner in pairs(dataset, 40)} == HOSTS
+    assert {host_of(some, partner.waveform) for _, partner in pairs(crops(some), 40)} == {
+        own.twin_id
     }
-    assert len(hosts) == 3
-    assert {
-        clip.clip_id
-        for number in range(1, 40, 2)
-        for clip in some
-        if clip.attack is None and found_in(clip, crops(some)[number].waveform) is not None
-    } == {own.twin_id}
 
 
 PAGE = "page"
@@ -199,16 +203,10 @@ def published(clips, attack="a/whole", twin=True, domain=PAGE):
     ]
 
 
-def host_of(clips, waveform):
-    found = [clip for clip in clips if not clip.is_fake and found_in(clip, waveform) is not None]
-    return found[0].clip_id if found else None
-
-
 def test_a_published_fake_stands_beside_the_same_window_of_its_twin(clips):
     some = published(clips)
     dataset = crops(some, paste=0)
-    for number in range(0, 20, 2):
-        fake, partner = dataset[number], dataset[number + 1]
+    for fake, partner in pairs(dataset, 20):
         assert fake.kind == partner.kind == WHOLE
         assert fake.frame_target.all()
         assert found_in(some[0], partner.waveform) == found_in(some[-1], fake.waveform) is not None
@@ -217,8 +215,7 @@ def test_a_published_fake_stands_beside_the_same_window_of_its_twin(clips):
 def test_without_a_twin_the_partner_is_of_the_same_page(clips):
     some = published(clips, twin=False)
     dataset = crops(some, paste=0)
-    for number in range(0, 20, 2):
-        fake, partner = dataset[number], dataset[number + 1]
+    for fake, partner in pairs(dataset, 20):
         assert fake.kind == partner.kind == WHOLE
         assert host_of(some, partner.waveform) == "genuine0"
 
@@ -227,14 +224,12 @@ def test_without_a_page_the_fake_is_cut_into_a_genuine_recording(clips):
     some = published(clips, twin=False, domain="alone")
     dataset = crops(some, paste=0)
     hosts = set()
-    for number in range(0, 40, 2):
-        fake, partner = dataset[number], dataset[number + 1]
+    for fake, partner in pairs(dataset, 40):
         assert fake.kind == partner.kind == PART
         assert 0 < fake.frame_target.sum() < len(fake.frame_target)
-        changed = differs(fake.waveform.numpy(), partner.waveform.numpy())
-        assert not (changed & (fake.frame_target.numpy() == 0)).any()
+        assert not differ_outside(fake, partner)
         hosts.add(host_of(some, partner.waveform))
-    assert hosts == {"genuine0", "genuine1", "genuine2"}
+    assert hosts == HOSTS
 
 
 def test_a_share_of_published_fakes_is_cut_into_other_recordings(clips):
@@ -247,7 +242,7 @@ def test_a_share_of_published_fakes_is_cut_into_other_recordings(clips):
         for number in range(0, 200, 2)
         if kinds[number // 2] == PART
     }
-    assert hosts == {"genuine0", "genuine1", "genuine2"}
+    assert hosts == HOSTS
 
 
 def test_a_partner_of_another_page_never_stands_beside_a_fake_throughout(clips):
@@ -278,10 +273,9 @@ def test_the_host_alone_changes_its_channel(clips):
     )
     for number in range(0, 20, 2):
         assert torch.equal(plain[number].frame_target, other[number].frame_target)
-        partner = plain[number + 1].waveform
-        assert torch.allclose(other[number + 1].waveform, 0.5 * partner, atol=1 / 32_768)
-        changed = differs(other[number].waveform.numpy(), other[number + 1].waveform.numpy())
-        assert not (changed & (other[number].frame_target.numpy() == 0)).any()
+        partner = other[number + 1]
+        assert torch.allclose(partner.waveform, 0.5 * plain[number + 1].waveform, atol=1 / 32_768)
+        assert not differ_outside(other[number], partner)
 
 
 @pytest.mark.parametrize("twin", [True, False])
@@ -289,16 +283,14 @@ def test_a_partner_has_genuine_audio_cut_in_at_the_same_places(clips, twin):
     some = published(clips, twin=twin)
     dataset = crops(some, paste=1, cross_recording_share=1, genuine_splice_share=1.0)
     plain = crops(some, paste=1, cross_recording_share=1)
-    for number in range(0, 40, 2):
-        fake, partner = dataset[number], dataset[number + 1]
+    for (fake, partner), (_, uncut) in zip(pairs(dataset, 40), pairs(plain, 40), strict=True):
         cut = fake.frame_target.numpy() > 0
         assert partner.clip_target == 0
         assert not partner.frame_target.any()
-        changed = differs(plain[number + 1].waveform.numpy(), partner.waveform.numpy())
+        changed = differs(uncut.waveform.numpy(), partner.waveform.numpy())
         assert changed.any()
         assert not (changed & ~cut).any()
-        changed = differs(fake.waveform.numpy(), partner.waveform.numpy())
-        assert not (changed & ~cut).any()
+        assert not differ_outside(fake, partner)
 
 
 def test_filled_gaps_and_edits_get_no_genuine_cuts(clips):
@@ -350,8 +342,7 @@ def test_a_fake_that_is_late_stands_beside_what_it_was_made_of(clips, lag):
     some = published(clips)
     some[-1] = replace(some[-1], extra={"twin_lag": lag / RATE})
     dataset = crops(some, paste=0)
-    for number in range(0, 20, 2):
-        fake, partner = dataset[number], dataset[number + 1]
+    for fake, partner in pairs(dataset, 20):
         start = found_in(some[-1], fake.waveform)
         assert found_in(some[0], partner.waveform) == start - lag
 
