@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_results(finished, small, tmp_path):
     assert read_results(tmp_path / "again") == read_results(finished)
 
 
-def test_a_killed_run_goes_on_and_ends_like_an_undisturbed_one(small, tmp_path):
+def test_a_killed_run_continues_and_ends_like_an_undisturbed_one(small, tmp_path):
     longer = (*small, "epochs=5", "steps=3", "logger=disabled", "name=killed")
     succeed("run", *longer, "hydra.run.dir=whole", folder=tmp_path)
     with subprocess.Popen(command("run", *longer), cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
@@ -128,7 +128,7 @@ def test_a_folder_takes_one_run_at_a_time(small, tmp_path):
 
 
 @pytest.mark.parametrize("counts", [(1, 3), (3, 1)])
-def test_the_run_that_came_furthest_goes_on_whatever_the_clock_said(counts, small, tmp_path):
+def test_the_run_that_came_furthest_continues_whatever_the_clock_said(counts, small, tmp_path):
     config = run_config(compose_config(list(small)))
     names = ("2030-01-01_00-00-00", "1980-01-01_00-00-00")
     for name, lines in zip(names, counts, strict=True):
@@ -287,7 +287,7 @@ def test_runs_of_a_sweep_go_side_by_side(small, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_optuna_asks_for_runs_and_goes_on(small, tmp_path):
+def test_optuna_asks_for_runs_and_continues(small, tmp_path):
     pytest.importorskip("optuna")
     search = ("-m", *small, "sweep=optuna", "logger=disabled", "hydra.sweeper.trials=1")
     succeed("run", *search, folder=tmp_path, timeout=600)

@@ -10,7 +10,7 @@ from fakesound.attacks.codec import coded_apart, drive, shifted
 from fakesound.attacks.spectral import Audio
 from fakesound.errors import InputError
 
-MEND = "install Codec 2 1.0 (Debian and Ubuntu: apt install libcodec2-1.0), or leave it out"
+FIX = "install Codec 2 1.0 (Debian and Ubuntu: apt install libcodec2-1.0), or leave it out"
 RATE = 16_000
 # samples that what is decoded comes late, the median over envelopes of 16 prompts
 DELAY = 912
@@ -32,7 +32,7 @@ def library() -> str:
                 return name
         except OSError:
             continue
-    raise InputError(f"codec/lpcnet: this machine has no library with LPCNet; {MEND}")
+    raise InputError(f"codec/lpcnet: this machine has no library with LPCNet; {FIX}")
 
 
 def lpcnet(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:

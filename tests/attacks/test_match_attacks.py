@@ -61,7 +61,7 @@ def test_optional_attacks_are_used_only_by_their_names(monkeypatch):
     lpcnet.library.cache_clear()
 
 
-def test_a_missing_library_is_said_with_the_mend(monkeypatch):
+def test_a_missing_library_is_named_with_the_fix(monkeypatch):
     def none(name):
         raise OSError(name)
 

@@ -35,7 +35,7 @@ def test_the_table_counts_by_split_label_and_attack(audio):
     ]
 
 
-def test_what_misleads_is_said(audio):
+def test_what_misleads_is_printed(audio):
     a, b, c, d = clips(audio)
     assert cautions([a, d]) == []
     assert cautions([a, b]) == ["there are no fake clips"]

@@ -91,7 +91,7 @@ def test_nothing_in_a_pickle_is_run(tmp_path):
         pickle.dumps(np.zeros(2, dtype="i4,O")),
     ],
 )
-def test_damaged_files_are_the_users_to_mend(tmp_path, name, content):
+def test_damaged_files_are_wrong_input(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=name):
         read_arrays(tmp_path / name)

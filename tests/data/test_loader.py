@@ -89,7 +89,7 @@ def fit(clips, workers, tmp_path, callbacks=(), resume=None):
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*does not have many workers.*", "ignore:.*val_dataloader.*")
-def test_a_run_that_is_killed_goes_on_with_the_same_crops(clips, tmp_path, killed, hook, workers):
+def test_a_run_that_is_killed_continues_with_the_same_crops(clips, tmp_path, killed, hook, workers):
     whole = fit(clips, workers, tmp_path)
     assert [(epoch, number) for epoch, number, _ in whole] == [
         (epoch, number) for epoch in range(3) for number in range(STEPS)

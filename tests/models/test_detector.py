@@ -204,7 +204,7 @@ def test_any_pooling_of_stitched_windows_is_that_of_the_whole(pooling, heads):
 
 
 class Frames(nn.Module):
-    """A backbone whose token hears its own frame alone."""
+    """A backbone whose token depends on its own frame alone."""
 
     dim, windows = DIM, 2
 

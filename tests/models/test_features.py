@@ -150,7 +150,7 @@ def test_silence_alone_can_be_fitted():
     assert features(noise(1, 3200)).isfinite().all()
 
 
-def test_only_the_first_channel_hears_the_recording_level():
+def test_only_the_first_channel_depends_on_the_recording_level():
     features = spectrogram()
     features.fit([noise(2, 3200, scale=1)])
     samples = noise(1, 3200, scale=10)

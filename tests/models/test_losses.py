@@ -297,7 +297,7 @@ def test_validation_does_not_move_dwa():
     assert weighting.history == [[1, 1]]
 
 
-def test_dwa_goes_on_from_a_checkpoint(tmp_path):
+def test_dwa_continues_from_a_checkpoint(tmp_path):
     first, second = (LossWeighting("dwa", {"clip": 1.0, "frame": 1.0}).train() for _ in range(2))
     epoch(first, (3, 2))
     epoch(first, (1, 2))
@@ -309,7 +309,7 @@ def test_dwa_goes_on_from_a_checkpoint(tmp_path):
     assert torch.equal(second.weights(), first.weights())
 
 
-def test_an_unknown_weighting_is_told():
+def test_an_unknown_weighting_is_an_error():
     with pytest.raises(ValueError, match="'gradnorm': must be one of fixed, uncertainty, dwa"):
         LossWeighting("gradnorm", {"clip": 1.0})
 

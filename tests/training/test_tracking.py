@@ -32,7 +32,7 @@ def test_numbers_are_logged_under_their_path_without_intervals():
     assert flatten(found) == {"test/all/clip/auc": 0.5, "test/all/clips": 3}
 
 
-def test_a_run_goes_on_offline_where_no_one_is_logged_in(tmp_path):
+def test_a_run_continues_offline_where_no_one_is_logged_in(tmp_path):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
     environment |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none")}
     (tmp_path / "run").mkdir()

@@ -97,7 +97,7 @@ def start_powers(steps: int, delta: Floats, rate: Lanes, base: Floats, power: Fl
 def decays_of_four(
     i: int, size: Lanes, rates: Four, tied: bool, base: Floats, power: Floats
 ) -> Four:
-    """Return the decays of four states in step ``i``; tied ones go on from ``power``."""
+    """Return the decays of four states in step ``i``; tied ones continue from ``power``."""
     if tied:
         factor = load(base, i * LANES)
         a0 = load(power, i * LANES) * factor

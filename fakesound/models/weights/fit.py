@@ -42,7 +42,7 @@ class InitialWeights:
 
 
 class _Fitted(NamedTuple):
-    """Return the status of a tensor of the file and the fitted tensor, None if skipped."""
+    """Status of a tensor of the file, with the fitted tensor; None if skipped."""
 
     how: str
     note: str = ""

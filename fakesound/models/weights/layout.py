@@ -125,11 +125,11 @@ def check_fit(file: WeightsFile, layout: Layout, backbone: VisionMamba) -> None:
     for key, own in (_sizes(mixer.state_dict()) | {"variant": mixer.variant}).items():
         there = getattr(layout, key)
         if there != own:
-            mend = f"{_SIZES[there]}, or " if key == "dim" and there in _SIZES else ""
+            fix = f"{_SIZES[there]}, or " if key == "dim" and there in _SIZES else ""
             raise refusal(
                 file.path,
                 f"its backbone has {key} {there}, yours has {own}; "
-                f"use {mend}backbone.{key}={str(there).lower()}",
+                f"use {fix}backbone.{key}={str(there).lower()}",
             )
     # every layer must be whole, and hold nothing that ours would not heed
     start = layout.prefix + ("backbone." if layout.own else "")

@@ -62,7 +62,7 @@ def told(path, model=None, grid=None):
     message = str(caught.value)
     assert "\n" not in message
     assert str(path) in message
-    assert ";" in message, "no mend"
+    assert ";" in message, "no fix"
     return message
 
 

@@ -156,7 +156,7 @@ def another_archive(path):
         (lambda path: torch.save({"a": torch.zeros(3)}, path), "holds no Vision Mamba layers"),
     ],
 )
-def test_what_is_no_file_of_weights_is_said_in_one_line(make, words, tmp_path):
+def test_what_is_no_file_of_weights_is_refused_in_one_line(make, words, tmp_path):
     path = tmp_path / "file.pth"
     make(path)
     assert words in told(path)
