@@ -123,7 +123,8 @@ class Sample:
         if self.frames is None:
             return values
         fake = part & self.columns.fake
-        totals = self._totals(fake, draws) + self._totals_of_genuine(part & ~fake, draws)
+        totals = self._totals(fake, draws)
+        totals += self._totals_of_genuine(part & ~fake, draws)
         return values | _stacked(_ranked(self.frames.top, some) for some in _blocks(totals))
 
     def main_figures(
