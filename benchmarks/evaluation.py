@@ -68,9 +68,9 @@ def main() -> None:
             records.append(_record(what, clips, options.frames, command, folder, rounds))
         manifest = folder / "manifest.jsonl"
         write_recordings(manifest, options.recordings)
-        command = ("--checkpoint", "default", "--manifest", str(manifest), "--draws", "0")
+        scored = ("--checkpoint", "default", "--manifest", str(manifest), "--draws", "0")
         for what, given in (("clean", ()), ("robustness", ("--robustness", *options.conditions))):
-            arguments = (*command, *given)
+            arguments = (*scored, *given)
             records.append(_record(what, options.recordings, 0, arguments, folder, rounds))
     columns = {
         "what": "what",
