@@ -13,6 +13,9 @@ __version__ = "0.1.0"
 # For libgomp, which reads it when torch loads it: idle threads of torch's shall not spin for
 # milliseconds on the cores that the threads of the scan, or another program, are waiting for.
 _os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# onnxruntime sends usage data to Microsoft unless this is set before it is loaded. Nothing of this
+# package leaves the machine.
+_os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __dir__() -> list[str]:

@@ -6,7 +6,7 @@ import sys
 from importlib import metadata
 
 from fakesound import __version__
-from fakesound.command_line import WRONG_INPUT
+from fakesound.command_line import WRONG_INPUT, guarded
 from fakesound.errors import did_you_mean
 
 VERBS = {
@@ -34,11 +34,9 @@ def main() -> None:
         arguments = [*arguments[1:2], "--help"]
     verb = arguments[0] if arguments else ""
     if verb in ("--help", "-h"):
-        print(_help())
-        return
+        guarded(lambda: print(_help()))
     if verb in ("--version", "-V"):
-        print(_version())
-        return
+        guarded(lambda: print(_version()))
     if not verb:
         sys.stderr.write(_help() + "\n")
         sys.exit(WRONG_INPUT)

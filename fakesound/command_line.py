@@ -130,6 +130,9 @@ def guarded(entry: Callable[[], object]) -> NoReturn:
     """
     debug = "--debug" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    if sys.stdout is None:
+        # the caller closed it
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
         entry()
         sys.stdout.flush()

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from fakesound import __version__, command_line
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SOME_UNREADABLE, SOME_FAKE = 1, 3
 EVERY = 2.0  # seconds between two looks at a watched folder
-SPANS = 4  # regions of a recording that the table lists
+SPANS = 4  # regions of a recording, and recordings of a note, that are listed
 COLOURS = {"fake": "bold red", "uncertain": "yellow", "genuine": "green"}
 DESCRIPTION = """\
 Is a recording fake, and which parts of it? WAV, FLAC, MP3, Ogg, AIFF and more, with the extra
@@ -87,7 +87,7 @@ def _main() -> None:
         if finished is not None and not stopped:
             finished.remove()
     if stopped:
-        sys.exit("stopped; the same command continues")
+        sys.exit("stopped; the same command continues" if finished is not None else "stopped")
     if any(result.error for result in results):
         sys.exit(SOME_UNREADABLE)
     if options.exit_code and any(r.detection and r.detection.verdict == "fake" for r in results):
@@ -260,8 +260,10 @@ def _print_table(options: argparse.Namespace, results: Sequence["Result"], heade
         sys.stdout.write(writing.to_tsv(results, header))
         sys.stdout.flush()
         return
+    # a long name takes several lines: a shortened one would lose the file
+    name_column = Column("recording", overflow="fold")
     table = Table(
-        "recording", "verdict", "score", "fake parts, seconds", "most similar to", box=None
+        name_column, "verdict", "score", "fake parts, seconds", "most similar to", box=None
     )
     for result in results:
         found, name = result.detection, Text(shown(result.path))
@@ -280,10 +282,13 @@ def _print_table(options: argparse.Namespace, results: Sequence["Result"], heade
             found.attack_family or "",
         )
     print_results(table)
+    names: dict[str, list[str]] = {}
     for result in results:
         for note in result.detection.notes if result.detection else ():
-            line = f"{shown(result.path)}: {note}"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            names.setdefault(note, []).append(shown(result.path))
+    for note, some in names.items():
+        where = ", ".join(some) if len(some) <= SPANS else f"{len(some)} recordings"
+        console.print(f"{where}: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _watch(options: argparse.Namespace, detector: "Detector") -> None:

@@ -163,6 +163,11 @@ def _check(options: argparse.Namespace) -> None:
         if value is not None and not value >= bound:
             key = name.replace("_", "-")
             raise InputError(f"--{key}={value}: must be at least {bound}")
+    if options.folder != "embedded" and not Path(options.folder).is_dir():
+        raise InputError(
+            f"FOLDER={options.folder}: no such folder; give one of genuine recordings, or the word "
+            "embedded"
+        )
     if options.out.exists() and not options.out.is_dir():
         raise InputError(f"OUT={options.out}: is a file; name a folder to write to")
 

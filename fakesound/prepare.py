@@ -340,7 +340,7 @@ def _corpus(values: dict[str, str]) -> tuple[Corpus, Path]:
     root = Path(values["root"]).expanduser()
     if not (root.is_dir() or (name == "csv" and root.is_file())):
         kind = "file or folder" if name == "csv" else "folder"
-        raise InputError(f"root={root}: no such {kind}; give the one that holds {name}")
+        raise InputError(f"root={root}: no such {kind}; give the one of the data set")
     return CORPORA[name], root
 
 

@@ -244,3 +244,28 @@ def test_a_closed_pipe_ends_quietly():
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 1
+
+
+def test_help_in_a_closed_pipe_ends_quietly():
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "fakesound", "--help"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
+
+
+def test_a_closed_standard_output_is_no_traceback():
+    program = (
+        "import sys\n"
+        "from fakesound.command_line import guarded\n"
+        "guarded(lambda: sys.stdout.write('x'))\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        ["bash", "-c", '"$@" >&-', "bash", *command], cwd=ROOT, stderr=subprocess.PIPE, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -290,3 +290,44 @@ def test_devices_that_are_not_there_are_refused():
     for name in ("cuda:97", "banana"):
         with pytest.raises(InputError, match=rf"^--device={name}"):
             torch_device(name)
+
+
+def test_an_empty_name_is_not_the_current_folder(run, recording, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, stderr = run("")
+    assert code == 2
+    assert "empty name" in stderr
+
+
+def test_long_names_are_whole_and_shared_notes_shown_once(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for number in range(5):
+        soundfile.write(tmp_path / f"{'q' * 90}{number}.wav", np.zeros(800), 8_000)
+    code, table, shown = run(".")
+    assert code == 0, shown
+    assert table.count("q") == 5 * 90
+    assert [line for line in shown.splitlines() if "rate:" in line] == [
+        f"5 recordings: rate: resampled from 8000 Hz to {RATE} Hz"
+    ]
+
+
+@pytest.mark.parametrize("outputs", [(), ("--json", "o.json")])
+def test_only_a_batch_with_an_output_promises_to_continue(
+    run,
+    recording,
+    detector,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+    outputs,
+):
+    shutil.copy(recording, tmp_path / "a.wav")
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(detector, "detect", stopped)
+    monkeypatch.setattr(sys, "argv", ["detect", "a.wav", *outputs])
+    with pytest.raises(SystemExit) as end:
+        detect.main()
+    assert ("continues" in end.value.code) == bool(outputs)

@@ -23,8 +23,9 @@ from fakesound.errors import InputError
 # SFE_UNSUPPORTED_ENCODING and SFE_UNIMPLEMENTED of libsndfile: a known file, an unknown codec
 UNSUPPORTED = ("unsupported encoding", "unimplemented format", "not implemented", "not supported")
 MAGIC = {0: (b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11", b"#!AMR", b"wvpk", b"MAC ", b"TTA", b"DSD ",
-             b"FLV", b"\x0bw", b"\x77\x0b", b"ADIF", b".RMF", b"MPCK", b"MP+", b"OggS"),
-         4: (b"ftyp", b"moov", b"mdat", b"wide"), 8: (b"AVI ",)}  # fmt: skip
+             b"FLV", b"\x0bw", b"\x77\x0b", b"ADIF", b".RMF", b"MPCK", b"MP+", b"OggS", b"G@",
+             b"\x00\x00\x01\xba"),
+         4: (b"ftyp", b"moov", b"mdat", b"wide", b"G@"), 8: (b"AVI ",)}  # fmt: skip
 
 
 @dataclass
@@ -164,6 +165,11 @@ def _write(path: Path, frames: Iterator[Any], name: str) -> None:
             if (file.samplerate, file.channels) != (rate, channels):
                 raise InputError(f"{name}: changes its rate or channels in the middle; cut it")
             file.write(frame.to_ndarray().reshape(-1, channels))
+    except soundfile.LibsndfileError as error:
+        raise InputError(
+            f"{name}: cannot be decoded into {path.parent} ({error.error_string}); free some space "
+            "there, or set TMPDIR to another folder"
+        ) from None
     finally:
         if file is not None:
             file.close()

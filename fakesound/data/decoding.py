@@ -25,7 +25,7 @@ from jaxtyping import Float32
 from fakesound.data import flac, ogg, wav
 from fakesound.data.containers import Decoded, decode_container, is_container
 from fakesound.data.location import AnyLocation, open_audio, parse_location
-from fakesound.data.mp3 import is_mp3, with_length
+from fakesound.data.mp3 import has_frames, is_mp3, with_length
 from fakesound.data.notes import Notes
 from fakesound.data.samples import RATES
 from fakesound.errors import InputError
@@ -260,9 +260,13 @@ def _corrected(local: Path | None, file: BinaryIO) -> Source:
         return Source(file if local is None else _name(local), remark=remark)
     elif is_mp3(head) or (local is not None and local.suffix.lower() in MP3_SUFFIXES):
         file.seek(0)
-        counted = with_length(file.read())
+        data = file.read()
+        counted = with_length(data)
         if counted is not None:
             return Source(io.BytesIO(counted.data), declared=(counted.declared,))
+        if not has_frames(data):
+            # without its name, by which libsndfile would take it for MP3
+            return Source(io.BytesIO(data))
     file.seek(0)
     return Source(file if local is None else _name(local))
 

@@ -16,6 +16,11 @@ def is_mp3(head: bytes) -> bool:
     return head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2)
 
 
+def has_frames(data: bytes) -> bool:
+    """Return whether ``data`` holds frames of an MP3 file."""
+    return _next_frame(data, -1) is not None
+
+
 class Corrected(NamedTuple):
     """A corrected MP3 file.
 

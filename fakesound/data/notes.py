@@ -19,7 +19,7 @@ class Notes:
     """Facts about how a recording was read that matter for its result.
 
     Each note is ``keyword: text``, with the keywords header, codec, decoder, rate, channels,
-    silence, level and clipping.
+    length, silence, level and clipping.
     """
 
     def __init__(self) -> None:

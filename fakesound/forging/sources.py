@@ -46,7 +46,7 @@ def folder_clips(
     count = len({clip.source_id for clip in clips})
     if count < 6:
         raise InputError(
-            f"data.root={root}: {count} usable {source}s with audio ({', '.join(SUFFIXES)}); at "
+            f"{root}: {count} usable {source}s with audio ({', '.join(SUFFIXES)}); at "
             "least 6 are needed to split by source"
         )
     return assign_splits(clips), problems

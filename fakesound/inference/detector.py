@@ -234,7 +234,10 @@ class Detector:
 
         windows = cut_windows(counted(), GRID.samples(self.rate), self.frames)
         for outputs in score_windows(self.model.forward, windows):
-            detection = self._answer(outputs, samples / self.rate, confidence, prior)
+            duration, crop = samples / self.rate, self.model.config.data.crop.seconds
+            if duration < crop / 2:
+                notes.write("length", f"{duration:.2g} s; a training crop has {crop:g} s")
+            detection = self._answer(outputs, duration, confidence, prior)
             return replace(detection, notes=notes.texts())
         raise InputError("recording: has no samples")
 

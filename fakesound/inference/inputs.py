@@ -25,8 +25,8 @@ def named_files(named: Sequence[str]) -> Iterator[list[tuple[str, Path | Locatio
     once, so they are copied to temporary files.
 
     Raises:
-        InputError: for a folder or a manifest without audio, a store that cannot be read, or
-            standard input that is a terminal.
+        InputError: for an empty name, a folder or a manifest without audio, a store that cannot be
+            read, or standard input that is a terminal.
     """
     with tempfile.TemporaryDirectory(prefix="fakesound-") as place:
         files: dict[str, Path | Location] = {}
@@ -34,6 +34,9 @@ def named_files(named: Sequence[str]) -> Iterator[list[tuple[str, Path | Locatio
             path, kept = Path(name), Path(place, f"pipe{number}")
             if name in files:
                 continue
+            if not name:
+                # of a shell variable that is not set; the path would be the current folder
+                raise InputError("an empty name; name a file, or . for the current folder")
             if name == STANDARD_INPUT:
                 if sys.stdin.isatty():
                     raise InputError("-: standard input is a terminal; send audio through a pipe")

@@ -277,7 +277,8 @@ def _relevance(axes: Axes, relevance: Relevance) -> None:
     )
     axes.set_ylabel("kHz")
     bar = axes.figure.colorbar(mesh, ax=axes, ticks=[-largest, 0, largest], pad=0.01, fraction=0.03)
-    bar.ax.set_yticklabels(["genuine", "change of the logit", "fake"])
+    bar.ax.set_yticklabels(["genuine", "0", "fake"])
+    bar.set_label("change of the logit")
     bar.outline.set_visible(False)
 
 

@@ -112,6 +112,9 @@ def torch_device(name: str) -> str:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
+        if "device type at start" in reason:
+            # a list of a dozen that are not built in
+            reason = "no such device"
         raise InputError(f"--device={name}: cannot be used ({reason}); use cpu") from None
     return name
 

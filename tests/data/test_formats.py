@@ -292,3 +292,22 @@ def test_ogg_streams_in_a_row_are_one_recording(tmp_path, subtype):
     assert keywords == {"codec"}
     (tmp_path / "cut.ogg").write_bytes(parts[1][: len(parts[1]) * 2 // 3])
     assert read_with_notes(tmp_path / "cut.ogg")[1] == {"codec", "header"}
+
+
+def test_text_called_mp3_is_refused_quietly(tmp_path, capfd):
+    path = tmp_path / "a.mp3"
+    path.write_text("hello\n" * 99)
+    with pytest.raises(InputError, match="not recognised"):
+        read_audio(path, 16_000)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_full_temporary_folder_is_not_the_fault_of_the_recording(tmp_path, monkeypatch):
+    path = encode(tmp_path / "a.m4a", sound(0.5, 16_000), 16_000, "aac", "ipod")
+
+    def full(*_):
+        raise soundfile.LibsndfileError(2)
+
+    monkeypatch.setattr(soundfile.SoundFile, "write", full)
+    with pytest.raises(InputError, match="TMPDIR"):
+        read_audio(path, 16_000)

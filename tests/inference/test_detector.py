@@ -139,6 +139,13 @@ def test_pairs_tensors_and_channels_of_one_recording(detector, sound):
     assert detector.detect(np.stack([sound * 0, sound]), channel=1).score == whole.score
 
 
+def test_a_recording_far_shorter_than_a_training_crop_has_a_note(detector, sound):
+    crop = detector.model.config.data.crop.seconds
+    (note,) = detector.detect(sound[: round(crop * RATE / 4)]).notes
+    assert note.startswith("length: ")
+    assert detector.detect(sound[: round(crop * RATE)]).notes == ()
+
+
 def test_quiet_audio_of_high_resolution_keeps_its_score(detector, sound, tmp_path):
     soundfile.write(tmp_path / "a.wav", sound, RATE, subtype="FLOAT")
     soundfile.write(tmp_path / "b.wav", 1e-3 * sound, RATE, subtype="FLOAT")

@@ -1,4 +1,7 @@
 import hashlib
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -71,3 +74,12 @@ def test_a_part_put_into_a_recording_is_found(detector, tmp_path):
             best = max(told.regions, key=lambda region: region.offset - region.onset)
             found += best.onset < 1.3 and best.offset > 1.7
     assert found >= 3
+
+
+def test_onnxruntime_collects_no_usage_data(tmp_path):
+    ours = {"ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"}
+    environment = {key: value for key, value in os.environ.items() if key not in ours}
+    program = "import fakesound; fakesound.Detector.from_pretrained()"
+    folders = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program], env=environment | folders, check=True)
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in str(path)]

@@ -171,6 +171,26 @@ def test_the_least_that_an_evaluation_has_makes_a_page(evaluation, tmp_path):
     assert not UNDEFINED.search(plain(text))
 
 
+def test_a_long_list_of_held_out_attacks_is_folded(run, tmp_path):
+    def page_of(count):
+        names = (f"vocoder/system{number % count}" for number in range(10_000))
+        scores = [
+            replace(clip, attack=next(names)) if clip.fold == "unseen" and clip.attack else clip
+            for clip in run.test_scores
+        ]
+        metrics = run.metrics | {"test": fold_blocks(scores, draws=0)}
+        results = replace(run, metrics=metrics, test_scores=scores)
+        return written(results, tmp_path / f"{count}.html", 0)
+
+    assert '<b class="unseen">vocoder/system0 and vocoder/system1</b>' in page_of(2)
+    long = page_of(9)
+    assert Page(long).open == []
+    assert '<b class="unseen">9 attacks</b>' in long
+    assert re.search(
+        r"<summary>The 9 attacks</summary>\s*<p>vocoder/system0, vocoder/system1", long
+    )
+
+
 def test_many_remarks_are_cut_short_and_names_escaped(evaluation, tmp_path):
     paired = evaluation.metrics["paired"] | {"names": ["<b>a", "<script>alert(1)</script>"]}
     metrics = evaluation.metrics | {"remarks": [f"remark {n}" for n in range(30)], "paired": paired}
