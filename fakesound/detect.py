@@ -8,9 +8,10 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Column, Table
 from rich.text import Text
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from fakesound.inference.writing import Result
 
 SOME_UNREADABLE, SOME_FAKE = 1, 3
+LONG = 30.0  # seconds of a recording from which on a bar shows how much is read
 EVERY = 2.0  # seconds between two looks at a watched folder
 SPANS = 4  # regions of a recording, and recordings of a note, that are listed
 COLOURS = {"fake": "bold red", "uncertain": "yellow", "genuine": "green"}
@@ -118,10 +120,12 @@ def _detect(
 
     results: list[Result] = []
     stopped = False
-    with progress_bar("detecting") as progress:
-        moved = progress if len(files) > 1 else lambda done, total: None
+    with progress_bar("seconds of audio" if len(files) == 1 else "detecting") as progress:
+        bar: dict[str, Any] = {"progress": progress}
+        if len(files) == 1:
+            bar = {"seconds": _seconds_bar(files[0][1], progress)}
         try:
-            for result in detect_files(detector, files, options.channels, finished, moved):
+            for result in detect_files(detector, files, options.channels, finished, **bar):
                 results.append(result)
                 if result.error is not None:
                     message = f"skipped: {result.error}"
@@ -130,6 +134,25 @@ def _detect(
             stopped = True
     _print_table(options, results, header)
     return results, stopped
+
+
+def _seconds_bar(
+    path: "Path | Location", progress: Callable[[int, int | None], None]
+) -> Callable[[float], None]:
+    """Return a function of the seconds read of a recording that moves its bar, if it is long."""
+    declared = 0.0
+    if isinstance(path, Path) and path.is_file():
+        import soundfile
+
+        with suppress(soundfile.LibsndfileError):
+            declared = soundfile.info(path).duration
+
+    def moved(seconds: float) -> None:
+        if max(declared, seconds) >= LONG:
+            # a header may declare less than there is, or nothing
+            progress(round(seconds), round(max(declared, seconds)) if declared else None)
+
+    return moved
 
 
 def _detect_in_shards(

@@ -14,8 +14,11 @@ if not console.is_terminal:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function of (done, total) that moves a bar; the bar shows with its first call."""
+def progress_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield a function of (done, total) that moves a bar; the bar shows with its first call.
+
+    A total of None is unknown.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task(title, total=None, visible=False)

@@ -102,6 +102,7 @@ def detect_files(
     channels: str = MIX,
     finished: Finished | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    seconds: Callable[[float], None] = lambda done: None,
 ) -> Iterator[Result]:
     """Yield the result of each file, or of each of its channels, as it is known.
 
@@ -111,10 +112,11 @@ def detect_files(
         channels: "mix", "each", or the number of a channel, from 1.
         finished: results of an interrupted batch, to use and to add to.
         progress: function called with the number of files done and of all files.
+        seconds: function called with the seconds read of the current file.
     """
     for number, (name, path) in enumerate(files):
         for shown_name, channel in _channels(name, path, channels):
-            yield _detect(detector, shown_name, path, channel, finished)
+            yield _detect(detector, shown_name, path, channel, finished, seconds)
         progress(number + 1, len(files))
 
 
@@ -138,15 +140,16 @@ def _detect(
     path: Path | Location,
     channel: int | None,
     finished: Finished | None,
+    seconds: Callable[[float], None],
 ) -> Result:
     try:
         if finished is None:
-            return Result(name, _detection(detector, path, channel))
+            return Result(name, _detection(detector, path, channel, seconds))
         key = shown(f"{name} {file_state(path)}")
         detection = finished.get(key)
         if detection is None:
             with finished.attempt(key, name):
-                detection = _detection(detector, path, channel)
+                detection = _detection(detector, path, channel, seconds)
             finished.add(key, detection)
         return Result(name, detection)
     except InputError as error:
@@ -156,12 +159,17 @@ def _detect(
         return Result(name, error=shown(f"{name}: cannot be analysed ({reason}); replace it"))
 
 
-def _detection(detector: Detector, path: Path | Location, channel: int | None) -> Detection:
+def _detection(
+    detector: Detector,
+    path: Path | Location,
+    channel: int | None,
+    seconds: Callable[[float], None],
+) -> Detection:
     if isinstance(path, Path):
-        return detector.detect(path, channel=channel)
+        return detector.detect(path, channel=channel, progress=seconds)
     content = io.BytesIO(read_bytes(path))
     content.name = str(path)  # for messages
-    return detector.detect(content, channel=channel)
+    return detector.detect(content, channel=channel, progress=seconds)
 
 
 def file_state(path: Path | Location) -> tuple[int, int] | None:

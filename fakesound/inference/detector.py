@@ -102,6 +102,7 @@ class Detector:
         *,
         confidence: float | None = None,
         prior: float | None = None,
+        progress: Callable[[float], None] = lambda seconds: None,
     ) -> Detection:
         """Return the detection for a file or for samples.
 
@@ -112,6 +113,7 @@ class Detector:
             channel: channel to use, from 0; the mean of all if None.
             confidence: lowest probability of a certain verdict; that of the detector if None.
             prior: share of fakes among the recordings; that of the detector if None.
+            progress: function called with the seconds of audio read so far.
 
         Raises:
             InputError: naming the file, or the array, and the fault.
@@ -121,7 +123,7 @@ class Detector:
         if isinstance(recording, str | Path):
             path = Path(recording)
             parts = stream_audio(path, self.rate, notes, channel)
-            found = self._detect(parts, notes, *settings)
+            found = self._detect(parts, notes, *settings, progress)
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             return replace(found, path=str(recording), sha256=digest)
@@ -130,13 +132,13 @@ class Detector:
             name = str(getattr(recording, "name", "recording"))
             parts = stream_audio(name, self.rate, notes, channel, content)
             digest = hashlib.sha256(content).hexdigest()
-            found = self._detect(parts, notes, *settings)
+            found = self._detect(parts, notes, *settings, progress)
             return replace(found, path=name, sha256=digest)
         samples, given = unpack(recording, rate)
         given = given or self.rate
         mono = to_mono(to_channels(samples), notes, channel)
         notes.resampled(given, self.rate)
-        return self._detect(resampled([mono], given, self.rate), notes, *settings)
+        return self._detect(resampled([mono], given, self.rate), notes, *settings, progress)
 
     def detect_stream(self, parts: Iterable[Any], rate: int | None = None) -> Detection:
         """Return the detection for a recording that comes in parts, at constant memory.
@@ -222,7 +224,12 @@ class Detector:
         return confidence, prior
 
     def _detect(
-        self, parts: Iterator[Samples], notes: Notes, confidence: float, prior: float
+        self,
+        parts: Iterator[Samples],
+        notes: Notes,
+        confidence: float,
+        prior: float,
+        progress: Callable[[float], None] = lambda seconds: None,
     ) -> Detection:
         samples = 0
 
@@ -231,6 +238,7 @@ class Detector:
             for part in parts:
                 samples += len(part)
                 yield part
+                progress(samples / self.rate)
 
         windows = cut_windows(counted(), GRID.samples(self.rate), self.frames)
         for outputs in score_windows(self.model.forward, windows):

@@ -154,3 +154,12 @@ def test_quiet_audio_of_high_resolution_keeps_its_score(detector, sound, tmp_pat
     assert quiet.score == pytest.approx(float_quiet.score, abs=1e-3)
     assert detector.detect(tmp_path / "a.wav").notes == ()
     assert quiet.notes[0].startswith("level")
+
+
+def test_progress_of_a_recording_counts_its_seconds(detector, tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 7 * 8_000), 8_000)
+    seconds = []
+    detector.detect(path, progress=seconds.append)
+    assert seconds == sorted(seconds)
+    assert seconds[-1] == pytest.approx(7)
