@@ -142,8 +142,9 @@ def figures(
             apart = {part: head.block(scores) for part, scores in folds.items()}
             found[name] = {"all": of_all, **apart} if head.by_fold else of_all
     progress(3, steps)
-    found["baseline"] = baseline_blocks(test, prior)
-    found["baseline_by_fold"] = {name: baseline_blocks(part, prior) for name, part in folds.items()}
+    trivial = baseline_blocks(test, prior, parts)
+    found["baseline"] = trivial.pop("all")
+    found["baseline_by_fold"] = trivial
     found["thresholds"] = _thresholds(scores)
     found["calibration"] = None
     if scores.before is not None:

@@ -1,12 +1,11 @@
 """Trivial systems: the figures that any detector must exceed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fakesound.metrics.block import Block
-from fakesound.metrics.resampling import metrics_block
+from fakesound.metrics.resampling import BlockWithIntervals, part_blocks
 from fakesound.metrics.scores import ClipScore, logit
 from fakesound.timeline import FrameGrid, merge_regions, microseconds
 
@@ -35,8 +34,12 @@ class Prior:
         return cls(sum(clip.fake for clip in scores) / len(scores), min(fake_time / time, 1.0))
 
 
-def baseline_blocks(scores: Sequence[ClipScore], prior: Prior) -> dict[str, Block]:
+def baseline_blocks(
+    scores: Sequence[ClipScore], prior: Prior, parts: Mapping[str, Sequence[ClipScore]]
+) -> dict[str, dict[str, BlockWithIntervals]]:
     """Return the metrics blocks of three systems that give every clip of ``scores`` one answer.
+
+    They are the values of the names of ``parts``, without intervals.
 
     ``all_fake`` scores 1 and ``all_genuine`` 0 everywhere. ``prior`` gives every clip and every
     frame its share in training as a constant score, the best calibrated constant;
@@ -46,10 +49,12 @@ def baseline_blocks(scores: Sequence[ClipScore], prior: Prior) -> dict[str, Bloc
     Frame figures are given even where ``scores`` has no frames: all three score frames.
     """
     answers = {"all_fake": Prior(1.0, 1.0), "all_genuine": Prior(0.0, 0.0), "prior": prior}
-    return {
-        name: metrics_block([_answered(clip, answer) for clip in scores])
+    # frames are laid out once for all parts
+    of_answers = {
+        name: part_blocks([_answered(clip, answer) for clip in scores], parts, draws=0)
         for name, answer in answers.items()
     }
+    return {part: {name: blocks[part] for name, blocks in of_answers.items()} for part in parts}
 
 
 def _answered(clip: ClipScore, answer: Prior) -> ClipScore:

@@ -15,6 +15,16 @@ def scores(make_clip):
     ]
 
 
+def of_all(scores, prior):
+    return baseline_blocks(scores, prior, {"all": scores})["all"]
+
+
+def test_parts_are_those_of_their_clips_alone(scores):
+    prior = Prior(0.75, 0.2)
+    blocks = baseline_blocks(scores, prior, {"all": scores, "two": scores[1:3]})
+    assert blocks == {"all": of_all(scores, prior), "two": of_all(scores[1:3], prior)}
+
+
 def test_prior_of_clips(scores):
     prior = Prior.of(scores)
     assert (prior.clip, prior.frame) == (0.75, pytest.approx(3 * 0.25 / 4))
@@ -25,7 +35,7 @@ def test_prior_counts_overlapping_regions_once(make_clip):
 
 
 def test_all_fake_and_all_genuine(scores):
-    blocks = baseline_blocks(scores, Prior(0.75, 0.2))
+    blocks = of_all(scores, Prior(0.75, 0.2))
     fake, genuine = blocks["all_fake"], blocks["all_genuine"]
     assert (fake["clip/accuracy"], genuine["clip/accuracy"]) == (0.75, 0.25)
     # 13 of 50 frames touch the region of each of three clips
@@ -37,7 +47,7 @@ def test_all_fake_and_all_genuine(scores):
 
 
 def test_rank_figures_are_chance(scores):
-    for block in baseline_blocks(scores, Prior.of(scores)).values():
+    for block in of_all(scores, Prior.of(scores)).values():
         for key in ("clip/auc", "clip/eer", "frame/auc", "frame/eer", "range_eer"):
             assert block[key] == 0.5
         assert block["clip/min_dcf"] == 1
@@ -45,9 +55,9 @@ def test_rank_figures_are_chance(scores):
 
 
 def test_prior_is_calibrated(scores):
-    block = baseline_blocks(scores, Prior.of(scores))["prior"]
+    block = of_all(scores, Prior.of(scores))["prior"]
     assert block["clip/ece"] == 0
-    even = baseline_blocks(scores, Prior(0.5, 0.5))["prior"]
+    even = of_all(scores, Prior(0.5, 0.5))["prior"]
     assert even["clip/cllr"] == pytest.approx(1)
     assert even["clip/accuracy"] == 0.25  # a half is not above the threshold
 
@@ -58,4 +68,4 @@ def test_the_system_s_own_answers_do_not_enter(scores):
         for c in scores
     ]
     assert metrics_block(silent)["segment_f1_20ms"] is None
-    assert baseline_blocks(silent, Prior(0.7, 0.1)) == baseline_blocks(scores, Prior(0.7, 0.1))
+    assert of_all(silent, Prior(0.7, 0.1)) == of_all(scores, Prior(0.7, 0.1))
