@@ -154,8 +154,8 @@ def guarded(entry: Callable[[], object]) -> NoReturn:
             raise
         where = f"{error.filename}: " if error.filename else ""
         _print_error(
-            f"{where}cannot be written ({error.strerror}); finished work is kept: free some space "
-            "and start again, a run with resume=auto",
+            f"{where}cannot be written ({error.strerror}); free some space and run the "
+            "command again, `fakesound run` with resume=auto",
             debug,
         )
         sys.exit(FAILED)

@@ -215,7 +215,8 @@ def _mono_blocks(
 ) -> Iterator[Samples]:
     """Yield the samples of ``file`` from ``start`` on, mixed to mono, at its own rate."""
     if channel is not None and not 0 <= channel < file.channels:
-        raise InputError(f"{path}: has {file.channels} channels, not a channel {channel + 1}")
+        plural = "s" * (file.channels > 1)
+        raise InputError(f"{path}: has {file.channels} channel{plural}, no channel {channel + 1}")
     if channel is None and file.channels > 1:
         mixer = _mixer(file)
         channel = mixer.loudest
