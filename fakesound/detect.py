@@ -9,17 +9,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Column, Table
-from rich.text import Text
+from rich.table import Table
 
 from fakesound import __version__, command_line
-from fakesound.command_line import FULL, guarded, print_results
-from fakesound.errors import InputError, shown
-from fakesound.files import check_folder, check_outputs
+from fakesound.command_line import guarded, print_results
+from fakesound.errors import InputError
+from fakesound.files import check_folder
 from fakesound.progress import console, progress_bar
 
 if TYPE_CHECKING:
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 SOME_UNREADABLE, SOME_FAKE = 1, 3
 LONG = 30.0  # seconds of a recording from which on a bar shows how much is read
 EVERY = 2.0  # seconds between two looks at a watched folder
-SPANS = 4  # regions of a recording, and recordings of a note, that are listed
-COLOURS = {"fake": "bold red", "uncertain": "yellow", "genuine": "green"}
 DESCRIPTION = """\
 Is a recording fake, and which parts of it? WAV, FLAC, MP3, Ogg, AIFF and more, with the extra
 "formats" or ffmpeg also M4A, WebM, WMA and video; any rate, channels and length; offline, on a CPU.
@@ -71,21 +67,22 @@ def _main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # after the checks: these imports take seconds
     from fakesound.inference.inputs import named_files
+    from fakesound.inference.outputs import check_places, write_outputs
 
     if options.watch:
-        _check_outputs(options, [])
+        check_places(options, [])
         detector = _detector(options)
         _watch(options, detector)
         return
     with named_files(options.recordings) as files:
-        _check_outputs(options, [path for _, path in files if isinstance(path, Path)])
+        check_places(options, [path for _, path in files if isinstance(path, Path)])
         detector = _detector(options)
         if options.out is not None:
             _detect_in_shards(options, files, detector)
             return
         finished = _finished(options, detector)
         results, stopped = _detect(options, detector, files, finished)
-        _write(options, results, detector)
+        write_outputs(options, results, detector)
         if finished is not None and not stopped:
             finished.remove()
     if stopped:
@@ -117,6 +114,7 @@ def _detect(
 ) -> tuple[list["Result"], bool]:
     """Return the results, and whether the user stopped before the last one."""
     from fakesound.inference.batch import detect_files
+    from fakesound.inference.outputs import print_table
 
     results: list[Result] = []
     stopped = False
@@ -132,7 +130,7 @@ def _detect(
                     console.print(message, highlight=False, markup=False, soft_wrap=True)
         except KeyboardInterrupt:
             stopped = True
-    _print_table(options, results, header)
+    print_table(options, results, header)
     return results, stopped
 
 
@@ -178,7 +176,7 @@ def _detect_in_shards(
             files, options.out, settings, options.workers, dict(options.worker_option), progress
         )
     table = Table("verdict", "recordings", box=None)
-    for verdict in (*COLOURS, "error"):
+    for verdict in ("fake", "uncertain", "genuine", "error"):
         table.add_row(verdict, str(counts[verdict]))
     print_results(table)
     console.print(f"results: {options.out / RESULTS}", markup=False, highlight=False)
@@ -191,8 +189,9 @@ def _detect_in_shards(
 def _finished(options: argparse.Namespace, detector: "Detector") -> "Finished | None":
     """Return the journal of a batch with an output file."""
     from fakesound.inference.batch import Finished
+    from fakesound.inference.outputs import output_files
 
-    first = next(iter(_files(options).values()), None)
+    first = next(iter(output_files(options).values()), None)
     if first is None or (first.exists() and not first.is_file()):
         return None
     model = detector.model
@@ -200,122 +199,10 @@ def _finished(options: argparse.Namespace, detector: "Detector") -> "Finished | 
     return Finished(first, repr((__version__, *settings)))
 
 
-def _write(options: argparse.Namespace, results: Sequence["Result"], detector: "Detector") -> None:
-    """Write all outputs, also where one of them fails.
-
-    Raises:
-        InputError: naming the first output that cannot be written.
-        OSError: for a full disk.
-    """
-    failed: list[tuple[str, OSError]] = []
-    for option, write in _writers(options, results, detector).items():
-        try:
-            write()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            failed.append((option, error))
-    if failed:
-        option, first = failed[0]
-        if first.errno in FULL:
-            raise first
-        raise InputError(f"{option}: cannot be written ({first.strerror}); name another")
-
-
-def _writers(
-    options: argparse.Namespace, results: Sequence["Result"], detector: "Detector"
-) -> dict[str, Callable[[], None]]:
-    from fakesound.files import write_whole
-    from fakesound.inference import writing
-
-    record = detector.record()
-
-    def put(place: str, text: Callable[[], str]) -> None:
-        if place == "-":
-            sys.stdout.write(text())
-            # here, where a closed pipe is known as such
-            sys.stdout.flush()
-        else:
-            write_whole(Path(place), text())
-
-    def labels() -> None:
-        names = writing.output_names([result.path for result in results])
-        for result, name in zip(results, names, strict=True):
-            if result.detection is not None:
-                place = options.audacity
-                if len(results) > 1 or options.audacity.is_dir():
-                    place = options.audacity / f"{name}.txt"
-                write_whole(place, writing.to_audacity(result.detection))
-
-    def page() -> None:
-        # only here: it imports matplotlib
-        from fakesound.inference.page import write_page
-
-        with progress_bar("drawing") as progress:
-            write_page(results, options.html, record, progress)
-        console.print(f"page: {options.html}", markup=False, highlight=False)
-
-    texts = {
-        "json": lambda: writing.to_json(results, record, options.frames),
-        "jsonl": lambda: writing.to_jsonl(results, record, options.frames),
-        "csv": lambda: writing.to_csv(results, record),
-        "rttm": lambda: writing.to_rttm(results),
-    }
-    writers: dict[str, Callable[[], None]] = {
-        f"--{key}={place}": partial(put, place, text)
-        for key, text in texts.items()
-        if (place := getattr(options, key)) is not None
-    }
-    if options.audacity is not None:
-        writers[f"--audacity={options.audacity}"] = labels
-    if options.html is not None:
-        writers[f"--html={options.html}"] = page
-    return writers
-
-
-def _print_table(options: argparse.Namespace, results: Sequence["Result"], header: bool) -> None:
-    """Print the results on stdout: as a table on a terminal, else as tab-separated values."""
-    if "-" in (options.json, options.jsonl, options.csv, options.rttm):
-        return
-    if not sys.stdout.isatty():
-        from fakesound.inference import writing
-
-        sys.stdout.write(writing.to_tsv(results, header))
-        sys.stdout.flush()
-        return
-    # a long name takes several lines: a shortened one would lose the file
-    name_column = Column("recording", overflow="fold")
-    table = Table(
-        name_column, "verdict", "score", "fake parts, seconds", "most similar to", box=None
-    )
-    for result in results:
-        found, name = result.detection, Text(shown(result.path))
-        if found is None:
-            table.add_row(name, "[dim]not read", "", "", "")
-            continue
-        spans = [f"{r.onset:.2f}-{r.offset:.2f}" for r in found.regions[:SPANS]]
-        more = len(found.regions) - SPANS
-        regions = ", ".join(spans) + (f" and {more} more" if more > 0 else "")
-        colour = COLOURS[found.verdict]
-        table.add_row(
-            name,
-            f"[{colour}]{found.verdict}",
-            f"{found.score:.2f}",
-            regions,
-            found.attack_family or "",
-        )
-    print_results(table)
-    names: dict[str, list[str]] = {}
-    for result in results:
-        for note in result.detection.notes if result.detection else ():
-            names.setdefault(note, []).append(shown(result.path))
-    for note, some in names.items():
-        where = ", ".join(some) if len(some) <= SPANS else f"{len(some)} recordings"
-        console.print(f"{where}: {note}", markup=False, highlight=False, soft_wrap=True)
-
-
 def _watch(options: argparse.Namespace, detector: "Detector") -> None:
     """Detect new and changed files in the folders until the user stops the program."""
+    from fakesound.inference.outputs import write_outputs
+
     console.print("watching; stop with Ctrl-C")
     results: dict[str, Result] = {}
     try:
@@ -326,7 +213,7 @@ def _watch(options: argparse.Namespace, detector: "Detector") -> None:
                 if str(path) in (name, name.rpartition("#")[0]):
                     del results[name]
             results |= {result.path: result for result in fresh}
-            _write(options, list(results.values()), detector)
+            write_outputs(options, list(results.values()), detector)
             if stopped:
                 break
     except KeyboardInterrupt:
@@ -373,27 +260,6 @@ def _check(options: argparse.Namespace) -> None:
             raise InputError(f"--watch: {name} is not a folder; name folders only")
     if [options.json, options.jsonl, options.csv, options.rttm].count("-") > 1:
         raise InputError("--json, --jsonl, --csv, --rttm: only one can go to standard output")
-
-
-def _files(options: argparse.Namespace) -> dict[str, Path]:
-    """Return the files that are written, by their options."""
-    keys = ("json", "jsonl", "csv", "rttm", "html")
-    places = {f"--{key}": getattr(options, key) for key in keys}
-    return {key: Path(place) for key, place in places.items() if place not in (None, "-")}
-
-
-def _check_outputs(options: argparse.Namespace, inputs: Sequence[Path]) -> None:
-    outputs = _files(options)
-    folders = options.watch or any(Path(name).is_dir() for name in options.recordings)
-    if options.audacity is not None:
-        if folders or len(inputs) > 1 or options.audacity.is_dir():
-            if options.audacity.is_file():
-                place = options.audacity
-                raise InputError(f"--audacity={place}: is a file; several recordings need a folder")
-            check_folder("--audacity", options.audacity, options.audacity)
-        else:
-            outputs["--audacity"] = options.audacity
-    check_outputs(outputs, inputs)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -202,7 +202,7 @@ def test_an_interrupted_batch_continues(run, recording, detector, tmp_path, monk
             def full(*_, **__):
                 raise stop
 
-            patch.setattr("fakesound.files.write_whole", full)
+            patch.setattr("fakesound.inference.outputs.write_whole", full)
         code, shown, _ = run(*names, "--json", "o.json", "--frames")
     assert code == 1
     # the verdicts come before the files
@@ -224,7 +224,7 @@ def test_results_of_a_changed_file_are_not_used_again(run, recording, tmp_path, 
         def full(*_, **__):
             raise OSError(errno.ENOSPC, "full")
 
-        patch.setattr("fakesound.files.write_whole", full)
+        patch.setattr("fakesound.inference.outputs.write_whole", full)
         assert run("a.wav", "--json", "o.json")[0] == 1
     soundfile.write(tmp_path / "a.wav", np.zeros(2 * RATE), RATE)
     assert run("a.wav", "--json", "o.json")[0] == 0

@@ -1,0 +1,161 @@
+"""What a detection writes: the table on stdout, and the files that options of `detect` name."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Column, Table
+from rich.text import Text
+
+from fakesound.command_line import FULL, print_results
+from fakesound.errors import InputError, shown
+from fakesound.files import check_folder, check_outputs, write_whole
+from fakesound.inference import writing
+from fakesound.progress import console, progress_bar
+
+if TYPE_CHECKING:
+    from fakesound.inference.detector import Detector
+    from fakesound.inference.writing import Result
+
+SPANS = 4  # regions of a recording, and recordings of a note, that are listed
+COLOURS = {"fake": "bold red", "uncertain": "yellow", "genuine": "green"}
+
+
+def output_files(options: argparse.Namespace) -> dict[str, Path]:
+    """Return the files that are written, by their options."""
+    keys = ("json", "jsonl", "csv", "rttm", "html")
+    places = {f"--{key}": getattr(options, key) for key in keys}
+    return {key: Path(place) for key, place in places.items() if place not in (None, "-")}
+
+
+def check_places(options: argparse.Namespace, inputs: Sequence[Path]) -> None:
+    """Check that all outputs can be written and that none is another or one of ``inputs``.
+
+    Raises:
+        InputError: naming the option and the fix.
+    """
+    outputs = output_files(options)
+    folders = options.watch or any(Path(name).is_dir() for name in options.recordings)
+    if options.audacity is not None:
+        if folders or len(inputs) > 1 or options.audacity.is_dir():
+            if options.audacity.is_file():
+                place = options.audacity
+                raise InputError(f"--audacity={place}: is a file; several recordings need a folder")
+            check_folder("--audacity", options.audacity, options.audacity)
+        else:
+            outputs["--audacity"] = options.audacity
+    check_outputs(outputs, inputs)
+
+
+def write_outputs(
+    options: argparse.Namespace, results: Sequence["Result"], detector: "Detector"
+) -> None:
+    """Write all outputs, also where one of them fails.
+
+    Raises:
+        InputError: naming the first output that cannot be written.
+        OSError: for a full disk.
+    """
+    failed: list[tuple[str, OSError]] = []
+    for option, write in _writers(options, results, detector).items():
+        try:
+            write()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            failed.append((option, error))
+    if failed:
+        option, first = failed[0]
+        if first.errno in FULL:
+            raise first
+        raise InputError(f"{option}: cannot be written ({first.strerror}); name another")
+
+
+def _writers(
+    options: argparse.Namespace, results: Sequence["Result"], detector: "Detector"
+) -> dict[str, Callable[[], None]]:
+    record = detector.record()
+
+    def put(place: str, text: Callable[[], str]) -> None:
+        if place == "-":
+            sys.stdout.write(text())
+            # here, where a closed pipe is known as such
+            sys.stdout.flush()
+        else:
+            write_whole(Path(place), text())
+
+    def labels() -> None:
+        names = writing.output_names([result.path for result in results])
+        for result, name in zip(results, names, strict=True):
+            if result.detection is not None:
+                place = options.audacity
+                if len(results) > 1 or options.audacity.is_dir():
+                    place = options.audacity / f"{name}.txt"
+                write_whole(place, writing.to_audacity(result.detection))
+
+    def page() -> None:
+        # only here: it imports matplotlib
+        from fakesound.inference.page import write_page
+
+        with progress_bar("drawing") as progress:
+            write_page(results, options.html, record, progress)
+        console.print(f"page: {options.html}", markup=False, highlight=False)
+
+    texts = {
+        "json": lambda: writing.to_json(results, record, options.frames),
+        "jsonl": lambda: writing.to_jsonl(results, record, options.frames),
+        "csv": lambda: writing.to_csv(results, record),
+        "rttm": lambda: writing.to_rttm(results),
+    }
+    writers: dict[str, Callable[[], None]] = {
+        f"--{key}={place}": partial(put, place, text)
+        for key, text in texts.items()
+        if (place := getattr(options, key)) is not None
+    }
+    if options.audacity is not None:
+        writers[f"--audacity={options.audacity}"] = labels
+    if options.html is not None:
+        writers[f"--html={options.html}"] = page
+    return writers
+
+
+def print_table(options: argparse.Namespace, results: Sequence["Result"], header: bool) -> None:
+    """Print the results on stdout: as a table on a terminal, else as tab-separated values."""
+    if "-" in (options.json, options.jsonl, options.csv, options.rttm):
+        return
+    if not sys.stdout.isatty():
+        sys.stdout.write(writing.to_tsv(results, header))
+        sys.stdout.flush()
+        return
+    # a long name takes several lines: a shortened one would lose the file
+    name_column = Column("recording", overflow="fold")
+    table = Table(
+        name_column, "verdict", "score", "fake parts, seconds", "most similar to", box=None
+    )
+    for result in results:
+        found, name = result.detection, Text(shown(result.path))
+        if found is None:
+            table.add_row(name, "[dim]not read", "", "", "")
+            continue
+        spans = [f"{r.onset:.2f}-{r.offset:.2f}" for r in found.regions[:SPANS]]
+        more = len(found.regions) - SPANS
+        regions = ", ".join(spans) + (f" and {more} more" if more > 0 else "")
+        colour = COLOURS[found.verdict]
+        table.add_row(
+            name,
+            f"[{colour}]{found.verdict}",
+            f"{found.score:.2f}",
+            regions,
+            found.attack_family or "",
+        )
+    print_results(table)
+    names: dict[str, list[str]] = {}
+    for result in results:
+        for note in result.detection.notes if result.detection else ():
+            names.setdefault(note, []).append(shown(result.path))
+    for note, some in names.items():
+        where = ", ".join(some) if len(some) <= SPANS else f"{len(some)} recordings"
+        console.print(f"{where}: {note}", markup=False, highlight=False, soft_wrap=True)
