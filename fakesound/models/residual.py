@@ -35,6 +35,12 @@ class ResidualBlock(nn.Module):
             shortcut.append(convolution(width_in, width, 1))
         self.shortcut = nn.Sequential(*shortcut)
 
+    @property
+    def last_norm(self) -> nn.Module:
+        """Last normalisation: where its weight and bias are zero, the shortcut is left."""
+        norm: nn.Module = self.layers[-1].get_submodule("1")
+        return norm
+
     def forward(
         self, grid: Float[Tensor, "batch width_in band step"]
     ) -> Float[Tensor, "batch width new_band step"]:

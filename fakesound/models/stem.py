@@ -107,13 +107,12 @@ class ConvStem(nn.Module):
         width_in = channels * 2 * windows
         for place, width in enumerate(widths):
             stride = (1 if place == 0 else 2, 1)
-            layers += [
-                nn.Conv2d(width_in, width, 3, stride, padding=1, bias=False),
-                BatchNorm(width),
-                nn.ReLU(inplace=True),
-            ]
-            if place > 1:
-                layers += [ResidualBlock(width, width, 1, 1, 0.0) for _ in range(blocks)]
+            convolution = nn.Conv2d(width_in, width, 3, stride, padding=1, bias=False)
+            layers += [convolution, BatchNorm(width), nn.ReLU(inplace=True)]
+            if place > 1 and blocks:
+                residual = [ResidualBlock(width, width, 1, 1, 0.0) for _ in range(blocks)]
+                # with the ReLU, so that a stem with blocks has the tensor names of one without
+                layers[-1] = nn.Sequential(layers[-1], *residual)
             width_in = width
             ends.append(len(layers))
         self.layers = nn.Sequential(*layers)

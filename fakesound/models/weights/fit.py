@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from fakesound.models.detector import Detector
+from fakesound.models.residual import ResidualBlock
 from fakesound.models.vim import VisionMamba
 from fakesound.models.weights.convert import (
     Positions,
@@ -84,6 +86,9 @@ def fit_weights(
         if ours is not None and fitted.tensor is not None:
             name, tensors[ours] = ours, fitted.tensor
         fates[fitted.how].append(Fate(name, fitted.note))
+    grown = _grown(detector, tensors) if layout.own else {}
+    tensors |= grown
+    fates["converted"] += [Fate(name, "zero in a new residual block") for name in grown]
     offered = {layout.ours(name) for name in file.tensors}
     fates["skipped"] += [Fate(name, "not weights") for name in file.others]
     loaded = fates.pop("loaded")
@@ -204,6 +209,24 @@ class _Fitting:
         if name.startswith("backbone.layers."):
             return f"beyond backbone.depth={len(self.backbone.layers)}"
         return "no such part here"
+
+
+def _grown(detector: Detector, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return zeros for the residual blocks of the stem that the file lacks.
+
+    The deeper stem then starts with the scores of the smaller one (Net2Net, Chen et al., ICLR
+    2016).
+    """
+    if not any(name.startswith("backbone.stem.") for name in tensors):
+        return {}
+    norms = {m.last_norm for m in detector.modules() if isinstance(m, ResidualBlock)}
+    return {
+        f"{name}.{key}": torch.zeros_like(value)
+        for name, module in detector.named_modules()
+        if module in norms
+        for key, value in module.named_parameters()
+        if f"{name}.{key}" not in tensors
+    }
 
 
 def _why_left(name: str, layout: Layout, offered: bool) -> str:

@@ -28,10 +28,21 @@ class Given(nn.Module):
         self.register_buffer("deviation", torch.ones(()))
 
 
-def detector(bins=224, steps=14, dim=192, patch=(16, 16), seed=1, heads=(True, True), **options):
+def detector(
+    bins=224,
+    steps=14,
+    dim=192,
+    patch=(16, 16),
+    seed=1,
+    heads=(True, True),
+    widths=(4, 4),
+    blocks=0,
+    **options,
+):
     """A detector whose values all differ from those it is to be given."""
     torch.manual_seed(seed)
-    stem = PatchStem(3, dim, patch, patch) if patch else ConvStem(3, dim, bins, 2, [4, 4])
+    conv = (3, dim, bins, 2, widths, blocks)
+    stem = PatchStem(3, dim, patch, patch) if patch else ConvStem(*conv)
     options = {"depth": 2, "order": "frequency", "kernel": "chunked"} | options
     backbone = VisionMamba(stem, bins=bins, steps=steps, dim=dim, **options)
     made = Detector(Given(bins), backbone, 1, HeadsConfig(clip=heads[0], frame=heads[1])).eval()

@@ -74,6 +74,34 @@ def test_a_run_with_other_crops_and_heads_gives_what_fits(tmp_path):
     assert dict(report.resized)["backbone.stem.proj.weight"] == "patches of 16 x 16 to 16 x 4"
 
 
+def test_a_deeper_stem_starts_with_the_scores_of_the_run_that_it_grew_from(tmp_path):
+    widths = {"widths": [4, 6, 8, 8]}
+    before = of_run(seed=3, patch=None, **widths)
+    path = own(tmp_path, "best.ckpt", before)
+    grown = of_run(seed=4, patch=None, blocks=2, **widths)
+    spectrogram = torch.randn(2, 3, 64, 12)
+    assert not torch.allclose(
+        before.backbone.forward_features(spectrogram)[0],
+        grown.backbone.forward_features(spectrogram)[0],
+        atol=1e-2,
+    )
+    report = loaded(path, grown)
+    torch.testing.assert_close(
+        before.backbone.forward_features(spectrogram)[0],
+        grown.backbone.forward_features(spectrogram)[0],
+    )
+    assert len(report.converted) == 8
+    assert set(dict(report.converted).values()) == {"zero in a new residual block"}
+    # it is no dead end: the zeros have gradients
+    grown.train().backbone.forward_features(spectrogram)[0].square().sum().backward()
+    for name, _ in report.converted:
+        assert not grown.get_parameter(name).any()
+        assert grown.get_parameter(name).grad.any()
+    # blocks that the file has are kept
+    trained = own(tmp_path, "plain.pt", of_run(seed=5, patch=None, blocks=2, **widths))
+    assert loaded(trained, grown).converted == ()
+
+
 def test_statistics_of_other_features_are_not_taken(tmp_path):
     path = own(tmp_path, "best.ckpt", of_run(seed=3))
     model = of_run()
