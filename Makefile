@@ -1,11 +1,11 @@
-# Everything from a bare machine with Python 3.11+: `make run`, then `make test`.
+# Needs only Python 3.11 or newer: start with `make run`, then `make test`.
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch>=2.11,<2.14
-# CPU builds of torch for machines without an NVIDIA GPU: a tenth of the download
+# machines without an NVIDIA GPU get the CPU build of torch, a tenth of the download
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-# LOCK=requirements.lock installs exactly the versions the tests ran with
+# LOCK=requirements.lock installs the exact versions that were tested
 LOCK ?=
 
 BIN := $(VENV)/bin
@@ -20,16 +20,16 @@ help: ## Show this list
 	@echo "make TARGET [ARGS='key=value ...']"
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-10s %s\n", $$1, $$2}'
 
-install: $(VENV)/installed ## Make the environment in .venv with what running needs
+install: $(VENV)/installed ## Create .venv and install fakesound in it
 
 $(VENV)/torch:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12"; exit 2; }
+		|| { echo "error: $(PYTHON) is older than 3.11; use a newer one: make PYTHON=python3.12"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing torch ..."
 	@command -v nvidia-smi >/dev/null 2>&1 \
 		|| $(INSTALL) --retries 0 --timeout 10 --index-url $(TORCH_INDEX) '$(TORCH)' 2>/dev/null \
-		|| echo "no CPU index in reach; taking torch from the default one"
+		|| echo "the CPU index is not reachable; installing torch from the default index"
 	@$(INSTALL) '$(TORCH)'
 	@touch $@
 
@@ -43,54 +43,54 @@ $(VENV)/tested: pyproject.toml | $(VENV)/installed
 	@$(INSTALL) -e '.[dev,sweep,slurm,export,bench,serve]'
 	@touch $@
 
-lock: $(VENV)/tested ## Write requirements.lock: the versions in .venv, for Python 3.11 to 3.13
+lock: $(VENV)/tested ## Write the versions in .venv to requirements.lock, for Python 3.11 to 3.13
 	@$(PIP) install -q 'uv>=0.5'
 	@mkdir -p build
-	@# torch brings its own triton and CUDA
+	@# torch installs the triton and CUDA packages that it needs
 	@$(PIP) freeze --exclude-editable | sed 's/+[a-z0-9]*$$//' \
 		| grep -vE '^(triton|nvidia|uv=)|@' >build/tested.txt
-	@{ echo '# Made by `make lock`; `make install LOCK=requirements.lock` takes these versions.'; \
+	@{ echo '# Written by `make lock`; `make install LOCK=requirements.lock` installs these versions.'; \
 		$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate \
 			--extra dev --extra sweep --extra export --extra bench --extra slurm --extra serve \
 			-c build/tested.txt pyproject.toml; } >build/requirements.lock
 	@mv build/requirements.lock requirements.lock
 
-run: $(VENV)/installed ## Train, test and report the main experiment (ARGS adds overrides)
+run: $(VENV)/installed ## Run the main experiment: train, test, report (ARGS adds overrides)
 	@$(BIN)/python -m fakesound.run experiment=mt_vim $(ARGS)
 	@echo
-	@echo "Next: open the report above in a browser; try your own recordings:"
+	@echo "Next: open the report above in a browser, or try one of these:"
 	@echo "  $(BIN)/python -m fakesound.run experiment=mt_vim data.root=FOLDER"
 	@echo "  $(BIN)/python -m fakesound.run -m sweep=leave_one_attack_out"
 	@echo "  $(BIN)/python -m fakesound.run --help"
 
-smoke: $(VENV)/installed ## Run everything once, quickly
+smoke: $(VENV)/installed ## Check the installation in half a minute
 	@$(BIN)/python -m fakesound.run experiment=smoke $(ARGS)
 
-sweep: $(VENV)/installed ## Leave each attack out in turn and compare
+sweep: $(VENV)/installed ## Hold out each attack in turn and compare the runs
 	@$(BIN)/python -m fakesound.run -m sweep=leave_one_attack_out $(ARGS)
 
-lint: $(VENV)/tested ## Style, types and import floors
+lint: $(VENV)/tested ## Check style, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
-test: lint ## Lint, then all quick tests
+test: lint ## Lint, then run the quick tests
 	@$(BIN)/python -m pytest -n auto -m 'not slow' $(ARGS)
 
-test-all: lint ## The slow tests too
+test-all: lint ## Lint, then run all tests, including the slow ones
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
-docs: $(VENV)/installed ## Build the documentation into build/site, with strict links
+docs: $(VENV)/installed ## Build the documentation in build/site and check its links
 	@$(INSTALL) -e '.[docs]'
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "build/site/index.html"
 
-bench: $(VENV)/tested ## Time kernels and the model on this machine; records in build/
+bench: $(VENV)/tested ## Benchmark the kernels and the model; writes JSON files to build/
 	@mkdir -p build
 	@$(BIN)/python -m benchmarks.scan --json build/scan.json $(ARGS)
 	@$(BIN)/python -m benchmarks.model --json build/model.json $(ARGS)
 
-clean: ## Remove caches and builds; keeps .venv, prepared/ and outputs/
+clean: ## Remove caches and builds, but not .venv, prepared/ and outputs/
 	@rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,26 +1,26 @@
 # syntax=docker/dockerfile:1.7
 # docker build -f docker/gpu.Dockerfile -t fakesound:gpu [--build-arg MAMBA=1] .
 ARG PYTHON_IMAGE=python:3.12.12-slim-trixie
-# the CUDA that torch on the package index is built for
+# the CUDA version of the torch build on PyPI
 ARG CUDA_IMAGE=nvidia/cuda:13.0.1-devel-ubuntu24.04
-# 1: with mamba-ssm and causal-conv1d, which need a compiler and half an hour; 0: our own kernels
+# 1 builds mamba-ssm and causal-conv1d, which needs a compiler and half an hour; 0 uses our own kernels
 ARG MAMBA=0
 
-# What the code needs, in an environment of its own: built again only when a version changes.
+# The dependencies are in a separate environment, which is rebuilt only when a version changes.
 FROM ${PYTHON_IMAGE} AS packages
 ARG TORCH=2.13.0
 ARG TORCH_INDEX=https://pypi.org/simple
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PATH=/opt/fakesound/bin:$PATH
 RUN python -m venv /opt/fakesound
-# CUDA comes with it; of the machine only the driver is used
+# torch includes CUDA; the host provides only the driver
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --index-url "${TORCH_INDEX}" "torch==${TORCH}"
 COPY docker/requirements.txt /tmp/requirements.txt
-# the list is complete; nothing else may slip in
+# the list is complete, so pip must not resolve further packages
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --no-deps --requirement /tmp/requirements.txt "dumb-init==1.2.5.post1"
 
-# Only one of the next two is built.
+# The MAMBA argument selects one of the next two stages; the other one is not built.
 FROM ${PYTHON_IMAGE} AS mamba-0
 RUN mkdir /wheels
 
@@ -32,7 +32,7 @@ ARG CAUSAL_CONV1D=1.7.0
 # Ampere, Ada and Hopper: A100, A10G, L4, L40S, H100
 ARG TORCH_CUDA_ARCH_LIST="8.0;8.6;8.9;9.0"
 ARG MAX_JOBS=4
-# The release of the base image fixes these; older builds of them are taken off the mirrors.
+# The release of the base image determines these versions, and mirrors delete older builds.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --no-install-recommends --yes g++ ninja-build python3-dev python3-venv \
@@ -42,11 +42,11 @@ RUN --mount=type=cache,target=/root/.cache/pip python3 -m venv /opt/build \
     && pip install --index-url "${TORCH_INDEX}" "torch==${TORCH}" \
     && pip install "setuptools==80.9.0" "wheel==0.45.1" "packaging==25.0" \
     && mkdir /wheels
-# an image without them works as well
+# if the build fails, the image works without them
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip wheel --no-deps --no-build-isolation --wheel-dir /wheels \
         "causal-conv1d==${CAUSAL_CONV1D}" "mamba-ssm==${MAMBA_SSM}" \
-    || { rm -f /wheels/*; echo "mamba-ssm: not built; the image goes without it"; }
+    || { rm -f /wheels/*; echo "mamba-ssm: the build failed; the image does not include it"; }
 
 # hadolint ignore=DL3006
 FROM mamba-${MAMBA} AS mamba
@@ -67,13 +67,13 @@ ENV PATH=/opt/fakesound/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
-    # places that whoever runs the container can write
+    # any user of the container can write to these folders
     LOGNAME=fakesound \
     MPLCONFIGDIR=/tmp/matplotlib \
     NUMBA_CACHE_DIR=/tmp/numba \
     TRITON_CACHE_DIR=/tmp/triton \
     WANDB_CACHE_DIR=/tmp/wandb
-# Triton compiles the start of each kernel where it runs; versions as above.
+# Triton compiles the launcher of each kernel at run time. Versions: see above.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --no-install-recommends --yes gcc libc6-dev \
@@ -88,13 +88,13 @@ RUN --mount=type=bind,from=mamba,source=/wheels,target=/wheels \
     if ls /wheels/*.whl >/dev/null 2>&1; then \
         pip install --constraint /tmp/requirements.txt "torch==${TORCH}" \
             "transformers==4.57.1" "einops==0.8.2" /wheels/*.whl \
-        || echo "mamba-ssm: cannot be installed; the image goes without it"; \
+        || echo "mamba-ssm: the installation failed; the image does not include it"; \
     fi
-# a change of the code repeats from here on
+# a code change rebuilds only the layers below
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --no-deps /wheels/*.whl
 WORKDIR /work
-# root, where SageMaker's folders may be written by no one else
+# root for SageMaker, where only root can write to the job's folders
 ARG RUN_AS=fakesound
 USER ${RUN_AS}
 ENTRYPOINT ["dumb-init", "--single-child", "--"]
