@@ -32,6 +32,7 @@ from fakesound.config.compose import (
     compose_config,
     configuration_folder,
     current_overrides,
+    keys_help,
     readable_errors,
     register_schema,
     run_config,
@@ -88,6 +89,9 @@ def _main() -> None:
     if arguments.help:
         run_help()
         return
+    if arguments.keys is not None:
+        keys_help(arguments.keys)
+        return
     register_schema()
     # Hydra reads the command line itself
     renamed = dict(zip(arguments.overrides, current_overrides(arguments.overrides), strict=True))
@@ -108,11 +112,12 @@ def _main() -> None:
 
 
 def _arguments() -> tuple[Namespace, list[str]]:
-    """Return overrides, --multirun and --help, and the flags that Hydra alone reads."""
+    """Return overrides, --multirun, --help and --keys, and the flags that Hydra alone reads."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--multirun", "-m", action="store_true")
     parser.add_argument("--help", "-h", action="store_true")
+    parser.add_argument("--keys", nargs="?", const="", metavar="WORD")
     return parser.parse_known_intermixed_args()
 
 

@@ -19,7 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from fakesound.config.checks import unknown_key
@@ -30,7 +31,7 @@ from fakesound.progress import console
 
 WEIGHTS = "data.crop.weights."
 LONGEST_NAME = 120
-# a longer mapping would fill the page of --help
+# a longer mapping would fill the page of --keys
 MOST_ENTRIES = 4
 
 USAGE = """\
@@ -49,6 +50,7 @@ them, holds one attack out of training, and tests the detector on that attack.
   experiment=mt_vim resume=auto               resume a stopped run
   experiment=smoke                            everything once, in half a minute
   --reproduce RUN_DIR                         repeat a run and compare the results
+  --keys data.crop                            keys that contain "data.crop"; all without a word
 
 Results are in outputs/NAME/TIME/: report.html, metrics.json, scores.jsonl and
 checkpoints. Exit codes: 0 done; 2 wrong input or configuration (one line; --debug
@@ -204,7 +206,7 @@ def _slug(text: str) -> str:
 def run_usage() -> str:
     """Return the short help of ``fakesound run``."""
     usage = Text.from_markup(USAGE).plain
-    return f"{usage}\nall groups and keys: fakesound run --help\n"
+    return f"{usage}\nall groups: fakesound run --help\n"
 
 
 def run_help() -> None:
@@ -225,11 +227,23 @@ def run_help() -> None:
             names = sorted(path.stem for path in folder.glob("*.yaml"))
             groups.add_row(folder.name, ", ".join(names))
     out.print(groups)
-    key_column = Column("key", no_wrap=True)
-    keys = Table(key_column, "default", "meaning", title="Keys", title_justify="left", box=None)
-    for key, default, meaning in keys_of(RunConfig()):
-        keys.add_row(escape(key), escape(default), escape(meaning))
-    out.print(keys)
+
+
+def keys_help(word: str) -> None:
+    """Print the keys of ``fakesound run`` whose name or meaning contains ``word``.
+
+    Raises:
+        InputError: if there is none.
+    """
+    rows = keys_of(RunConfig())
+    found = [row for row in rows if word.lower() in f"{row[0]} {row[2]}".lower()]
+    if not found:
+        hint = did_you_mean(word, (key for key, _, _ in rows))
+        raise InputError(f"--keys {word}: no key contains it; {hint}--keys alone lists all")
+    out = Console()
+    for key, default, meaning in found:
+        out.print(Text.assemble((key, "bold"), f"={default}"), soft_wrap=True)
+        out.print(Padding(Text(meaning), (0, 0, 0, 4), expand=False))
 
 
 def keys_of(section: Any, prefix: str = "") -> list[tuple[str, str, str]]:  # noqa: ANN401

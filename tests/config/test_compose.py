@@ -17,6 +17,7 @@ from fakesound.config.compose import (
     compose_config,
     configuration_folder,
     current_overrides,
+    keys_help,
     keys_of,
     readable_errors,
     register_schema,
@@ -165,47 +166,61 @@ def test_folders_of_a_sweep_have_names_that_every_file_system_takes():
     assert max(len(one), len(other)) < 200
 
 
-def shown(width):
+def shown(*arguments):
     done = subprocess.run(
-        [sys.executable, "-m", "fakesound.run", "--help"],
+        [sys.executable, "-m", "fakesound.run", *arguments],
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": str(width)},
+        env={**os.environ, "COLUMNS": "80"},
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def wide():
-    return shown(250)
+def help_text():
+    return shown("--help")
 
 
-def test_help_has_examples_that_can_be_typed(wide):
-    examples = re.findall(r"^  (experiment=.*?)  ", wide, flags=re.MULTILINE)
+def test_help_has_examples_that_can_be_typed(help_text):
+    examples = re.findall(r"^  (experiment=.*?)  ", help_text, flags=re.MULTILINE)
     assert len(examples) > 3
     for example in examples:
         config(*shlex.split(example.replace("DIR", "a")))
 
 
-def test_help_names_every_choice_of_every_group(wide):
+def test_help_names_every_choice_of_every_group(help_text):
     for path in configuration_folder().glob("*/*.yaml"):
-        assert re.search(rf"\b{path.stem}\b", wide), path
-        assert path.parent.name in wide
+        assert re.search(rf"\b{path.stem}\b", help_text), path
+        assert path.parent.name in help_text
 
 
-def test_help_has_every_key_with_its_default_and_meaning(wide):
-    lines = [" ".join(line.split()) for line in wide.splitlines()]
+def test_keys_lists_every_key_with_its_default_and_meaning():
+    printed = shown("--keys")
+    assert re.findall(r"^(\S+?)=", printed, flags=re.MULTILINE) == [
+        key for key, _, _ in keys_of(RunConfig())
+    ]
+    joined = " ".join(printed.split())
     for key, default, meaning in keys_of(RunConfig()):
-        expected = f"{key} {default} {meaning}".strip()
-        assert any(line.startswith(expected[:120]) for line in lines), expected
+        assert " ".join(f"{key}={default} {meaning}".split()) in joined
 
 
-def test_narrow_terminals_lose_no_key():
-    lines = {line.split()[0] for line in shown(80).splitlines() if line.strip()}
-    assert {key for key, _, _ in keys_of(RunConfig())} <= lines
+@pytest.mark.parametrize("word", ["data.crop.", "BOOTSTRAP"])
+def test_keys_are_found_by_name_and_by_meaning(word):
+    expected = [
+        key
+        for key, _, meaning in keys_of(RunConfig())
+        if word.lower() in key or word.lower() in meaning.lower()
+    ]
+    assert expected
+    assert re.findall(r"^(\S+?)=", shown("--keys", word), flags=re.MULTILINE) == expected
 
 
-def test_help_has_the_exit_codes(wide):
-    assert "0 done; 2 wrong input or configuration" in wide
+def test_a_word_that_no_key_contains_is_an_error():
+    with pytest.raises(InputError, match=r"--keys backbone\.dpeth: .*backbone\.depth"):
+        keys_help("backbone.dpeth")
+
+
+def test_help_has_the_exit_codes(help_text):
+    assert "0 done; 2 wrong input or configuration" in help_text
