@@ -157,6 +157,10 @@ def _check(arguments: Namespace) -> Path | None:
             "has N processes"
         )
     distributed.check_count(config)
+    if config.logger.mode == "tensorboard" and find_spec("tensorboard") is None:
+        raise InputError(
+            "logger=tensorboard: tensorboard is not installed; pip install '.[tensorboard]'"
+        )
     source = config.init.path
     if source is not None and not Path(source).exists():
         raise InputError(

@@ -1,5 +1,6 @@
 """`python -m fakesound.run` from the command line to the files it leaves."""
 
+import csv
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import time
 
 import pytest
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader, Dataset
 
 from fakesound.config.compose import compose_config, run_config
@@ -91,13 +93,32 @@ def test_the_report_needs_no_other_file(finished):
     assert "<audio" in page
 
 
-def test_the_same_seed_gives_the_same_results(finished, small, tmp_path):
-    succeed("run", *small, "hydra.run.dir=again", "logger=disabled", folder=tmp_path)
-    assert read_results(tmp_path / "again") == read_results(finished)
+def test_the_same_seed_gives_the_same_results_with_another_logger(finished, small, tmp_path):
+    again = tmp_path / "again"
+    succeed("run", *small, "hydra.run.dir=again", "logger=csv", folder=tmp_path)
+    assert read_results(again) == read_results(finished)
+    with (again / "csv" / "version_0" / "metrics.csv").open() as file:
+        logged = list(csv.DictReader(file))
+    epochs = [json.loads(line) for line in (again / "epochs.jsonl").read_text().splitlines()]
+    for epoch in epochs:
+        key = "validation/frame/auc"
+        assert any(row[key] and float(row[key]) == pytest.approx(epoch[key]) for row in logged)
+    expected = read_metrics(again)["test"]["unseen"]["frame/auc"]
+    assert float(logged[-1]["test/unseen/frame/auc"]) == pytest.approx(expected)
+
+
+def logged_steps(folder):
+    """Return the steps whose loss is in the TensorBoard files of a run."""
+    found = set()
+    for version in folder.glob("tensorboard/version_*"):
+        events = EventAccumulator(str(version)).Reload()
+        found |= {event.step for event in events.Scalars("step/loss")}
+    return found
 
 
 def test_a_killed_run_continues_and_ends_like_an_undisturbed_one(small, tmp_path):
-    longer = (*small, "epochs=5", "steps=3", "logger=disabled", "name=killed")
+    every_step = ("logger=tensorboard", "logger.every_steps=1")
+    longer = (*small, "epochs=5", "steps=3", *every_step, "name=killed")
     succeed("run", *longer, "hydra.run.dir=whole", folder=tmp_path)
     with subprocess.Popen(command("run", *longer), cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
         deadline = time.monotonic() + 120
@@ -113,6 +134,7 @@ def test_a_killed_run_continues_and_ends_like_an_undisturbed_one(small, tmp_path
     assert list(tmp_path.glob("outputs/killed/*")) == [folder]
     assert read_metrics(folder)["provenance"]["resumed"]
     assert read_results(folder) == read_results(tmp_path / "whole")
+    assert logged_steps(folder) == logged_steps(tmp_path / "whole") == {*range(1, 16)}
     once_more = fakesound("run", *longer, "resume=auto", folder=tmp_path)
     assert "finished before" in once_more.stderr
 

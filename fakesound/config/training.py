@@ -12,7 +12,7 @@ from fakesound.errors import InputError
 
 KERNELS = ("auto", "cpu", "triton", "mamba_ssm", "chunked", "reference")
 CALIBRATIONS = ("logistic", "isotonic", "none")
-LOGGER_MODES = ("offline", "online", "disabled")
+LOGGER_MODES = ("offline", "online", "csv", "tensorboard", "disabled")
 # arguments of lightning.Trainer, without those that a run sets itself
 _TRAINER = """
 accelerator accumulate_grad_batches barebones benchmark check_val_every_n_epoch detect_anomaly
@@ -77,10 +77,11 @@ class InitConfig:
 
 @dataclass
 class LoggerConfig:
-    """Weights & Biases."""
+    """Weights & Biases, or another log of the training."""
 
     mode: str = "offline"
-    """"offline" (upload later with `wandb sync`), "online" or "disabled"."""
+    """W&B "offline" (upload later with `wandb sync`) or "online"; "csv"; "tensorboard"; or
+    "disabled"."""
     project: str = "fakesound"
     """W&B project."""
     entity: str | None = None

@@ -17,7 +17,7 @@ import torch
 import yaml
 from filelock import FileLock
 from lightning.pytorch.callbacks import WeightAveraging
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import Logger, WandbLogger
 
 from fakesound import provenance
 from fakesound.config import RunConfig
@@ -233,7 +233,7 @@ def describe_run(
 
 
 def write_results(
-    config: RunConfig, folder: Path, results: dict[str, Any], logger: WandbLogger | None
+    config: RunConfig, folder: Path, results: dict[str, Any], logger: Logger | None
 ) -> None:
     """Write the report and ``metrics.json``, and log the results.
 
@@ -243,13 +243,16 @@ def write_results(
     write_whole(pending, json.dumps(results, indent=1, allow_nan=False) + "\n")
     run = read_run(folder, metrics=pending)
     write_report(run, folder / "report.html", config.report.examples)
-    if logger is not None:
+    if isinstance(logger, WandbLogger):
         shown = choose_clips(run, config.logger.table_clips)
         pictures = write_timelines(run, folder / "timelines", [s.clip_id for s in shown])
         clips = [run.clips[score.clip_id] for score in shown]
         tracking.log_results(logger, results, clips, shown, pictures)
         if config.logger.artifacts:
             tracking.log_artifacts(logger, config, folder)
+    elif logger is not None:
+        logger.log_metrics(tracking.summary(results), step=config.epochs * config.steps)
+        logger.finalize("success")
     pending.replace(folder / DONE)
 
 

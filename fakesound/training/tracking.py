@@ -1,4 +1,4 @@
-"""Weights & Biases: the run, its results, and its files."""
+"""Weights & Biases: the run, its results, and its files. Or a table, or TensorBoard."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from fakesound.config import RunConfig
@@ -24,14 +24,18 @@ INIT_SECONDS = 30
 FINISH_SECONDS = 120
 
 
-def make_logger(config: RunConfig, plain: dict[str, Any], folder: Path) -> WandbLogger | None:
-    """Return the W&B logger of a run whose files stay under ``folder``; None if it is disabled.
+def make_logger(config: RunConfig, plain: dict[str, Any], folder: Path) -> Logger | None:
+    """Return the logger of a run whose files stay under ``folder``; None if it is disabled.
 
     Where W&B cannot be reached, or no one is logged in, the run is kept offline, to be sent later
     with ``wandb sync``; it is never stopped.
     """
     if config.logger.mode == "disabled" or getattr(rank_zero_only, "rank", 0) != 0:
         return None
+    if config.logger.mode == "csv":
+        return CSVLogger(folder, name="csv")
+    if config.logger.mode == "tensorboard":
+        return TensorBoardLogger(folder, name="tensorboard")
     # media of offline runs would otherwise be staged outside the run's folder
     os.environ["WANDB_DATA_DIR"] = str(folder / "wandb")
     os.environ.setdefault("WANDB_SILENT", "true")
