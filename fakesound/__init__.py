@@ -10,11 +10,10 @@ if TYPE_CHECKING:
 __all__ = ["Detection", "Detections", "Detector", "__version__"]
 __version__ = "0.1.0"
 
-# For libgomp, which reads it when torch loads it: idle threads of torch's shall not spin for
-# milliseconds on the cores that the threads of the scan, or another program, are waiting for.
+# Read by libgomp when torch is loaded: idle threads of torch must not spin for milliseconds on
+# cores that the threads of the scan, or another program, need.
 _os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-# onnxruntime sends usage data to Microsoft unless this is set before it is loaded. Nothing of this
-# package leaves the machine.
+# Without this, set before it is loaded, onnxruntime sends usage data to Microsoft.
 _os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
@@ -23,7 +22,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    # importing the package is quick, that of the detector takes longer
+    # imported on first use, because the detector is slow to import
     if name in ("Detection", "Detections", "Detector"):
         return getattr(_importlib.import_module("fakesound.inference"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""One clip: an audio file and its labels. The fields are the schema of a manifest row."""
+"""Clip: an audio file and its labels, which are the schema of a manifest row."""
 
 from math import inf
 from typing import Annotated, Any, Literal
@@ -19,15 +19,15 @@ Split = Literal["train", "validation", "test"]
 
 
 class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """One audio file and its labels.
+    """Audio file and its labels.
 
-    Types and bounds are checked when a clip is read from a manifest, the rules between fields
-    whenever one is made. To change a field, use `msgspec.structs.replace`.
+    Types and bounds are checked when a clip is read from a manifest, rules between fields whenever
+    a clip is created. To change a field, use `msgspec.structs.replace`.
 
     Attributes:
         clip_id: Identifier, unique in its manifest.
-        location: Path, URL or place in a tar of the audio (`fakesound.data.location`); ``path`` in
-            a manifest, where it is relative to the manifest's folder.
+        location: Path, URL or member of a tar file (`fakesound.data.location`); the key ``path`` in
+            a manifest, where it is relative to the folder of the manifest.
         source_id: Original recording, shared by a fake and its genuine twin.
         label: "genuine" or "fake".
         attack: ``family/generator``; None for genuine clips.
@@ -37,13 +37,13 @@ class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
         corpus: Corpus that the clip belongs to.
         split: "train", "validation", "test" or None.
         donor_ids: Sources of pasted or mixed material.
-        domain: Recordings that are alike but for the attack; the corpus by default.
+        domain: Recordings that are alike except for the attack; the corpus by default.
         license: SPDX identifier or None.
-        twin_id: Genuine clip that equals this fake outside its regions, to the sample; for a clip
-            that is fake throughout, the recording it was made from, aligned in time.
-        subsets: Official test sets that the clip belongs to, such as "easy" and "hard".
-        decoder: Component that makes the waveform of a published fake; None for forged ones.
-        extra: Keys of the row that this package does not know.
+        twin_id: Genuine clip with the same samples outside the regions; for a wholly fake clip, the
+            time-aligned recording that it was made from.
+        subsets: Official test subsets that the clip belongs to, such as "easy" and "hard".
+        decoder: Component that generates the waveform of a published fake; None for forged ones.
+        extra: Unknown keys of the row.
 
     Raises:
         InputError: naming the field, if label, attack, regions and duration contradict each other.
@@ -82,7 +82,7 @@ class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
             self._order_regions()
 
     def _order_regions(self) -> None:
-        """Sort the regions, and cut what a rounded duration leaves after the end."""
+        """Sort the regions, and cut them at a rounded duration."""
         regions = self.regions
         if len(regions) > 1:
             regions = tuple(sorted(regions))
@@ -105,10 +105,10 @@ class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
     @property
     def family(self) -> str | None:
-        """The attack's family, the part before the slash; None for genuine clips."""
+        """Family of the attack, the part before the slash; None for genuine clips."""
         return self.attack.split("/", 1)[0] if self.attack is not None else None
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The source and the sources of all donors."""
+        """Source of the clip and sources of all donors."""
         return (self.source_id, *self.donor_ids)

@@ -1,4 +1,4 @@
-"""Command lines of the verbs: parser, errors in one line, results on stdout, exit codes."""
+"""Command line of the verbs: parser, one-line errors, results on stdout, exit codes."""
 
 import argparse
 import errno
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 FAILED, WRONG_INPUT = 1, 2
-# errors of a write: no space left, over the quota, over the largest size of a file
+# errors of a write: no space left, quota exceeded, file too large
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Parser(argparse.ArgumentParser):
-    """Parser whose errors are one line, like those of `guarded`.
+    """Argument parser with one-line errors, like those of `guarded`.
 
     Attributes:
-        needs_arguments: whether a call without arguments prints a short help.
+        needs_arguments: whether a call without arguments prints a short help and fails.
     """
 
     needs_arguments = True
@@ -49,7 +49,7 @@ class Parser(argparse.ArgumentParser):
         args: Sequence[str] | None = None,
         namespace: Any = None,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
-        """Parse the command line as `parse_args`, options between positional arguments."""
+        """Parse the command line like `parse_args`, with options between positional arguments."""
         self._need_arguments(args)
         return super().parse_intermixed_args(args, namespace)
 
@@ -70,7 +70,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser(verb: str, description: str, examples: str = "") -> Parser:
-    """Return the parser of a verb, named as the user called it.
+    """Return the parser of a verb.
 
     Args:
         verb: name of the verb, as in ``fakesound VERB``.
@@ -86,15 +86,13 @@ def parser(verb: str, description: str, examples: str = "") -> Parser:
 
 
 def add_detector(parser: Parser) -> None:
-    """Add the options that choose a detector and how certain a verdict must be."""
-    parser.add_argument(
-        "--checkpoint", default="default", metavar="PATH", help="a detector of your own"
-    )
+    """Add the options for the detector and for the confidence of verdicts."""
+    parser.add_argument("--checkpoint", default="default", metavar="PATH", help="your own detector")
     parser.add_argument(
         "--confidence",
         type=float,
         default=0.6,
-        help="lowest probability of a certain verdict (0.6)",
+        help='probability below which a verdict is "uncertain" (0.6)',
     )
 
 
@@ -105,7 +103,7 @@ def called(verb: str) -> str:
 
 
 def print_results(table: "Table") -> None:
-    """Print a table of results on stdout: as it is on a terminal, else tab-separated."""
+    """Print a table of results on stdout, as tab-separated values if it is not a terminal."""
     from rich.console import Console
     from rich.text import Text
 
@@ -123,15 +121,15 @@ def print_results(table: "Table") -> None:
 
 
 def guarded(entry: Callable[[], object]) -> NoReturn:
-    """Run ``entry`` and exit: 0 done, 2 wrong input or configuration, 1 anything else.
+    """Run ``entry`` and exit with 0 if done, 2 for wrong input or configuration, else 1.
 
-    Wrong input, a full disk and a killed process give one line on stderr; ``--debug`` or
+    Wrong input, a full disk and a killed process print one line on stderr; ``--debug`` or
     ``HYDRA_FULL_ERROR=1`` adds the traceback.
     """
     debug = "--debug" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     if sys.stdout is None:
-        # the caller closed it
+        # closed by the caller
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
         entry()
@@ -146,7 +144,7 @@ def guarded(entry: Callable[[], object]) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit("stopped")
     except BrokenPipeError:
-        # the reader of the output has gone; what is buffered must not be written at the exit
+        # the reader has closed the pipe; the remaining buffer must not be written at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except OSError as error:

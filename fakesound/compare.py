@@ -14,9 +14,9 @@ from fakesound.command_line import guarded
 from fakesound.errors import InputError
 
 DESCRIPTION = """\
-Compare all runs under the folders on one page: medians and ranges over seeds, every attack with
-every setting, metrics against the balance of the losses, size and speed, and paired tests of the
-settings. Writes FOLDER/comparison.html, .csv and .json, as every sweep does at its end.
+Compare all runs under the folders on one page: medians and ranges over seeds, each attack with each
+setting, metrics against loss weights, size and speed, and paired tests of the settings. Writes
+FOLDER/comparison.html, .csv and .json. Each sweep does this when it ends.
 """
 EXAMPLES = """\
 examples:
@@ -24,7 +24,7 @@ examples:
     fakesound compare outputs/backbone --reference backbone.name=mobilenet
   compare two sweeps and a run on one page
     fakesound compare outputs/tasks outputs/backbone outputs/mt_vim/TIME --out all.html
-  save the comparison as a report at Weights & Biases, for runs that were sent there
+  save the comparison as a report at Weights & Biases, for runs that were logged there
     fakesound compare outputs/backbone --wandb ENTITY/PROJECT
 """
 
@@ -37,14 +37,15 @@ def main() -> None:
 def _main() -> None:
     options = _parser().parse_args()
     _check(options)
-    # after the checks, since it takes a second
+    # imported after the checks: slow
     from fakesound.config import RunConfig
     from fakesound.config.saved import flatten
     from fakesound.progress import console
     from fakesound.report import write_comparison
 
     if options.wandb is not None:
-        console.print(f"W&B: {_publish(options.folders, options.wandb)}")
+        entity, _, project = options.wandb.partition("/")
+        console.print(f"W&B: {_publish(options.folders, entity, project)}")
         return
     page = options.out or options.folders[0] / "comparison.html"
     defaults = flatten(asdict(RunConfig()))
@@ -54,8 +55,8 @@ def _main() -> None:
     console.print(f"comparison: {page}")
 
 
-def _publish(folders: Sequence[Path], place: str) -> str:
-    """Save the report of the runs in ``folders`` at W&B and return its address."""
+def _publish(folders: Sequence[Path], entity: str, project: str) -> str:
+    """Save the report of the runs in ``folders`` at W&B and return its URL."""
     from fakesound.report import read_sweep
     from fakesound.training.wandb_report import publish
 
@@ -63,8 +64,7 @@ def _publish(folders: Sequence[Path], place: str) -> str:
     if not sweep.runs:
         raise InputError(f"{folders[0]}: no run has finished yet")
     if all(run.config.get("logger.group") is None for run in sweep.runs):
-        raise InputError(f"{folders[0]}: its runs have no group at W&B, which sweeps set; see -m")
-    entity, _, project = place.partition("/")
+        raise InputError(f"{folders[0]}: its runs have no W&B group; only sweeps (-m) have one")
     return publish(sweep, entity, project)
 
 
@@ -76,17 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--reference",
         metavar="KEY=VALUE",
-        help="setting to compare the others with; several keys with commas [default: the default "
-        "configuration]",
+        help="setting to compare the others with; commas between several keys (the default "
+        "configuration)",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="page to write [default: FOLDER/comparison.html]"
+        "--out", type=Path, metavar="FILE", help="page to write (FOLDER/comparison.html)"
     )
     parser.add_argument(
         "--draws",
         type=int,
         default=1000,
-        help="bootstrap resamples of the paired tests; 0 leaves them out [default: 1000]",
+        help="bootstrap draws of the paired tests; 0 for no tests (1000)",
     )
     parser.add_argument(
         "--wandb",
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Check the options before anything is read.
+    """Check the options before any file is read.
 
     Raises:
         InputError: naming the option and the fix.
@@ -112,10 +112,10 @@ def _check(options: argparse.Namespace) -> None:
             raise InputError(f"--wandb={options.wandb}: must be ENTITY/PROJECT")
         return
     if options.out is None and len(options.folders) > 1:
-        raise InputError("--out: several folders need a page to write; use --out all.html")
+        raise InputError("--out: missing; with several folders, name a page such as all.html")
     if options.out is not None and options.out.suffix != ".html":
         raise InputError(
-            f"--out={options.out}: must end in .html; .csv and .json get the same name"
+            f"--out={options.out}: must end in .html; the CSV and JSON files get the same name"
         )
 
 

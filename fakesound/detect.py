@@ -27,16 +27,17 @@ if TYPE_CHECKING:
     from fakesound.inference.writing import Result
 
 SOME_UNREADABLE, SOME_FAKE = 1, 3
-LONG = 30.0  # seconds of a recording from which on a bar shows how much is read
-EVERY = 2.0  # seconds between two looks at a watched folder
+LONG = 30.0  # seconds of audio from which on a progress bar is shown
+EVERY = 2.0  # seconds between two scans of a watched folder
 DESCRIPTION = """\
-Is a recording fake, and which parts of it? WAV, FLAC, MP3, Ogg, AIFF and more, with the extra
-"formats" or ffmpeg also M4A, WebM, WMA and video; any rate, channels and length; offline, on a CPU.
+Detect whether recordings are fake, and which parts of them. Reads WAV, FLAC, MP3, Ogg, AIFF and
+more; with the extra "formats" or ffmpeg also M4A, WebM, WMA and video. Any sample rate, number of
+channels and length; offline, on a CPU.
 
-The score is the probability that the recording is fake, if a share of --prior of your recordings
-is. A verdict whose own probability is below --confidence is "uncertain". The score is evidence, not
-proof: read docs/scores.md before you act on it. Results go to stdout: a table on a terminal, else
-tab-separated values.
+The score is the probability that a recording is fake if --prior is the share of fakes among your
+recordings. A verdict is "uncertain" if its probability is below --confidence. The score is
+evidence, not proof: read docs/scores.md before you act on it. Results go to stdout: a table on a
+terminal, else tab-separated values.
 """
 EXAMPLES = """\
 examples:
@@ -48,8 +49,8 @@ examples:
   fakesound detect a.flac --audacity a.txt        # a label track to open in Audacity
   fakesound detect a.flac --checkpoint outputs/mt_vim/2026-01-31_12-00-00
 
-exit codes: 0 done; 1 some files could not be read, the others are done; 2 wrong arguments;
-3 with --exit-code, a recording is fake
+exit codes: 0 done; 1 some files could not be read; 2 wrong arguments; 3 a recording is fake (with
+--exit-code)
 """
 
 
@@ -65,17 +66,17 @@ def _main() -> None:
         sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     else:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    # after the checks: these imports take seconds
+    # imported after the checks: slow
     from fakesound.inference.inputs import named_files
-    from fakesound.inference.outputs import check_places, write_outputs
+    from fakesound.inference.outputs import check_output_paths, write_outputs
 
     if options.watch:
-        check_places(options, [])
+        check_output_paths(options, [])
         detector = _detector(options)
         _watch(options, detector)
         return
     with named_files(options.recordings) as files:
-        check_places(options, [path for _, path in files if isinstance(path, Path)])
+        check_output_paths(options, [path for _, path in files if isinstance(path, Path)])
         detector = _detector(options)
         if options.out is not None:
             _detect_in_shards(options, files, detector)
@@ -86,7 +87,7 @@ def _main() -> None:
         if finished is not None and not stopped:
             finished.remove()
     if stopped:
-        sys.exit("stopped; the same command continues" if finished is not None else "stopped")
+        sys.exit("stopped; the same command resumes" if finished is not None else "stopped")
     if any(result.error for result in results):
         sys.exit(SOME_UNREADABLE)
     if options.exit_code and any(r.detection and r.detection.verdict == "fake" for r in results):
@@ -112,7 +113,7 @@ def _detect(
     finished: "Finished | None" = None,
     header: bool = True,
 ) -> tuple[list["Result"], bool]:
-    """Return the results, and whether the user stopped before the last one."""
+    """Return the results, and whether the user interrupted the program."""
     from fakesound.inference.batch import detect_files
     from fakesound.inference.outputs import print_table
 
@@ -137,7 +138,7 @@ def _detect(
 def _seconds_bar(
     path: "Path | Location", progress: Callable[[int, int | None], None]
 ) -> Callable[[float], None]:
-    """Return a function of the seconds read of a recording that moves its bar, if it is long."""
+    """Return a function of the seconds read that updates the progress bar of a long recording."""
     declared = 0.0
     if isinstance(path, Path) and path.is_file():
         import soundfile
@@ -147,7 +148,7 @@ def _seconds_bar(
 
     def moved(seconds: float) -> None:
         if max(declared, seconds) >= LONG:
-            # a header may declare less than there is, or nothing
+            # a header may declare a shorter duration, or none
             progress(round(seconds), round(max(declared, seconds)) if declared else None)
 
     return moved
@@ -158,7 +159,7 @@ def _detect_in_shards(
     files: "Sequence[tuple[str, Path | Location]]",
     detector: "Detector",
 ) -> None:
-    """Detect by workers, print how many files have which verdict, and exit."""
+    """Detect with workers, print the number of files of each verdict, and exit."""
     from fakesound.inference.sharded import RESULTS, Settings, detect_in_shards
 
     settings = Settings(
@@ -187,7 +188,7 @@ def _detect_in_shards(
 
 
 def _finished(options: argparse.Namespace, detector: "Detector") -> "Finished | None":
-    """Return the journal of a batch with an output file."""
+    """Return the journal of a batch; None without an output file."""
     from fakesound.inference.batch import Finished
     from fakesound.inference.outputs import output_files
 
@@ -200,7 +201,7 @@ def _finished(options: argparse.Namespace, detector: "Detector") -> "Finished | 
 
 
 def _watch(options: argparse.Namespace, detector: "Detector") -> None:
-    """Detect new and changed files in the folders until the user stops the program."""
+    """Detect in new and changed files of the folders until the user stops the program."""
     from fakesound.inference.outputs import write_outputs
 
     console.print("watching; stop with Ctrl-C")
@@ -208,7 +209,7 @@ def _watch(options: argparse.Namespace, detector: "Detector") -> None:
     try:
         for path in _arrivals(options.recordings):
             fresh, stopped = _detect(options, detector, [(str(path), path)], header=not results)
-            # with --channels each, a file that changed may have fewer
+            # with --channels each, a changed file may have fewer channels
             for name in [*results]:
                 if str(path) in (name, name.rpartition("#")[0]):
                     del results[name]
@@ -221,7 +222,7 @@ def _watch(options: argparse.Namespace, detector: "Detector") -> None:
 
 
 def _arrivals(folders: Sequence[str]) -> Iterator[Path]:
-    """Yield new and changed files once their size and time stand still."""
+    """Yield new and changed files once their size and modification time no longer change."""
     from fakesound.data.folders import audio_files
 
     done: dict[Path, tuple[int, int]] = {}
@@ -230,7 +231,7 @@ def _arrivals(folders: Sequence[str]) -> Iterator[Path]:
         for path in (path for folder in folders for path in audio_files(Path(folder))):
             try:
                 stat = path.stat()
-            except OSError:  # removed again
+            except OSError:  # removed since
                 continue
             state = stat.st_size, stat.st_mtime_ns
             if done.get(path) != state and waiting.get(path) == state and stat.st_size:
@@ -249,12 +250,12 @@ def _check(options: argparse.Namespace) -> None:
     if channels not in ("mix", "each") and not (channels.isdecimal() and int(channels) > 0):
         raise InputError(f"--channels={channels}: must be mix, each, or a number from 1")
     if options.out is None and (options.workers != "1" or options.worker_option):
-        raise InputError(f"--workers={options.workers}: needs --out DIR; give it")
+        raise InputError(f"--workers={options.workers}: needs --out DIR")
     if options.out is not None:
         check_folder("--out", options.out, options.out)
         others = ("json", "jsonl", "csv", "rttm", "html", "audacity", "watch")
         for key in (key for key in others if getattr(options, key)):
-            raise InputError(f"--{key}: is not written with --out, which has files of its own")
+            raise InputError(f"--{key}: cannot be combined with --out; remove one of them")
     for name in options.recordings:
         if options.watch and not Path(name).is_dir():
             raise InputError(f"--watch: {name} is not a folder; name folders only")
@@ -268,7 +269,7 @@ def _parser() -> argparse.ArgumentParser:
         "recordings",
         nargs="+",
         metavar="FILE|FOLDER|MANIFEST|URL|-",
-        help="audio, folders and manifests of it, here or at a URL, or stdin",
+        help="audio files, folders and manifests, local or at a URL; - for stdin",
     )
     command_line.add_detector(parser)
     parser.add_argument(
@@ -279,24 +280,24 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.5,
         metavar="P",
-        help="share of fakes among your recordings, which scores assume (0.5)",
+        help="assumed share of fakes among your recordings (0.5)",
     )
     parser.add_argument("--json", metavar="FILE", help="all results as JSON; - for stdout")
     parser.add_argument(
-        "--jsonl", metavar="FILE", help="one JSON object a line and recording; - for stdout"
+        "--jsonl", metavar="FILE", help="one JSON object per line and recording; - for stdout"
     )
-    parser.add_argument("--frames", action="store_true", help="scores of all frames in the JSON")
-    parser.add_argument("--csv", metavar="FILE", help="one row a recording; - for stdout")
+    parser.add_argument("--frames", action="store_true", help="include frame scores in the JSON")
+    parser.add_argument("--csv", metavar="FILE", help="one row per recording; - for stdout")
     parser.add_argument("--rttm", metavar="FILE", help="regions as RTTM; - for stdout")
     parser.add_argument(
         "--audacity", type=Path, metavar="FILE|FOLDER", help="regions as label tracks"
     )
-    parser.add_argument("--html", type=Path, metavar="FILE", help="a page to look at and listen to")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="a web page with players")
     parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help="write detections.jsonl and .csv there, shard by shard, for millions of files",
+        help="folder for detections.jsonl and .csv, written in shards, for millions of files",
     )
     parser.add_argument(
         "--workers",
@@ -313,7 +314,7 @@ def _parser() -> argparse.ArgumentParser:
         help="argument of ray.init or of submitit, such as slurm_partition=gpu",
     )
     parser.add_argument(
-        "--watch", action="store_true", help="also detect files that arrive in the folders"
+        "--watch", action="store_true", help="keep detecting new files in the folders"
     )
     parser.add_argument(
         "--exit-code", action="store_true", help="exit with 3 if a recording is fake"
@@ -322,7 +323,7 @@ def _parser() -> argparse.ArgumentParser:
         "--backend",
         choices=("auto", "onnx", "torch"),
         default="auto",
-        help="what computes: onnxruntime, or torch, for checkpoints and GPUs (auto)",
+        help="runtime: onnx, or torch for checkpoints and GPUs (auto)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (auto)")
     return parser

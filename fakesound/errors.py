@@ -1,35 +1,36 @@
-"""Errors that entry points print in one line, without a traceback."""
+"""Errors that entry points print as one line without traceback, and helpers for messages."""
 
 import difflib
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
+# how Python reads bytes of a file name that are not UTF-8
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _AT = re.compile(r"(.*) - at `\$\.(\w+).*`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(\w+)`")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 
 class InputError(ValueError):
-    """The user's input or configuration is wrong.
+    """Wrong input or configuration.
 
-    The message is one line that names the key or file, the value and the fix. Entry points exit
-    with code 2.
+    The message is one line that names the key or file, the value and the fix. The exit code is 2.
     """
 
 
 class OutsideError(RuntimeError):
-    """Something that the program needs has failed, such as a process that was killed.
+    """Failure outside the program, such as a killed process.
 
-    The message is one line that names it and how to continue. Entry points exit with code 1.
+    The message is one line that names the failure and how to continue. The exit code is 1.
     """
 
 
 class ProcessError(RuntimeError):
-    """A process that this one started has failed, and has printed the reason if it could.
+    """Failure of a child process, which has printed the reason if it could.
 
     Args:
-        message: reason that the process could not print itself.
+        message: reason, if the process could not print it.
         code: exit code.
     """
 
@@ -38,16 +39,13 @@ class ProcessError(RuntimeError):
         self.message, self.code = message, code
 
 
-def unicode_name(path: str) -> str:
+def unicode_name(path: str, escape: str = "\\x") -> str:
     r"""Return the name of a file with bytes that are not UTF-8 written as ``\xe9``."""
-    return "".join(
-        f"\\x{ord(letter) - 0xDC00:02x}" if 0xDC80 <= ord(letter) <= 0xDCFF else letter
-        for letter in path
-    )
+    return _NOT_UTF8.sub(lambda byte: f"{escape}{ord(byte[0]) - 0xDC00:02x}", path)
 
 
 def shown(text: str) -> str:
-    """Return ``text`` on one line: characters that do not print are escaped."""
+    """Return ``text`` with unprintable characters escaped, so that it is one line."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in unicode_name(text)
@@ -55,9 +53,9 @@ def shown(text: str) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str], before: str = "", after: str = "") -> str:
-    """Return the question whether ``word`` was meant as the nearest of ``known``; else nothing.
+    """Return "did you mean ...?" for the known word most similar to ``word``; else an empty text.
 
-    ``before`` and ``after`` are put around the question.
+    ``before`` and ``after`` enclose the question.
     """
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"{before}did you mean {near[0]}?{after}" if near else ""
@@ -66,12 +64,12 @@ def did_you_mean(word: str, known: Iterable[str], before: str = "", after: str =
 def field_error(
     error: Exception, row: Mapping[str, object], choices: Mapping[str, Sequence[str]]
 ) -> str:
-    """Return an error of a msgspec schema as one line: the field, its value, what is expected.
+    """Return a validation error of msgspec as one line: the field, its value, what is expected.
 
     Args:
         error: `msgspec.ValidationError`.
         row: Object that was validated.
-        choices: Allowed values of the fields that have few.
+        choices: Allowed values of enumerated fields.
     """
     text = str(error)
     if match := _MISSING.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Show where in time and frequency a detector finds its evidence.
+"""Show which parts of a recording, in time and frequency, a detector's score depends on.
 
 fakesound explain FILE [--out PICTURE]
 fakesound explain --manifest M [--clips N]
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Draw which parts of a recording change its score. Cells of 0.2 s and an eighth of the band are
-hidden one at a time: where the score falls, the cell is evidence for "fake" (red), where it rises,
-for "genuine" (blue). Recordings may last 30 s; a second of audio takes a second or two.
+hidden one at a time: if the score falls, the cell is evidence for "fake" (red); if it rises, for
+"genuine" (blue). Recordings may last 30 s; one second of audio takes one or two seconds.
 
-With --manifest, the pictures themselves are tested on clips that are fake in part: how often the
-most relevant cell lies in a fake part, compared with chance, and how fast the score falls as the
-most relevant cells are hidden first, compared with a random order.
+With --manifest, the pictures are tested on partly fake clips: how often the most relevant cell
+overlaps a fake part, compared with chance, and how fast the score falls if the most relevant cells
+are hidden first, compared with a random order.
 """
 EXAMPLES = """\
 examples:
@@ -52,7 +52,7 @@ def _main() -> None:
             raise InputError(f"{options.recording}: is a folder; name a recording")
         options.out = options.out or options.recording.with_suffix(".explained.png")
         check_outputs({"--out": options.out}, [options.recording])
-    # after the checks: these imports take seconds
+    # imported after the checks: slow
     from fakesound.inference import Detector
 
     detector = Detector.from_checkpoint(options.checkpoint, backend="torch")
@@ -94,7 +94,7 @@ def _measure(detector: "Detector", manifest: AnyLocation, count: int) -> None:
     with progress_bar("hiding parts") as progress:
         found = measure_faithfulness(detector, clips, count, progress)
     console.print(
-        f"{found.clips} clips, fake in part\n"
+        f"{found.clips} partly fake clips\n"
         f"most relevant cell in a fake part: {found.pointing:.2f} (chance {found.chance:.2f})\n"
         f"mean change of the logit while cells are hidden: {found.deletion:+.2f} most relevant "
         f"first, {found.random:+.2f} in random order"
@@ -103,15 +103,13 @@ def _measure(detector: "Detector", manifest: AnyLocation, count: int) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_line.parser("explain", DESCRIPTION, EXAMPLES)
-    parser.add_argument("recording", nargs="?", type=Path, metavar="FILE", help="recording")
+    parser.add_argument("recording", nargs="?", type=Path, metavar="FILE", help="a recording")
     parser.add_argument("--out", type=Path, metavar="PICTURE", help="picture to write, PNG or SVG")
     parser.add_argument(
         "--manifest", type=parse_location, help="labelled clips to test the pictures on"
     )
     parser.add_argument("--clips", type=int, default=40, help="largest number of clips to use (40)")
-    parser.add_argument(
-        "--checkpoint", default="default", metavar="PATH", help="a detector of your own"
-    )
+    parser.add_argument("--checkpoint", default="default", metavar="PATH", help="your own detector")
     return parser
 
 

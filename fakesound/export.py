@@ -1,4 +1,4 @@
-"""Write a trained detector as one file, for use without this package or without its run.
+"""Export a trained detector as one file.
 
 fakesound export RUN --to onnx|onnx-windows|safetensors [--out FILE]
 fakesound export RUN --average RUN [RUN ...] --to safetensors
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from fakesound import command_line
 from fakesound.command_line import guarded
 from fakesound.errors import InputError
+from fakesound.files import check_outputs, write_whole
 from fakesound.progress import console, progress_bar
 from fakesound.scoring.metadata import DEFAULT, PRETRAINED
 
@@ -33,16 +34,16 @@ NEEDED = {
 }
 COMPARED = "largest difference from the detector's scores on random audio: {:.1e}"
 DESCRIPTION = """\
-The detector of a run as one file.
+Export the detector of a run as one file.
 
-onnx          waveform of any length in, scores of the clip and of its frames out, with features and
-              windows inside; compared with the detector on random audio before it is written
-onnx-windows  windows of a waveform in, frame outputs of all heads out: what `detect` scores
-              with onnxruntime, without torch; compared likewise
-safetensors   weights, configuration and thresholds, for this package to load; cannot run code
+onnx          takes a waveform of any length, returns the scores of the clip and of its frames;
+              compared with the detector on random audio before it is written
+onnx-windows  takes windows of a waveform, returns the frame outputs of all heads; for `detect`
+              with onnxruntime, without torch; compared with the detector likewise
+safetensors   weights, configuration and thresholds, for this package; contains no code
 
-With --average the weights are the mean of several runs of one architecture that started from the
-same weights, calibrated again on the validation clips of the first.
+With --average, the weights are the mean of several runs that have the same architecture and started
+from the same weights; they are calibrated on the validation clips of the first run.
 """
 EXAMPLES = """\
 examples:
@@ -75,10 +76,10 @@ def _main() -> None:
     _check(source, out, options.to)
     if options.average and options.to != "safetensors":
         raise InputError(
-            f"--average with --to={options.to}: writes safetensors; export that file next"
+            f"--average: needs --to safetensors, not {options.to}; export the averaged file next"
         )
 
-    # after the checks: these imports take seconds
+    # imported after the checks: slow
     from fakesound.scoring.checkpoint import read_checkpoint, write_safetensors
 
     if options.average:
@@ -93,34 +94,30 @@ def _main() -> None:
     elif options.to == "onnx-windows":
         _write_onnx_windows(checkpoint, out)
     else:
-        # refuse a checkpoint that makes no detector
+        # raises for weights that do not fit the configuration
         checkpoint.detector()
         write_safetensors(out, checkpoint)
     if not checkpoint.thresholds:
         console.print(
-            "the checkpoint has no thresholds: choose your own, or use 0.5", highlight=False
+            "the checkpoint has no thresholds: choose your own or use 0.5", highlight=False
         )
     print(out)
 
 
 def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
     from fakesound.exporting import WaveformScorer, largest_difference, onnx_bytes
-    from fakesound.files import write_whole
 
     rate, seconds = checkpoint.config.data.sample_rate, checkpoint.config.data.window_seconds
     detector = checkpoint.detector()
     calibrator = checkpoint.calibrator
-    with progress_bar("exporting") as progress:
-        progress(0, 2)
+    with console.status("exporting"):
         scorer = WaveformScorer(detector, rate, seconds, calibrator)
         exported = onnx_bytes(scorer, checkpoint.metadata())
-        progress(1, 2)
         difference = _compared(largest_difference, exported, detector, rate, seconds, calibrator)
         write_whole(out, exported)
-        progress(2, 2)
     console.print(COMPARED.format(difference), highlight=False)
-    if further := [task for task in detector.tasks if task not in ("clip", "frame")]:
-        heads = f"it has no outputs of the heads {' and '.join(further)}"
+    if others := [task for task in detector.tasks if task not in ("clip", "frame")]:
+        heads = f"the outputs of other heads ({', '.join(others)}) are not in the file"
         console.print(f"the file scores clips and frames; {heads}", highlight=False)
 
 
@@ -130,23 +127,19 @@ def _write_onnx_windows(checkpoint: "Checkpoint", out: Path) -> None:
         largest_window_difference,
         window_onnx_bytes,
     )
-    from fakesound.files import write_whole
     from fakesound.inference.model import WEIGHTS_KEY
 
     data = checkpoint.config.data
     metadata = checkpoint.metadata()
-    # of use for evaluations alone, which read the weights
+    # only evaluations need these, and they read the weights
     for key in ("attacks", "selected_on", "sources"):
         metadata.pop(key, None)
     metadata[WEIGHTS_KEY] = hashlib.sha256(checkpoint.path.read_bytes()).hexdigest()
-    with progress_bar("exporting") as progress:
-        progress(0, 2)
+    with console.status("exporting"):
         scorer = WindowScorer(checkpoint.detector(), data.sample_rate, data.window_seconds)
         exported = window_onnx_bytes(scorer, metadata)
-        progress(1, 2)
         difference = _compared(largest_window_difference, exported, checkpoint.path)
         write_whole(out, exported)
-        progress(2, 2)
     console.print(COMPARED.format(difference), highlight=False)
 
 
@@ -173,13 +166,7 @@ def _check(source: Path, out: Path, to: str) -> None:
     missing = [name for name in NEEDED[to] if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"--to={to}: needs {', '.join(missing)}; pip install 'fakesound[export]'")
-    if out.is_dir():
-        raise InputError(f"--out={out}: is a folder; name a file")
-    if out.exists() and source.exists() and out.samefile(source):
-        raise InputError(f"--out={out}: is the file to export; name another")
-    above = next(folder for folder in out.absolute().parents if folder.exists())
-    if not above.is_dir():
-        raise InputError(f"--out={out}: {above} is a file; name another path")
+    check_outputs({"--out": out}, [source])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -188,8 +175,8 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         type=Path,
         metavar="RUN",
-        help="folder of a run (its best checkpoint is taken), a checkpoint, a .safetensors file, "
-        "or default, the detector of the package",
+        help="folder of a run (for its best checkpoint), a checkpoint, a .safetensors file, or "
+        "default (the detector of the package)",
     )
     parser.add_argument("--to", choices=tuple(SUFFIXES), required=True, help="format to write")
     parser.add_argument(
@@ -197,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         metavar="RUN",
-        help="folders of more runs, whose weights are averaged with those of the first",
+        help="folders of runs whose weights are averaged with those of RUN",
     )
     parser.add_argument(
         "--out",

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, append-only journals, and folders for one process at a time."""
+"""Atomic files, append-only journals, and folders that one process works in at a time."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from fakesound.errors import InputError
+from fakesound.errors import InputError, unicode_name
 
 LOCK, OWNER = ".lock", ".owner"
-# data loading workers may outlive a killed process by this long, and hold its lock meanwhile
+# seconds for which data loading workers may outlive a killed process and hold its lock
 ORPHANS_SECONDS = 15.0
-# by folder; each is held until the process ends
+# locks by folder, held until the process ends
 _locks: dict[Path, FileLock] = {}
 
 
@@ -26,12 +26,12 @@ _locks: dict[Path, FileLock] = {}
 def atomic_write(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     """Open a binary file that replaces ``path`` when the block ends without an error.
 
-    After a kill or with a full disk, ``path`` holds the new content or the old one, never a part.
-    A device or a pipe, such as /dev/null, is written to and never replaced.
+    Even if the process is killed or the disk is full, ``path`` has either the new or the old
+    content. Devices and pipes such as /dev/null are written to, not replaced.
 
     Args:
-        path: File to write; its folder is made.
-        durable: Whether this also holds after a power cut (fsync).
+        path: File to write; its folder is created.
+        durable: Whether this also holds after a power failure (fsync).
 
     Raises:
         OSError: naming ``path``.
@@ -50,7 +50,7 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
                 os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        # a failed write names no file, a failed replacement names the temporary one
+        # a failed write names no file, a failed replacement the temporary one
         if error.errno is None or str(error.filename) not in ("None", str(temporary)):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
@@ -60,23 +60,36 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 def write_whole(path: Path, data: bytes | str, durable: bool = True) -> None:
-    """Write ``data`` to ``path`` with `atomic_write`; text as UTF-8, bytes of file names as are."""
+    """Write ``data`` to ``path`` with `atomic_write`; text as UTF-8, names of files unchanged."""
     with atomic_write(path, durable) as file:
         file.write(data.encode(errors="surrogateescape") if isinstance(data, str) else data)
 
 
+def json_text(content: object, indent: int | None = None) -> str:
+    r"""Return ``content`` as one JSON document with a line break at its end.
+
+    Bytes of file names that are not UTF-8 are written as the text ``\xe9``.
+
+    Raises:
+        ValueError: for a number that is not finite.
+    """
+    text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
+    # a backslash in a JSON string is written twice
+    return unicode_name(text, escape="\\\\x") + "\n"
+
+
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path]) -> None:
-    """Check that files can be written, before the work whose results they are to hold.
+    """Check that output files can be written, before the work starts.
 
     Args:
-        outputs: file of each option; None where it is not given.
+        outputs: file of each option; None for an option that is not given.
         inputs: files that are read.
 
     Raises:
-        InputError: naming the option, for a file in no writable folder, or one that is an input,
-            another output or a folder.
+        InputError: naming the option, for a file that is an input, another output or a folder, or
+            whose folder is not writable.
     """
-    taken = {path.resolve(): f"is the recording {path}" for path in inputs}
+    taken = {path.resolve(): f"is the input {path}" for path in inputs}
     for option, path in outputs.items():
         if path is None or (path.exists() and not path.is_file() and not path.is_dir()):
             continue
@@ -89,10 +102,15 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path]) ->
 
 
 def check_folder(option: str, folder: Path, named: Path) -> None:
-    """Make ``folder`` and check that files can be written there.
+    """Create ``folder`` and check that it is writable.
+
+    Args:
+        option: option for the error message.
+        folder: folder to check.
+        named: value of the option.
 
     Raises:
-        InputError: naming the option and what it ``named``.
+        InputError: naming the option and its value.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,10 +123,10 @@ def check_folder(option: str, folder: Path, named: Path) -> None:
 
 
 class Journal:
-    """Append-only JSON Lines, one object per line, in which a crash loses at most the last line.
+    """Append-only JSON Lines file of which a crash loses at most the last line.
 
     Args:
-        path: File of the journal; it need not exist yet.
+        path: File of the journal; it may not exist yet.
         durable: Whether `append` returns only when the line is on disk (fsync).
     """
 
@@ -116,7 +134,7 @@ class Journal:
         self.path, self.durable = path, durable
 
     def entries(self) -> Iterator[tuple[int, Any]]:
-        """Yield the number and content of each line; None for a line that a crash cut short."""
+        """Yield number and content of each line; the content of a truncated line is None."""
         content = self.path.read_bytes() if self.path.is_file() else b""
         for number, line in enumerate(content.split(b"\n"), start=1):
             if line.strip():
@@ -131,12 +149,13 @@ class Journal:
         Raises:
             OSError: naming the journal.
         """
-        line = json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        # ASCII escapes can represent file names that are not UTF-8
+        line = json.dumps(row, allow_nan=False).encode() + b"\n"
         try:
             with self.path.open("a+b", buffering=0) as file:
                 if end := file.seek(0, os.SEEK_END):
                     file.seek(end - 1)
-                    # end a line that was cut short, so that this one stands by itself
+                    # terminate a truncated line
                     if file.read(1) != b"\n":
                         line = b"\n" + line
                 if file.write(line) != len(line):
@@ -153,13 +172,12 @@ class Journal:
 def staged(folder: Path, last: str) -> Iterator[Path]:
     """Yield a temporary folder whose files move into ``folder`` when the block ends.
 
-    One process at a time does so. On an error, also that of a full disk, ``folder`` stays as it
-    was. The file named ``last`` is removed first and moved last: while it exists, all files belong
-    together.
+    Other processes wait meanwhile. After an error, including a full disk, ``folder`` is unchanged.
+    The file named ``last`` is removed first and moved last: if it exists, all files are consistent.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    # a sibling, so that relative paths are right in both
+    # a sibling, so that relative paths are valid in both
     new = folder.with_name(f".{folder.name}.new")
     with FileLock(folder / LOCK):
         # left by a process that was killed
@@ -177,22 +195,22 @@ def staged(folder: Path, last: str) -> Iterator[Path]:
 
 
 def clear_remains(folder: Path) -> None:
-    """Remove temporary files that a killed process left under ``folder``."""
+    """Remove temporary files of killed processes under ``folder``."""
     for path in folder.rglob(".*.tmp"):
         path.unlink(missing_ok=True)
 
 
 def lock_folder(folder: Path, key: str) -> None:
-    """Reserve ``folder`` for this process until it ends, and make it if it does not exist.
+    """Create ``folder`` if necessary, and lock it until this process ends.
 
-    A folder that this process holds already stays locked.
+    A folder that this process has already locked stays locked.
 
     Args:
         folder: Folder to work in.
-        key: Option or key that gave the folder, for the error message.
+        key: Option or configuration key of the folder, for the error message.
 
     Raises:
-        InputError: naming the process that holds the folder.
+        InputError: naming the process that has locked the folder.
     """
     folder = folder.resolve()
     if folder in _locks:
@@ -207,9 +225,8 @@ def lock_folder(folder: Path, key: str) -> None:
             lock.acquire(timeout=ORPHANS_SECONDS if _ended(owner) else 0)
         except Timeout:
             raise InputError(
-                f"{key}={folder}: process {owner.get('pid', 'unknown')} on "
-                f"{owner.get('host', 'another machine')} works there; wait for it, or name "
-                "another folder"
+                f"{key}={folder}: in use by process {owner.get('pid', 'unknown')} on "
+                f"{owner.get('host', 'another machine')}; wait for it, or name another folder"
             ) from None
     _locks[folder] = lock
     owner = {"pid": os.getpid(), "host": socket.gethostname(), "command": sys.argv}
@@ -230,9 +247,8 @@ def _ended(owner: dict[str, object]) -> bool:
     if os.name != "posix" or owner.get("host") != socket.gethostname() or type(pid) is not int:
         return False
     try:
-        os.kill(pid, 0)
+        with suppress(PermissionError):
+            os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except PermissionError:
-        return False
     return False

@@ -1,4 +1,4 @@
-"""Run a listening test in the browser, and write its answers as scores like those of a detector.
+"""Run a listening test in the browser and write its answers as score files.
 
 fakesound listen MANIFEST [MANIFEST ...] --out DIR
 """
@@ -14,41 +14,42 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fakesound import command_line
 from fakesound.command_line import guarded
 from fakesound.errors import InputError
+from fakesound.files import lock_folder
 
 if TYPE_CHECKING:
     from fakesound.listening_test import AnswerLog, ListeningTest
 
 DESCRIPTION = """\
-Run a blind listening test. Listeners play clips one by one, answer whether each is genuine or fake
+Run a blind listening test. Listeners play clips one by one, decide whether each is genuine or fake
 and how sure they are, and mark the parts that sound fake. The test runs in the browser on this
-machine and sends nothing anywhere. Half of the clips are genuine, attacks alternate, no source
-occurs twice, and all clips are WAV files of one rate whose names reveal nothing. Every listener
-gets the same clips, in an order of their own. Each answer is saved at once: to continue later, run
-the command with the same --out and enter the same name.
+machine and sends nothing elsewhere. Half of the clips are genuine, attacks alternate, no source
+occurs twice, and all clips are WAV files of the same rate whose names reveal nothing. All listeners
+get the same clips in different orders. Each answer is saved immediately: to continue later, run the
+command with the same --out and enter the same name.
 """
 EXAMPLES = """\
 examples:
-  a test of 24 clips; the address is printed, and opened in the browser
+  a test of 24 clips; the URL is printed and opened in the browser
     fakesound listen prepared/mine/manifest.jsonl --out listening
   20 genuine clips, 20 partial and 20 whole fakes of attacks that RUN did not train on, at one level
     fakesound listen RUN/manifest.jsonl --left-out RUN --thirds --match-level --out people
-  continue it, or let the next listener in
+  continue the test, or start with another listener
     fakesound listen --out listening
-  people beside a detector, on the same clips, with a paired test
+  compare listeners with a detector on the same clips, with a paired test
     fakesound evaluate --checkpoint default --manifest listening/clips.jsonl --out model
     fakesound evaluate --scores model/scores.jsonl listening/scores/listeners.jsonl \\
       --out compared                 # with --allow-missing while some clips have no answer
-  on another machine: there the first line, here the second, and the address in the browser
+  on a remote machine: run the first command there, the second here, and open the URL here
     fakesound listen --out listening --port 8765 --no-browser
     ssh -L 8765:127.0.0.1:8765 MACHINE
 
-in DIR: listening_test.json, clips.jsonl (a manifest, with the truth) and audio/, fixed at the first
-start; answers.jsonl, to which lines are only added (the last answer to a clip holds); and score
-files made of it: scores/NAME.jsonl of each listener, scores/listeners.jsonl of all, the mean of
-their probabilities. From a guess to certain, a fake scores .55 .65 .75 .85 .95 and a genuine clip
-.45 .35 .25 .15 .05; of a fake with marks, frames outside of them score one minus that.
+files in DIR: listening_test.json, clips.jsonl (a manifest with labels) and audio/, fixed at the
+first start; answers.jsonl, an append-only log (the last answer to a clip counts); and the score
+files scores/NAME.jsonl of each listener and scores/listeners.jsonl, the mean over all listeners.
+From a guess to certain, "fake" scores 0.55, 0.65, 0.75, 0.85 or 0.95, and "genuine" 0.45, 0.35,
+0.25, 0.15 or 0.05; frames outside the marks of a fake score one minus that.
 """
-# at the first start
+# options that are fixed at the first start
 FIXED = (
     *("clips", "seed", "split", "max_seconds", "sample_rate"),
     *("thirds", "match_level", "left_out"),
@@ -63,20 +64,8 @@ def main() -> None:
 def _main() -> None:
     options = _parser().parse_args()
     _check(options)
-    from filelock import FileLock, Timeout
-
-    options.out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(options.out / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(
-            f"--out={options.out}: a listening test is running there; stop it, or choose another"
-        ) from None
-    try:
-        _run(options)
-    finally:
-        lock.release()
+    lock_folder(options.out, "--out")
+    _run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,47 +86,47 @@ def _parser() -> argparse.ArgumentParser:
         "--thirds",
         action="store_const",
         const=True,
-        help="a third genuine, a third partial and a third whole fakes, instead of halves",
+        help="a third each of genuine clips, partial fakes and whole fakes",
     )
     which.add_argument(
         "--left-out",
         type=Path,
         metavar="RUN",
-        help="only fakes of attacks that this run did not train on, by its scores.jsonl",
+        help="only fakes of attacks that this run did not train on, as in its scores.jsonl",
     )
     which.add_argument(
         "--match-level",
         action="store_const",
         const=True,
-        help="bring all clips to one level, -26 dBFS or lower",
+        help="give all clips the same level, -26 dBFS or lower",
     )
-    which.add_argument("--seed", type=int, help="seed of the draw and the orders (0)")
+    which.add_argument("--seed", type=int, help="seed of the draw and of the orders (0)")
     which.add_argument(
         "--split",
         choices=("train", "validation", "test", "all"),
         help="rows of the manifests (test where a manifest has test rows, else all)",
     )
     which.add_argument(
-        "--max-seconds", type=float, metavar="S", help="duration of the longest clip drawn (30)"
+        "--max-seconds", type=float, metavar="S", help="duration of the longest clip (30)"
     )
     which.add_argument(
         "--sample-rate", type=int, metavar="HZ", help="sample rate of all clips (16000)"
     )
     how = parser.add_argument_group("how")
-    how.add_argument("--listener", default="", metavar="NAME", help="a name to suggest")
+    how.add_argument("--listener", default="", metavar="NAME", help="name to suggest on the page")
     how.add_argument(
         "--reveal",
         action="store_true",
-        help="after the last clip listeners may see their own result, which closes their answers",
+        help="show listeners their own result at the end; afterwards they cannot change answers",
     )
     how.add_argument(
-        "--port", type=int, default=0, help="port on 127.0.0.1; 0 for any that is free (0)"
+        "--port", type=int, default=0, help="port on 127.0.0.1; 0 for any free port (0)"
     )
-    how.add_argument("--no-browser", action="store_true", help="only print the address")
+    how.add_argument("--no-browser", action="store_true", help="only print the URL")
     how.add_argument(
         "--collect",
         action="store_true",
-        help="write scores/ from answers.jsonl, count the answers of each listener, and stop",
+        help="write scores/ from answers.jsonl, print the number of answers, and exit",
     )
     return parser
 
@@ -172,7 +161,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    # after the checks, since it takes seconds
+    # imported after the checks: slow
     from fakesound.listening_test import (
         AnswerLog,
         Settings,
@@ -196,7 +185,7 @@ def _run(options: argparse.Namespace) -> None:
         test = make_test(options.manifest, options.out, Settings(**given))
     log = AnswerLog(options.out / "answers.jsonl", list(test.clips.values()))
     for number in log.cut:
-        console.print(f"note: {log.path} row {number} was cut short and does not count")
+        console.print(f"note: {log.path}, row {number}: truncated and ignored")
     write_listener_scores(test, log)
     if not options.collect:
         _serve(options, test, log)
@@ -205,7 +194,7 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _unseen_attacks(run: Path) -> list[str]:
-    """Return the attacks of the test of ``run`` that were not in its training."""
+    """Return the attacks in the test of ``run`` that were not in its training."""
     from fakesound.metrics import read_scores
 
     scores = read_scores(run / "scores.jsonl")
@@ -216,7 +205,7 @@ def _unseen_attacks(run: Path) -> list[str]:
 
 
 def _serve(options: argparse.Namespace, test: "ListeningTest", log: "AnswerLog") -> None:
-    """Serve the test until it is stopped, with Ctrl-C or a signal to end."""
+    """Serve the test until SIGINT (Ctrl-C) or SIGTERM."""
     from fakesound.listening_test.server import ListeningServer
     from fakesound.listening_test.session import Session
     from fakesound.progress import console
@@ -226,12 +215,12 @@ def _serve(options: argparse.Namespace, test: "ListeningTest", log: "AnswerLog")
     def stop(*_: Any) -> NoReturn:  # noqa: ANN401
         raise KeyboardInterrupt
 
-    # also of Ctrl-C: a process in the background of a script would ignore it
+    # SIGINT too: background processes of a shell script ignore it by default
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     with server:
         print(server.address, flush=True)
-        console.print(f"{len(test.clips)} clips; Ctrl-C ends the test, answers are kept")
+        console.print(f"{len(test.clips)} clips; Ctrl-C ends the test, answers are saved")
         try:
             if not options.no_browser and _has_screen():
                 webbrowser.open(server.address)
@@ -241,7 +230,7 @@ def _serve(options: argparse.Namespace, test: "ListeningTest", log: "AnswerLog")
 
 
 def _has_screen() -> bool:
-    """Return whether a browser would open a window; a text browser in this terminal is no use."""
+    """Return whether a browser can open a window, unlike a text browser in this terminal."""
     if sys.platform in ("win32", "darwin"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -10,7 +10,7 @@ from threading import Thread
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Let processes that start meanwhile use one thread each for matrix products."""
+    """Limit processes started inside the block to one thread for matrix products."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, "1"))
@@ -25,13 +25,13 @@ def one_thread_each() -> Iterator[None]:
 
 
 def process_pool(workers: int) -> ProcessPoolExecutor:
-    """Return a pool of so many worker processes."""
-    # spawned: a fork would break threads that the parent may have
+    """Return a pool of worker processes."""
+    # spawned: forking is unsafe if the parent has threads
     return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:
-    """Watch the parent, and end this worker when it is killed; otherwise it would wait forever."""
+    """End this worker when its parent is killed; otherwise it would wait forever."""
     parent = parent_process()
 
     def watch() -> None:

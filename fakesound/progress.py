@@ -1,4 +1,4 @@
-"""Progress bars on the terminal, for anything that takes longer than a second."""
+"""Progress bars on the terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-# progress and messages go to stderr, so that results on stdout can be piped
+# stderr: results on stdout can be piped
 console = Console(stderr=True)
 if not console.is_terminal:
-    # a file has no width; tables fit this one
+    # files have no width; tables are at most this wide
     console = Console(stderr=True, width=100)
 
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a function of (done, total) that moves a bar; the bar shows with its first call.
+    """Yield a function of (done, total) that updates a bar, which appears with the first call.
 
-    A total of None is unknown.
+    None stands for an unknown total.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:

@@ -1,4 +1,4 @@
-"""Where a result comes from: code, versions, machine and settings."""
+"""Provenance of results: code, versions, machine and settings."""
 
 import hashlib
 import os
@@ -31,7 +31,7 @@ PACKAGES = (
     "causal-conv1d",
     "wandb",
 )
-# of the environment: how many threads compute, and how exactly
+# environment variables that affect the number of threads and the precision
 SETTINGS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -54,11 +54,11 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
 
 
 def git_state() -> dict[str, str | bool | None] | None:
-    """Return the commit of this package's checkout and what was changed; None without one.
+    """Return the state of the git checkout of this package; None without a checkout.
 
     Returns:
-        ``commit``; ``changed``, whether files that git knows differ from it; ``diff``, a digest of
-        how, None where none does.
+        ``commit``; ``changed``, whether tracked files differ from it; ``diff``, a digest of the
+        differences, or None.
     """
     folder = Path(__file__).resolve().parent
 
@@ -75,7 +75,7 @@ def git_state() -> dict[str, str | bool | None] | None:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    # an installed package may lie inside some other repository
+    # an installed package may be inside another repository
     if git("ls-files", "--error-unmatch", "__init__.py") is None:
         return None
     commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "-uno")
@@ -86,7 +86,7 @@ def git_state() -> dict[str, str | bool | None] | None:
 
 
 def code_hash() -> str:
-    """Return a digest of the package's Python files, wherever it is installed."""
+    """Return a digest of the Python files of the package."""
     folder = Path(__file__).resolve().parent
     rows = [
         f"{path.relative_to(folder).as_posix()} {_digest(path.read_bytes())}"
@@ -96,7 +96,7 @@ def code_hash() -> str:
 
 
 def machine() -> str:
-    """Return processor and operating system in a few words."""
+    """Return the names of processor and operating system."""
     name = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -107,7 +107,7 @@ def machine() -> str:
 
 
 def process() -> dict[str, Any]:
-    """Return how this process was started, and on what."""
+    """Return command, code and environment of this process."""
     given = sys.argv[1:]
     main = getattr(sys.modules.get("__main__"), "__spec__", None)
     start = ["python", "-m", main.name] if main is not None else [Path(sys.argv[0]).name]

@@ -1,4 +1,4 @@
-"""Serve a page to drop recordings on, and ``POST /detect`` for programs, on this machine alone.
+"""Serve a web page for detection, and ``POST /detect`` for programs, on this machine only.
 
 python -m fakesound.serve [--port 8400] [--checkpoint PATH]
 """
@@ -11,9 +11,9 @@ from fakesound.command_line import guarded
 from fakesound.errors import InputError
 
 DESCRIPTION = """\
-Opens a port of this machine alone. In a browser, drop or record audio and see the view of
-`detect --html`. Programs send a file as the body of POST /detect and get JSON. Nothing is kept and
-nothing leaves the machine.
+Serve detection on a port that only this machine can reach. In a browser, drop or record audio to
+see the view of `detect --html`. Programs send a file as the body of POST /detect and get JSON, with
+?frames=true also frame scores. Nothing is stored, and nothing leaves the machine.
 
 Requests beyond the limits are refused: 413 too large or too long, 408 too slow, 503 too many.
 """
@@ -32,7 +32,7 @@ def main() -> None:
 def _main() -> None:
     options = _parser().parse_args()
     _check(options)
-    # after the checks: these imports take seconds
+    # imported after the checks: slow
     from fakesound.inference import Detector
     from fakesound.serving.application import Limits
     from fakesound.serving.server import serve
@@ -51,7 +51,7 @@ def _check(options: argparse.Namespace) -> None:
     for name in ("max_megabytes", "max_minutes", "max_waiting"):
         value = getattr(options, name)
         if not 0 < value < 1e6:
-            raise InputError(f"--{name.replace('_', '-')}={value}: must be above 0")
+            raise InputError(f"--{name.replace('_', '-')}={value}: must be above 0, below 1e6")
     if not 0 <= options.port < 65_536:
         raise InputError(f"--port={options.port}: must be from 0 to 65535")
 
@@ -59,16 +59,10 @@ def _check(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = command_line.parser("serve", DESCRIPTION, EXAMPLES)
     parser.needs_arguments = False
-    parser.add_argument(
-        "--port", type=int, default=8400, help="port; 0 for any that is free (8400)"
-    )
+    parser.add_argument("--port", type=int, default=8400, help="port; 0 for any free port (8400)")
     command_line.add_detector(parser)
-    parser.add_argument(
-        "--max-megabytes", type=float, default=200, help="size of a recording (200)"
-    )
-    parser.add_argument(
-        "--max-minutes", type=float, default=120, help="duration of a recording (120)"
-    )
+    parser.add_argument("--max-megabytes", type=float, default=200, help="largest recording (200)")
+    parser.add_argument("--max-minutes", type=float, default=120, help="longest recording (120)")
     parser.add_argument(
         "--max-waiting", type=int, default=8, help="requests that wait for the detector (8)"
     )

@@ -1,7 +1,7 @@
-"""Time in integers: fake regions and the frame grid.
+"""Fake regions and the frame grid, in integer arithmetic.
 
-Seconds become whole microseconds at once and stay integers from there, so that a boundary on the
-grid never moves by a rounding error of floating point.
+Seconds are converted to whole microseconds first, so that floating-point errors never move a
+boundary to another frame.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ class Region(
     forbid_unknown_fields=True,
     gc=False,
 ):
-    """A fake span ``[onset, offset)`` in seconds; ``[onset, offset]`` in JSON.
+    """Fake span ``[onset, offset)`` in seconds; ``[onset, offset]`` in JSON.
 
     Attributes:
         onset: Start in seconds.
@@ -44,11 +44,11 @@ class Region(
     offset: float
 
     def __post_init__(self) -> None:
-        # the common case, checked quickly: two microseconds apart cannot be a matter of rounding
+        # fast path: two microseconds are more than any rounding error
         if 0 <= self.onset < self.offset - 2 / MICROSECONDS < inf:
             return
         finite = isfinite(self.onset) and isfinite(self.offset)
-        # a span that is empty in microseconds would touch no frame
+        # a span that is empty in microseconds would overlap no frame
         ordered = finite and microseconds(self.onset) < microseconds(self.offset)
         if not (ordered and self.onset >= 0):
             raise InputError(
@@ -62,7 +62,7 @@ class Region(
 
 
 def merge_regions(regions: Iterable[Region]) -> list[Region]:
-    """Return the union of ``regions``: sorted, with overlapping and touching ones joined."""
+    """Return the union of ``regions``, sorted; overlapping and touching regions are merged."""
     merged: list[Region] = []
     for region in sorted(regions):
         if merged and microseconds(region.onset) <= microseconds(merged[-1].offset):
@@ -74,11 +74,11 @@ def merge_regions(regions: Iterable[Region]) -> list[Region]:
 
 @dataclass(frozen=True)
 class FrameGrid:
-    """Frames of equal length that cover a clip from its start; the only place that counts them.
+    """Frames of equal length that cover a clip from its start.
 
-    Frame ``i`` spans ``[i * step, (i + 1) * step)``; the last one may reach past the clip's end. A
-    frame is fake when any part of it lies in a region, the rule of sed_eval's segments (Mesaros et
-    al. 2016) with which FakeSound is scored.
+    Frame ``i`` spans ``[i * step, (i + 1) * step)``; the last one may end after the clip. A frame
+    is fake if a region overlaps it, the rule of sed_eval's segments (Mesaros et al. 2016), with
+    which FakeSound is scored.
 
     Attributes:
         step_us: length of a frame in microseconds.
@@ -118,7 +118,7 @@ class FrameGrid:
         return -(-microseconds(duration) // self.step_us)
 
     def span(self, region: Region) -> tuple[int, int]:
-        """Return the first frame that ``region`` touches and the one after the last."""
+        """Return the first frame that ``region`` overlaps, and the frame after the last one."""
         onset, offset = microseconds(region.onset), microseconds(region.offset)
         return onset // self.step_us, -(-offset // self.step_us)
 
@@ -133,7 +133,7 @@ class FrameGrid:
     def regions(
         self, fake: Bool[np.ndarray, " count"], duration: float | None = None
     ) -> list[Region]:
-        """Return the runs of fake frames as regions, cut at ``duration`` seconds if given."""
+        """Return the runs of fake frames as regions, which end at ``duration`` at the latest."""
         edges = np.flatnonzero(np.diff(np.concatenate(([False], fake, [False])).astype(np.int8)))
         end = len(fake) * self.step_us if duration is None else microseconds(duration)
         spans = (edges.reshape(-1, 2) * self.step_us).tolist()
@@ -144,23 +144,23 @@ class FrameGrid:
         ]
 
 
-# of every model
+# frame grid of all models
 GRID = FrameGrid()
 
 
 def window_step(window: int) -> int:
-    """Return the frames between the starts of windows of ``window`` frames: half of them."""
+    """Return the number of frames between the starts of windows: half a window."""
     return max(1, window // 2)
 
 
 def window_starts(counts: Sequence[int], window: int) -> Int[np.ndarray, "window 2"]:
-    """Return the windows that cover clips of ``counts`` frames: number of the clip, first frame.
+    """Return clip index and first frame of the windows that cover clips of ``counts`` frames.
 
-    The last window of a clip ends with it; a clip shorter than ``window`` frames has one window.
+    The last window of a clip ends with the clip; a clip shorter than a window has one window.
     """
     step = window_step(window)
     last = np.maximum(np.array(counts, dtype=int) - window, 0)
-    each = -(-last // step) + 1
-    clip = np.repeat(np.arange(len(last)), each)
-    number = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
-    return np.stack((clip, np.minimum(number * step, last[clip])), axis=1)
+    windows = -(-last // step) + 1
+    clip = np.repeat(np.arange(len(last)), windows)
+    index = np.arange(windows.sum()) - np.repeat(np.cumsum(windows) - windows, windows)
+    return np.stack((clip, np.minimum(index * step, last[clip])), axis=1)

@@ -8,7 +8,7 @@ import yaml
 
 from fakesound.data.audio import to_pcm, write_wav
 from fakesound.data.manifest import Clip, write_manifest
-from fakesound.evaluation.results import apply_calibration, figures
+from fakesound.evaluation.results import apply_calibration, compute_metrics
 from fakesound.metrics import ClipScore, Prior, logit, write_scores
 from fakesound.timeline import FrameGrid, Region
 
@@ -74,7 +74,7 @@ def make_run(
         rows += clips
         scores[part] = [_score(clip, held_out, selection, frame_task, rng) for clip in clips]
     calibrated = apply_calibration(scores["test"], scores["validation"], "logistic")
-    metrics = figures(calibrated, Prior(0.5, 0.2), draws=20, seed=0, confidence=0.8) | {
+    metrics = compute_metrics(calibrated, Prior(0.5, 0.2), draws=20, seed=0, confidence=0.8) | {
         "audit": {"auc": 0.53, "auc_unseen": None, "features": {"level": 0.51, "odd": None}},
         "provenance": {
             "git": {"commit": "0123456789abcdef", "changed": False},

@@ -330,4 +330,4 @@ def test_only_a_batch_with_an_output_promises_to_continue(
     monkeypatch.setattr(sys, "argv", ["detect", "a.wav", *outputs])
     with pytest.raises(SystemExit) as end:
         detect.main()
-    assert ("continues" in end.value.code) == bool(outputs)
+    assert ("resumes" in end.value.code) == bool(outputs)

@@ -88,7 +88,7 @@ def test_two_systems_are_compared(run, files):
     assert entry["low"] < entry["difference"] < entry["high"]
     code, told = run("--scores", files / "a.jsonl", files / "v.jsonl", "--out", out, "--draws", 9)
     assert code == 2
-    assert "another label, source_id or regions" in told
+    assert "differs in label, source_id or regions" in told
 
 
 def test_a_checkpoint_scores_as_its_run_did(run, finished, tmp_path):
@@ -154,7 +154,7 @@ def test_a_checkpoint_that_names_no_recordings_of_its_training_is_reported(run, 
     arguments = ("--checkpoint", old, "--manifest", finished / "manifest.jsonl", "--draws", 0)
     code, told = run(*arguments, "--out", out)
     assert code == 0, told
-    assert any("recordings of its training" in text for text in results(out)["remarks"])
+    assert any("recordings in its training" in text for text in results(out)["remarks"])
     # beside the manifest of its run, an old checkpoint is checked as before
     beside = tmp_path / "run" / "checkpoints" / "best.ckpt"
     beside.parent.mkdir(parents=True)
@@ -170,11 +170,14 @@ def test_a_checkpoint_that_names_no_recordings_of_its_training_is_reported(run, 
     ("arguments", "said"),
     [
         ((), "give either --checkpoint with --manifest, or --scores"),
-        (("--checkpoint", "run"), "--checkpoint: scores clips; name them with --manifest"),
+        (("--checkpoint", "run"), "--checkpoint: needs clips; name them with --manifest"),
         (("--scores", "none.jsonl"), "none.jsonl: no such file"),
+        (("--scores", "/dev/null"), "/dev/null: holds no rows; give one for each clip"),
+        (("--scores", "/tmp"), "/tmp: is a folder; name a score file"),
         (("--scores", "a", "b", "c"), "--scores: 3 files; give one, or two to compare"),
-        (("--scores", "a", "--format", "asvspoof"), "name it with --manifest"),
-        (("--scores", "a", "--robustness"), "--robustness: needs the detector"),
+        (("--scores", "a", "--format", "asvspoof"), "give them with --manifest"),
+        (("--scores", "a", "--split", "test"), "--split=test: selects rows of manifests"),
+        (("--scores", "a", "--robustness"), "--robustness: needs a detector"),
         (("--scores", "a", "--calibrate", "isotonic"), "give --validation-scores"),
         (("--scores", "a", "--draws", "-1"), "--draws=-1: must be at least 0"),
         (("--scores", "a", "--confidence", "0.3"), "--confidence=0.3: must be from 0.5"),

@@ -66,7 +66,7 @@ def test_a_run_becomes_safetensors_in_its_folder(run, finished, tmp_path):
     assert not tensors
     code, _, told = run(out, "--to", "safetensors")
     assert code == 2
-    assert "is the file to export" in told
+    assert "is the input" in told
 
 
 def test_a_file_that_differs_is_not_written(run, finished, tmp_path, monkeypatch):
@@ -105,8 +105,8 @@ def test_wrong_places_are_told(run, tmp_path):
         ((tmp_path / "lost", "--to", "onnx"), "no such file or folder"),
         ((tmp_path, "--to", "onnx"), "holds no checkpoints"),
         ((file, "--to", "onnx", "--out", tmp_path), "is a folder"),
-        ((file, "--to", "onnx", "--out", file / "a.onnx"), "is a file"),
-        ((file, "--to", "safetensors"), "is no checkpoint"),
+        ((file, "--to", "onnx", "--out", file / "a.onnx"), "cannot be written"),
+        ((file, "--to", "safetensors"), "is not a checkpoint"),
     ):
         code, printed, told = run(*arguments)
         assert code == 2

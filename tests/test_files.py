@@ -13,6 +13,7 @@ from fakesound.files import (
     Journal,
     atomic_write,
     clear_remains,
+    json_text,
     lock_folder,
     staged,
     write_whole,
@@ -169,3 +170,18 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
     finally:
         os.close(reader)
     assert pipe.is_fifo()
+
+
+def test_json_holds_the_bytes_of_names_that_are_not_utf8_as_text():
+    name = os.fsdecode(b"caf\xe9.wav")
+    text = json_text({"path": name, "other": "\u00fc\U0001f480"})
+    assert json.loads(text.encode()) == {"path": "caf\\xe9.wav", "other": "\u00fc\U0001f480"}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        json_text(float("nan"))
+
+
+def test_a_journal_takes_names_that_are_not_utf8(tmp_path):
+    row = {"name": os.fsdecode(b"caf\xe9.wav")}
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append(row)
+    assert [*journal.entries()] == [(1, row)]

@@ -1,1 +1,1 @@
-"""How a detector is held against the truth, from scores or from a model."""
+"""Evaluate a detector on labelled clips, from its scores or from its checkpoint."""

@@ -1,4 +1,4 @@
-"""Score files in the formats that detectors write, read as rows."""
+"""Read score files in the formats of other detectors."""
 
 import csv
 import json
@@ -27,12 +27,12 @@ SCORE_HEADERS = ("score", "cm-score", "cm_score")
 
 
 def read_rows(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]:
-    """Return the rows of a file, one for each clip, in its order.
+    """Read the rows of a score file, one per clip.
 
     Args:
-        path: the file.
-        style: its format.
-        known: clips of the manifest, which identify the columns of a file without header.
+        path: score file.
+        style: format of the file.
+        known: ids of the clips in the manifest, which identify columns of a file without header.
 
     Raises:
         InputError: naming the file, the row and the field, for the first error.
@@ -48,7 +48,9 @@ def read_rows(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]
     first: dict[str, str] = {}
     for row in rows:
         if row.clip_id in first:
-            raise InputError(f"{row.where}, clip_id: {row.clip_id!r} is in {first[row.clip_id]}")
+            raise InputError(
+                f"{row.where}, clip_id: {row.clip_id!r} is already in {first[row.clip_id]}"
+            )
         first[row.clip_id] = row.where
     return rows
 
@@ -56,9 +58,9 @@ def read_rows(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]
 def _asvspoof(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]:
     """Read the score files of ASVspoof 2019, 2021 and 5.
 
-    With a header (ASVspoof 5, WeDefense) columns go by name. Without one, the layouts in use order
-    them differently: the clip is the column that holds a clip of the manifest, the score the
-    only other one that holds a number, and a word for the label is held against the manifest.
+    A header (ASVspoof 5, WeDefense) names the columns. Without one, their order varies: the clip is
+    in the column that contains an id of the manifest, the score in the only other column with a
+    number. A label in the row must agree with the manifest.
     """
     lines = [(number, line.split()) for number, line in read_lines(path)]
     header = [word.lower() for word in lines[0][1]]
@@ -69,13 +71,13 @@ def _asvspoof(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]
     else:
         clip_column, score_column = _columns(lines, known, path)
     if not lines:
-        raise InputError(f"{path}: holds no rows")
+        raise InputError(f"{path}: holds no rows; give one for each clip")
     width = len(lines[0][1])
     rows = []
     for row, cells in lines:
         where = f"{path}, row {row}"
         if len(cells) != width:
-            raise InputError(f"{where}: {len(cells)} columns where the first row has {width}")
+            raise InputError(f"{where}: {len(cells)} columns, but the first row has {width}")
         words = {label_of(cell, where) for cell in cells if cell in ("bonafide", "spoof")}
         claims = {"label": words.pop()} if len(words) == 1 else {}
         value = number(cells[score_column], f"{where}, score")
@@ -101,12 +103,12 @@ def _columns(lines: list[tuple[int, list[str]]], known: Set[str], path: Path) ->
         if len(clips) == len(numbers) == 1:
             return clips[0], numbers[0]
         raise InputError(
-            f"{path}, row {row}: not one clip and one number; name the columns in a first row: "
-            "filename, cm-score"
+            f"{path}, row {row}: needs one clip and one number; or add a header with the columns "
+            "filename and cm-score"
         )
     raise InputError(
-        f"{path}, row {lines[0][0]}: no row names a clip of the manifest, the first is "
-        f"{' '.join(lines[0][1])!r}; use its clip_id"
+        f"{path}, row {lines[0][0]}: no row has a clip_id of the manifest; the first row is "
+        f"{' '.join(lines[0][1])!r}"
     )
 
 
@@ -119,7 +121,7 @@ def _numeric(cell: str) -> bool:
 
 
 def _csv(path: Path, style: ScoreFormat) -> list[ScoreRow]:
-    """Read a table with a header: ``clip_id, score`` and, optional, ``frame_scores, label``.
+    """Read a table with the columns ``clip_id, score`` and, optionally, ``frame_scores, label``.
 
     Frame scores are separated by spaces or semicolons.
     """
@@ -133,10 +135,10 @@ def _csv(path: Path, style: ScoreFormat) -> list[ScoreRow]:
     for row, values in cells[1:]:
         where = f"{path}, row {row}"
         if len(values) != len(header):
-            raise InputError(f"{where}: {len(values)} columns where the header has {len(header)}")
+            raise InputError(f"{where}: {len(values)} columns, but the header has {len(header)}")
         rows.append(_csv_row(dict(zip(header, map(str.strip, values), strict=True)), style, where))
     if not rows:
-        raise InputError(f"{path}: holds no rows")
+        raise InputError(f"{path}: holds no rows; give one for each clip")
     return rows
 
 

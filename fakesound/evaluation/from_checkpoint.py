@@ -1,4 +1,4 @@
-"""Inputs of an evaluation from a trained detector."""
+"""Score the clips of an evaluation with a trained detector."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from fakesound.scoring.thresholds import Thresholds
 
 
 def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
-    """Return the scores that the detector of a checkpoint gives to the clips of the manifests.
+    """Score the clips of the manifests with the detector of a checkpoint.
 
     Args:
         options: options of ``fakesound evaluate``.
 
     Raises:
-        InputError: naming a file that cannot be used, or recordings of the training.
+        InputError: naming a file that cannot be used, or a recording used in training.
     """
     device = torch_device(options.device)
     checkpoint = read_checkpoint(options.checkpoint)
@@ -58,15 +58,16 @@ def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
 
     (test,), skipped = score((None,), "scoring")
     if not test:
-        raise InputError(f"{options.manifest[0]}: none of its audio can be used")
+        raise InputError(f"{options.manifest[0]}: no clip has audio that can be read")
     if checkpoint.attacks is None:
-        warnings.append("the checkpoint does not name the attacks of its training")
+        warnings.append("the checkpoint does not list the attacks in its training")
     validation: Sequence[ClipScore] = ()
     if options.validation_scores:
         validation, _ = read_score_files(options.validation_scores)
 
     def prepared(scores: list[ClipScore]) -> list[ClipScore]:
-        # the validation scores of a run are calibrated, so test scores must be too
+        # scores are calibrated here if thresholds come from the validation scores of a run, which
+        # are calibrated
         scores = with_head_thresholds(scores, checkpoint.heads.thresholds)
         return checkpoint.calibrator.applied(scores) if validation else scores
 
@@ -91,15 +92,15 @@ def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
 def _untrained(
     clips: list[Clip], checkpoint: Checkpoint, drop: bool, warnings: list[str]
 ) -> list[Clip]:
-    """Return ``clips`` without recordings of the training of the checkpoint.
+    """Return ``clips`` without recordings that the checkpoint was trained on.
 
     Raises:
-        InputError: where there are such, unless they are to be dropped; or if none is left.
+        InputError: if there are such clips, unless ``drop`` is set; or if no clip is left.
     """
     sources = _training_sources(checkpoint)
     if sources is None:
         warnings.append(
-            "the checkpoint does not name the recordings of its training: some of these clips may "
+            "the checkpoint does not list the recordings in its training: some of these clips may "
             "be among them"
         )
         return clips
@@ -111,7 +112,7 @@ def _untrained(
             f"clip {trained[0].clip_id}: its source {trained[0].source_id!r} was in training "
             f"({len(trained)} such clips); skip them with --drop-training-sources"
         )
-    warnings.append(f"{len(trained)} clips of recordings in training are skipped")
+    warnings.append(f"{len(trained)} clips are skipped: their recordings were in training")
     skipped = {clip.clip_id for clip in trained}
     if len(skipped) == len(clips):
         raise InputError("--drop-training-sources: no clip is left; give other manifests")
@@ -119,11 +120,11 @@ def _untrained(
 
 
 def _training_sources(checkpoint: Checkpoint) -> frozenset[str] | None:
-    """Return the hashes of the recordings in training; of an old run, from its manifest."""
-    path: Path = checkpoint.path
-    manifest = path.parent.parent / "manifest.jsonl"
+    """Return the hashes of the recordings in training; of an unfinished run, from its manifest."""
     if checkpoint.sources is not None:
         return checkpoint.sources
+    path: Path = checkpoint.path
+    manifest = path.parent.parent / "manifest.jsonl"
     if path.parent.name != "checkpoints" or not manifest.is_file():
         return None
     rows = read_manifest(manifest, check_files=False)

@@ -1,4 +1,4 @@
-"""Inputs of an evaluation: raw scores, the manifest rows of their clips, and their origin."""
+"""Inputs of an evaluation: uncalibrated scores, manifest rows, and provenance."""
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from fakesound.augmentation.conditions import Condition
 from fakesound.data.manifest import Clip
 from fakesound.data.merge import pool_manifests
 from fakesound.errors import InputError
-from fakesound.evaluation.comparison import in_common
+from fakesound.evaluation.comparison import common_clips
 from fakesound.evaluation.score_files import read_score_files, warnings_of
 from fakesound.evaluation.score_rows import ScoreFormat
 from fakesound.metrics import ClipScore
@@ -20,12 +20,12 @@ from fakesound.scoring.thresholds import Thresholds
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """Raw scores of one detector.
+    """Uncalibrated scores of a detector.
 
     Attributes:
-        name: name of the detector in a comparison of two.
+        name: name of the detector in a comparison.
         test: scores of the test clips.
-        validation: scores of the clips that thresholds and calibration are fitted on; may be empty.
+        validation: scores of the clips for fitting thresholds and calibration; may be empty.
     """
 
     name: str
@@ -35,16 +35,17 @@ class System:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationInputs:
-    """Everything that an evaluation starts from.
+    """Inputs of an evaluation.
 
     Attributes:
         systems: one system, or two to compare.
         calibration: method to fit on validation, or the calibrator of a checkpoint.
-        thresholds: thresholds of a checkpoint; None: from validation, or those in the scores.
-        clips: known manifest rows by clip id.
-        warnings: facts that limit what the figures mean.
-        origin: origin of the scores, for the record.
-        rescore: function that returns raw scores under each condition; None for score files.
+        thresholds: thresholds of a checkpoint; None to fit them on validation, or else to use those
+            in the scores.
+        clips: manifest rows by clip id; may be empty.
+        warnings: facts that limit the meaning of the metrics.
+        origin: provenance of the scores.
+        rescore: function that scores the clips under each condition; None for score files.
     """
 
     systems: Sequence[System]
@@ -63,9 +64,9 @@ def read_clips(options: Namespace) -> tuple[list[Clip], list[str]]:
         options: options of ``fakesound evaluate``.
 
     Raises:
-        InputError: for a row that is wrong, or where none is left.
+        InputError: for an invalid row, or if no row is left.
     """
-    # a score file needs no audio
+    # scores in a file need no audio
     check_files = options.checkpoint is not None and not options.allow_missing
     clips, warnings = pool_manifests(options.manifest, options.split, check_files)
     if options.subset is not None:
@@ -80,7 +81,7 @@ def read_clips(options: Namespace) -> tuple[list[Clip], list[str]]:
 
 
 def inputs_from_scores(options: Namespace) -> EvaluationInputs:
-    """Return the scores of one or two files.
+    """Read the scores of one or two systems from files.
 
     Args:
         options: options of ``fakesound evaluate``.
@@ -98,16 +99,16 @@ def inputs_from_scores(options: Namespace) -> EvaluationInputs:
         if options.subset is not None:
             test = [clip for clip in test if options.subset in clip.subsets]
             if not test:
-                raise InputError(f"--subset={options.subset}: {path} has no clip of it")
+                raise InputError(f"--subset={options.subset}: {path} has no clip of this subset")
         validation: Sequence[ClipScore] = ()
         if options.validation_scores:
             validation, _ = read_score_files([options.validation_scores[number]])
         systems.append(System(name=names[number], test=test, validation=validation))
     if len(systems) == 2 and options.allow_missing:
-        a, b, lone = in_common(systems[0].test, systems[1].test)
+        a, b, lone = common_clips(systems[0].test, systems[1].test)
         systems = [replace(system, test=test) for system, test in zip(systems, (a, b), strict=True)]
         if lone:
-            warnings.append(f"{lone} clips are skipped: only one of the two systems scores them")
+            warnings.append(f"{lone} clips are skipped: only one of the two systems scored them")
     return EvaluationInputs(
         systems=systems,
         calibration=options.calibrate,
@@ -119,7 +120,7 @@ def inputs_from_scores(options: Namespace) -> EvaluationInputs:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return distinct names of the files: their stems, or else their folders."""
+    """Return distinct names of the files: their stems, else their folders, else their paths."""
     stems = [path.stem for path in paths]
     if len(set(stems)) == len(stems):
         return stems

@@ -1,4 +1,4 @@
-"""Scores of a detector joined with the truth in the manifest."""
+"""Join the scores of a detector with the labels in the manifest."""
 
 from collections.abc import Sequence
 
@@ -11,20 +11,20 @@ from fakesound.metrics import ClipScore
 from fakesound.metrics.scores import REGION_TOLERANCE
 from fakesound.timeline import FrameGrid, Region, merge_regions, microseconds
 
-TAIL = 100_000  # microseconds at a clip's end for which a detector may have no frame, or too many
+TAIL = 100_000  # microseconds by which frames may end before or after the clip
 
 
 def join_manifest(
     rows: Sequence[ScoreRow], clips: Sequence[Clip], allow_missing: bool = False
 ) -> list[ClipScore]:
-    """Return the scores of ``rows`` with the truth of ``clips``, in the order of the rows.
+    """Return the scores of ``rows`` with the labels of ``clips``, in the order of the rows.
 
-    Convolutional front ends drop up to two frames at a clip's end: up to 100 ms are filled with the
-    last score, and frames past the end are dropped. Rows of unknown clips are an error, or are
-    skipped where ``allow_missing``.
+    Convolutional front ends drop up to two frames at the end of a clip: up to 100 ms are filled
+    with the last score, and frames after the end are dropped. Rows of unknown clips are skipped
+    with ``allow_missing``.
 
     Raises:
-        InputError: naming the file, the row and the field: for an unknown clip, for a row that
+        InputError: naming the file, the row and the field, for an unknown clip, for a row that
             contradicts the manifest, and for frames that do not fit the clip.
     """
     by_id = {clip.clip_id: clip for clip in clips}
@@ -36,7 +36,7 @@ def join_manifest(
         if clip is None:
             raise InputError(
                 f"{row.where}, clip_id: {row.clip_id!r} is in no manifest; add its row, or skip "
-                "such clips with --allow-missing"
+                "such scores with --allow-missing"
             )
         _check_claims(row, clip)
         try:

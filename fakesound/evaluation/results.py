@@ -1,4 +1,4 @@
-"""From scores to the figures of ``metrics.json``, for runs and for any other detector."""
+"""Compute the content of ``metrics.json`` from scores, for runs and for other detectors."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from fakesound.metrics import (
     subgroup_blocks,
     subsets,
 )
-from fakesound.metrics.abstention import abstention_block, calibration_figures
+from fakesound.metrics.abstention import abstention_block, calibration_metrics
 from fakesound.metrics.block import ClipColumns
 from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
 from fakesound.scoring.clip_score import (
@@ -31,22 +31,22 @@ from fakesound.scoring.decision import CONFIDENCE, with_detected_regions
 from fakesound.scoring.hypotheses import Hypotheses, fit_hypotheses
 from fakesound.scoring.thresholds import OperatingPoint, Thresholds, select_thresholds
 
-# figures that depend on what is called fake, also measured on the regions of detections
+# metrics that are also computed on detected regions, as `detect` reports them
 DETECTED = ("segment_f1_20ms", "segment_f1_1s", "event_f1")
 
 
 @dataclass(frozen=True)
 class CalibratedScores:
-    """Scores with a calibration and thresholds that were not fitted on the test.
+    """Calibrated scores with thresholds, neither of them fitted on the test clips.
 
     Attributes:
-        test: calibrated scores with thresholds.
-        validation: the same of the validation clips; may be empty.
+        test: scores of the test clips.
+        validation: scores of the validation clips; may be empty.
         calibrator: calibrator that was applied.
-        thresholds: thresholds that were applied; None: those in the scores.
+        thresholds: thresholds that were applied; None if the scores have their own.
         origin: source of the thresholds, in words.
-        before: figures of calibration of each part before it; None without calibration.
-        hypotheses: maps of the two hypotheses, applied before the calibrator.
+        before: calibration metrics before calibration; None without calibration.
+        hypotheses: calibrators of the two hypotheses, applied before ``calibrator``.
     """
 
     test: tuple[ClipScore, ...]
@@ -66,15 +66,15 @@ def apply_calibration(
     origin: str = "the score file",
     point: OperatingPoint = OperatingPoint(),  # noqa: B008  # frozen
 ) -> CalibratedScores:
-    """Return the scores, calibrated and with thresholds fitted on ``validation``.
+    """Calibrate scores and select thresholds on ``validation``.
 
     Args:
-        test: raw scores.
-        validation: raw scores of the clips that thresholds and calibration are fitted on.
-        calibration: method to fit on ``validation``, or a calibrator that was fitted before.
-        thresholds: thresholds for lack of validation; None: those in the scores.
+        test: uncalibrated scores of the test clips.
+        validation: uncalibrated scores of the clips for fitting; may be empty.
+        calibration: method to fit on ``validation``, or a fitted calibrator.
+        thresholds: thresholds if there is no validation; None for those in the scores.
         origin: source of these thresholds, in words.
-        point: conditions of use for which thresholds are chosen on ``validation``.
+        point: conditions of use for which thresholds are selected.
     """
     hypotheses = Hypotheses()
     if calibration == "logistic" and validation:
@@ -85,13 +85,13 @@ def apply_calibration(
         calibrator = fit_calibrator(validation, calibration)
     before = None
     if calibrator.method != "none":
-        before = _calibration(test, validation)
+        before = _calibration_metrics(test, validation)
         test, validation = calibrator.applied(test), calibrator.applied(validation)
     if validation:
         thresholds, origin = select_thresholds(validation, FAKE_SHARE, point), "validation"
-        further = head_thresholds(validation)
-        test = with_head_thresholds(test, further)
-        validation = with_head_thresholds(validation, further)
+        of_heads = head_thresholds(validation)
+        test = with_head_thresholds(test, of_heads)
+        validation = with_head_thresholds(validation, of_heads)
     if thresholds is not None:
         test, validation = thresholds.applied(test), thresholds.applied(validation)
     return CalibratedScores(
@@ -99,7 +99,7 @@ def apply_calibration(
     )
 
 
-def figures(
+def compute_metrics(
     scores: CalibratedScores,
     prior: Prior,
     draws: int,
@@ -107,80 +107,80 @@ def figures(
     confidence: float | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Return the figures of a test, of its parts, and of trivial answers to the same clips.
+    """Return the metrics of a test, of its parts, and of trivial baselines.
 
     Args:
         scores: calibrated scores.
-        prior: shares of fakes, for the trivial answers.
+        prior: shares of fakes in training, for the baselines.
         draws: number of bootstrap draws for the intervals.
         seed: seed of the draws.
-        confidence: probability under which a verdict is "uncertain"; None: no such figures.
-        progress: function called with the number of steps done and of all steps.
+        confidence: probability below which a verdict is "uncertain"; None for no such metrics.
+        progress: function called with the number of finished steps and their total.
     """
     test, validation = scores.test, scores.validation
     folds = subsets(test).folds
     steps = 4
     block = metrics_block(validation) if validation else None
-    ranks = [block[key] for key in ("clip/auc", "frame/auc")] if block else []
-    known = [float(rank) for rank in ranks if rank is not None]
-    found: dict[str, Any] = {"validation": block}
+    areas = [block[key] for key in ("clip/auc", "frame/auc")] if block else []
+    known = [float(area) for area in areas if area is not None]
+    metrics: dict[str, Any] = {"validation": block}
     progress(0, steps)
-    found["test"] = fold_blocks(test, draws, seed)
+    metrics["test"] = fold_blocks(test, draws, seed)
     progress(1, steps)
-    found["partition"] = subgroup_blocks(test, draws, seed)
+    metrics["partition"] = subgroup_blocks(test, draws, seed)
     progress(2, steps)
     parts = {"all": test, **folds}
-    found["localisation"] = None
+    metrics["localisation"] = None
     if has_frames(test):
-        found["localisation"] = {
-            name: localisation_block(part) | _of_detections(part, confidence)
+        metrics["localisation"] = {
+            name: localisation_block(part) | _detected_metrics(part, confidence)
             for name, part in parts.items()
         }
-    # only of detectors with such heads
+    # these keys are absent if the detector lacks the head
     for name, head in FURTHER_HEADS.items():
-        if (of_all := head.block(test)) is not None:
-            apart = {part: head.block(scores) for part, scores in folds.items()}
-            found[name] = {"all": of_all, **apart} if head.by_fold else of_all
+        if (whole := head.block(test)) is not None:
+            by_fold = {part: head.block(scores) for part, scores in folds.items()}
+            metrics[name] = {"all": whole, **by_fold} if head.by_fold else whole
     progress(3, steps)
-    trivial = baseline_blocks(test, prior, parts)
-    found["baseline"] = trivial.pop("all")
-    found["baseline_by_fold"] = trivial
-    found["thresholds"] = _thresholds(scores)
-    found["calibration"] = None
+    baselines = baseline_blocks(test, prior, parts)
+    metrics["baseline"] = baselines.pop("all")
+    metrics["baseline_by_fold"] = baselines
+    metrics["thresholds"] = _thresholds(scores)
+    metrics["calibration"] = None
     if scores.before is not None:
-        found["calibration"] = {
+        metrics["calibration"] = {
             **scores.calibrator.to_plain(),
             "before": scores.before,
-            "after": _calibration(test, validation),
+            "after": _calibration_metrics(test, validation),
         }
-    found["abstention"] = None
+    metrics["abstention"] = None
     if confidence is not None:
-        found["abstention"] = {"confidence": confidence} | {
+        metrics["abstention"] = {"confidence": confidence} | {
             name: abstention_block(part, confidence) for name, part in parts.items()
         }
-    found["objective"] = sum(known) / len(known) if known else None
+    metrics["objective"] = sum(known) / len(known) if known else None
     progress(steps, steps)
-    return found
+    return metrics
 
 
-def _of_detections(scores: Sequence[ClipScore], confidence: float | None) -> dict[str, Any]:
-    """Return figures of the regions that detections contain, beside those of plain thresholds."""
+def _detected_metrics(scores: Sequence[ClipScore], confidence: float | None) -> dict[str, Any]:
+    """Return metrics of detected regions, in addition to those of plain thresholds."""
     block = metrics_block([with_detected_regions(c, confidence or CONFIDENCE) for c in scores])
     return {f"detected_{key}": block[key] for key in DETECTED}
 
 
 def audit(clips: Sequence[Clip], unseen: Collection[str]) -> dict[str, Any]:
-    """Return the shortcut audit of the test ``clips``, and of those of the ``unseen`` fold."""
-    found = {"auc": shortcut_audit(clips), "auc_unseen": None}
+    """Return the shortcut audit of the test ``clips`` and of those in the ``unseen`` fold."""
+    audits = {"auc": shortcut_audit(clips), "auc_unseen": None}
     if unseen:
-        found["auc_unseen"] = shortcut_audit([clip for clip in clips if clip.clip_id in unseen])
-    areas: dict[str, Any] = {name: None if a is None else a.auc for name, a in found.items()}
-    last = found["auc_unseen"] or found["auc"]
+        audits["auc_unseen"] = shortcut_audit([clip for clip in clips if clip.clip_id in unseen])
+    areas: dict[str, Any] = {name: None if a is None else a.auc for name, a in audits.items()}
+    last = audits["auc_unseen"] or audits["auc"]
     return areas | {"features": last.properties if last else {}}
 
 
 def _thresholds(scores: CalibratedScores) -> dict[str, Any]:
-    """Return the thresholds in force; null where the clips of a file have several."""
+    """Return the thresholds of the test clips; None if they differ between clips."""
     clip = {score.clip_threshold for score in scores.test}
     frame = {score.frame_threshold for score in scores.test}
     return {
@@ -190,12 +190,12 @@ def _thresholds(scores: CalibratedScores) -> dict[str, Any]:
     }
 
 
-def _calibration(
+def _calibration_metrics(
     test: Sequence[ClipScore], validation: Sequence[ClipScore]
 ) -> dict[str, dict[str, Any]]:
     parts = {"validation": validation, "all": test, **subsets(test).folds}
     return {
-        name: calibration_figures(part) | {"reliability": _reliability(part)}
+        name: calibration_metrics(part) | {"reliability": _reliability(part)}
         for name, part in parts.items()
         if part
     }

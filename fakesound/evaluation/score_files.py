@@ -1,4 +1,4 @@
-"""Scores of one detector from its files, checked against the truth."""
+"""Read the score files of one detector and check them against the manifest."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,17 +24,16 @@ def read_score_files(
 ) -> tuple[list[ClipScore], list[str]]:
     """Return the scores of all files together, and warnings about them.
 
-    Every one of ``clips`` needs a score and every score one of them, unless ``allow_missing``,
-    which skips what has no partner. Without ``clips`` the files, in our own format, hold the
-    truth themselves. A genuine clip that several files score alike counts once.
+    Each clip needs a score and each score a clip, unless ``allow_missing`` skips those without. If
+    ``clips`` is None, the files must be in jsonl format with labels. A genuine clip with the same
+    score in several files counts once.
 
     Raises:
-        InputError: in one line that names the file, the row and the field or the clip, and the
-            fix.
+        InputError: naming the file, the row and the field or the clip, and the fix.
     """
     if clips is None and style.name != "jsonl":
         raise InputError(
-            f"{paths[0]}: {style.name} holds no truth; give the clips' labels with --manifest"
+            f"{paths[0]}: the format {style.name} has no labels; give them with --manifest"
         )
     found, unknown = [], 0
     for path in paths:
@@ -51,8 +50,8 @@ def read_score_files(
     missing = [clip.clip_id for clip in clips if clip.clip_id not in pooled]
     if missing and not (allow_missing and pooled):
         raise InputError(
-            f"{names}: no score for clip {missing[0]!r}, one of {len(missing)} without among "
-            f"{len(clips)}; score them, or skip them with --allow-missing"
+            f"{names}: no score for clip {missing[0]!r} ({len(missing)} of {len(clips)} clips have "
+            "none); score them, or skip them with --allow-missing"
         )
     try:
         has_frames(list(pooled.values()))
@@ -67,10 +66,10 @@ def read_score_files(
 
 
 def warnings_of(scores: Sequence[ClipScore]) -> list[str]:
-    """Return the facts about the clips that limit what the figures mean.
+    """Return facts about the clips that limit the meaning of the metrics.
 
-    A fake without a genuine clip of its source leaves open whether the attack or the recording was
-    recognised. Without one of the labels the figures of detection are undefined.
+    Without a genuine clip of the same source, a detector may recognise the recording of a fake
+    instead of the attack. Without clips of one class, metrics of detection are undefined.
     """
     texts = []
     genuine = {score.source_id for score in scores if not score.fake}
@@ -78,21 +77,21 @@ def warnings_of(scores: Sequence[ClipScore]) -> list[str]:
     lone = [score.clip_id for score in fakes if score.source_id not in genuine]
     if lone and genuine:
         texts.append(
-            f"{len(lone)} of {len(fakes)} fakes have no genuine clip of the same source, "
-            f"{lone[0]!r} is the first: there a detector may have recognised the recording instead"
+            f"{len(lone)} of {len(fakes)} fakes, such as {lone[0]!r}, have no genuine clip of the "
+            "same source: a detector may recognise the recording instead of the attack"
         )
     for count, word in ((len(fakes), "fake"), (len(scores) - len(fakes), "genuine")):
         if not count:
-            texts.append(f"no clip is {word}: AUC, EER and the cost of decisions are undefined")
+            texts.append(f"no clip is {word}: AUC, EER and detection costs are undefined")
     if not has_frames(scores):
-        texts.append("no clip has frame scores: the figures of localisation are undefined")
+        texts.append("no clip has frame scores: metrics of localisation are undefined")
     return texts
 
 
 def _pool(
     found: Sequence[tuple[Path, Sequence[ClipScore]]],
 ) -> tuple[dict[str, ClipScore], int]:
-    """Return the scores of all files by clip, and how many were there already."""
+    """Return the scores of all files by clip, and the number of repeated ones."""
     pooled: dict[str, ClipScore] = {}
     origin: dict[str, Path] = {}
     repeated = 0
@@ -108,7 +107,7 @@ def _pool(
 
 def _check_repeated(score: ClipScore, first: ClipScore, where: str) -> None:
     if score.fake or first.fake:
-        raise InputError(f"{where}; only a genuine clip may recur, drop one of them")
+        raise InputError(f"{where}; only genuine clips may be repeated, so drop one of them")
     keys = (*CLIP_TRUTH, "logit", "frame_step")
     differs = [key for key in keys if getattr(score, key) != getattr(first, key)]
     if not np.array_equal(score.frame_scores, first.frame_scores):

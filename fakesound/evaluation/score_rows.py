@@ -1,4 +1,4 @@
-"""Rows of a score file of any format, before they are joined with the manifest."""
+"""Rows of score files in any format, before they are joined with the manifest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from fakesound.errors import InputError
 from fakesound.metrics.scores import SCORE_RESOLUTION
 from fakesound.timeline import FrameGrid
 
-# what a higher number means in each format, and its scale, by default
+# default class with higher numbers, and default scale, of each format
 CONVENTIONS = {
     "jsonl": ("fake", "probability"),
     "csv": ("fake", "probability"),
@@ -37,14 +37,14 @@ class ScoreFormat:
     Attributes:
         name: "jsonl" (that of this package), "csv", "asvspoof" (ASVspoof 2019, 2021 and 5, AASIST,
             WeDefense) or "partialspoof" (segment scores of PartialSpoof and WeDefense).
-        higher_is: class that gets higher numbers, "fake" or "genuine"; by default genuine for the
-            formats of challenges, fake for the others.
-        scale: "probability", in [0, 1], or "logit", any real number with 0 undecided, such as a
-            log likelihood ratio; by default logit for the formats of challenges.
-        frame_step: length of a frame in seconds where the file has none.
+        higher_is: class with higher numbers, "fake" or "genuine"; by default "genuine" for the
+            formats of challenges, "fake" for the others.
+        scale: "probability", in [0, 1], or "logit", any real number such as a log likelihood ratio;
+            by default "logit" for the formats of challenges, "probability" for the others.
+        frame_step: length of a frame in seconds if the file has none.
 
     Raises:
-        InputError: for an unknown word, or one that the format excludes.
+        InputError: for an unknown value, or one that does not apply to the format.
     """
 
     name: str = "jsonl"
@@ -67,15 +67,15 @@ class ScoreFormat:
             if self.name == "jsonl" and value not in (None, default):
                 raise InputError(f"{key}: {value!r}, but scores in jsonl are P(fake); use csv")
             object.__setattr__(self, key, value or default)
-        FrameGrid.from_seconds(self.frame_step)  # refuses what is no length of time
+        FrameGrid.from_seconds(self.frame_step)  # raises for an invalid step
 
     def read(
         self, values: Float64[np.ndarray, " value"], where: str
     ) -> tuple[Float64[np.ndarray, " value"], Float64[np.ndarray, " value"]]:
-        """Return P(fake) and its log odds of the numbers of a file.
+        """Convert the numbers of a file to P(fake) and log odds.
 
-        Probabilities are clipped to [1e-7, 1 - 1e-7] where they are converted. A number that is a
-        logit keeps all its digits, so the ranking does not change.
+        Probabilities are clipped to [1e-7, 1 - 1e-7] for the conversion. Logits are kept exactly,
+        so the ranking does not change.
 
         Raises:
             InputError: starting with ``where``, for a number that is not finite or not a
@@ -88,7 +88,7 @@ class ScoreFormat:
             return np.clip(expit(logits), SCORE_RESOLUTION, 1 - SCORE_RESOLUTION), logits
         outside = values[(values < 0) | (values > 1)]
         if outside.size:
-            raise InputError(f"{where}: {outside[0]} is no probability; is the scale logit?")
+            raise InputError(f"{where}: {outside[0]} is not in [0, 1]; is the scale logit?")
         fake = values if self.higher_is == "fake" else 1 - values
         clipped = np.clip(fake, SCORE_RESOLUTION, 1 - SCORE_RESOLUTION)
         return fake, np.log(clipped / (1 - clipped))
@@ -96,17 +96,17 @@ class ScoreFormat:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScoreRow:
-    """One clip in a score file.
+    """Scores of one clip in a score file.
 
     Attributes:
         where: file and row, for messages.
-        clip_id: name of the clip in the manifest.
+        clip_id: id of the clip in the manifest.
         score: P(fake) of the clip.
         logit: log odds of the score.
         frame_step: length of a frame in seconds.
         frame_scores: P(fake) of each frame; may be empty.
-        claims: truth in the row itself, by its key in a manifest.
-        kept: fold and thresholds of the row, where it has any.
+        claims: labels in the row, by their keys in the manifest.
+        kept: fold and thresholds in the row, if any.
     """
 
     where: str
@@ -129,18 +129,18 @@ def score_row(
     frames: Float[np.ndarray, " frame"] | None = None,
     claims: Mapping[str, Any] | None = None,
 ) -> ScoreRow:
-    """Return the row of a clip, from the numbers of a file.
+    """Return the row of a clip from the numbers of a file.
 
-    A clip without a number of its own gets that of its highest frame, as PartialSpoof scores an
-    utterance by the least bona fide of its segments (Zhang et al. 2023).
+    A clip without a number gets that of its highest frame, as PartialSpoof scores an utterance by
+    its least bona fide segment (Zhang et al. 2023).
 
     Args:
         style: format of the file.
         where: file and row, for messages.
-        clip_id: name of the clip in the manifest.
+        clip_id: id of the clip in the manifest.
         value: number of the clip.
-        frames: number of each frame; None for a row of the clip alone.
-        claims: truth in the row, by its key in a manifest.
+        frames: numbers of the frames; None without frame scores.
+        claims: labels in the row, by their keys in the manifest.
 
     Raises:
         InputError: starting with ``where``, for a number that is missing or out of range.
@@ -148,7 +148,7 @@ def score_row(
     score = logit = frame_scores = np.zeros(0)
     if frames is not None:
         if not frames.size:
-            raise InputError(f"{where}, frame_scores: no numbers; give one for every frame")
+            raise InputError(f"{where}, frame_scores: empty; give a number for each frame")
         frame_scores, logit = style.read(frames.astype(np.float64), f"{where}, frame_scores")
         highest = logit.argmax()
         score, logit = frame_scores[[highest]], logit[[highest]]
@@ -168,7 +168,7 @@ def score_row(
 
 
 def number(text: object, where: str) -> float:
-    """Return a finite number of a file, from JSON or from text.
+    """Convert a value of a file, a JSON number or text, to a finite number.
 
     Raises:
         InputError: starting with ``where``.
@@ -180,12 +180,12 @@ def number(text: object, where: str) -> float:
     if value is None or isinstance(text, bool):
         raise InputError(f"{where}: {text!r} is not a number")
     if not isfinite(value):
-        raise InputError(f"{where}: {value} is not a finite number; every score must be one")
+        raise InputError(f"{where}: {value} is not a finite number; each score must be finite")
     return value
 
 
 def label_of(word: str, where: str) -> str:
-    """Return the label for the word of a challenge.
+    """Return the label that a word such as "bonafide" stands for.
 
     Raises:
         InputError: starting with ``where``, for an unknown word.

@@ -1,4 +1,4 @@
-"""Scores of clips from a detector, in the windows in which the test of a run scores them."""
+"""Score labelled clips with a detector, in the same windows as the test of a run."""
 
 import os
 from collections import deque
@@ -21,7 +21,7 @@ from fakesound.scoring.clip_score import score_clip
 from fakesound.scoring.windows import Window, cut_windows, score_windows
 from fakesound.timeline import GRID
 
-MOST_WORKERS = 4  # processes that apply conditions
+MAX_WORKERS = 4  # processes that apply conditions
 
 
 def score_clips(
@@ -31,7 +31,7 @@ def score_clips(
     seconds: float,
     **settings: Any,  # noqa: ANN401  # those of `score_conditions`
 ) -> tuple[list[ClipScore], list[str]]:
-    """Return the scores of ``clips`` as they are; see `score_conditions`."""
+    """Score unchanged ``clips``; see `score_conditions`."""
     (scores,), skipped = score_conditions((None,), detector, clips, rate, seconds, **settings)
     return scores, skipped
 
@@ -47,20 +47,20 @@ def score_conditions(
     on_bad_audio: str = "error",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[list[list[ClipScore]], list[str]]:
-    """Return the scores of ``clips`` under each condition, and the faults of skipped audio.
+    """Score ``clips`` under each condition; return the scores and the errors of skipped clips.
 
-    A clip is decoded once, by a worker process that applies all conditions to it.
+    Each clip is decoded once, in a worker process that applies all conditions to it.
 
     Args:
-        conditions: changes of the audio before it is scored; regions move with it. None: none.
-        detector: detector, ready to score.
+        conditions: degradations of the audio, which also move regions; None for unchanged audio.
+        detector: trained detector.
         clips: clips to score.
         rate: sample rate of the detector in Hz.
-        seconds: length of its windows.
+        seconds: length of the detector's windows.
         fold: function that returns "seen", "unseen" or None for a clip.
-        device: torch device to compute on.
-        on_bad_audio: "error" stops at a file that cannot be used, "skip" skips it.
-        progress: function called with the number of clips done and of all clips.
+        device: torch device.
+        on_bad_audio: "error" to raise at a file that cannot be used, "skip" to skip it.
+        progress: function called with the number of scored clips and their total.
 
     Raises:
         InputError: naming a file that cannot be used.
@@ -69,7 +69,7 @@ def score_conditions(
     waiting: deque[tuple[int, Clip]] = deque()
     skipped: list[str] = []
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = 0 if conditions == (None,) else min(MOST_WORKERS, max(1, (cores or 1) - 1))
+    workers = 0 if conditions == (None,) else min(MAX_WORKERS, max(1, (cores or 1) - 1))
     loader = DataLoader(
         _Variants(clips, conditions, rate),
         batch_size=None,
@@ -106,7 +106,7 @@ class _Variant(NamedTuple):
 
 
 class _Variants(Dataset[list[_Variant] | InputError]):
-    """Each clip under all conditions, or the fault of its audio."""
+    """Each clip under all conditions, or the error that its audio raised."""
 
     def __init__(
         self, clips: Sequence[Clip], conditions: Sequence[Condition | None], rate: int

@@ -1,4 +1,4 @@
-"""Segment scores of PartialSpoof and WeDefense, from text or arrays."""
+"""Read segment scores of PartialSpoof and WeDefense from text or arrays."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,12 +15,13 @@ ARRAY_SUFFIXES = (".npz", ".npy", ".pkl", ".pickle")
 
 
 def segment_rows(path: Path, style: ScoreFormat) -> list[ScoreRow]:
-    """Return one row a clip from a file of segment scores.
+    """Read one row per clip from a file of segment scores.
 
-    In text a line is a segment: ``CLIP SEGMENT SCORE``, SEGMENT counting from 0 or from 1; further
-    columns, which in WeDefense are the score of fake and the label, are not read. Arrays
-    (``.npz``, ``.npy``, ``.pkl``) hold a one-dimensional array for each clip, or are PartialSpoof's
-    ``score_ali``: a list of arrays of ``clip, score of fake, score of genuine[, label]``.
+    In text, each line is a segment ``CLIP SEGMENT SCORE`` with SEGMENT counted from 0 or 1; other
+    columns, in WeDefense the score of fake and the label, are ignored. Array files (``.npz``,
+    ``.npy``, ``.pkl``) contain a one-dimensional array for each clip, or PartialSpoof's
+    ``score_ali``: a list of arrays with the columns ``clip, score of fake, score of genuine[,
+    label]``.
 
     Raises:
         InputError: naming the file and the row or the clip.
@@ -41,10 +42,10 @@ def _of_text(path: Path) -> Iterator[tuple[str, str, Float[np.ndarray, " frame"]
             clip_id, index, value = line.split(None, 3)[:3]
         except ValueError:
             raise InputError(
-                f"{where}: {line.strip()!r} is not CLIP SEGMENT SCORE, with spaces between"
+                f"{where}: {line.strip()!r} is not CLIP SEGMENT SCORE, separated by spaces"
             ) from None
         if not index.isdecimal():
-            raise InputError(f"{where}, segment: {index!r} is not a count from 0 or 1")
+            raise InputError(f"{where}, segment: {index!r} is not a number from 0 or 1")
         clip = segments.setdefault(clip_id, {})
         if int(index) in clip:
             raise InputError(f"{where}, segment: clip {clip_id!r} has segment {index} twice")
@@ -54,11 +55,11 @@ def _of_text(path: Path) -> Iterator[tuple[str, str, Float[np.ndarray, " frame"]
     for clip_id, clip in segments.items():
         where = f"{path}, row {first_row[clip_id]}"
         expected = range(base, base + len(clip)) if base in (0, 1) else range(len(clip))
-        lacking = sorted(set(expected) - set(clip))
-        if lacking:
+        missing = sorted(set(expected) - set(clip))
+        if missing:
             raise InputError(
-                f"{where}, segment: clip {clip_id!r} has no segment {lacking[0]}; every segment "
-                "needs its row"
+                f"{where}, segment: clip {clip_id!r} has no segment {missing[0]}; each segment "
+                "needs a row"
             )
         yield where, clip_id, np.array([clip[index] for index in expected])
 
@@ -73,14 +74,15 @@ def _of_arrays(
     else:
         arrays = {}
     if not arrays:
-        raise InputError(f"{path}: holds no clips; give an array of segment scores for each")
+        raise InputError(f"{path}: holds no clips; give an array of segment scores for each clip")
     for clip_id, values in arrays.items():
         where = f"{path}, clip {clip_id!r}"
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
             raise InputError(f"{where}, score: not an array of numbers")
         if values.ndim != 1 or not values.size:
             raise InputError(
-                f"{where}, score: an array of shape {list(values.shape)}; give one number a segment"
+                f"{where}, score: an array of shape {list(values.shape)}; give one number per "
+                "segment"
             )
         yield where, clip_id, values
 

@@ -1,6 +1,5 @@
-"""One evaluation from start to end: read or score, calibrate, compare, write."""
+"""Run an evaluation: read or compute scores, calibrate, compare, write the results."""
 
-import json
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -12,9 +11,14 @@ from fakesound.command_line import print_results
 from fakesound.data.manifest import write_manifest
 from fakesound.evaluation.comparison import compare
 from fakesound.evaluation.inputs import EvaluationInputs, inputs_from_scores
-from fakesound.evaluation.results import CalibratedScores, apply_calibration, audit, figures
+from fakesound.evaluation.results import (
+    CalibratedScores,
+    apply_calibration,
+    audit,
+    compute_metrics,
+)
 from fakesound.evaluation.robustness import robustness
-from fakesound.files import staged, write_whole
+from fakesound.files import json_text, staged, write_whole
 from fakesound.metrics import Prior, subsets, write_scores
 from fakesound.progress import console, progress_bar
 from fakesound.report import (
@@ -35,10 +39,10 @@ def evaluate(options: Namespace, command: str) -> None:
 
     Args:
         options: options of ``fakesound evaluate``.
-        command: command line, for the record.
+        command: command line, recorded in the results.
 
     Raises:
-        InputError: naming the file, row and field, or the option, that is wrong.
+        InputError: naming the invalid option, or the file, row and field.
     """
     start = time.perf_counter()
     if options.checkpoint is None:
@@ -47,7 +51,9 @@ def evaluate(options: Namespace, command: str) -> None:
         from fakesound.evaluation.from_checkpoint import inputs_from_checkpoint
 
         inputs = inputs_from_checkpoint(options)
-    origin = "the checkpoint" if inputs.thresholds else "the score file, 0.5 where it has none"
+    origin = "the score file, 0.5 where it has none"
+    if options.checkpoint is not None:
+        origin = "the checkpoint" if inputs.thresholds else "a default of 0.5"
     calibrated = [
         apply_calibration(
             system.test, system.validation, inputs.calibration, inputs.thresholds, origin
@@ -73,21 +79,17 @@ def compute_results(
     first, draws, seed = calibrated[0], options.draws, options.seed
     prior = Prior.of(first.validation or first.test)
     with progress_bar("measuring") as progress:
-        results = figures(first, prior, draws, seed, options.confidence, progress)
+        results = compute_metrics(first, prior, draws, seed, options.confidence, progress)
     results["paired"] = results["audit"] = results["robustness"] = None
     if len(calibrated) == 2:
         names = (inputs.systems[0].name, inputs.systems[1].name)
-        with progress_bar("comparing") as progress:
-            progress(0, 1)
+        with console.status("comparing"):
             results["paired"] = compare(first.test, calibrated[1].test, names, draws, seed)
-            progress(1, 1)
     if inputs.rescore is not None:
         clips = [inputs.clips[score.clip_id] for score in first.test]
         unseen = {score.clip_id for score in subsets(first.test).unseen}
-        with progress_bar("shortcut audit") as progress:
-            progress(0, 1)
+        with console.status("shortcut audit"):
             results["audit"] = audit(clips, unseen)
-            progress(1, 1)
         if options.robustness is not None:
             conditions = match_conditions(options.robustness or ["*"])
             blocks = list(robustness(conditions, first, inputs.rescore, draws, seed))
@@ -122,12 +124,9 @@ def write_results(
         if inputs.clips:
             write_manifest(new / "manifest.jsonl", inputs.clips.values())
         write_tables(results, new)
-        with progress_bar("report") as progress:
-            progress(0, 1)
+        with console.status("report"):
             write_report(run, new / "report.html", options.examples)
-            progress(1, 1)
-        text = json.dumps(results, indent=1, allow_nan=False) + "\n"
-        write_whole(new / "metrics.json", text)
+        write_whole(new / "metrics.json", json_text(results, indent=1))
     print_results(results_table(run))
     for name, table in (("paired", paired_table), ("robustness", robustness_table)):
         if results[name]:

@@ -1,4 +1,4 @@
-"""A trained detector as one ONNX file: of whole recordings, or of windows that fakesound scores."""
+"""Export a trained detector as one ONNX file, for whole recordings or for windows."""
 
 from fakesound.exporting.check import (
     DifferenceError,

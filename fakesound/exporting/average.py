@@ -1,7 +1,7 @@
-"""One detector from several runs: the mean of their weights, calibrated again.
+"""Average the weights of several runs into one detector, and calibrate it.
 
-Where runs started from the same weights, their mean often generalises better than each of them, at
-the cost of one (Wortsman et al., "Model soups", ICML 2022).
+If the runs started from the same weights, their mean often generalises better than each of them, at
+no additional cost of inference (Wortsman et al., "Model soups", ICML 2022).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +17,11 @@ from fakesound.errors import InputError
 from fakesound.evaluation.results import apply_calibration
 from fakesound.evaluation.scorer import score_clips
 from fakesound.scoring.checkpoint import Checkpoint, read_checkpoint, with_hypotheses
-from fakesound.scoring.clip_score import FurtherHeads, head_thresholds
+from fakesound.scoring.clip_score import HeadCalibration, head_thresholds
 from fakesound.scoring.thresholds import OperatingPoint
 
-# every run learns this head from its own random weights, so that a mean has no meaning
-FIRST_ALONE = "attribution_head."
+# prefix of the head that each run trains from other random weights, whose mean is meaningless
+OWN_HEAD = "attribution_head."
 
 
 def average_runs(
@@ -29,19 +29,19 @@ def average_runs(
     others: Sequence[Path],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Checkpoint:
-    """Return the detector whose weights are the mean over runs.
+    """Return the detector with the mean weights of several runs.
 
-    Calibration and thresholds are fitted on the validation clips of the first run. Its
-    configuration and its head of attack families are kept.
+    Calibration and thresholds are fitted on the validation clips of the first run, whose
+    configuration and attribution head are used.
 
     Args:
         first: Folder of the run whose validation clips are used.
         others: Folders of the other runs.
-        progress: Function called with the number of validation clips scored and of all.
+        progress: Function called with the number of scored validation clips and their total.
 
     Raises:
-        InputError: naming the folder, if it is not that of a finished run, has other weights, or
-            trained on a recording that validates the first.
+        InputError: naming the folder of a run that is not finished, has another architecture, or
+            was trained on a validation recording of the first run.
     """
     validation = [clip for clip in _clips(first) if clip.split == "validation"]
     used = {source for clip in validation for source in clip.sources}
@@ -49,8 +49,8 @@ def average_runs(
         trained = {s for clip in _clips(folder) if clip.split == "train" for s in clip.sources}
         if shared := sorted(used & trained):
             raise InputError(
-                f"--average={folder}: was trained on {shared[0]!r}, which validates {first} "
-                f"({len(shared)} such recordings); use runs with one split"
+                f"--average={folder}: was trained on {shared[0]!r}, a validation recording of "
+                f"{first} ({len(shared)} such recordings); use runs with the same split"
             )
     runs = [read_checkpoint(folder) for folder in (first, *others)]
     checkpoint = replace(runs[0], weights=mean_weights(runs))
@@ -73,23 +73,23 @@ def average_runs(
         calibrator=calibrated.calibrator,
         attacks=tuple(sorted(attacks)),
         selected_on=tuple(sorted({a for run in runs for a in run.selected_on} - attacks)),
-        heads=FurtherHeads(checkpoint.heads.families, head_thresholds(calibrated.validation)),
+        heads=HeadCalibration(checkpoint.heads.families, head_thresholds(calibrated.validation)),
         sources=frozenset(source for run in runs for source in run.sources or ()),
     )
 
 
 def mean_weights(runs: Sequence[Checkpoint]) -> Mapping[str, Tensor]:
-    """Return the mean of each tensor over ``runs``; those of `FIRST_ALONE` are the first run's.
+    """Return the mean of each tensor over ``runs``; `OWN_HEAD` ones are those of the first run.
 
     Raises:
-        InputError: naming the run whose tensors are not those of the first.
+        InputError: naming a run whose tensors differ in shape from those of the first.
     """
     first = runs[0].weights
     for run in runs[1:]:
         differing = sorted(
             name
             for name in first.keys() | run.weights.keys()
-            if not name.startswith(FIRST_ALONE) and _shape(first, name) != _shape(run.weights, name)
+            if not name.startswith(OWN_HEAD) and _shape(first, name) != _shape(run.weights, name)
         )
         if differing:
             raise InputError(
@@ -98,7 +98,7 @@ def mean_weights(runs: Sequence[Checkpoint]) -> Mapping[str, Tensor]:
             )
     return {
         name: tensor
-        if name.startswith(FIRST_ALONE) or not tensor.is_floating_point()
+        if name.startswith(OWN_HEAD) or not tensor.is_floating_point()
         else torch.stack([run.weights[name].double() for run in runs]).mean(0).to(tensor.dtype)
         for name, tensor in first.items()
     }

@@ -32,9 +32,9 @@ def largest_difference(
     seconds: float,
     calibrator: Calibrator = IDENTITY,
 ) -> float:
-    """Return the largest difference between scores of ``onnx`` and of ``detector``, calibrated.
+    """Return the largest difference between calibrated scores of ``onnx`` and ``detector``.
 
-    On random audio: shorter than a window, hardly longer, several windows long, loud and quiet.
+    Compared on random audio of different lengths and levels.
 
     Raises:
         DifferenceError: if it is above `TOLERANCE`.
@@ -54,14 +54,14 @@ def largest_difference(
 def largest_window_difference(onnx: bytes, weights: Path) -> float:
     """Return the largest difference between detections with ``onnx`` and with ``weights``.
 
-    On random audio, as `largest_difference`.
+    Compared on random audio, as in `largest_difference`.
 
     Args:
-        onnx: bytes of a file of windows.
-        weights: file that it was exported from.
+        onnx: bytes of an ONNX file that scores windows.
+        weights: file that ``onnx`` was exported from.
 
     Raises:
-        DifferenceError: if a score of a clip or a frame differs by more than `TOLERANCE`.
+        DifferenceError: if a clip or frame score differs by more than `TOLERANCE`.
     """
     exported = Detector(onnx_model(onnx, weights, weights.name))
     original = Detector(read_model(weights, "torch", "cpu"))
@@ -74,7 +74,7 @@ def largest_window_difference(onnx: bytes, weights: Path) -> float:
 
 
 def _sounds(rate: int, seconds: float) -> list[np.ndarray]:
-    """Return random audio shorter than a window, hardly longer, and several windows long."""
+    """Return random audio from a third of a window to several windows long."""
     window = GRID.count(seconds) * GRID.samples(rate)
     rng = np.random.default_rng(0)
     return [
@@ -92,14 +92,14 @@ def _sounds(rate: int, seconds: float) -> list[np.ndarray]:
 def _checked(difference: float) -> float:
     if difference > TOLERANCE:
         raise DifferenceError(
-            f"scores of the ONNX file are up to {difference:.1e} from those of the detector, more "
-            f"than {TOLERANCE:.0e}: it was not written"
+            f"scores of the ONNX file differ from those of the detector by up to {difference:.1e}, "
+            f"more than {TOLERANCE:.0e}; the file was not written"
         )
     return difference
 
 
 def open_session(onnx: bytes | Path) -> Any:  # noqa: ANN401  # its package may be missing
-    """Return a session of onnxruntime on one core, where it does not wait for the others."""
+    """Open an onnxruntime session with one thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -109,7 +109,7 @@ def open_session(onnx: bytes | Path) -> Any:  # noqa: ANN401  # its package may 
 
 
 def clips_of(sounds: Sequence[np.ndarray], rate: int, folder: Path) -> list[Clip]:
-    """Return ``sounds`` as clips, written to ``folder``."""
+    """Write ``sounds`` to ``folder`` and return them as clips."""
     clips = []
     for number, sound in enumerate(sounds):
         path = folder / f"{number}.wav"

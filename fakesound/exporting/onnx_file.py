@@ -1,4 +1,4 @@
-"""From a detector to the bytes of an ONNX file."""
+"""Convert a detector to an ONNX file."""
 
 import logging
 import warnings
@@ -11,26 +11,26 @@ from torch import nn
 from fakesound.exporting.scorer import Scores, WaveformScorer, WindowScorer
 
 DESCRIPTION = (
-    "How likely a recording is fake, as a whole and in each frame. Input: waveform, mono, "
-    "{sample_rate} samples a second, values in [-1, 1], one sample or more; anything else is an "
-    "error. Outputs: score, "
-    "P(fake) of the clip; logit, of the score; frame_scores, P(fake) of each {frame_step} s."
+    "Probability that a recording is fake, for the recording and for each frame. Input: waveform, "
+    "mono, {sample_rate} samples per second, values in [-1, 1], at least one sample; other input "
+    "raises an error. Outputs: score, P(fake) of the recording; logit, log odds of the score; "
+    "frame_scores, P(fake) of each frame of {frame_step} s."
 )
 SELECTION = "node_index_select"
 CHECK = "waveform must hold one sample or more, all from -1 to 1"
 WINDOWS_DESCRIPTION = (
     "Outputs of the heads of a detector for windows of a recording. Input: windows, mono, "
-    "{sample_rate} samples a second, values in [-1, 1). Outputs: values of each {frame_step} s, "
-    "from which fakesound computes scores."
+    "{sample_rate} samples per second, values in [-1, 1). Outputs: values of each frame of "
+    "{frame_step} s, from which fakesound computes scores."
 )
 Shapes = Mapping[str, Sequence[str | int]]
-# constants of more elements are computed by the runtime instead of stored
+# elements of a constant, above which the runtime computes it instead of reading it
 LARGEST_CONSTANT = 16_384
 
 
 def onnx_bytes(scorer: WaveformScorer, metadata: Mapping[str, str]) -> bytes:
-    """Return ``scorer`` as an ONNX file that carries ``metadata``."""
-    # three windows and a part: none of the counts is special
+    """Return ``scorer`` as an ONNX file with ``metadata``."""
+    # several windows and a fraction, so that no count is specialised
     example = torch.zeros(2 * scorer.frames * scorer.size + 1)
     inputs: Shapes = {"waveform": ["samples"]}
     outputs: Shapes = {
@@ -40,7 +40,7 @@ def onnx_bytes(scorer: WaveformScorer, metadata: Mapping[str, str]) -> bytes:
 
 
 def window_onnx_bytes(scorer: WindowScorer, metadata: Mapping[str, str]) -> bytes:
-    """Return ``scorer`` as an ONNX file that carries ``metadata``."""
+    """Return ``scorer`` as an ONNX file with ``metadata``."""
     inputs: Shapes = {"windows": ["window", scorer.samples]}
     outputs: Shapes = {name: ["window", *shape] for name, shape in scorer.outputs.items()}
     example = torch.zeros(3, scorer.samples)
@@ -55,15 +55,15 @@ def _exported(
     description: str,
     metadata: Mapping[str, str],
 ) -> bytes:
-    """Return ``module`` of one input, whose first axis varies, as an ONNX file.
+    """Export ``module``, with one input whose first axis is dynamic, as an ONNX file.
 
     Args:
         module: module to export.
-        example: input by which it is traced.
-        inputs: shape of the input by its name.
-        outputs: shapes of the outputs by their names.
-        description: text for readers of the file, formatted with ``metadata``.
-        metadata: properties of the file.
+        example: input for tracing.
+        inputs: shape of the input by name.
+        outputs: shapes of the outputs by name.
+        description: description in the file, formatted with ``metadata``.
+        metadata: metadata in the file.
     """
     from onnx_ir import Shape, serde
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
@@ -88,9 +88,9 @@ def _exported(
         assert program is not None
         model = program.model
         optimizer.optimize(model, output_size_limit=LARGEST_CONSTANT)
-    # the rest are paths of this machine
+    # docstrings and node metadata contain paths of this machine
     ClearMetadataAndDocStringPass()(model)
-    # the check of the input comes first; runtimes name its node in their error
+    # runtimes report the name of a failing node: the first such node checks the input
     checks = [node for node in model.graph if (node.name or "").startswith(SELECTION)]
     if isinstance(module, WaveformScorer):
         checks[0].name = CHECK
@@ -105,7 +105,7 @@ def _exported(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence warnings of the exporter that users can do nothing about."""
+    """Silence warnings of the exporter that do not concern users."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

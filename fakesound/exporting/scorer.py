@@ -1,7 +1,7 @@
-"""Scorers as modules that export: of windows, and of a whole clip.
+"""Modules for export that score windows or whole recordings.
 
-That of a whole clip repeats `fakesound.scoring.windows` and `fakesound.scoring.clip_score` in
-operators of torch: the number of samples is only known when the exported program runs.
+The scorer of recordings reimplements `fakesound.scoring.windows` and `fakesound.scoring.clip_score`
+with torch operators, because the number of samples is unknown during export.
 """
 
 import copy
@@ -20,7 +20,7 @@ from fakesound.scoring.calibration import IDENTITY, Calibrator
 from fakesound.scoring.clip_score import LOGIT_LIMIT, SMOOTHED
 from fakesound.timeline import GRID, window_step
 
-STEEPEST = 1e-5  # logits in which a climb between two knots is done
+MIN_WIDTH = 1e-5  # smallest distance of two knots, in logits
 
 
 class Scores(NamedTuple):
@@ -28,7 +28,7 @@ class Scores(NamedTuple):
 
     Attributes:
         score: P(fake) of the clip, calibrated.
-        logit: logit of the score; calibrated from a logit between -30 and 30.
+        logit: log odds of the score.
         frame_scores: P(fake) of each frame; empty without a frame head.
     """
 
@@ -38,10 +38,10 @@ class Scores(NamedTuple):
 
 
 class WaveformScorer(nn.Module):
-    """Scores a waveform of any length as a test scores its clips.
+    """Score a waveform of any length, like the clips of a test.
 
     Args:
-        detector: detector; a copy is used, with a spectrum that exports.
+        detector: detector to copy.
         sample_rate: sample rate of the waveform in Hz.
         seconds: length of the windows of the detector.
         calibrator: calibrator of the clip logit; frame scores are not calibrated.
@@ -58,7 +58,7 @@ class WaveformScorer(nn.Module):
     ) -> None:
         super().__init__()
         self.detector = exportable(detector)
-        # `Scores` has no outputs of theirs
+        # their outputs are not in `Scores`
         for task in set(detector.tasks) - {"clip", "frame"}:
             setattr(self.detector, f"{task}_head", None)
         self.size = GRID.samples(sample_rate)
@@ -72,11 +72,11 @@ class WaveformScorer(nn.Module):
         """Return the scores of ``waveform``.
 
         Raises:
-            IndexError: where `fakesound.data.samples.to_channels` refuses it: without samples, with
-                NaN, or beyond -1 to 1 by more than 5 %. So does the exported program.
+            IndexError: for a waveform without samples, with NaN, or outside [-1, 1] by more than 5
+                %, as in `fakesound.data.samples.to_channels`. The exported program also fails.
         """
         waveform = _checked(waveform)
-        # symbols while exporting: nothing may branch on them
+        # symbolic during export: no branches on these values
         frames = (waveform.shape[0] + self.size - 1) // self.size
         beyond = torch.sym_max(frames - self.frames, 0)
         windows = 1 + (beyond + self.step - 1) // self.step
@@ -116,7 +116,7 @@ class WaveformScorer(nn.Module):
         places: Int[Tensor, "window frame"],
         total: int | torch.SymInt,
     ) -> Float[Tensor, " total"]:
-        """Return one value a frame, as `fakesound.scoring.windows.OverlapAdd` does."""
+        """Average windows to one value per frame, like `fakesound.scoring.windows.OverlapAdd`."""
         index = places.flatten()
         weight = self.ramp.expand(values.shape[0], -1).flatten()
         empty = values.new_zeros(total)
@@ -125,10 +125,10 @@ class WaveformScorer(nn.Module):
 
 
 class WindowScorer(nn.Module):
-    """Computes the frame outputs of a batch of windows, as a detector does.
+    """Compute the frame outputs of a batch of windows.
 
     Args:
-        detector: detector; a copy is used, with a spectrum that exports.
+        detector: detector to copy.
         sample_rate: sample rate of the windows in Hz.
         seconds: length of the windows.
     """
@@ -143,13 +143,13 @@ class WindowScorer(nn.Module):
         self.outputs = {name: tuple(values.shape[1:]) for name, values in found.items()}
 
     def forward(self, windows: Float[Tensor, "window sample"]) -> tuple[Tensor, ...]:
-        """Return the outputs of the heads that there are, in the order of ``outputs``."""
+        """Return the outputs of all heads, in the order of ``outputs``."""
         found = self.detector(windows)
         return tuple(found[name] for name in self.outputs)
 
 
 def exportable(detector: Detector) -> Detector:
-    """Return a copy of ``detector``, ready to score, with a spectrum that exports."""
+    """Return a copy of ``detector`` in evaluation mode, with a spectrum that can be exported."""
     copied = copy.deepcopy(detector).eval().requires_grad_(False)
     features = copied.features
     spectrum = ConvolvedSpectrum(features.window, features.hop)  # type: ignore[arg-type]
@@ -158,40 +158,40 @@ def exportable(detector: Detector) -> Detector:
 
 
 class Calibration(nn.Module):
-    """A calibrator in operators of torch: an affine map, or the climbs between isotonic knots.
+    """Calibrator with torch operators: an affine map, or a sum of ramps between isotonic knots.
 
     Args:
-        calibrator: calibrator to repeat.
+        calibrator: calibrator to reimplement.
     """
 
     starts: Tensor
     widths: Tensor
-    climbs: Tensor
+    heights: Tensor
 
     def __init__(self, calibrator: Calibrator) -> None:
         super().__init__()
         self.slope, self.intercept = calibrator.slope, calibrator.intercept
         if calibrator.knots:
-            # constant but for the climbs
+            # constant except for the ramps
             self.slope, self.intercept = 0.0, calibrator.knots[0][1]
         x, y = torch.tensor(calibrator.knots, dtype=torch.float64).reshape(-1, 2).T
         self.register_buffer("starts", x[:-1].float())
-        # knots that single precision cannot tell apart are a step
-        self.register_buffer("widths", x.diff().clamp(min=STEEPEST).float())
-        self.register_buffer("climbs", y.diff().float())
+        # knots may coincide in single precision
+        self.register_buffer("widths", x.diff().clamp(min=MIN_WIDTH).float())
+        self.register_buffer("heights", y.diff().float())
 
     def forward(self, logit: Float[Tensor, ""]) -> Float[Tensor, ""]:
         """Return the calibrated logit."""
-        made = self.slope * logit + self.intercept
-        if not len(self.climbs):
-            return made
-        return made + (self.climbs * ((logit - self.starts) / self.widths).clamp(0, 1)).sum()
+        affine = self.slope * logit + self.intercept
+        if not len(self.heights):
+            return affine
+        return affine + (self.heights * ((logit - self.starts) / self.widths).clamp(0, 1)).sum()
 
 
 class ConvolvedSpectrum(nn.Module):
-    """The transform of the features as one convolution, which every runtime has and computes fast.
+    """Short-time Fourier transform as one convolution, which all runtimes compute fast.
 
-    An exported file holds one turn of the sine; the runtime makes the filters from it.
+    The exported file contains one period of the sine, from which the runtime computes the filters.
 
     Args:
         window: samples in a window.
@@ -214,7 +214,7 @@ class ConvolvedSpectrum(nn.Module):
         """Return the real and the imaginary part of each bin."""
         device = waveform.device
         bins = torch.arange(self.bins, device=device)[:, None]
-        # angles of less than one turn are exact
+        # reduced to one period, where the angles are exact
         places = bins * torch.arange(self.window, device=device) % self.window
         basis = (self.turn[:, places] * self.hann).flatten(0, 1)
         parts = functional.conv1d(waveform[:, None], basis[:, None], stride=self.hop)
@@ -223,16 +223,16 @@ class ConvolvedSpectrum(nn.Module):
 
 
 def _checked(waveform: Float[Tensor, " sample"]) -> Float[Tensor, " sample"]:
-    """Return ``waveform`` clipped to [-1, 1]; fail where it cannot be scored."""
+    """Return ``waveform`` clipped to [-1, 1]; raise an IndexError if it cannot be scored."""
     fits = waveform.abs() <= LOUDEST
     wrong = (fits.logical_not().sum() > 0) | (fits.sum() < 1)
-    # an exported program has no exceptions; the second element, which is not there, is one
+    # exported programs cannot raise, so an invalid waveform selects an element that does not exist
     zero = waveform.new_zeros(1).index_select(0, wrong.long().reshape(1))
     return waveform.clamp(-1, 1) + zero
 
 
 def _highest(logits: Float[Tensor, " frame"], frames: int | torch.SymInt) -> Float[Tensor, ""]:
-    """Return the highest mean of `SMOOTHED` frames in a row, or of all where there are fewer."""
+    """Return the highest mean of `SMOOTHED` consecutive frames, or of all frames if fewer."""
     missing = torch.sym_max(SMOOTHED - frames, 0)
     padded = functional.pad(logits, (0, missing))
     means = functional.avg_pool1d(padded[None, None], SMOOTHED, 1)

@@ -1,8 +1,8 @@
-"""The scan and its convolution in operators of ONNX.
+"""Translate the selective scan and its convolution to ONNX operators.
 
-The recurrence is one ``Scan`` for both directions: the second is turned round in time before and
-after it. A program of a few hundred operators comes of it, where single steps would be ten
-thousands. `fakesound.models.scan.reference` explains the letters.
+The recurrence of both directions is one ``Scan``; the second direction is reversed in time before
+and after it. The result has a few hundred operators; unrolled steps would be tens of thousands.
+`fakesound.models.scan.reference` explains the symbols.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import fakesound.models.scan  # noqa: F401  # defines the operators
 
 OPSET = 18
 op: Any = opset18
-# what stands for a tensor while a program is translated; it has no public type
+# a tensor during translation; it has no public type
 Symbol = Any
 _LOWEST = -(2**63)
 
@@ -24,7 +24,7 @@ _LOWEST = -(2**63)
 def recurrence(start: FLOAT, dt: FLOAT, drive: FLOAT, A: FLOAT, B: FLOAT, C: FLOAT) -> FLOAT:
     """Return C_t · h_t where h_t = exp(dt_t A) h_{t-1} + drive_t B_t; time is axis 2.
 
-    Channels come last, so that what is shared by all of them is a factor of whole rows.
+    Channels are the last axis, so that values shared by all channels multiply whole rows.
     """
 
     @graph()
@@ -72,17 +72,17 @@ def scan_forward(
     )
     reads = recurrence(
         op.Expand(op.Constant(value_float=0.0), shape),
-        op.Unsqueeze(_turned(dt, directions), [3]),
-        op.Unsqueeze(_turned(dt * x, directions), [3]),
+        op.Unsqueeze(_reversed(dt, directions), [3]),
+        op.Unsqueeze(_reversed(dt * x, directions), [3]),
         A,
-        op.Unsqueeze(_turned(B, directions), [4]),
-        op.Unsqueeze(_turned(C, directions), [3]),
+        op.Unsqueeze(_reversed(B, directions), [4]),
+        op.Unsqueeze(_reversed(C, directions), [3]),
     )
-    y = _turned(op.Squeeze(reads, [3]), directions) + x * op.Unsqueeze(D, [1, 2])
+    y = _reversed(op.Squeeze(reads, [3]), directions) + x * op.Unsqueeze(D, [1, 2])
     total = op.ReduceSum(y, [0], keepdims=0) * scale
     if z is not None:
         total = total * _silu(z)
-    # the second output is for training and never read
+    # the second output is only used in training
     return total, op.Constant(value_float=0.0)
 
 
@@ -93,8 +93,8 @@ def conv_forward(kernel: str, x: Symbol, weight: Symbol, bias: Symbol) -> Symbol
     found = []
     for direction in range(directions):
         pads = [width - 1, 0] if direction == 0 else [0, width - 1]
-        # the last tap is the token's own, also where time runs backward
-        taps = op.Slice(_turned(weight, directions, axis=2), [direction], [direction + 1], [0])
+        # the last tap belongs to the current token, also in the reversed direction
+        taps = op.Slice(_reversed(weight, directions, axis=2), [direction], [direction + 1], [0])
         result = op.Conv(
             across,
             op.Transpose(taps, perm=[1, 0, 2]),
@@ -110,15 +110,15 @@ def conv_forward(kernel: str, x: Symbol, weight: Symbol, bias: Symbol) -> Symbol
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """Return the translation of each operator of ours that a model calls."""
+    """Return the translations of the operators of fakesound."""
     return {
         torch.ops.fakesound.scan_forward.default: scan_forward,
         torch.ops.fakesound.conv_forward.default: conv_forward,
     }
 
 
-def _turned(tensor: Symbol, directions: int, axis: int = 2) -> Symbol:
-    """Return ``tensor`` with its second direction turned round along ``axis``."""
+def _reversed(tensor: Symbol, directions: int, axis: int = 2) -> Symbol:
+    """Reverse the second direction of ``tensor`` along ``axis``."""
     if directions == 1:
         return tensor
     forward = op.Slice(tensor, [0], [1], [0])

@@ -1,4 +1,4 @@
-"""A trained detector for recordings of any kind and length."""
+"""Detect fakes in recordings of any format and length."""
 
 from fakesound.inference.detection import Detection, Detections
 from fakesound.inference.detector import Detector

@@ -1,4 +1,4 @@
-"""Detect in many files: one bad file ends nothing, and an interrupted batch continues."""
+"""Detect in many files: bad files are skipped, and an interrupted batch resumes."""
 
 import hashlib
 import io
@@ -25,18 +25,23 @@ from fakesound.scoring.decision import FakeRegion
 MIX, EACH = "mix", "each"
 
 
+def journal_path(output: Path) -> Path:
+    """Return the journal of a batch that writes ``output``."""
+    return output.with_name(f".{output.name}.unfinished")
+
+
 class Finished:
-    """Results of an interrupted batch, in a journal beside the first output.
+    """Results of an interrupted batch, in a journal next to the first output file.
 
     Args:
-        output: file that the batch writes; the journal is ``.NAME.unfinished`` beside it.
-        settings: model and options; results of others are not used.
-        attempts: number of processes that may be killed while they read a file, before it counts
-            as unreadable; None: any number.
+        output: first output file of the batch.
+        settings: model and options; results with other settings are ignored.
+        attempts: number of processes that a file may crash before it counts as unreadable; None for
+            no limit.
     """
 
     def __init__(self, output: Path, settings: str, attempts: int | None = None) -> None:
-        self.path = output.with_name(f".{output.name}.unfinished")
+        self.path = journal_path(output)
         self.journal: Journal | None = Journal(self.path)
         self.settings = hashlib.sha256(settings.encode(errors="surrogateescape")).hexdigest()
         self.attempts = attempts
@@ -50,23 +55,23 @@ class Finished:
                     self.found[row["key"]] = row["detection"]
 
     def get(self, key: str) -> Detection | None:
-        """Return the detection that is kept under ``key``."""
+        """Return the detection that was stored under ``key``."""
         row = self.found.get(key)
         return None if row is None else _restored(row)
 
     @contextmanager
     def attempt(self, key: str, name: str) -> Iterator[None]:
-        """Count the processes that are killed before the block ends, with or without an error.
+        """Count the processes that crash inside the block.
 
         Raises:
-            InputError: instead of entering the block, if they were too many.
+            InputError: before the block, if there were too many crashes.
         """
         if self.attempts is None:
             yield
             return
         if self.begun[key] >= self.attempts:
             raise InputError(
-                f"{name}: ended {self.begun[key]} processes that read it; replace or remove it"
+                f"{name}: crashed {self.begun[key]} processes; replace or remove the file"
             )
         self.begun[key] += 1
         self._append(key, begun=self.begun[key])
@@ -77,7 +82,7 @@ class Finished:
             raise
 
     def add(self, key: str, detection: Detection) -> None:
-        """Keep a detection. On a full disk, nothing more is kept."""
+        """Store a detection. If the disk is full, this and later ones are not stored."""
         self._append(key, detection=_stored(detection))
 
     def _append(self, key: str, **content: Any) -> None:  # noqa: ANN401  # plain values
@@ -91,7 +96,7 @@ class Finished:
             self.journal = None
 
     def remove(self) -> None:
-        """Remove the journal: the outputs are written."""
+        """Remove the journal, after the outputs are written."""
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
 
@@ -104,14 +109,14 @@ def detect_files(
     progress: Callable[[int, int], None] = lambda done, total: None,
     seconds: Callable[[float], None] = lambda done: None,
 ) -> Iterator[Result]:
-    """Yield the result of each file, or of each of its channels, as it is known.
+    """Yield the result of each file, or of each of its channels, as soon as it is known.
 
     Args:
-        detector: detector.
-        files: names for messages, and paths; or locations of what is not a file on this machine.
+        detector: trained detector.
+        files: name for messages, and path or location, of each file.
         channels: "mix", "each", or the number of a channel, from 1.
-        finished: results of an interrupted batch, to use and to add to.
-        progress: function called with the number of files done and of all files.
+        finished: results of an interrupted batch; new ones are added.
+        progress: function called with the number of finished files and their total.
         seconds: function called with the seconds read of the current file.
     """
     for number, (name, path) in enumerate(files):
@@ -127,7 +132,7 @@ def _channels(name: str, path: Path | Location, channels: str) -> list[tuple[str
         return [(name, int(channels) - 1)]
     try:
         count = audio_info(path).channels
-    except Exception:  # the detection has the same error
+    except Exception:  # detection will report the same error
         count = 1
     if count == 1:
         return [(name, None)]
@@ -154,7 +159,7 @@ def _detect(
         return Result(name, detection)
     except InputError as error:
         return Result(name, error=shown(str(error).replace(str(path), name)))
-    except Exception as error:  # whatever is wrong with one file, the others are done
+    except Exception as error:  # one file must not stop the others
         reason = f"{type(error).__name__}: {error}"
         return Result(name, error=shown(f"{name}: cannot be analysed ({reason}); replace it"))
 
@@ -173,7 +178,7 @@ def _detection(
 
 
 def file_state(path: Path | Location) -> tuple[int, int] | None:
-    """Return size and time of a file, which change with its content; None if it has none."""
+    """Return size and modification time of a local file; None for other locations."""
     if not isinstance(path, Path) or not path.exists():
         return None
     stat = path.stat()

@@ -1,7 +1,6 @@
-"""The answer of a detector to one recording, and to several."""
+"""Results of a detector for one or several recordings."""
 
 import html
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -9,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from jaxtyping import Float32
 
-from fakesound.errors import InputError
+from fakesound.errors import InputError, unicode_name
+from fakesound.files import json_text
 from fakesound.inference.record import Record
 from fakesound.scoring.decision import FakeRegion, Verdict, with_prior
 
@@ -21,24 +21,24 @@ COLOURS: dict[str, str] = {"fake": "#b3261e", "uncertain": "#8a6d00", "genuine":
 
 @dataclass(frozen=True)
 class Detection:
-    """The answer of a detector to one recording.
+    """Result of a detector for one recording.
 
     Attributes:
         verdict: "genuine", "fake" or "uncertain"; see `fakesound.scoring.decision.decide`.
-        score: calibrated P(fake), for recordings of which a share of ``prior`` is fake.
-        regions: spans called fake; none where the verdict is "genuine".
+        score: calibrated P(fake), given the share ``prior`` of fakes.
+        regions: spans called fake; empty if the verdict is "genuine".
         duration: length in seconds.
         frame_step: length of a frame in seconds.
         frame_scores: P(fake) of each frame.
-        attack_family: most similar family of attacks, or "unknown"; None for a detector without
+        attack_family: most similar attack family, or "unknown"; None for a detector without
             attribution and for the verdict "genuine".
         path: path of the file; None for an array.
-        kind: "part" or "whole", how much of a fake is fake; None where the verdict is "genuine",
-            and for a detector that does not distinguish the two.
+        kind: extent of the fake, "part" or "whole"; None if the verdict is "genuine", and for a
+            detector that does not distinguish the two.
         sha256: SHA-256 of the file; None for an array.
-        notes: how the recording was read, where it matters for the result; see
+        notes: properties of the recording that matter for the result; see
             `fakesound.data.notes.Notes`.
-        prior: share of fakes that the score assumes.
+        prior: share of fakes among the recordings that the score assumes.
         record: versions, model and settings.
     """
 
@@ -63,13 +63,8 @@ class Detection:
             f"duration={self.duration:.2f}, regions=[{spans}])"
         )
 
-    @property
-    def fake_share(self) -> float:
-        """The share of the recording that lies in regions."""
-        return sum(r.offset - r.onset for r in self.regions) / max(self.duration, 1e-9)
-
     def probability(self, prior: float) -> float:
-        """Return P(fake) for recordings of which a share of ``prior`` is fake.
+        """Return P(fake) for another share of fakes among the recordings.
 
         Raises:
             InputError: unless the prior lies between 0 and 1.
@@ -80,10 +75,10 @@ class Detection:
         """Return the detection as plain values for JSON.
 
         Args:
-            frames: whether the scores of all frames are included.
+            frames: whether to include frame scores.
         """
         row: dict[str, Any] = {
-            "path": self.path,
+            "path": None if self.path is None else unicode_name(self.path),
             "sha256": self.sha256,
             "error": None,
             "notes": list(self.notes),
@@ -103,11 +98,11 @@ class Detection:
         return row
 
     def to_json(self, frames: bool = False) -> str:
-        """Return the detection with its record, in the layout of ``detect --json``."""
+        """Return the detection and its record in the format of ``detect --json``."""
         return Detections([self], self.record).to_json(frames)
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return one row a frame: its onset and offset in seconds, and its score.
+        """Return a table with onset and offset in seconds and score of each frame.
 
         Raises:
             InputError: if pandas is not installed.
@@ -122,10 +117,10 @@ class Detection:
 
 
 class Detections(Sequence[Detection | InputError]):
-    """The answers of a detector to several recordings.
+    """Results of a detector for several recordings.
 
     Args:
-        items: detections, and errors of recordings that could not be read.
+        items: detections, or errors of recordings that could not be read.
         record: versions, model and settings.
     """
 
@@ -154,25 +149,24 @@ class Detections(Sequence[Detection | InputError]):
         return f"Detections({', '.join([*counts, f'{errors} errors'] if errors else counts)})"
 
     def to_dict(self, frames: bool = False) -> list[dict[str, Any]]:
-        """Return one object a recording."""
+        """Return the results as plain values for JSON."""
         return [
             item.to_dict(frames) if isinstance(item, Detection) else error_row(str(item))
             for item in self
         ]
 
     def to_json(self, frames: bool = False) -> str:
-        """Return the results with their record, in the layout of ``detect --json``.
+        """Return the results and their record in the format of ``detect --json``.
 
         Raises:
             InputError: if there is no record.
         """
         if self.record is None:
-            raise InputError("record: missing; use detections that a detector returned")
-        document = self.record.document(self.to_dict(frames))
-        return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+            raise InputError("record: missing; only results of a Detector have one")
+        return json_text(self.record.document(self.to_dict(frames)), indent=1)
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return one row a recording, with the columns of ``detect --csv``.
+        """Return a table with one row per recording and the columns of ``detect --csv``.
 
         Raises:
             InputError: if pandas is not installed.
@@ -187,7 +181,7 @@ class Detections(Sequence[Detection | InputError]):
 
 
 def error_row(error: str, path: str | None = None) -> dict[str, Any]:
-    """Return the object of a recording that could not be read."""
+    """Return the result of a recording that could not be read, as plain values."""
     names = ("sha256", "verdict", "score", "kind", "duration", "attack_family")
     return {"path": path, "error": error, "notes": [], "regions": [], **dict.fromkeys(names)}
 

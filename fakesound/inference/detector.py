@@ -1,8 +1,9 @@
-"""The detector for users: files and arrays in, detections out."""
+"""Detector for users: takes files and arrays, returns detections."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,13 +29,13 @@ ON_ERROR = ("raise", "skip", "return")
 
 
 class Detector:
-    """A trained detector, ready for recordings of any kind and length.
+    """Trained detector for recordings of any format and length.
 
     ``Detector.from_pretrained().detect("recording.wav")`` returns a `Detection`.
 
     Args:
-        model: trained detector.
-        confidence: probability from 0.5 to below 1, under which a verdict is "uncertain".
+        model: trained model.
+        confidence: probability, from 0.5 to below 1, below which a verdict is "uncertain".
         prior: share of fakes among the recordings, between 0 and 1.
 
     Raises:
@@ -59,7 +60,7 @@ class Detector:
         backend: str = "auto",
         prior: float = 0.5,
     ) -> "Detector":
-        """Return the detector that comes with the package; see `from_checkpoint`."""
+        """Return the detector of the package; see `from_checkpoint`."""
         return cls.from_checkpoint(DEFAULT, confidence, device, backend=backend, prior=prior)
 
     @classmethod
@@ -76,14 +77,14 @@ class Detector:
 
         Args:
             path: "default", the folder of a run, a checkpoint, or an exported file.
-            confidence: lowest probability of a certain verdict.
-            device: "auto", "cpu", or another device of torch.
-            backend: "onnx", "torch", or "auto": onnxruntime for the detector of the package and
-                for ONNX files, torch for checkpoints and for devices other than the CPU.
+            confidence: probability below which a verdict is "uncertain".
+            device: "auto", "cpu", or another torch device.
+            backend: "onnx", "torch", or "auto": onnxruntime for the detector of the package and for
+                ONNX files, torch for checkpoints and for devices other than the CPU.
             prior: share of fakes among the recordings.
 
         Raises:
-            InputError: naming the file, or the argument, and the fix.
+            InputError: naming the file or the argument, and the fix.
         """
         return cls(read_model(path, backend, device), confidence, prior)
 
@@ -96,7 +97,7 @@ class Detector:
 
     def detect(
         self,
-        recording: Any,  # noqa: ANN401  # a path, or whatever numpy makes an array of
+        recording: Any,  # noqa: ANN401  # a path, a file, or anything that numpy converts
         rate: int | None = None,
         channel: int | None = None,
         *,
@@ -104,19 +105,20 @@ class Detector:
         prior: float | None = None,
         progress: Callable[[float], None] = lambda seconds: None,
     ) -> Detection:
-        """Return the detection for a file or for samples.
+        """Detect whether a recording is fake, and which parts of it.
 
         Args:
             recording: path of a file, an open binary file, an array of samples or channels (see
                 `fakesound.data.samples.to_channels`), a tensor, or a ``(rate, samples)`` pair.
-            rate: sample rate of an array in Hz; that of the detector if None.
-            channel: channel to use, from 0; the mean of all if None.
-            confidence: lowest probability of a certain verdict; that of the detector if None.
-            prior: share of fakes among the recordings; that of the detector if None.
+            rate: sample rate of an array in Hz; None for that of the detector.
+            channel: index of the channel to use, from 0; None for the mean of all channels.
+            confidence: probability below which the verdict is "uncertain"; None for that of the
+                detector.
+            prior: share of fakes among the recordings; None for that of the detector.
             progress: function called with the seconds of audio read so far.
 
         Raises:
-            InputError: naming the file, or the array, and the fault.
+            InputError: naming the file or the array, and the fault.
         """
         settings = self._settings(confidence, prior)
         notes = Notes()
@@ -141,14 +143,14 @@ class Detector:
         return self._detect(resampled([mono], given, self.rate), notes, *settings, progress)
 
     def detect_stream(self, parts: Iterable[Any], rate: int | None = None) -> Detection:
-        """Return the detection for a recording that comes in parts, at constant memory.
+        """Detect in a recording that arrives in parts, with constant memory.
 
         Args:
-            parts: arrays of mono samples, converted as in `detect`; empty ones are left out.
-            rate: their sample rate in Hz; that of the detector if None.
+            parts: arrays of mono samples, converted as in `detect`; empty ones are skipped.
+            rate: sample rate of the parts in Hz; None for that of the detector.
 
         Raises:
-            InputError: for parts that `detect` refuses, or of several channels.
+            InputError: for parts that are invalid or have several channels.
         """
         _, given = unpack(None, rate)
         given = given or self.rate
@@ -162,7 +164,7 @@ class Detector:
                 channels = to_channels(part)
                 if channels.shape[1] > 1:
                     raise InputError(
-                        f"stream: a part has {channels.shape[1]} channels; mix them, or send one"
+                        f"stream: a part has {channels.shape[1]} channels; pass one channel"
                     )
                 yield to_mono(channels, notes)
 
@@ -176,14 +178,14 @@ class Detector:
         on_error: str = "raise",
         progress: bool | Callable[[int, int], None] = False,
     ) -> Detections:
-        """Return the detections for several recordings, in their order.
+        """Detect in several recordings, in order.
 
         Args:
-            recordings: recordings as `detect` takes them.
-            on_error: "raise" at a recording that cannot be read, "skip" it, or "return" its
+            recordings: recordings, as for `detect`.
+            on_error: "raise" for a recording that cannot be read, "skip" it, or "return" its
                 `InputError` in its place.
-            progress: whether a bar is shown; or a function that is called with the number of
-                recordings done and of all.
+            progress: whether to show a progress bar; or a function called with the number of
+                finished recordings and their total.
 
         Raises:
             InputError: with "raise", naming the recording and the fault.
@@ -207,7 +209,7 @@ class Detector:
         return Detections(found, self.record())
 
     def record(self, confidence: float | None = None, prior: float | None = None) -> Record:
-        """Return what a detection made now depends on, for reports."""
+        """Return the record of a detection that is made now."""
         return Record.of(
             self.model,
             (self.clip_threshold, self.frame_threshold),
@@ -254,8 +256,10 @@ class Detector:
     ) -> Detection:
         model = self.model
         logits = clip_logits(outputs, model.config.heads.pooling)
-        # the threshold was chosen where half of the clips are fake
+        # the threshold was selected for a share of 0.5 fakes
         score = with_prior(model.calibrator.score(logits.clip), prior)
+        if not isfinite(score):
+            raise InputError(f"{model.name}: its score is not a number; use another checkpoint")
         verdict = decide(score, with_prior(self.clip_threshold, prior), confidence)
         frames = frame_probabilities(outputs, "frame_logits")
         detection = Detection(

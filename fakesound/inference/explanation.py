@@ -1,4 +1,4 @@
-"""Where in time and frequency a detector finds its evidence: by occlusion."""
+"""Explain a detection by occlusion: which parts of time and frequency change the score."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ from fakesound.timeline import GRID
 
 CELL = 0.2  # seconds
 BANDS = 8
-LONGEST = 30.0  # seconds: each takes a second or two of computing
+LONGEST = 30.0  # seconds; one second of audio takes one or two seconds to compute
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Contribution of each part of a recording to the verdict "fake".
+    """Relevance of each cell of time and frequency for the verdict "fake".
 
     Attributes:
-        relevance: decrease of the logit where a cell is hidden; above 0 is evidence of "fake".
-        seconds: starts of the cells in time, and the end of the last one.
-        hertz: starts of the cells in frequency, and the end of the last one.
-        logit: calibrated logit of the recording itself, as in its detection.
+        relevance: decrease of the logit if a cell is hidden; positive for evidence of "fake".
+        seconds: edges of the cells in time.
+        hertz: edges of the cells in frequency.
+        logit: calibrated logit of the unchanged recording.
     """
 
     relevance: Float[np.ndarray, "band cell"]
@@ -40,11 +40,11 @@ class Explanation:
     logit: float
 
     def order(self) -> Int[np.ndarray, " place"]:
-        """Return the flat numbers of the cells, the most relevant first."""
+        """Return the flat indices of the cells, the most relevant first."""
         return np.argsort(-self.relevance, axis=None, kind="stable")
 
     def points_at(self, fake: Bool[np.ndarray, " frame"]) -> bool:
-        """Return whether the most relevant cell lies on a fake frame: the pointing game.
+        """Return whether the most relevant cell overlaps a fake frame (pointing game).
 
         Zhang et al., "Top-down neural attention by excitation backprop", ECCV 2016.
         """
@@ -54,10 +54,10 @@ class Explanation:
 
 
 class Occlusion:
-    """A recording whose cells in time and frequency can be hidden.
+    """Recording whose cells of time and frequency can be hidden.
 
-    A hidden cell is 0, the mean of the training, in the normalised features of every window that
-    contains it. No audio has such features exactly. Windows are scored as in a detection.
+    A hidden cell is set to 0, the mean of the training data, in the normalised features of each
+    window that contains it. No audio has exactly such features. Windows are scored as in detection.
 
     Args:
         detector: detector to explain.
@@ -66,8 +66,8 @@ class Occlusion:
         bands: number of cells in frequency.
 
     Raises:
-        InputError: for a detector of cepstra, which have no axis of frequency, or a recording that
-            is empty or too long.
+        InputError: for a detector with cepstral features, which have no frequency axis, or a
+            recording that is empty or too long.
     """
 
     def __init__(
@@ -79,15 +79,15 @@ class Occlusion:
     ) -> None:
         seconds = len(audio) / detector.rate
         if not 0 < seconds <= LONGEST:
-            raise InputError(f"recording of {seconds:.1f} s: give more than 0, up to {LONGEST} s")
+            raise InputError(f"recording: lasts {seconds:.1f} s; give one of up to {LONGEST:g} s")
         module = detector.model.module
         if module is None:
-            raise InputError('backend=onnx: computes no features; use backend="torch"')
+            raise InputError('backend=onnx: has no access to features; use backend="torch"')
         features = module.features
         assert isinstance(features, Spectrogram)
         if features.kind == "lfcc":
             raise InputError(
-                "features.kind=lfcc: cepstra have no axis of frequency; use another detector"
+                "features.kind=lfcc: cepstra have no frequency axis; use another detector"
             )
         self.detector, self.module = detector, module
         size = GRID.samples(detector.rate)
@@ -114,7 +114,7 @@ class Occlusion:
     def logits(self, hidden: Bool[np.ndarray, "set band cell"]) -> Float[np.ndarray, " set"]:
         """Return the calibrated logit of the recording with each set of cells hidden."""
         inside = [self._inside(number) for number in range(len(self.windows))]
-        # the other windows score as they do without the set
+        # the outputs of the other windows do not change
         changed = [
             (place, number)
             for place, cells in enumerate(hidden)
@@ -133,7 +133,7 @@ class Occlusion:
     def explain(
         self, progress: Callable[[int, int], None] = lambda done, total: None
     ) -> Explanation:
-        """Return the relevance of each cell: occlusion (Zeiler and Fergus, ECCV 2014)."""
+        """Compute the relevance of each cell by occlusion (Zeiler and Fergus, ECCV 2014)."""
         rows, columns = self.shape
         logit = float(self.logits(np.zeros((1, rows, columns), bool))[0])
         relevance = np.zeros(rows * columns)
@@ -148,9 +148,9 @@ class Occlusion:
     def deletion_curve(
         self, order: Int[np.ndarray, " place"], points: int = 10
     ) -> Float[np.ndarray, " point"]:
-        """Return the logits as more and more cells are hidden, in ``order`` of their numbers.
+        """Return the logits while cells are hidden one after another, in ``order``.
 
-        The faster it falls, the more faithful the order (Petsiuk, Das and Saenko, BMVC 2018).
+        The faster they fall, the more faithful the order (Petsiuk, Das and Saenko, BMVC 2018).
         """
         counts = np.linspace(0, len(order), points + 1).round().astype(int)
         hidden = np.zeros((len(counts), len(order)), bool)
@@ -185,14 +185,14 @@ class Occlusion:
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """Quality of explanations, means over clips.
+    """Faithfulness of explanations, averaged over clips.
 
     Attributes:
         clips: number of clips.
-        pointing: share of clips whose most relevant cell lies on a fake frame.
-        chance: the same share for a random cell.
-        deletion: mean of the deletion curve minus its start; the lower, the more faithful.
-        random: the same mean where cells are hidden in random order.
+        pointing: share of clips whose most relevant cell overlaps a fake frame.
+        chance: share of random cells that overlap a fake frame.
+        deletion: mean of the deletion curve minus its start; lower is more faithful.
+        random: the same mean for cells hidden in random order.
     """
 
     clips: int
@@ -208,10 +208,10 @@ def measure_faithfulness(
     most: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Faithfulness:
-    """Return the faithfulness of explanations on up to ``most`` partial fakes.
+    """Measure the faithfulness of explanations on up to ``most`` partial fakes.
 
     Raises:
-        InputError: if there are none.
+        InputError: if there are no partial fakes.
     """
     partial = [
         clip
@@ -221,7 +221,7 @@ def measure_faithfulness(
         and sum(region.duration for region in clip.regions) < 0.95 * clip.duration
     ]
     if not partial:
-        raise InputError("--manifest: none of its test clips is fake in part")
+        raise InputError("--manifest: has no partly fake test clip; name another")
     rng = np.random.default_rng(0)
     chosen = [partial[i] for i in sorted(rng.permutation(len(partial))[:most])]
     rows = []
@@ -246,7 +246,7 @@ def measure_faithfulness(
 
 
 def _edges(count: int, parts: int) -> Int[np.ndarray, " edge"]:
-    """Return where parts of about equal size begin among ``count``, and where the last ends."""
+    """Return the edges of ``parts`` parts of about equal size that cover ``count`` items."""
     return np.linspace(0, count, min(parts, count) + 1).round().astype(int)
 
 

@@ -1,4 +1,4 @@
-"""The recordings that the user named: files, folders, manifests, URLs, pipes, standard input."""
+"""Find the recordings that the user named: files, folders, manifests, URLs, pipes, stdin."""
 
 import shutil
 import sys
@@ -18,24 +18,24 @@ STANDARD_INPUT, MANIFEST = "-", ".jsonl"
 
 @contextmanager
 def named_files(named: Sequence[str]) -> Iterator[list[tuple[str, Path | Location]]]:
-    """Yield the name and the place of each file, in the order given, each once.
+    """Yield name and path or location of each file, in the given order, without duplicates.
 
     A folder stands for the audio in it (see `fakesound.data.folders.audio_files`), a manifest for
-    the audio of its rows; both may be at a URL. Standard input ("-") and pipes can be read only
-    once, so they are copied to temporary files.
+    the audio of its rows; both may be URLs. Standard input ("-") and pipes can be read only once,
+    so they are copied to temporary files.
 
     Raises:
-        InputError: for an empty name, a folder or a manifest without audio, a store that cannot be
-            read, or standard input that is a terminal.
+        InputError: for an empty name, a folder or manifest without audio, a store that cannot be
+            read, or a terminal as standard input.
     """
-    with tempfile.TemporaryDirectory(prefix="fakesound-") as place:
+    with tempfile.TemporaryDirectory(prefix="fakesound-") as temporary:
         files: dict[str, Path | Location] = {}
         for number, name in enumerate(named):
-            path, kept = Path(name), Path(place, f"pipe{number}")
+            path, kept = Path(name), Path(temporary, f"pipe{number}")
             if name in files:
                 continue
             if not name:
-                # of a shell variable that is not set; the path would be the current folder
+                # from an unset shell variable; as a path it would be the current folder
                 raise InputError("an empty name; name a file, or . for the current folder")
             if name == STANDARD_INPUT:
                 if sys.stdin.isatty():
@@ -56,8 +56,8 @@ def named_files(named: Sequence[str]) -> Iterator[list[tuple[str, Path | Locatio
 
 
 def _placed(texts: Iterable[str]) -> dict[str, Path | Location]:
-    places = ((text, parse_location(text)) for text in texts)
-    return {text: place.local or place for text, place in places}
+    locations = ((text, parse_location(text)) for text in texts)
+    return {text: location.local or location for text, location in locations}
 
 
 def _no_audio(name: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Trained detectors as detections need them, computed by onnxruntime or by torch."""
+"""Load trained detectors for detection, computed by onnxruntime or by torch."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from fakesound.config import RunConfig
 from fakesound.config.checks import one_of
 from fakesound.errors import InputError
 from fakesound.scoring.calibration import Calibrator
-from fakesound.scoring.clip_score import FurtherHeads
+from fakesound.scoring.clip_score import HeadCalibration
 from fakesound.scoring.metadata import DEFAULT, PRETRAINED, parse_metadata
 from fakesound.scoring.windows import Forward
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 BACKENDS = ("auto", "onnx", "torch")
 PRETRAINED_ONNX = PRETRAINED.with_suffix(".onnx")
-# metadata of an exported file: hash of the weights it was made of
+# metadata key of an exported file: hash of the file that it was exported from
 WEIGHTS_KEY = "weights_sha256"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained detector with all that its scores depend on.
+    """Trained detector with everything its scores depend on.
 
     Attributes:
-        name: "default", or the path it was read from.
+        name: "default", or the path of the file.
         backend: "onnx" or "torch".
-        sha256: SHA-256 of the file it was read from.
+        sha256: SHA-256 of the file.
         weights_sha256: SHA-256 of the file that an ONNX file was exported from; else ``sha256``.
-        forward: function that returns the frame outputs of a batch of windows.
-        config: configuration of the run that trained it.
-        thresholds: thresholds of "clip" and "frame" scores; may be missing.
-        calibrator: map of clip logits.
-        heads: families and thresholds of its further heads.
-        module: module of torch; None with onnxruntime.
+        forward: function that computes the frame outputs of a batch of windows.
+        config: configuration of the training run.
+        thresholds: thresholds of "clip" and "frame" scores; may be empty.
+        calibrator: calibrator of clip logits.
+        heads: families and thresholds of the boundary and attribution heads.
+        module: torch module; None with onnxruntime.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Model:
     config: RunConfig = field(repr=False)
     thresholds: Mapping[str, float]
     calibrator: Calibrator
-    heads: FurtherHeads
+    heads: HeadCalibration
     module: "Module | None" = field(default=None, repr=False)
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Families of attacks that it distinguishes."""
+        """Attack families that the detector distinguishes."""
         return self.heads.families if self.config.heads.attribution else ()
 
 
@@ -66,11 +66,11 @@ def read_model(path: str | Path, backend: str = "auto", device: str = "auto") ->
 
     Args:
         path: "default", the folder of a run, a checkpoint, or an exported file.
-        backend: "onnx", "torch", or "auto": onnxruntime on a CPU where there is an ONNX file.
-        device: device of torch, or "auto": a GPU of CUDA if torch computes and there is one.
+        backend: "onnx", "torch", or "auto": onnxruntime on a CPU if there is an ONNX file.
+        device: torch device, or "auto": with torch a CUDA GPU if there is one, else the CPU.
 
     Raises:
-        InputError: naming the file, or the argument, and the fix.
+        InputError: naming the file or the argument, and the fix.
     """
     one_of("backend", backend, BACKENDS)
     file = PRETRAINED_ONNX if str(path) == DEFAULT else Path(path)
@@ -83,11 +83,11 @@ def read_model(path: str | Path, backend: str = "auto", device: str = "auto") ->
         return _read_torch(path, device)
     if not exported:
         raise InputError(
-            f"backend=onnx: {path} is no ONNX file; make one with "
+            f"backend=onnx: {path} is not an ONNX file; export one with "
             "`fakesound export RUN --to onnx-windows`, or leave backend out"
         )
     if not on_cpu:
-        raise InputError(f"device={device}: an ONNX file is computed on the CPU; use cpu")
+        raise InputError(f"device={device}: ONNX files run only on the CPU; use cpu")
     return _read_onnx(file, str(path))
 
 
@@ -100,7 +100,7 @@ def _read_onnx(file: Path, name: str) -> Model:
 
 
 def onnx_model(content: bytes, file: Path, name: str) -> Model:
-    """Return the detector in ``content``, an ONNX file of windows.
+    """Return the detector in an ONNX file that scores windows.
 
     Args:
         content: bytes of the file.
@@ -108,14 +108,14 @@ def onnx_model(content: bytes, file: Path, name: str) -> Model:
         name: name of the detector.
 
     Raises:
-        InputError: naming the file, if it is not of this kind or damaged.
+        InputError: naming the file, if it is of another kind or damaged.
     """
     session = _session(content, file)
     kept = session.get_modelmeta().custom_metadata_map
     metadata = parse_metadata(file, kept)
     if [value.name for value in session.get_inputs()] != ["windows"]:
         raise InputError(
-            f"{file}: takes whole recordings; export the detector with --to onnx-windows"
+            f"{file}: scores whole recordings; export the detector with --to onnx-windows"
         )
     names = [value.name for value in session.get_outputs()]
 
@@ -142,18 +142,20 @@ def _session(content: bytes, file: Path) -> Any:  # noqa: ANN401  # onnxruntime 
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
-    # waiting threads leave the cores to others
+    # a comma-separated list has one number per level of nested parallelism
+    threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
+    # idle threads must not occupy cores
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common class
-        raise InputError(f"{file}: is no ONNX file, or is damaged; export it again") from error
+        raise InputError(f"{file}: is not an ONNX file, or is damaged; export it again") from error
 
 
 def _read_torch(path: str | Path, device: str) -> Model:
-    # takes seconds, and onnxruntime needs none of it
+    # imported here: slow, and not needed with onnxruntime
     from fakesound.scoring.checkpoint import forward_of, read_checkpoint, torch_device
 
     if Path(path).suffix == ".onnx":

@@ -1,4 +1,4 @@
-"""What a detection writes: the table on stdout, and the files that options of `detect` name."""
+"""Write the results of `detect`: the table on stdout, and the output files."""
 
 import argparse
 import sys
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from fakesound.inference.detector import Detector
     from fakesound.inference.writing import Result
 
-SPANS = 4  # regions of a recording, and recordings of a note, that are listed
+SPANS = 4  # listed regions per recording, and listed recordings per note
 COLOURS = {"fake": "bold red", "uncertain": "yellow", "genuine": "green"}
 
 
 def output_files(options: argparse.Namespace) -> dict[str, Path]:
-    """Return the files that are written, by their options."""
+    """Return the output files by option."""
     keys = ("json", "jsonl", "csv", "rttm", "html")
-    places = {f"--{key}": getattr(options, key) for key in keys}
-    return {key: Path(place) for key, place in places.items() if place not in (None, "-")}
+    paths = {f"--{key}": getattr(options, key) for key in keys}
+    return {key: Path(path) for key, path in paths.items() if path not in (None, "-")}
 
 
-def check_places(options: argparse.Namespace, inputs: Sequence[Path]) -> None:
-    """Check that all outputs can be written and that none is another or one of ``inputs``.
+def check_output_paths(options: argparse.Namespace, inputs: Sequence[Path]) -> None:
+    """Check that all outputs can be written and are distinct from each other and from ``inputs``.
 
     Raises:
         InputError: naming the option and the fix.
@@ -42,8 +42,8 @@ def check_places(options: argparse.Namespace, inputs: Sequence[Path]) -> None:
     if options.audacity is not None:
         if folders or len(inputs) > 1 or options.audacity.is_dir():
             if options.audacity.is_file():
-                place = options.audacity
-                raise InputError(f"--audacity={place}: is a file; several recordings need a folder")
+                path = options.audacity
+                raise InputError(f"--audacity={path}: is a file; several recordings need a folder")
             check_folder("--audacity", options.audacity, options.audacity)
         else:
             outputs["--audacity"] = options.audacity
@@ -53,7 +53,7 @@ def check_places(options: argparse.Namespace, inputs: Sequence[Path]) -> None:
 def write_outputs(
     options: argparse.Namespace, results: Sequence["Result"], detector: "Detector"
 ) -> None:
-    """Write all outputs, also where one of them fails.
+    """Write all outputs, even if one of them fails.
 
     Raises:
         InputError: naming the first output that cannot be written.
@@ -79,25 +79,25 @@ def _writers(
 ) -> dict[str, Callable[[], None]]:
     record = detector.record()
 
-    def put(place: str, text: Callable[[], str]) -> None:
-        if place == "-":
+    def write(path: str, text: Callable[[], str]) -> None:
+        if path == "-":
             sys.stdout.write(text())
-            # here, where a closed pipe is known as such
+            # flushed here, so that a closed pipe raises BrokenPipeError here
             sys.stdout.flush()
         else:
-            write_whole(Path(place), text())
+            write_whole(Path(path), text())
 
     def labels() -> None:
         names = writing.output_names([result.path for result in results])
         for result, name in zip(results, names, strict=True):
             if result.detection is not None:
-                place = options.audacity
+                path = options.audacity
                 if len(results) > 1 or options.audacity.is_dir():
-                    place = options.audacity / f"{name}.txt"
-                write_whole(place, writing.to_audacity(result.detection))
+                    path = options.audacity / f"{name}.txt"
+                write_whole(path, writing.to_audacity(result.detection))
 
     def page() -> None:
-        # only here: it imports matplotlib
+        # imported here: it imports matplotlib
         from fakesound.inference.page import write_page
 
         with progress_bar("drawing") as progress:
@@ -111,9 +111,9 @@ def _writers(
         "rttm": lambda: writing.to_rttm(results),
     }
     writers: dict[str, Callable[[], None]] = {
-        f"--{key}={place}": partial(put, place, text)
+        f"--{key}={path}": partial(write, path, text)
         for key, text in texts.items()
-        if (place := getattr(options, key)) is not None
+        if (path := getattr(options, key)) is not None
     }
     if options.audacity is not None:
         writers[f"--audacity={options.audacity}"] = labels
@@ -130,7 +130,7 @@ def print_table(options: argparse.Namespace, results: Sequence["Result"], header
         sys.stdout.write(writing.to_tsv(results, header))
         sys.stdout.flush()
         return
-    # a long name takes several lines: a shortened one would lose the file
+    # long names are wrapped, not shortened: a shortened name does not identify the file
     name_column = Column("recording", overflow="fold")
     table = Table(
         name_column, "verdict", "score", "fake parts, seconds", "most similar to", box=None
@@ -156,6 +156,6 @@ def print_table(options: argparse.Namespace, results: Sequence["Result"], header
     for result in results:
         for note in result.detection.notes if result.detection else ():
             names.setdefault(note, []).append(shown(result.path))
-    for note, some in names.items():
-        where = ", ".join(some) if len(some) <= SPANS else f"{len(some)} recordings"
+    for note, paths in names.items():
+        where = ", ".join(paths) if len(paths) <= SPANS else f"{len(paths)} recordings"
         console.print(f"{where}: {note}", markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Detections as one HTML page with waveforms, scores and audio."""
+"""Write detections as one HTML page with waveforms, scores and audio."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,8 +21,7 @@ from fakesound.report.recording_view import (
 from fakesound.report.style import render
 from fakesound.timeline import Region
 
-# longer recordings are shown by their scores alone
-LONGEST = 600.0  # seconds
+LONGEST = 600.0  # seconds; of longer recordings only the scores are shown
 RATE = 16_000
 LABELS = {"fake": "flagged", "uncertain": "uncertain", "genuine": "not flagged"}
 
@@ -36,7 +35,7 @@ def write_page(
     """Write the page of ``results`` to ``path`` atomically.
 
     Args:
-        results: results of the files.
+        results: result of each file.
         path: HTML file to write.
         record: versions, model and settings.
         progress: function called with the number of recordings drawn and their total.
@@ -53,10 +52,10 @@ def write_page(
 
 
 def page_context(views: Sequence[RecordingView], record: Record) -> dict[str, object]:
-    """Return what the templates of detections read.
+    """Return the context of the templates for detections.
 
     Args:
-        views: recordings.
+        views: views of the recordings.
         record: versions, model and settings.
     """
     return {
@@ -76,8 +75,8 @@ def recording_view(path: Path, detection: Detection, record: Record) -> Recordin
     """Return the view of one file.
 
     Args:
-        path: file that was read.
-        detection: its detection.
+        path: file of the recording.
+        detection: detection of the file.
         record: versions, model and settings.
     """
     sound = read_sound(path, RATE) if detection.duration <= LONGEST else None
@@ -85,7 +84,7 @@ def recording_view(path: Path, detection: Detection, record: Record) -> Recordin
     if detection.kind:
         facts["kind"] = {"part": "partly fake", "whole": "fully fake"}[detection.kind]
     if detection.attack_family:
-        facts["closest family of attacks"] = detection.attack_family
+        facts["most similar attacks"] = detection.attack_family
     facts |= _file_facts(path)
     if detection.sha256:
         facts["SHA-256"] = detection.sha256
@@ -110,7 +109,7 @@ def recording_view(path: Path, detection: Detection, record: Record) -> Recordin
 def detection_content(
     detection: Detection, threshold: float, sound: Sound | None, relevance: Relevance | None = None
 ) -> ClipContent:
-    """Return what a picture of ``detection`` shows."""
+    """Return the content of the picture of ``detection``."""
     return ClipContent(
         duration=detection.duration,
         sound=sound,
@@ -123,7 +122,7 @@ def detection_content(
 
 
 def _file_facts(path: Path) -> dict[str, str]:
-    """Return format and channels of a file; nothing of what libsndfile does not read."""
+    """Return format and channels of a file; empty if libsndfile cannot read it."""
     try:
         with path.open("rb") as file:
             info = soundfile.info(file)

@@ -1,4 +1,4 @@
-"""What a detection depends on beside the recording: versions, model and settings."""
+"""Record of a detection: version, model and settings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,17 @@ SCHEMA = 1  # of `detections.schema.json`
 
 @dataclass(frozen=True)
 class Record:
-    """What a detection depends on beside the recording.
+    """Everything a detection depends on besides the recording.
 
     Attributes:
         model: name of the detector, "default" or its path.
-        model_sha256: SHA-256 of its file.
-        weights_sha256: SHA-256 of the file with its weights; differs for an ONNX file.
+        model_sha256: SHA-256 of the file of the detector.
+        weights_sha256: SHA-256 of the file that an ONNX file was exported from; else
+            ``model_sha256``.
         backend: "onnx" or "torch".
-        clip_threshold, frame_threshold: thresholds of scores where half of the clips are fake.
-        confidence: lowest probability of a certain verdict.
-        prior: share of fakes that scores assume.
+        clip_threshold, frame_threshold: thresholds of scores for a share of 0.5 fakes.
+        confidence: probability below which a verdict is "uncertain".
+        prior: share of fakes among the recordings that scores assume.
         created: date and time, ISO 8601 in UTC.
         fakesound: version of this package.
     """
@@ -42,20 +43,20 @@ class Record:
     def of(
         cls, model: Model, thresholds: tuple[float, float], confidence: float, prior: float
     ) -> "Record":
-        """Return the record of a detection made now.
+        """Return the record of a detection that is made now.
 
         Args:
             model: trained detector.
             thresholds: thresholds of clips and frames.
-            confidence: lowest probability of a certain verdict.
-            prior: share of fakes that scores assume.
+            confidence: probability below which a verdict is "uncertain".
+            prior: share of fakes among the recordings that scores assume.
         """
         created = datetime.now(UTC).isoformat(timespec="seconds")
         hashes = (model.sha256, model.weights_sha256)
         return cls(model.name, *hashes, model.backend, *thresholds, confidence, prior, created)
 
     def document(self, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Return ``results`` with this record, in the layout of `detections.schema.json`."""
+        """Return ``results`` with this record, in the format of ``detections.schema.json``."""
         return {
             "schema": SCHEMA,
             "fakesound": self.fakesound,

@@ -1,8 +1,8 @@
-"""Detection in millions of files: shards of files, scored by workers, merged into one file.
+"""Detect in millions of files: workers score shards of files, which are merged into one file.
 
-A shard is a file of results in ``OUT/shards``, named by the hash of its files and settings. It is
-written whole, so the same command continues where an interrupted one ended. Within a shard, the
-journal of `fakesound.inference.batch.Finished` keeps what is done when a worker is killed.
+The results of a shard are a file in ``OUT/shards``, named by a hash of its files and settings and
+written atomically, so that the same command resumes an interrupted one. Within a shard, the journal
+of `fakesound.inference.batch.Finished` keeps the results of a worker that is killed.
 """
 
 import hashlib
@@ -23,31 +23,30 @@ from fakesound import __version__
 from fakesound.data.location import Location
 from fakesound.errors import InputError, OutsideError, shown
 from fakesound.files import atomic_write, clear_remains, lock_folder, write_whole
-from fakesound.inference.batch import Finished, detect_files, file_state
+from fakesound.inference.batch import Finished, detect_files, file_state, journal_path
 from fakesound.inference.detector import Detector
 from fakesound.inference.workers import workers_of
 from fakesound.inference.writing import to_csv, to_jsonl
 
-FILES = 256  # of a shard
-# processes that may be killed while they read one file, or before they read any
-ATTEMPTS = 3
+FILES = 256  # per shard
+ATTEMPTS = 3  # crashed processes, for one file or in a row before any file is read
 SHARDS, LOGS = "shards", "logs"
 RESULTS, TABLE = "detections.jsonl", "detections.csv"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the results depend on beside the files.
+    """Everything the results depend on besides the files.
 
     Attributes:
-        checkpoint: detector, as `Detector.from_checkpoint` takes it.
-        sha256: SHA-256 of its file.
-        backend: what computes.
-        device: device of torch.
+        checkpoint: detector, as for `Detector.from_checkpoint`.
+        sha256: SHA-256 of the file of the detector.
+        backend: "onnx" or "torch".
+        device: torch device.
         confidence: lowest probability of a certain verdict.
         prior: share of fakes among the recordings.
         channels: "mix", "each", or the number of a channel, from 1.
-        frames: whether the scores of all frames are written.
+        frames: whether frame scores are written.
     """
 
     checkpoint: str
@@ -65,8 +64,8 @@ class Shard:
     """Files that one worker scores.
 
     Attributes:
-        results: JSON Lines of the results; complete if it exists.
-        files: names for messages, and where the files are.
+        results: JSON Lines file of the results; complete if it exists.
+        files: name for messages, and path or location, of each file.
     """
 
     results: Path
@@ -74,7 +73,7 @@ class Shard:
 
     @property
     def table(self) -> Path:
-        """CSV of the results; complete before ``results`` exists."""
+        """CSV file of the results; complete if ``results`` exists."""
         return self.results.with_suffix(".csv")
 
 
@@ -95,19 +94,19 @@ def detect_in_shards(
     options: Mapping[str, Any],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Counter[str]:
-    """Write the results of all files to ``out``, and return the number of each verdict and error.
+    """Write the results of all files to ``out``; return the number of each verdict and of errors.
 
     Args:
-        files: names for messages, and where the files are; workers on other hosts need them there.
-        out: folder to write to, seen by all workers.
+        files: name for messages, and path or location, of each file; all workers must see them.
+        out: folder to write to; all workers must see it.
         settings: detector and options.
         workers: number of local processes, "ray" or "slurm".
         options: arguments of ``ray.init``, or parameters of submitit's executor.
-        progress: function called with the number of files done and of all files.
+        progress: function called with the number of finished files and their total.
 
     Raises:
         InputError: for a folder in use, or workers that cannot be started.
-        OutsideError: if workers are killed again and again before they read a file.
+        OutsideError: if workers crash repeatedly before they read a file.
     """
     gpus = int(settings.device.startswith("cuda"))
     crew = workers_of(workers, options, out / LOGS, gpus)
@@ -117,7 +116,7 @@ def detect_in_shards(
     left = [shard for shard in shards if not shard.results.exists()]
     done = len(files) - sum(len(shard.files) for shard in left)
     progress(done, len(files))
-    deaths = _Deaths()
+    crashes = _Crashes()
     with crew:
         pending = dict(
             zip(crew.submit(score_shard, [(s, settings) for s in left]), left, strict=True)
@@ -131,7 +130,7 @@ def detect_in_shards(
                 try:
                     error = each.result()
                 except crew.lost as lost:
-                    deaths.count(shard, lost)
+                    crashes.count(shard, lost)
                     pending[crew.submit(score_shard, [(shard, settings)])[0]] = shard
                     continue
                 if error is not None:
@@ -144,7 +143,7 @@ def detect_in_shards(
 def plan_shards(
     files: Sequence[tuple[str, Path | Location]], out: Path, settings: Settings
 ) -> list[Shard]:
-    """Return the shards of ``files``, in order; a file that changed is in a new shard."""
+    """Divide ``files`` into shards, in order; a changed file gives a new shard."""
     shards = []
     for first in range(0, len(files), FILES):
         chosen = files[first : first + FILES]
@@ -157,7 +156,7 @@ def plan_shards(
 
 
 def score_shard(shard: Shard, settings: Settings) -> InputError | OSError | None:
-    """Score the files of a shard, in a worker, and return the error that ended it, if any."""
+    """Score the files of a shard in a worker; return the error that stopped it, if any."""
     try:
         detector = _detector(settings)
         shard.results.parent.mkdir(parents=True, exist_ok=True)
@@ -176,14 +175,14 @@ def score_shard(shard: Shard, settings: Settings) -> InputError | OSError | None
 
 
 def merge(shards: Sequence[Shard], out: Path) -> Counter[str]:
-    """Write the results of all shards, and return the number of each verdict and of errors."""
+    """Merge the results of all shards; return the number of each verdict and of errors."""
     counts: Counter[str] = Counter()
     decode = msgspec.json.Decoder(_Line).decode
     with atomic_write(out / RESULTS) as results, atomic_write(out / TABLE) as table:
         for number, shard in enumerate(shards):
             lines = shard.results.read_bytes()
             results.write(lines)
-            # not splitlines: a name may hold any of Unicode's line separators
+            # not splitlines: a name may contain other line separators of Unicode
             for line in lines.split(b"\n")[:-1]:
                 counts.update(row.verdict or "error" for row in decode(line).results)
             header, _, rows = shard.table.read_bytes().partition(b"\n")
@@ -196,19 +195,19 @@ def merge(shards: Sequence[Shard], out: Path) -> Counter[str]:
     return counts
 
 
-class _Deaths:
-    """Workers that ended although they had a shard, by shard."""
+class _Crashes:
+    """Number of workers that crashed, by shard."""
 
     def __init__(self) -> None:
         self.seen: dict[Path, tuple[int, int]] = {}
 
     def count(self, shard: Shard, error: BaseException) -> None:
-        """Count one more.
+        """Count a crashed worker.
 
         Raises:
-            OutsideError: if several in a row did not even begin another file.
+            OutsideError: if several in a row did not start another file.
         """
-        journal = Finished(shard.results, "").path
+        journal = journal_path(shard.results)
         size = journal.stat().st_size if journal.exists() else 0
         before, times = self.seen.get(shard.results, (0, 0))
         times = times + 1 if size == before else 1
@@ -216,14 +215,14 @@ class _Deaths:
         if times == ATTEMPTS:
             reason = shown((str(error).strip() or type(error).__name__).splitlines()[-1])
             raise OutsideError(
-                f"{shard.results}: {ATTEMPTS} workers ended before they read a file ({reason}); "
-                "if memory ran out, use fewer --workers; the same command continues"
+                f"{shard.results}: {ATTEMPTS} workers crashed before they read a file ({reason}); "
+                "if memory ran out, use fewer --workers; the same command resumes"
             )
 
 
 @lru_cache(maxsize=1)
 def _detector(settings: Settings) -> Detector:
-    """Return the detector, read once in a process."""
+    """Read the detector, once per process."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     detector = Detector.from_checkpoint(
         settings.checkpoint,
@@ -234,6 +233,6 @@ def _detector(settings: Settings) -> Detector:
     )
     if detector.model.sha256 != settings.sha256:
         raise InputError(
-            f"{settings.checkpoint}: changed, or differs between hosts; start the command again"
+            f"{settings.checkpoint}: changed, or differs between hosts; run the command again"
         )
     return detector

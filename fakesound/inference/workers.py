@@ -1,4 +1,4 @@
-"""Where shards are scored: processes of this machine, a Ray cluster, or an array of Slurm jobs."""
+"""Workers that score shards: local processes, a Ray cluster, or an array of Slurm jobs."""
 
 import os
 import threading
@@ -14,7 +14,7 @@ from fakesound.errors import InputError, did_you_mean
 from fakesound.processes import one_thread_each, process_pool
 
 PACKAGES = {"ray": "ray", "slurm": "submitit"}
-ARRAY = 1000  # jobs of an array; Slurm's default limit is 1,001
+ARRAY = 1000  # jobs per array; Slurm's default limit is 1,001
 
 Call = Callable[..., Any]
 Tasks = Sequence[tuple[Any, ...]]
@@ -23,27 +23,26 @@ Tasks = Sequence[tuple[Any, ...]]
 def workers_of(
     name: str, options: Mapping[str, Any], folder: Path, gpus: int
 ) -> "LocalWorkers | RayWorkers | SlurmWorkers":
-    """Return the workers that ``--workers`` names: a context with ``submit``.
+    """Return the workers that ``--workers`` names: a context manager with ``submit``.
 
-    What is submitted has ``done()``, and ``result()``, which raises one of ``lost`` if the worker
-    ended before the call did.
+    ``submit`` returns futures with ``done()`` and ``result()``; the latter raises one of ``lost``
+    if the worker crashed.
 
     Args:
         name: number of local processes, "ray" or "slurm".
         options: arguments of ``ray.init``, or parameters of submitit's executor.
-        folder: folder for the logs of jobs.
-        gpus: GPUs of each worker on a cluster.
+        folder: folder for the logs of Slurm jobs.
+        gpus: GPUs per worker on a cluster.
 
     Raises:
-        InputError: for another name, a package that is missing, or options of local processes.
+        InputError: for another name, a missing package, or options for local processes.
     """
     if name.isdecimal() and int(name) > 0:
         if options:
-            raise InputError(f"--worker-option={next(iter(options))}: is for ray and slurm")
+            raise InputError(f"--worker-option={next(iter(options))}: only for ray and slurm")
         return LocalWorkers(int(name))
     if name not in PACKAGES:
-        near = did_you_mean(name, PACKAGES)
-        hint = f"; {near}" if near else ""
+        hint = did_you_mean(name, PACKAGES, before="; ")
         raise InputError(f"--workers={name}: must be a number from 1, ray or slurm{hint}")
     if find_spec(PACKAGES[name]) is None:
         raise InputError(
@@ -53,7 +52,7 @@ def workers_of(
 
 
 class LocalWorkers:
-    """Processes of this machine, each in a pool of its own: the end of one is not that of others.
+    """Local processes, each in its own pool, so that a crash of one does not affect the others.
 
     Args:
         count: number of processes.
@@ -76,7 +75,7 @@ class LocalWorkers:
         self.open.close()
 
     def submit(self, call: Call, tasks: Tasks) -> list[Any]:
-        """Return a future for each call, which the process of a free thread does."""
+        """Return a future for each call, which runs in the process of a free thread."""
         return [self.threads.submit(self._call, call, *arguments) for arguments in tasks]
 
     def _call(self, call: Call, *arguments: Any) -> Any:  # noqa: ANN401
@@ -90,11 +89,11 @@ class LocalWorkers:
 
 
 class RayWorkers:
-    """Tasks of a Ray cluster: the one of ``address`` or ``RAY_ADDRESS``, else this machine.
+    """Tasks on the Ray cluster at ``address`` or ``RAY_ADDRESS``, else on this machine.
 
     Args:
         options: arguments of ``ray.init``.
-        gpus: GPUs of a task.
+        gpus: GPUs per task.
     """
 
     pause = 0.1
@@ -128,7 +127,7 @@ class RayWorkers:
             ray.shutdown()
 
     def submit(self, call: Call, tasks: Tasks) -> list[Any]:
-        """Return a future for each call, which is a task of Ray."""
+        """Return a future for each call, which runs as a Ray task."""
         import ray
 
         # the caller retries
@@ -137,12 +136,12 @@ class RayWorkers:
 
 
 class SlurmWorkers:
-    """Jobs of Slurm, by submitit; those that are submitted together are an array.
+    """Slurm jobs through submitit; jobs that are submitted together form an array.
 
     Args:
-        options: parameters of submitit's executor, such as ``slurm_partition``; and its cluster.
-        folder: folder for scripts and logs, which all hosts see.
-        gpus: GPUs of a job.
+        options: ``cluster`` and parameters of submitit's executor, such as ``slurm_partition``.
+        folder: folder for scripts and logs; all hosts must see it.
+        gpus: GPUs per job.
     """
 
     pause = 1.0

@@ -1,8 +1,7 @@
-"""Detections as files that other programs read."""
+"""Convert detections to JSON, CSV, RTTM and Audacity labels."""
 
 import csv
 import io
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -11,18 +10,19 @@ from pathlib import PurePath
 from typing import Any
 
 from fakesound.errors import shown, unicode_name
+from fakesound.files import json_text
 from fakesound.inference.detection import Detection, error_row
 from fakesound.inference.record import Record
 
 
 @dataclass(frozen=True)
 class Result:
-    """Detection of one file, or the reason why there is none.
+    """Detection of one file, or the error that it raised.
 
     Attributes:
-        path: path as it was given.
+        path: path as given by the user.
         detection: detection; None if the file could not be read.
-        error: reason why it could not be read; None if it could.
+        error: error message; None if the file could be read.
     """
 
     path: str
@@ -44,25 +44,23 @@ COLUMNS = (
 
 
 def to_json(results: Sequence[Result], record: Record, frames: bool = False) -> str:
-    """Return all results as a JSON object, in the layout of ``detections.schema.json``.
+    """Return all results as one JSON object in the format of ``detections.schema.json``.
 
     Args:
-        results: results of the files.
-        record: versions, model and settings.
-        frames: whether the scores of all frames are included.
+        results: result of each file.
+        record: version, model and settings.
+        frames: whether to include frame scores.
     """
-    document = record.document([plain(result, frames) for result in results])
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return json_text(record.document([plain(result, frames) for result in results]), indent=1)
 
 
 def to_jsonl(results: Sequence[Result], record: Record, frames: bool = False) -> str:
-    """Return one JSON object a line and file, each as `to_json` with one result."""
-    lines = [record.document([plain(result, frames)]) for result in results]
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    """Return one line per file, each a JSON object like that of `to_json`."""
+    return "".join(json_text(record.document([plain(result, frames)])) for result in results)
 
 
 def plain(result: Result, frames: bool = False) -> dict[str, Any]:
-    """Return one file's result as plain values for JSON."""
+    """Return the result of a file as plain values for JSON."""
     path = unicode_name(result.path)
     if result.detection is None:
         return error_row(result.error or "", path)
@@ -70,7 +68,7 @@ def plain(result: Result, frames: bool = False) -> dict[str, Any]:
 
 
 def to_csv(results: Sequence[Result], record: Record) -> str:
-    """Return one row a file with its record.
+    """Return one row per file, with its record.
 
     Regions are "onset-offset" in seconds, separated by spaces; notes are separated by semicolons.
     """
@@ -79,7 +77,7 @@ def to_csv(results: Sequence[Result], record: Record) -> str:
 
 
 def to_tsv(results: Sequence[Result], header: bool = True) -> str:
-    """Return one tab-separated row a file, without line breaks and tabs in names."""
+    """Return one tab-separated row per file; line breaks and tabs in names are escaped."""
     lines = _table(results, COLUMNS, {}, "\t").splitlines(keepends=True)
     return "".join(lines if header else lines[1:])
 
@@ -102,10 +100,10 @@ def _table(
 
 
 def output_names(paths: Sequence[str]) -> list[PurePath]:
-    """Return a name for the outputs of each recording, different for different recordings.
+    """Return a distinct name for the outputs of each recording.
 
-    That is its path from the folder that holds all, without the suffix where no other recording
-    differs only by it.
+    The name is the path relative to the common folder, without suffix unless two recordings differ
+    only in their suffixes.
     """
     parents = [os.path.dirname(os.path.abspath(path)) for path in paths]
     common = os.path.commonpath(parents) if parents else ""
@@ -120,9 +118,9 @@ def output_names(paths: Sequence[str]) -> list[PurePath]:
 
 
 def to_rttm(results: Sequence[Result]) -> str:
-    """Return one line for each region: Rich Transcription Time Marked, of NIST, type "SPEAKER".
+    """Return one line per region in NIST's Rich Transcription Time Marked format.
 
-    The name of `output_names` is the recording, "fake" the speaker.
+    Lines have the type "SPEAKER", the name of `output_names` as recording and "fake" as speaker.
     """
     names = output_names([result.path for result in results])
     lines = [
@@ -136,7 +134,7 @@ def to_rttm(results: Sequence[Result]) -> str:
 
 
 def to_audacity(detection: Detection) -> str:
-    """Return a label track: a line for each region with onset, offset and label."""
+    """Return an Audacity label track: one line per region with onset, offset and label."""
     return "".join(
         f"{r.onset:.6f}\t{r.offset:.6f}\tfake {r.score:.2f}\n" for r in detection.regions
     )

@@ -1,4 +1,4 @@
-"""People as detectors: a blind listening test in the browser, and its answers as scores."""
+"""Run a blind listening test in the browser and convert its answers to scores."""
 
 from fakesound.listening_test.answers import Answer, AnswerLog
 from fakesound.listening_test.drawing import draw_pairs, draw_thirds

@@ -1,4 +1,4 @@
-"""Answers of listeners: an append-only journal, in which an answer counts once it is on disk."""
+"""Answers of listeners, stored in an append-only journal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from fakesound.listening_test.listening_test import listener_key, listener_name
 from fakesound.timeline import Region, merge_regions, microseconds
 
 MOST_REGIONS = 100
-SLACK = 0.05  # seconds by which a browser may place a mark after the end of a clip
+SLACK = 0.05  # seconds by which a mark may end after the clip, because browsers round
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Answer:
     """Answer of a listener to a clip.
 
     Attributes:
-        listener: name as first typed.
-        clip_id: clip that was answered.
+        listener: name as first entered.
+        clip_id: id of the clip.
         verdict: "genuine" or "fake".
-        sureness: 1, a guess, to 5, certain.
+        sureness: level from 1 (a guess) to 5 (certain).
         regions: parts marked as fake, in seconds; empty without marks.
     """
 
@@ -43,7 +43,7 @@ class Answer:
 
 
 class _Row(msgspec.Struct):
-    """Schema of an answer that the page sends, and of a line of the log."""
+    """Schema of an answer from the page and of a row of the journal."""
 
     verdict: Literal["genuine", "fake"]
     sureness: Annotated[int, msgspec.Meta(ge=1, le=5)]
@@ -51,10 +51,10 @@ class _Row(msgspec.Struct):
 
 
 def read_answer(row: Mapping[str, Any], clip: Clip) -> Answer:
-    """Return the answer to ``clip`` in ``row``.
+    """Parse the answer to ``clip`` in ``row``.
 
     Raises:
-        InputError: naming the field, its value and what is expected.
+        InputError: naming the field, its value and the expected one.
     """
     try:
         given = msgspec.convert(row, _Row)
@@ -68,7 +68,7 @@ def read_answer(row: Mapping[str, Any], clip: Clip) -> Answer:
             raise InputError(
                 f"regions: [{onset}, {offset}] is not a part of a clip of {clip.duration} s"
             )
-        # a mark that begins after the end, or ends as it begins, marks nothing
+        # marks that are empty, or lie after the end of the clip, are dropped
         if microseconds(onset) < microseconds(min(offset, clip.duration)):
             regions.append(Region(onset, min(offset, clip.duration)))
     listener = listener_name(row.get("listener"))
@@ -77,21 +77,21 @@ def read_answer(row: Mapping[str, Any], clip: Clip) -> Answer:
 
 
 class AnswerLog:
-    """The answers to a test, in memory and in a journal.
+    """Answers to a test, in memory and in a journal.
 
     The last answer of a listener to a clip counts.
 
     Args:
-        path: file of the journal; it need not exist yet.
+        path: file of the journal; it may not exist yet.
         clips: clips of the test.
 
     Attributes:
-        answers: last answer of each listener to each clip, by listener key and clip id.
+        answers: last answer to each clip, by listener key and clip id.
         finished: keys of listeners who have seen their result.
-        cut: numbers of lines that a crash cut short; they are skipped.
+        cut: numbers of rows that a crash truncated; they are skipped.
 
     Raises:
-        InputError: naming the file, the row and the field, for a line that is wrong.
+        InputError: naming the file, the row and the field, for an invalid row.
     """
 
     def __init__(self, path: Path, clips: Sequence[Clip]) -> None:
@@ -126,13 +126,13 @@ class AnswerLog:
         return self.answers.get(listener_key(listener), {})
 
     def add(self, answer: Answer) -> None:
-        """Add ``answer``; on return it is on disk."""
+        """Add ``answer`` and flush it to disk."""
         names = {"listener": answer.listener, "clip_id": answer.clip_id}
         self._append(names | answer.to_plain())
         self._keep(answer)
 
     def finish(self, listener: str) -> None:
-        """Record that ``listener`` has seen the result; on return it is on disk."""
+        """Record that ``listener`` has seen the result, and flush this to disk."""
         if listener_key(listener) not in self.finished:
             self._append({"listener": listener, "finished": True})
             self.finished.add(listener_key(listener))

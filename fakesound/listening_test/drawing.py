@@ -1,4 +1,4 @@
-"""The draw of the clips of a test: a fixed share is genuine, and only the sound differs."""
+"""Draw the clips of a test so that only their sound reveals the fakes."""
 
 import random
 from collections import defaultdict
@@ -12,20 +12,20 @@ from fakesound.metrics.scores import WHOLE_TOLERANCE
 
 
 def draw_thirds(clips: Sequence[Clip], each: int, seed: int) -> list[Clip]:
-    """Return ``each`` partial fakes, as many whole fakes and as many genuine clips.
+    """Draw equal numbers (``each``) of partial fakes, whole fakes and genuine clips.
 
-    Genuine clips are drawn with the partial fakes, see `draw_pairs`; no source occurs twice.
+    Genuine clips are paired with the partial fakes (see `draw_pairs`); no source occurs twice.
 
     Raises:
-        InputError: if there are not so many.
+        InputError: if there are not enough clips.
     """
     whole = [clip for clip in clips if clip.is_fake and _is_whole(clip)]
     names = {clip.clip_id for clip in whole}
     rest = [clip for clip in clips if clip.clip_id not in names]
     for kind, found in (("whole", whole), ("partial", [c for c in rest if c.is_fake])):
         if not found:
-            raise InputError(f"--thirds: there are no {kind} fakes; name more manifests, or RUNs")
-    # whole fakes first: they are the rarer kind, and take any source
+            raise InputError(f"--thirds: there are no {kind} fakes; name more manifests")
+    # whole fakes first, because they are rarer
     fakes = draw_pairs(whole, each, seed, genuine=False)
     used = {source for pair in fakes for clip in pair for source in clip.sources}
     free = [clip for clip in rest if used.isdisjoint(clip.sources)]
@@ -41,21 +41,21 @@ def _is_whole(clip: Clip) -> bool:
 def draw_pairs(
     clips: Sequence[Clip], pairs: int, seed: int, *, genuine: bool = True
 ) -> list[tuple[Clip, ...]]:
-    """Return ``pairs`` of a fake and a genuine clip of other sources.
+    """Draw pairs of a fake and a genuine clip with different sources.
 
-    Attacks come in turn, their families alternating. No source occurs twice, neither as a fake
-    and its genuine twin nor as a donor of spliced material. The genuine clip is of the domain of
-    its fake where there is one left, and of them nearest in length, so that length reveals nothing.
-    The draw depends on the seed and the clips, not on their order.
+    Attacks alternate, as do their families. No source occurs twice, neither in a fake and its
+    genuine twin nor as a donor of spliced material. The genuine clip has the domain of its fake if
+    possible, and the closest length, so that the length reveals nothing. The draw depends on the
+    seed and the set of clips, not on their order.
 
     Args:
         clips: Clips to draw from.
         pairs: Number of pairs.
         seed: Seed of the draw.
-        genuine: Whether fakes come with genuine clips; otherwise alone.
+        genuine: Whether to add a genuine clip to each fake.
 
     Raises:
-        InputError: if there are not so many.
+        InputError: if there are not enough clips.
     """
     rng = random.Random(seed)
     shuffled = sorted(clips, key=lambda clip: clip.clip_id)
@@ -86,7 +86,7 @@ def draw_pairs(
 
 
 def _in_turn(attacks: Iterable[str]) -> list[str]:
-    """Return ``attacks``, one of each family after another."""
+    """Return ``attacks`` in an order in which families alternate."""
     families: dict[str, list[str]] = defaultdict(list)
     for attack in attacks:
         families[attack.partition("/")[0]].append(attack)

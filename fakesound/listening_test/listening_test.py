@@ -1,4 +1,4 @@
-"""A listening test on disk: clips under neutral names, order and answers of each listener."""
+"""Listening test on disk: clips with neutral names, in a different order for each listener."""
 
 import hashlib
 import json
@@ -21,9 +21,9 @@ from fakesound.listening_test.drawing import draw_pairs, draw_thirds
 from fakesound.progress import progress_bar
 
 VERSION = 1
-# settings that earlier tests do not have
+# settings that tests of earlier versions lack
 NEWER = ("thirds", "match_level", "left_out")
-LEVEL = 10 ** (-26 / 20)  # of full scale
+LEVEL = 10 ** (-26 / 20)  # -26 dB of full scale
 PEAK = 0.99
 SILENCE = 1e-6
 LONGEST_NAME = 40  # characters
@@ -31,17 +31,18 @@ LONGEST_NAME = 40  # characters
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Settings that decide which clips are played.
+    """Settings that determine which clips are played.
 
     Attributes:
-        clips: number of clips; half are genuine, or with ``thirds`` a third.
-        seed: seed of the draw and of each listener's order.
-        split: rows of the manifests; None: test where a manifest has test rows, else all.
-        max_seconds: longer clips are not drawn.
-        sample_rate: sample rate of all clips, so that the rate reveals nothing.
-        thirds: whether a third each are genuine clips, partial fakes and whole fakes.
-        match_level: whether all clips are brought to one level.
-        left_out: attacks that fakes are drawn of; None: all.
+        clips: number of clips; half of them are genuine, or a third with ``thirds``.
+        seed: seed of the draw and of the order for each listener.
+        split: split of the manifests to draw from; None for "test" if a manifest has test rows,
+            else all rows.
+        max_seconds: duration of the longest clip to draw.
+        sample_rate: sample rate of all clips, which therefore reveals nothing.
+        thirds: whether genuine clips, partial fakes and whole fakes make up a third each.
+        match_level: whether all clips have the same level.
+        left_out: attacks to draw fakes of; None for all.
     """
 
     clips: int = 24
@@ -56,12 +57,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class ListeningTest:
-    """A fixed set of clips.
+    """Fixed set of clips.
 
     Attributes:
         folder: folder of the test.
-        settings: settings that it was drawn with.
-        clips: clips by their names in the browser, numbers that reveal nothing.
+        settings: settings of the draw.
+        clips: clips by their names in the browser, which are numbers and reveal nothing.
     """
 
     folder: Path
@@ -75,10 +76,10 @@ class ListeningTest:
 
 
 def listener_name(text: object) -> str:
-    """Return a name as it was typed, with single blanks.
+    """Normalise the name of a listener: single spaces, composed characters.
 
     Raises:
-        InputError: if it is not a name.
+        InputError: if ``text`` is not a name.
     """
     name = " ".join(unicodedata.normalize("NFC", text).split()) if isinstance(text, str) else ""
     if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
@@ -87,7 +88,7 @@ def listener_name(text: object) -> str:
 
 
 def listener_key(name: str) -> str:
-    """Return a form of ``name`` that does not depend on capitals."""
+    """Return a form of ``name`` that does not depend on case."""
     return unicodedata.normalize("NFC", name.casefold())
 
 
@@ -95,7 +96,7 @@ def make_test(manifests: Sequence[Path], folder: Path, settings: Settings) -> Li
     """Draw a test from ``manifests`` and write it to ``folder``; ``listening_test.json`` last.
 
     Raises:
-        InputError: for a manifest or audio that is wrong, or too few clips.
+        InputError: for an invalid manifest, unreadable audio, or too few clips.
     """
     candidates = _candidates(manifests, settings)
     if settings.thirds:
@@ -114,7 +115,7 @@ def make_test(manifests: Sequence[Path], folder: Path, settings: Settings) -> Li
             if level is not None:
                 audio = audio * np.float32(level / max(_level(audio), SILENCE))
             write_wav(path, to_pcm(audio), settings.sample_rate)
-            # its twin is not among them
+            # without the twin, which is not in the test
             clips[name] = replace(
                 clip, location=str(path), sample_rate=settings.sample_rate, twin_id=None
             )
@@ -137,11 +138,11 @@ def open_test(
 
     Args:
         folder: folder of the test.
-        asked: settings that the user names; those of the test must be the same.
-        manifests: likewise, if any are given.
+        asked: settings from the command line, which must equal those of the test; None if absent.
+        manifests: manifests from the command line, which must be those of the test; may be empty.
 
     Raises:
-        InputError: if the test is another than the one asked for, or is damaged.
+        InputError: if the test has other settings, or is damaged.
     """
     path = folder / "listening_test.json"
     if not path.is_file():
@@ -172,7 +173,9 @@ def open_test(
         )
     clips = {clip.clip_id: clip for clip in read_manifest(folder / "clips.jsonl")}
     if sorted(clips) != sorted(names.values()):
-        raise InputError(f"{folder / 'clips.jsonl'}: is not of {path.name}; choose another --out")
+        raise InputError(
+            f"{folder / 'clips.jsonl'}: does not belong to {path.name}; choose another --out"
+        )
     return ListeningTest(folder, settings, {name: clips[key] for name, key in names.items()})
 
 
@@ -187,7 +190,7 @@ def _candidates(manifests: Sequence[Path], settings: Settings) -> list[Clip]:
 
 
 def _common_level(clips: Sequence[Clip], rate: int) -> float:
-    """Return the root mean square that all ``clips`` can have without clipping, at most `LEVEL`."""
+    """Return the highest RMS that all ``clips`` reach without clipping, at most `LEVEL`."""
     reachable = [LEVEL]
     for clip in clips:
         audio = read_audio(clip.location, rate)
@@ -198,9 +201,9 @@ def _common_level(clips: Sequence[Clip], rate: int) -> float:
 
 
 def _level(audio: Float32[np.ndarray, " sample"]) -> float:
-    """Return the root mean square of what is not digital silence."""
-    sounds = audio[audio != 0]
-    return float(np.sqrt(np.mean(np.square(sounds, dtype=np.float64)))) if sounds.size else 0.0
+    """Return the RMS of all samples that are not 0."""
+    samples = audio[audio != 0]
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401  # of any setting

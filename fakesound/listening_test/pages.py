@@ -1,4 +1,4 @@
-"""The page and all files it is made of, from the package; nothing comes from a network."""
+"""The page and its files, all from the package; nothing is loaded from a network."""
 
 from importlib.resources import files
 
@@ -21,7 +21,7 @@ def _folder(name: str) -> tuple[str, ...]:
     return ("report",) if name.startswith("wavesurfer/") else ("listening_test", "page")
 
 
-# every file that is served beside the page, by its path
+# content type and content of each file of the page, by path
 STATIC = {
     name: (kind, files("fakesound").joinpath(*_folder(name), name).read_bytes())
     for name, kind in KINDS.items()
@@ -29,13 +29,13 @@ STATIC = {
 
 
 def page(nonce: str, listener: str, clips: int, thirds: bool = False) -> str:
-    """Return the page, every value escaped.
+    """Render the page; all values are escaped.
 
     Args:
         nonce: nonce of the styles.
         listener: suggested name.
         clips: number of clips.
-        thirds: whether a third of them is genuine, not half.
+        thirds: whether a third of the clips is genuine, instead of half.
     """
     template = environment("fakesound.listening_test", "page").get_template("page.html.jinja")
     return template.render(

@@ -1,4 +1,4 @@
-"""Answers of listeners as score files, like those of a detector."""
+"""Convert the answers of listeners to score files."""
 
 import hashlib
 import re
@@ -12,27 +12,26 @@ from fakesound.data.manifest import Clip
 from fakesound.listening_test.answers import Answer, AnswerLog
 from fakesound.listening_test.listening_test import ListeningTest
 from fakesound.metrics import ClipScore, write_scores
-from fakesound.timeline import FrameGrid
+from fakesound.timeline import GRID
 
 POOLED = "listeners"
-GRID = FrameGrid()
 
 
 def probability(answer: Answer) -> float:
     """Return P(fake) of an answer.
 
-    The five steps of sureness are the middles of five equal parts between undecided and certain:
-    .55, .65, .75, .85 and .95 of a fake, and .45 down to .05 of a genuine clip.
+    The five levels of sureness are the centres of five equal intervals from 0.5 to 1: 0.55, 0.65,
+    0.75, 0.85 and 0.95 for "fake", and 0.45 down to 0.05 for "genuine".
     """
     step = 0.45 + 0.1 * answer.sureness
     return round(step if answer.verdict == "fake" else 1 - step, 2)
 
 
 def frame_probabilities(answer: Answer, duration: float) -> Float32[np.ndarray, " frame"]:
-    """Return P(fake) of each 20 ms of a clip of ``duration`` seconds.
+    """Return P(fake) of each 20 ms frame of a clip of ``duration`` seconds.
 
-    A frame that a mark touches has the score of the clip, the others one minus it: as surely
-    genuine as the marked ones are fake. Without marks all frames have the score of the clip.
+    Frames that overlap a mark have the score of the clip, other frames 1 minus this score. Without
+    marks, all frames have the score of the clip.
     """
     count, score = GRID.count(duration), probability(answer)
     if not answer.regions:
@@ -44,9 +43,9 @@ def frame_probabilities(answer: Answer, duration: float) -> Float32[np.ndarray, 
 def pooled_scores(
     listeners: Sequence[Mapping[str, Answer]], clips: Sequence[Clip]
 ) -> list[ClipScore]:
-    """Return the scores of clips: the mean of all answers to each, of the clip and of its frames.
+    """Return the clip and frame scores of each clip, averaged over all answers.
 
-    Clips without an answer are left out.
+    Clips without an answer are omitted.
     """
     scores = []
     for clip in clips:
@@ -64,12 +63,12 @@ def pooled_scores(
 
 
 def write_listener_scores(test: ListeningTest, log: AnswerLog, only: str | None = None) -> Path:
-    """Write the scores of every listener and those of all together; return the latter's path.
+    """Write the scores of each listener and the pooled scores; return the path of the latter.
 
     Args:
-        test: the test.
-        log: its answers.
-        only: key of the one listener with a new answer; None for all.
+        test: listening test.
+        log: answers to the test.
+        only: key of the only listener with new answers; None to write the scores of all.
     """
     folder, clips = test.folder / "scores", list(test.clips.values())
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +82,7 @@ def write_listener_scores(test: ListeningTest, log: AnswerLog, only: str | None 
 
 
 def file_stem(key: str) -> str:
-    """Return a name for the file of the listener ``key``, of plain characters and no other's."""
+    """Return a unique file name with plain characters for the listener ``key``."""
     plain = re.sub(r"[^a-z0-9-]+", "_", key)
     if plain == key and plain != POOLED:
         return plain

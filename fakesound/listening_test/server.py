@@ -1,7 +1,7 @@
-"""The web server of a listening test: loopback only, and nothing but what it lists.
+"""Web server of a listening test, on loopback only, with a fixed list of resources.
 
-A page of another site could try to reach it through the listener's browser. A random token in the
-address, and checks of Host and Origin against DNS rebinding, keep such pages out.
+Pages of other sites could try to reach it through the listener's browser. A random token in the
+URL, and checks of Host and Origin against DNS rebinding, prevent this.
 """
 
 import json
@@ -19,9 +19,9 @@ from fakesound.listening_test.pages import STATIC, page
 from fakesound.listening_test.session import ClosedError, Session, UnknownClipError
 
 HOST = "127.0.0.1"
-LARGEST = 16_384  # bytes of a posted answer; a hundred marks are 4 thousand
-PATIENCE = 30  # seconds until a silent connection is closed
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+MAX_BYTES = 16_384  # of an answer; 100 marks need 4,000
+TIMEOUT = 30  # seconds until a silent connection is closed
+RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 SAFE = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -30,7 +30,7 @@ SAFE = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-# scripts and styles of the package; wavesurfer.js puts its style inline, with the nonce
+# wavesurfer.js adds an inline style, which needs the nonce
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src data:; "
     "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -40,7 +40,7 @@ POLICY = (
 
 @dataclass(frozen=True)
 class Reply:
-    """Response: a status, a type, a body and further headers."""
+    """Response with status, content type, body and headers."""
 
     status: int
     kind: str
@@ -49,7 +49,7 @@ class Reply:
 
 
 class Refusal(Exception):  # noqa: N818 - not an error of the program
-    """A request that is not served; the status is the reason, the text names the fix."""
+    """Refused request: the status is the reason, the text names the fix."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -57,15 +57,15 @@ class Refusal(Exception):  # noqa: N818 - not an error of the program
 
 
 class ListeningServer(ThreadingHTTPServer):
-    """Server of one session; its threads end with the process, when every answer is on disk.
+    """Server of one session; its threads end with the process.
 
     Args:
-        session: the running test.
-        port: number of the port; 0 for any that is free.
+        session: running test.
+        port: number of the port; 0 for any free port.
         listener: name that the page suggests.
 
     Raises:
-        InputError: if the port is taken.
+        InputError: if the port cannot be opened.
     """
 
     daemon_threads = True
@@ -83,11 +83,11 @@ class ListeningServer(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Address of the page."""
+        """URL of the page."""
         return f"http://{HOST}:{self.server_port}/{self.token}/"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Ignore connections that a browser closed early; show anything else."""
+        """Ignore connections that a browser closed early; report other errors."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -95,7 +95,7 @@ class ListeningServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: ListeningServer
     protocol_version = "HTTP/1.1"
-    timeout = PATIENCE
+    timeout = TIMEOUT
 
     def do_GET(self) -> None:
         self._serve(self._get)
@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(refusal.status, str(refusal))
 
     def _check_origin(self) -> None:
-        # several headers would leave open which one counts
+        # several Host headers are ambiguous
         hosts = self.headers.get_all("Host", [])
         if len(hosts) != 1 or hosts[0] not in self.server.hosts:
             raise Refusal(403, "not a host of this test")
@@ -123,11 +123,11 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refusal(403, "not a page of this test")
 
     def _below_token(self) -> str:
-        """Return the resource of a path, which is looked up as it is, never decoded or joined."""
+        """Return the part of the path after the token, without decoding it."""
         before, *parts = self.path.partition("?")[0].split("/", 2)
         given = parts[0] if len(parts) == 2 and not before else ""
         if not secrets.compare_digest(given.encode(), self.server.token.encode()):
-            raise Refusal(404, "nothing here; open the whole address that the terminal shows")
+            raise Refusal(404, "not found; open the complete URL that the terminal shows")
         return parts[1]
 
     def _get(self, name: str) -> Reply:
@@ -142,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
             return Reply(200, kind, body, {})
         if name.startswith("audio/"):
             return self._audio(name.removeprefix("audio/"))
-        raise Refusal(404, "nothing here")
+        raise Refusal(404, "not found")
 
     def _audio(self, name: str) -> Reply:
         clip = self.server.session.test.clips.get(name)
@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
         session = self.server.session
         works = {"join": session.join, "answer": session.answer, "result": session.result}
         if name not in works:
-            raise Refusal(404, "nothing here")
+            raise Refusal(404, "not found")
         try:
             return _json(200, works[name](self._sent()))
         except InputError as error:
@@ -184,8 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
             raise Refusal(411, "give the length in Content-Length")
-        if len(length) > len(str(LARGEST)) or int(length) > LARGEST:
-            raise Refusal(413, f"more than {LARGEST} bytes")
+        if len(length) > len(str(MAX_BYTES)) or int(length) > MAX_BYTES:
+            raise Refusal(413, f"more than {MAX_BYTES} bytes")
         body = self.rfile.read(int(length))
         try:
             sent = json.loads(body)
@@ -196,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
         return sent
 
     def _refuse(self, status: int, text: str) -> None:
-        # what was posted may not have been read, so that nothing can follow it
+        # the body may be unread, so the connection cannot be used again
         self.close_connection = True
         self._send(_json(status, {"error": text}))
 
@@ -213,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse malformed requests and other methods like everything else."""
+        """Refuse malformed requests and other methods with JSON."""
         self._refuse(code, message or "not served")
 
     def version_string(self) -> str:
@@ -221,11 +221,11 @@ class _Handler(BaseHTTPRequestHandler):
         return "fakesound"
 
     def log_message(self, format: str, *args: object) -> None:
-        """Do not log requests: the terminal shows the address and the summary."""
+        """Log no requests: the terminal shows only the URL and the summary."""
 
 
 def _part(first: str, last: str, length: int) -> tuple[int, int]:
-    """Return the first and last byte of a range; the last before the first if there is none."""
+    """Return the first and last byte of a range; an empty range has first > last."""
     if not first:
         return max(0, length - int(last)), length - 1 if int(last) else -1
     return int(first), min(int(last or length), length - 1)

@@ -1,4 +1,4 @@
-"""Requests of the page to a running test; no label leaves before the listener is done."""
+"""Requests of the page to a running test; labels stay secret until the listener has finished."""
 
 import threading
 from collections.abc import Mapping
@@ -16,19 +16,19 @@ class UnknownClipError(LookupError):
 
 
 class ClosedError(RuntimeError):
-    """The listener may not do this now."""
+    """The request is not allowed in the current state of the test."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """A test, its answers, and whether listeners may see their own result at the end.
+    """Test, its answers, and whether listeners may see their own result at the end.
 
-    Every method takes what a page sent, and may be called from any thread.
+    Each method handles a request of the page and may be called from any thread.
 
     Raises:
-        InputError: naming the field, for what is malformed.
+        InputError: naming the invalid field.
         UnknownClipError: for a clip that is not in the test.
-        ClosedError: where the listener may not do this now.
+        ClosedError: for a request that is not allowed in the current state.
     """
 
     test: ListeningTest
@@ -42,7 +42,7 @@ class Session:
         with self._lock:
             given = self.log.of(name)
             finished = listener_key(name) in self.log.finished
-            # as first typed
+            # the name as first entered
             name = next(iter(given.values())).listener if given else name
         clips = []
         for key in self.test.order(name):
@@ -51,7 +51,7 @@ class Session:
         return {"listener": name, "clips": clips, "finished": finished, "reveal": self.reveal}
 
     def answer(self, sent: Mapping[str, Any]) -> dict[str, Any]:
-        """Keep an answer; return it as it was kept."""
+        """Store an answer; return it as it was stored."""
         clip = self.test.clips.get(str(sent.get("clip")))
         if clip is None:
             raise UnknownClipError(f"clip: {sent.get('clip')!r} is not in this test")
@@ -64,12 +64,12 @@ class Session:
             try:
                 write_listener_scores(self.test, self.log, only=key)
             except OSError as error:
-                # they are computed from the answers again at the end
+                # the scores are computed again at the end
                 console.print(f"note: scores not written ({error})", highlight=False)
         return answer.to_plain()
 
     def result(self, sent: Mapping[str, Any]) -> dict[str, Any]:
-        """Return how the listener did, clip by clip, and close the listener's answers."""
+        """Return the result of a listener for each clip, and accept no more answers."""
         name = listener_name(sent.get("listener"))
         if not self.reveal:
             raise ClosedError("results are not shown in this test")

@@ -1,8 +1,8 @@
-"""Figures of detection and localisation: definitions, intervals, score files.
+"""Metrics of detection and localisation, their confidence intervals, and score files.
 
-Fake is the positive class; a clip or frame is called fake when its score is above the threshold.
-A figure that is undefined is None, never NaN and never a silent zero. All of this is numpy; what
-needs torch is imported from its own module, `fakesound.metrics.torchmetrics`.
+Fake is the positive class; a clip or frame is called fake if its score is above the threshold. An
+undefined metric is None, never NaN or 0. Everything here is numpy; the metrics for torch are in
+`fakesound.metrics.torchmetrics`.
 """
 
 from fakesound.metrics.baselines import Prior, baseline_blocks
@@ -10,19 +10,19 @@ from fakesound.metrics.block import KEYS, Block
 from fakesound.metrics.calibration import Reliability, reliability
 from fakesound.metrics.cost import cllr, min_dcf
 from fakesound.metrics.localisation import event_f1, segment_f1
-from fakesound.metrics.localisation_figures import LOCALISATION_KEYS, localisation_block
+from fakesound.metrics.localisation_block import LOCALISATION_KEYS, localisation_block
 from fakesound.metrics.ranking import EqualError, auc, eer
 from fakesound.metrics.resampling import (
     BlockWithIntervals,
+    BootstrapMetric,
     Intervals,
     PairedDifference,
-    Resampled,
+    bootstrap_runs,
     holm,
     metrics_block,
     paired_differences,
     part_blocks,
     pooled_difference,
-    resampled,
 )
 from fakesound.metrics.sample import MIN_SOURCES
 from fakesound.metrics.score_file import read_scores, write_scores
@@ -44,17 +44,18 @@ __all__ = [
     "MIN_SOURCES",
     "Block",
     "BlockWithIntervals",
+    "BootstrapMetric",
     "ClipScore",
     "EqualError",
     "Intervals",
     "PairedDifference",
     "Prior",
     "Reliability",
-    "Resampled",
     "Subgroups",
     "Subsets",
     "auc",
     "baseline_blocks",
+    "bootstrap_runs",
     "cllr",
     "eer",
     "event_f1",
@@ -71,7 +72,6 @@ __all__ = [
     "pooled_difference",
     "read_scores",
     "reliability",
-    "resampled",
     "segment_f1",
     "subgroup_blocks",
     "subgroups",

@@ -1,4 +1,4 @@
-"""Attribution of fakes to families of attacks; some families were not in training."""
+"""Metrics of attribution: which attack family made a fake, also for families not in training."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,29 +11,29 @@ from scipy.special import logsumexp, softmax
 from fakesound.metrics.ranking import auc
 from fakesound.metrics.scores import ClipScore, FamilyScores
 
-# largest share of seen fakes in validation that are called unknown
+# share of the seen fakes in validation that the threshold calls unknown
 CALLED_UNKNOWN = 0.05
 
 
 def family_of(attack: str) -> str:
-    """Return the family of an attack ``family/generator``."""
+    """Return the family of the attack ``family/generator``."""
     return attack.partition("/")[0]
 
 
 def family_scores(logits: Float[np.ndarray, " family"], families: Sequence[str]) -> FamilyScores:
-    """Return probabilities and energy of the ``logits`` of ``families``.
+    """Return the probabilities and the energy of the ``logits`` of ``families``.
 
-    The energy is minus the log of the sum of their exponentials: high where none of them is high
-    (Liu et al., NeurIPS 2020, at temperature 1).
+    The energy is minus the log-sum-exp of the logits: high if no logit is high (Liu et al., NeurIPS
+    2020, at temperature 1).
     """
     scores = map(float, softmax(logits))
     return FamilyScores(dict(zip(families, scores, strict=True)), -float(logsumexp(logits)))
 
 
 def energy_threshold(scores: Sequence[ClipScore]) -> float | None:
-    """Return the energy above which 5 % of the seen fakes in validation lie.
+    """Return the energy that 5 % of the seen fakes in validation exceed.
 
-    None without seen fakes, or for a system that names no families.
+    None without seen fakes or without family scores.
     """
     energies = [s.family.energy for s in scores if s.family is not None and s.fold == "seen"]
     return float(np.quantile(energies, 1 - CALLED_UNKNOWN)) if energies else None
@@ -50,15 +50,15 @@ class _Fake(NamedTuple):
 
 
 def attribution_block(scores: Sequence[ClipScore]) -> dict[str, Any] | None:
-    """Return how well attack families are identified; None for a system without family scores.
+    """Return the metrics of attribution; None for a system without family scores.
 
-    All fakes count, whatever the verdict on the clip. ``accuracy`` and ``macro_f1`` are
-    of seen fakes, by the likeliest family; the latter is the mean over families with such fakes.
-    ``accuracy_unseen_attack`` is of unseen attacks of families that training knew.
-    ``called_unknown_*`` are shares at the threshold, ``auc_*`` areas under the ROC curve of the
-    energy against seen fakes; "new_family" are fakes of families that training did not know,
-    "unseen" all fakes of unseen attacks. ``by_attack`` counts what the fakes of each attack are
-    called. Undefined figures are None.
+    All fakes count, whatever the verdict on the clip. ``accuracy`` and ``macro_f1`` compare the
+    likeliest family of seen fakes with the true one. ``accuracy_unseen_attack`` is the accuracy on
+    unseen attacks whose family was in training. ``called_unknown_*`` are shares at the threshold;
+    ``auc_*`` are areas under the ROC curve of the energy, with seen fakes as negatives:
+    "new_family" stands for fakes of families that were not in training, "unseen" for all fakes of
+    unseen attacks. ``by_attack`` counts the predicted families of each attack. Undefined metrics
+    are None.
     """
     fakes = [
         _Fake(clip.attack, clip.fold, clip.family)
@@ -104,13 +104,13 @@ def _share(cases: Sequence[bool]) -> float | None:
 
 
 def _macro_f1(fakes: Sequence[_Fake]) -> float | None:
-    of_each = []
+    scores = []
     for family in {fake.truth for fake in fakes}:
         true = [fake.truth == family for fake in fakes]
         called = [fake.family.likeliest == family for fake in fakes]
         both = sum(t and c for t, c in zip(true, called, strict=True))
-        of_each.append(2 * both / (sum(true) + sum(called)))
-    return sum(of_each) / len(of_each) if of_each else None
+        scores.append(2 * both / (sum(true) + sum(called)))
+    return sum(scores) / len(scores) if scores else None
 
 
 def _energy_auc(unknown: Sequence[_Fake], seen: Sequence[_Fake]) -> float | None:

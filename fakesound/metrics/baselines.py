@@ -1,4 +1,4 @@
-"""Trivial systems: the figures that any detector must exceed."""
+"""Metrics of trivial baselines, which any detector must exceed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,11 +12,11 @@ from fakesound.timeline import FrameGrid, merge_regions, microseconds
 
 @dataclass(frozen=True)
 class Prior:
-    """The class balance of the training, which a constant answer can use.
+    """Class balance of the training set, which a constant answer can use.
 
     Attributes:
-        clip: share of the clips that is fake.
-        frame: share of the time that is fake.
+        clip: share of fake clips.
+        frame: share of fake time.
     """
 
     clip: float
@@ -24,7 +24,7 @@ class Prior:
 
     @classmethod
     def of(cls, scores: Sequence[ClipScore]) -> "Prior":
-        """Return the shares among ``scores``, of which there is at least one."""
+        """Return the shares among ``scores``, at least one."""
         fake_time = sum(
             microseconds(region.duration)
             for clip in scores
@@ -37,16 +37,14 @@ class Prior:
 def baseline_blocks(
     scores: Sequence[ClipScore], prior: Prior, parts: Mapping[str, Sequence[ClipScore]]
 ) -> dict[str, dict[str, BlockWithIntervals]]:
-    """Return the metrics blocks of three systems that give every clip of ``scores`` one answer.
+    """Return the metrics blocks of three constant systems, for each of ``parts`` of ``scores``.
 
-    They are the values of the names of ``parts``, without intervals.
+    ``all_fake`` scores 1 and ``all_genuine`` 0 everywhere. ``prior`` scores every clip and frame
+    with the share of fakes in training, the best calibrated constant; at a threshold of 0.5 it
+    decides like one of the other two, so it adds the baseline of calibration (``clip/ece``,
+    ``clip/cllr``). Ranking metrics of all three are at chance level.
 
-    ``all_fake`` scores 1 and ``all_genuine`` 0 everywhere. ``prior`` gives every clip and every
-    frame its share in training as a constant score, the best calibrated constant;
-    at the threshold of 0.5 it decides like one of the other two, so what it adds is the floor of
-    calibration (``clip/ece``, ``clip/cllr``). Rank figures of all three are those of chance.
-
-    Frame figures are given even where ``scores`` has no frames: all three score frames.
+    There are no intervals, but frame metrics in any case: all three systems score frames.
     """
     answers = {"all_fake": Prior(1.0, 1.0), "all_genuine": Prior(0.0, 0.0), "prior": prior}
     # frames are laid out once for all parts

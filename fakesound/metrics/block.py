@@ -1,4 +1,4 @@
-"""The figures of a set of clips in many bootstrap draws at once, the same keys everywhere."""
+"""The metrics block: all metrics of a set of clips, in many bootstrap draws at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -21,7 +21,7 @@ from fakesound.metrics.scores import ClipScore
 Block = dict[str, int | float | None]
 Draws = dict[str, Float[np.ndarray, " draw"]]
 
-DOMAIN_CLIPS = 4  # of each label, for a domain to have an AUC of its own
+DOMAIN_CLIPS = 4  # clips of each class that a domain needs for an AUC
 
 KEYS = (
     "clips",
@@ -48,14 +48,14 @@ KEYS = (
 
 @dataclass(frozen=True, eq=False)
 class ClipColumns:
-    """Columns of clips that the clip figures need.
+    """Columns of clips for the clip metrics.
 
     Attributes:
         score: P(fake).
-        logit: its log odds, by which clips are ranked: scores are rounded, and saturate at one.
+        logit: log odds of the unrounded score, by which clips are ranked.
         fake: whether the clip is fake.
-        called: whether it is called fake.
-        domain: number of its domain.
+        called: whether the clip is called fake.
+        domain: index of the domain.
     """
 
     score: Float[np.ndarray, " clip"]
@@ -83,7 +83,7 @@ class ClipColumns:
 def localisation_counts(
     table: FrameTable, scores: Sequence[ClipScore]
 ) -> dict[str, Int[np.ndarray, "clip 3"]]:
-    """Return each clip's true positives, false positives and false negatives, by key of the F1.
+    """Count true positives, false positives and false negatives of each clip, by F1 metric.
 
     Args:
         table: frames of ``scores``.
@@ -98,13 +98,14 @@ def localisation_counts(
 
 
 def clip_draws(clips: ClipColumns, weights: Float[np.ndarray, "draw clip"]) -> Draws:
-    """Return the clip figures in each draw, NaN where they are undefined."""
+    """Return the clip metrics in each draw, NaN if undefined."""
     fake, logit = clips.fake, clips.logit
     ranked = score_counts(logit, weights * fake, weights * ~fake)
-    caught, passed = (weighted_mean(clips.called == fake, kind, weights) for kind in (fake, ~fake))
+    correct = clips.called == fake
+    recall, specificity = (weighted_mean(correct, kind, weights) for kind in (fake, ~fake))
     return {
-        "clip/accuracy": weighted_mean(clips.called == fake, np.ones_like(fake), weights),
-        "clip/balanced_accuracy": (caught + passed) / 2,
+        "clip/accuracy": weighted_mean(correct, np.ones_like(fake), weights),
+        "clip/balanced_accuracy": (recall + specificity) / 2,
         "clip/auc": auc_draws(ranked),
         "clip/auc_within_domain": _auc_within_domain(clips, weights),
         "clip/ap": average_precision_draws(ranked),
@@ -117,11 +118,11 @@ def clip_draws(clips: ClipColumns, weights: Float[np.ndarray, "draw clip"]) -> D
 
 
 def frame_draws(frames: ScoreCounts, time: ScoreCounts) -> Draws:
-    """Return the ranking figures of frames and of time in each draw, NaN where undefined.
+    """Return the ranking metrics of frames and of time in each draw, NaN if undefined.
 
-    ``range_eer`` is the equal error rate over time (Zhang et al. 2023): the share of fake time with
-    a score not above the threshold against the share of genuine time with one above it. It is
-    exact, because a frame counts as fake and as genuine time by how much of it lies in a region.
+    ``range_eer`` is the equal error rate over time (Zhang et al. 2023): missed fake time against
+    genuine time called fake. It is exact, because each frame is divided into its fake and its
+    genuine time.
     """
     return {
         "frame/auc": auc_draws(frames),
@@ -134,7 +135,7 @@ def frame_draws(frames: ScoreCounts, time: ScoreCounts) -> Draws:
 def _auc_within_domain(
     clips: ClipColumns, weights: Float[np.ndarray, "draw clip"]
 ) -> Float[np.ndarray, " draw"]:
-    """Return the mean AUC of the domains with at least 4 clips of both labels, in each draw."""
+    """Return the mean AUC of the domains with at least 4 clips of each class, in each draw."""
     total, domains = np.zeros(len(weights)), np.zeros(len(weights))
     for domain in range(clips.domain.max(initial=-1) + 1):
         inside = clips.domain == domain

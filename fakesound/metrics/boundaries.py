@@ -1,4 +1,4 @@
-"""Detection of the edges of fake regions, by boundary scores."""
+"""Metrics of boundary scores: how well the edges of fake regions are detected."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,17 @@ from fakesound.metrics.scores import REGION_TOLERANCE, ClipScore
 from fakesound.timeline import merge_regions, microseconds
 
 TOLERANCE = 40_000  # microseconds
-# frames; of two peaks nearer than this, only the higher one counts
-APART = 3
+MIN_DISTANCE = 3  # frames between peaks; of two closer ones, the lower is dropped
 UNDECIDED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Edges:
-    """Peaks of the boundary scores of several clips, compared with the true edges.
+    """Peaks of the boundary scores of several clips, matched with the true edges.
 
     Attributes:
         score: height of each peak.
-        right: whether a true edge that no higher peak has taken lies within 40 ms.
+        right: whether each peak matches a true edge within 40 ms; higher peaks match first.
         threshold: threshold of the peak's clip.
         true: number of true edges.
     """
@@ -34,32 +33,32 @@ class Edges:
 
 
 def boundary_block(scores: Sequence[ClipScore]) -> dict[str, int | float | None] | None:
-    """Return how well edges are found, over all clips; None for a system without boundary scores.
+    """Return the boundary metrics over all clips; None for a system without boundary scores.
 
-    An edge is where a fake region begins or ends inside the clip; it is found by a peak of the
-    boundary scores, at the middle of its frame, within 40 ms. ``ap`` is the average precision of
-    all peaks, where edges without a peak are never recalled; ``precision``, ``recall`` and
-    ``f1_40ms`` are of the peaks above each clip's threshold. Undefined figures are None.
+    An edge is the start or end of a fake region inside the clip. It is found if a peak of the
+    boundary scores, at the middle of its frame, lies within 40 ms. ``ap`` is the average precision
+    of all peaks; ``precision``, ``recall`` and ``f1_40ms`` are computed at each clip's threshold.
+    Undefined metrics are None.
     """
     clips = [clip for clip in scores if clip.boundary_scores.size]
     if not clips:
         return None
     edges = find_edges(clips)
     called = edges.score > edges.threshold
-    right, found = int((edges.right & called).sum()), int(called.sum())
+    right, predicted = int((edges.right & called).sum()), int(called.sum())
     return {
         "edges": edges.true,
         "ap": _average_precision(edges),
-        "precision": right / found if found else None,
+        "precision": right / predicted if predicted else None,
         "recall": right / edges.true if edges.true else None,
-        "f1_40ms": 2 * right / (found + edges.true) if edges.true else None,
+        "f1_40ms": 2 * right / (predicted + edges.true) if edges.true else None,
     }
 
 
 def boundary_threshold(scores: Sequence[ClipScore]) -> float | None:
-    """Return the threshold midway between peaks that has the highest F1 on validation clips.
+    """Return the threshold, midway between peaks, with the highest F1 on validation clips.
 
-    0.5 if no peak is right; None for a system without boundary scores.
+    0.5 if no peak matches an edge; None for a system without boundary scores.
     """
     clips = [clip for clip in scores if clip.boundary_scores.size]
     if not clips:
@@ -73,16 +72,16 @@ def boundary_threshold(scores: Sequence[ClipScore]) -> float | None:
 
 
 def find_edges(clips: Sequence[ClipScore]) -> Edges:
-    """Return the peaks of the boundary scores of ``clips``, matched from the highest down."""
+    """Match the peaks of the boundary scores of ``clips`` with their true edges."""
     score: list[np.ndarray] = []
     right: list[np.ndarray] = []
     threshold: list[np.ndarray] = []
     true = 0
     for clip in clips:
-        places, heights = peaks(clip.boundary_scores)
+        frames, heights = peaks(clip.boundary_scores)
         edges = true_edges(clip)
         step = microseconds(clip.frame_step)
-        right.append(_matched(places * step + step // 2, edges))
+        right.append(_matched(frames * step + step // 2, edges))
         score.append(heights)
         threshold.append(np.full(len(heights), clip.boundary_threshold))
         true += len(edges)
@@ -90,7 +89,7 @@ def find_edges(clips: Sequence[ClipScore]) -> Edges:
 
 
 def true_edges(clip: ClipScore) -> Int[np.ndarray, " edge"]:
-    """Return where fake regions begin or end inside the clip, in microseconds."""
+    """Return the edges of fake regions inside the clip, in microseconds."""
     end = microseconds(clip.duration - REGION_TOLERANCE)
     times = {
         microseconds(time)
@@ -103,31 +102,31 @@ def true_edges(clip: ClipScore) -> Int[np.ndarray, " edge"]:
 def peaks(
     scores: Float[np.ndarray, " frame"],
 ) -> tuple[Int[np.ndarray, " peak"], Float[np.ndarray, " peak"]]:
-    """Return the frames where ``scores`` peak and how high, from the highest down."""
-    # the first and the last frame may be peaks
+    """Return the frames and heights of the peaks of ``scores``, highest first."""
+    # padded, so that the first and the last frame can be peaks
     padded = np.pad(scores.astype(np.float64), 1, constant_values=-1.0)
-    # slow to import, and a detection needs no peaks
+    # imported here: slow, and detection needs no peaks
     from scipy.signal import find_peaks
 
-    places, _ = find_peaks(padded, distance=APART)
-    heights = padded[places]
+    indices, _ = find_peaks(padded, distance=MIN_DISTANCE)
+    heights = padded[indices]
     order = np.argsort(-heights, kind="stable")
-    return places[order] - 1, heights[order]
+    return indices[order] - 1, heights[order]
 
 
 def _matched(
-    found: Int[np.ndarray, " peak"], edges: Int[np.ndarray, " edge"]
+    peak_times: Int[np.ndarray, " peak"], edges: Int[np.ndarray, " edge"]
 ) -> Bool[np.ndarray, " peak"]:
-    """Return which peaks, the highest first, have the nearest edge not yet taken in reach."""
-    right = np.zeros(len(found), dtype=bool)
-    free = edges.copy()
-    for place, time in enumerate(found):
-        if not free.size:
+    """Return which peaks, highest first, lie near the closest edge that is still unmatched."""
+    right = np.zeros(len(peak_times), dtype=bool)
+    unmatched = edges.copy()
+    for index, time in enumerate(peak_times):
+        if not unmatched.size:
             break
-        nearest = int(np.argmin(np.abs(free - time)))
-        if abs(free[nearest] - time) <= TOLERANCE:
-            right[place] = True
-            free = np.delete(free, nearest)
+        nearest = int(np.argmin(np.abs(unmatched - time)))
+        if abs(unmatched[nearest] - time) <= TOLERANCE:
+            right[index] = True
+            unmatched = np.delete(unmatched, nearest)
     return right
 
 
@@ -136,12 +135,12 @@ def _average_precision(edges: Edges) -> float | None:
         return None
     _, right, called = _counts(edges)
     precision = right / called
-    # recall counts edges without a peak too
+    # edges without a peak count as never recalled
     return float(np.diff(right, prepend=0) @ precision / edges.true)
 
 
 def _counts(edges: Edges) -> Float[np.ndarray, "3 level"]:
-    """Return each distinct height, from the top, with the right and with all peaks down to it."""
-    at = point_counts(edges.score, edges.right)
-    right = np.cumsum(at.fake[0])
-    return np.stack((at.score, right, right + np.cumsum(at.genuine[0])))
+    """Return each distinct height, highest first, and the matched and all peaks at or above it."""
+    counts = point_counts(edges.score, edges.right)
+    right = counts.true_positives[0]
+    return np.stack((counts.score, right, right + counts.false_positives[0]))

@@ -1,4 +1,4 @@
-"""Whether a score of 0.8 means that eight such clips in ten are fake."""
+"""Calibration of clip scores: expected calibration error and reliability diagrams."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,9 @@ class Reliability:
     """Points of a reliability diagram, one for each bin that holds a clip.
 
     Attributes:
-        score: mean score of the bin's clips.
-        share_fake: share of them that is fake; equal to ``score`` when calibrated.
-        clips: number of the bin's clips.
+        score: mean score of the clips in the bin.
+        share_fake: share of fake clips in the bin; equal to ``score`` if calibrated.
+        clips: number of clips in the bin.
     """
 
     score: Float[np.ndarray, " bin"]
@@ -30,11 +30,11 @@ def ece_draws(
     fake: Bool[np.ndarray, " clip"],
     weights: Float[np.ndarray, "draw clip"],
 ) -> Float[np.ndarray, " draw"]:
-    """Return the expected calibration error of P(fake) in each draw, NaN where there are no clips.
+    """Return the expected calibration error of P(fake) in each draw, NaN without clips.
 
-    The mean over clips of ``|mean score - share of fakes|`` in the clip's bin, over 15 bins of
-    equal width on [0, 1] (Naeini et al. 2015; Guo et al. 2017 take the winning class's confidence
-    instead of P(fake)). A score on an edge belongs to the bin above.
+    The mean over clips of ``|mean score - share of fakes|`` in the clip's bin, with 15 bins of
+    equal width on [0, 1] (Naeini et al. 2015; Guo et al. 2017 use the confidence of the predicted
+    class instead of P(fake)). A score on an edge belongs to the upper bin.
     """
     excess = np.zeros((scores.size, BINS))
     excess[np.arange(scores.size), _bins(scores)] = scores - fake
@@ -45,21 +45,21 @@ def reliability(scores: Float[np.ndarray, " clip"], fake: Bool[np.ndarray, " cli
     """Return the points of the reliability diagram behind :func:`ece_draws`."""
     bins = _bins(scores)
     clips, score, fakes = (
-        # bincount of nothing forgets that its weights are floats
+        # without clips, bincount returns integers
         np.bincount(bins, value, minlength=BINS).astype(np.float64)
         for value in (np.ones(fake.size), scores, fake)
     )
-    held = clips > 0
-    return Reliability(score[held] / clips[held], fakes[held] / clips[held], clips[held])
+    used = clips > 0
+    return Reliability(score[used] / clips[used], fakes[used] / clips[used], clips[used])
 
 
 def equal_weights(
     fake: Bool[np.ndarray, " clip"], clips: Float[np.ndarray, " clip"] | None = None
 ) -> Float[np.ndarray, " clip"]:
-    """Return weights in proportion to ``clips`` that sum to a half over fakes and over genuines."""
+    """Return weights proportional to ``clips`` that sum to 0.5 over each class."""
     count = np.ones(fake.size) if clips is None else clips
-    of_kind = np.where(fake, count[fake].sum(), count[~fake].sum())
-    weights: Float[np.ndarray, " clip"] = count / (2 * of_kind)
+    total = np.where(fake, count[fake].sum(), count[~fake].sum())
+    weights: Float[np.ndarray, " clip"] = count / (2 * total)
     return weights
 
 

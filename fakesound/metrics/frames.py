@@ -1,7 +1,7 @@
-"""The frames of many clips, end to end on one axis of whole microseconds.
+"""Frames, regions and segments of many clips on one time axis of whole microseconds.
 
-What happens in time - frames, regions, segments, events - is then integer arithmetic on sorted
-arrays, exact for any frame step, and as fast for a million frames as numpy allows.
+Clips lie end to end, which makes operations on frames, regions, segments and events integer
+arithmetic on sorted arrays: exact for any frame step, and fast for millions of frames.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from fakesound.timeline import FrameGrid, merge_regions, microseconds
 
 @dataclass(frozen=True, eq=False)
 class Spans:
-    """Spans ``[onset, offset)`` on the common axis, in order of time and without overlap.
+    """Spans ``[onset, offset)`` on the common axis, sorted by time and disjoint.
 
     Attributes:
         clip: index of the clip of each span.
-        onset: microseconds.
-        offset: microseconds.
+        onset: start of each span in microseconds.
+        offset: end of each span in microseconds.
     """
 
     clip: Int[np.ndarray, " span"]
@@ -36,15 +36,15 @@ class Spans:
 class FrameTable:
     """Frame scores and fake regions of many clips, in microseconds on one common axis.
 
-    A clip ends at its duration: its last frame is cut there, a frame score too many is dropped,
-    and for one too few the last score stands to the end.
+    Each clip ends at its duration: its last frame is cut there, surplus frame scores are dropped,
+    and a missing one is filled with the last score.
 
     Attributes:
-        clip_edge: where each clip starts, and where the last one ends.
+        clip_edge: starts of the clips, and the end of the last one.
         frame_clip: index of the clip of each frame.
-        frame_edge: where each frame starts, and where the last one ends.
+        frame_edge: starts of the frames, and the end of the last one.
         frame_score: P(fake) of each frame.
-        regions: the true fake regions, merged where they touch.
+        regions: true fake regions; touching ones are merged.
     """
 
     clip_edge: Int[np.ndarray, " clip_edge"]
@@ -60,18 +60,18 @@ class FrameTable:
 
     @cached_property
     def frame_fake_time(self) -> Int[np.ndarray, " frame"]:
-        """Microseconds of each frame that lie in a region."""
+        """Fake microseconds of each frame."""
         return np.diff(self.fake_time_before(self.frame_edge))
 
     @cached_property
     def frame_fake(self) -> Bool[np.ndarray, " frame"]:
-        """Whether any part of each frame lies in a region."""
-        return touched(self.frame_edge, self.regions)
+        """Whether a region overlaps each frame."""
+        return overlapping(self.frame_edge, self.regions)
 
     def fake_time_before(
         self, instants: Int[np.ndarray, " instant"]
     ) -> Int[np.ndarray, " instant"]:
-        """Return the fake microseconds before each of ``instants``."""
+        """Return the fake microseconds before each instant."""
         lengths = self.regions.offset - self.regions.onset
         before = np.concatenate(([0], np.cumsum(lengths)))
         begun = np.searchsorted(self.regions.onset, instants, side="right")
@@ -82,12 +82,12 @@ class FrameTable:
         return time
 
     def called(self, threshold: Float[np.ndarray, " clip"]) -> Bool[np.ndarray, " frame"]:
-        """Return which frames score above the threshold of their clip."""
+        """Return which frames have a score above the threshold of their clip."""
         called: Bool[np.ndarray, " frame"] = self.frame_score > threshold[self.frame_clip]
         return called
 
     def spans(self, called: Bool[np.ndarray, " frame"]) -> Spans:
-        """Return the runs of called frames; a run ends with its clip."""
+        """Return the runs of consecutive called frames; a run ends at the end of its clip."""
         new_clip = np.diff(self.frame_clip, prepend=-1) > 0
         before = np.concatenate(([False], called[:-1])) & ~new_clip
         after = np.concatenate((called[1:] & ~new_clip[1:], [False]))
@@ -97,13 +97,13 @@ class FrameTable:
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Bins of equal length, counted from the start of each clip.
+    """Segments of equal length, starting with each clip.
 
     Attributes:
         clip: index of the clip of each segment.
-        fake: whether any part of it lies in a region.
-        score: highest score of the frames that touch it, so that it is called fake exactly when
-            one of them is.
+        fake: whether a region overlaps the segment.
+        score: highest score of the frames that overlap the segment, so that it is called fake
+            exactly if one of them is.
     """
 
     clip: Int[np.ndarray, " segment"]
@@ -112,14 +112,14 @@ class Segments:
 
 
 @dataclass(frozen=True, eq=False)
-class Division:
-    """Bins of equal length, counted from the start of each clip; together they cover all clips.
+class Bins:
+    """Bins of equal length, starting with each clip, that cover all clips.
 
     Attributes:
         clip: index of the clip of each bin.
-        edge: where each bin starts, and where the last one ends, in microseconds.
-        first: the first frame that each bin touches.
-        after: the frame after the last one that it touches.
+        edge: starts of the bins, and the end of the last one, in microseconds.
+        first: index of the first frame that overlaps each bin.
+        after: index after the last frame that overlaps each bin.
     """
 
     clip: Int[np.ndarray, " bin"]
@@ -129,7 +129,7 @@ class Division:
 
 
 def frame_table(scores: Sequence[ClipScore]) -> FrameTable:
-    """Return the frames of ``scores`` in one table, clips in their order.
+    """Return the frames of ``scores`` in one table, in the order of the clips.
 
     Raises:
         InputError: if a clip has no frame scores.
@@ -156,54 +156,55 @@ def frame_table(scores: Sequence[ClipScore]) -> FrameTable:
     )
 
 
-def divided(table: FrameTable, resolution: int) -> Division:
-    """Return the bins of ``resolution`` microseconds; the last one of a clip may be shorter."""
+def time_bins(table: FrameTable, resolution: int) -> Bins:
+    """Return bins of ``resolution`` microseconds; the last one of a clip may be shorter."""
     clip, index = _enumerate(-(-np.diff(table.clip_edge) // resolution))
     edge = np.append(table.clip_edge[:-1][clip] + index * resolution, table.clip_edge[-1])
     frame = np.searchsorted(table.frame_edge, edge, side="right") - 1
-    # the frame at a bin's end belongs to it too, unless it only starts there
+    # the frame at the end of a bin overlaps it, unless it starts there
     after = frame[1:] + (table.frame_edge[frame[1:]] < edge[1:])
-    return Division(clip=clip, edge=edge, first=frame[:-1], after=after)
+    return Bins(clip=clip, edge=edge, first=frame[:-1], after=after)
 
 
 def segments(table: FrameTable, resolution: int) -> Segments:
-    """Return the segments of ``resolution`` microseconds; the last one of a clip may be shorter.
+    """Return segments of ``resolution`` microseconds; the last one of a clip may be shorter.
 
-    A segment is fake, or called fake, when any part of it is: the rule of sed_eval (Mesaros et al.
+    A segment is fake, or called fake, if any part of it is: the rule of sed_eval (Mesaros et al.
     2016).
     """
-    bins = divided(table, resolution)
-    # reduceat takes [first, after) at even places; a sentinel lets the last range reach the end
+    bins = time_bins(table, resolution)
+    # even results of reduceat are those of [first, after); the sentinel allows after = number of
+    # frames
     padded = np.append(table.frame_score, np.float32(-1))
     score = np.maximum.reduceat(padded, np.stack((bins.first, bins.after), axis=1).ravel())[::2]
-    return Segments(bins.clip, touched(bins.edge, table.regions), score)
+    return Segments(bins.clip, overlapping(bins.edge, table.regions), score)
 
 
-def touched(edge: Int[np.ndarray, " edge"], spans: Spans) -> Bool[np.ndarray, " bin"]:
-    """Return which of the bins between neighbouring edges some span has a part of."""
+def overlapping(edge: Int[np.ndarray, " edge"], spans: Spans) -> Bool[np.ndarray, " bin"]:
+    """Return which bins between neighbouring edges overlap a span."""
     first = np.searchsorted(edge, spans.onset, side="right") - 1
-    return _painted(first, np.searchsorted(edge, spans.offset, side="left"), edge.size - 1)
+    return _covered(first, np.searchsorted(edge, spans.offset, side="left"), edge.size - 1)
 
 
 def starting_in(edge: Int[np.ndarray, " edge"], spans: Spans) -> Bool[np.ndarray, " bin"]:
-    """Return which of the bins between neighbouring edges start inside a span."""
-    first, after = (np.searchsorted(edge, at, side="left") for at in (spans.onset, spans.offset))
-    return _painted(first, after, edge.size - 1)
+    """Return which bins between neighbouring edges start inside a span."""
+    first, after = (np.searchsorted(edge, time) for time in (spans.onset, spans.offset))
+    return _covered(first, after, edge.size - 1)
 
 
-def _painted(
+def _covered(
     first: Int[np.ndarray, " span"], after: Int[np.ndarray, " span"], count: int
 ) -> Bool[np.ndarray, " bin"]:
-    """Return which of ``count`` bins lie in a range ``[first, after)``."""
+    """Return which of ``count`` bins lie in one of the ranges ``[first, after)``."""
     change = np.zeros(count + 1, dtype=np.int64)
     np.add.at(change, first, 1)
     np.subtract.at(change, after, 1)
-    painted: Bool[np.ndarray, " bin"] = np.cumsum(change[:-1]) > 0
-    return painted
+    covered: Bool[np.ndarray, " bin"] = np.cumsum(change[:-1]) > 0
+    return covered
 
 
 def _enumerate(counts: Int[np.ndarray, " clip"]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the clip of each of ``counts`` items, and the item's place in it."""
+    """Return the clip of each item, and the index of the item in its clip."""
     clip = np.repeat(np.arange(counts.size), counts)
     return clip, np.arange(clip.size) - (np.cumsum(counts) - counts)[clip]
 

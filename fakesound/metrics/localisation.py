@@ -1,4 +1,4 @@
-"""How well the fake parts of a clip are found."""
+"""Metrics of localisation: segment F1 and event F1."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from fakesound.metrics.counts import number, ratio
 from fakesound.metrics.frames import FrameTable, Segments, Spans, frame_table, segments
 from fakesound.metrics.scores import ClipScore
 
-COLLAR = 250_000  # microseconds
-SHARE_OF_LENGTH = 0.5  # of the region, by which an offset may err
-ADD_WEIGHT_OF_CLIPS = 0.3
+COLLAR = 250_000  # microseconds by which onset and offset of an event may be off
+OFFSET_SHARE = 0.5  # share of the length of the region by which the offset may be off
+CLIP_WEIGHT = 0.3  # weight of clip accuracy in the ADD score
 
 
 def frame_thresholds(scores: Sequence[ClipScore]) -> Float[np.ndarray, " clip"]:
@@ -22,7 +22,7 @@ def frame_thresholds(scores: Sequence[ClipScore]) -> Float[np.ndarray, " clip"]:
 def segment_counts(
     found: Segments, threshold: Float[np.ndarray, " clip"]
 ) -> Int[np.ndarray, "clip 3"]:
-    """Return each clip's segments rightly called fake, wrongly called fake, and missed."""
+    """Count true positives, false positives and false negatives of each clip's segments."""
     called = found.score > threshold[found.clip]
     return _count(
         threshold.size,
@@ -33,9 +33,9 @@ def segment_counts(
 
 
 def event_counts(table: FrameTable, regions: Spans, events: Spans) -> Int[np.ndarray, "clip 3"]:
-    """Return each clip's regions found, events that match no region, and regions missed.
+    """Count true positives, false positives and false negatives of each clip's events.
 
-    See :func:`event_f1` for when an event, a run of called frames, matches a region.
+    An event is a run of called frames; :func:`event_f1` defines when it matches a region.
     """
     region, event = matched_events(regions, events, table.clip_edge)
     return _count(
@@ -49,11 +49,11 @@ def event_counts(table: FrameTable, regions: Spans, events: Spans) -> Int[np.nda
 def matched_events(
     regions: Spans, events: Spans, clip_edge: Int[np.ndarray, " clip_edge"]
 ) -> tuple[Int[np.ndarray, " match"], Int[np.ndarray, " match"]]:
-    """Return as many pairs of a region and an event that matches it as can be made at once."""
+    """Return a largest one-to-one matching of regions and events, as two arrays of indices."""
     region, event = _candidates(regions, events, clip_edge)
     if not region.size:
         return region, event
-    # slow to import, and a detection matches nothing
+    # imported here: slow, and detection matches no events
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
@@ -62,28 +62,25 @@ def matched_events(
         shape=(regions.clip.size, events.clip.size),
     )
     partner = maximum_bipartite_matching(edges, perm_type="column").astype(np.int64)
-    found = np.flatnonzero(partner >= 0)
-    return found, partner[found]
+    matched = np.flatnonzero(partner >= 0)
+    return matched, partner[matched]
 
 
 def f1_draws(
     counts: Int[np.ndarray, "clip 3"], weights: Float[np.ndarray, "draw clip"]
 ) -> Float[np.ndarray, " draw"]:
-    """Return ``2 tp / (2 tp + fp + fn)`` over all clips of each draw, NaN in those without fakes.
-
-    Nothing predicted where there are fakes gives 0.
-    """
-    true, false, missed = (weights @ counts.astype(np.float64)).T
-    return ratio(2 * true, np.where(true + missed > 0, 2 * true + false + missed, 0.0))
+    """Return ``2 tp / (2 tp + fp + fn)`` over all clips of each draw, NaN without fakes."""
+    tp, fp, fn = (weights @ counts.astype(np.float64)).T
+    return ratio(2 * tp, np.where(tp + fn > 0, 2 * tp + fp + fn, 0.0))
 
 
 def segment_f1(scores: Sequence[ClipScore], resolution: int) -> float | None:
-    """Return F1 over segments of ``resolution`` microseconds, counted over all clips together.
+    """Return F1 over segments of ``resolution`` microseconds, micro-averaged over all clips.
 
-    A segment is fake when any part of it lies in a region and called fake when it touches a frame
-    whose score is above the clip's frame threshold. Micro-averaged segment-based F of sed_eval
-    (Mesaros et al. 2016), which FakeSound reports (Xie et al. 2024); genuine clips can only add
-    false alarms. None without fakes.
+    A segment is fake if a region overlaps it, and called fake if a frame that overlaps it scores
+    above the clip's frame threshold. This is the segment-based F of sed_eval (Mesaros et al. 2016),
+    which FakeSound reports (Xie et al. 2024). Genuine clips can only add false alarms. None without
+    fakes.
 
     Raises:
         InputError: if a clip has no frame scores.
@@ -93,13 +90,12 @@ def segment_f1(scores: Sequence[ClipScore], resolution: int) -> float | None:
 
 
 def event_f1(scores: Sequence[ClipScore]) -> float | None:
-    """Return F1 over events: runs of frames called fake, against the true regions.
+    """Return F1 over events, which are runs of frames called fake, micro-averaged over all clips.
 
-    An event matches a region when its onset lies within 250 ms of the region's, and its offset
-    within 250 ms or half the region's length, whichever is more; each serves in one match, and as
-    many matches are made as can be. Event-based F of sed_eval (Mesaros et al. 2016), with one
-    difference: a genuine clip in which nothing is found earns nothing. Regions that touch are one.
-    None without fakes.
+    An event matches a region if its onset lies within 250 ms of the region's, and its offset within
+    250 ms or half the region's length, whichever is larger. The matching is one-to-one and as large
+    as possible; touching regions are merged. This is the event-based F of sed_eval (Mesaros et al.
+    2016), except that a genuine clip without events does not count as a match. None without fakes.
 
     Raises:
         InputError: if a clip has no frame scores.
@@ -113,12 +109,12 @@ def event_f1(scores: Sequence[ClipScore]) -> float | None:
 def sed_eval_event_draws(
     table: FrameTable, called: Bool[np.ndarray, " frame"]
 ) -> Float[np.ndarray, "1"]:
-    """Return event F1 exactly as sed_eval gives it to FakeSound, to compare with published figures.
+    """Return event F1 as FakeSound computes it with sed_eval, for comparison with published values.
 
-    As :func:`event_f1`, but where a clip holds no region, or nothing is found in it, there stands
-    an event from 0 to 0 s, as FakeSound's scripts write it (Xie et al. 2024). So a genuine clip in
-    which nothing is found counts as a region found, and the share of genuine clips raises the
-    figure: do not rank systems by it. NaN for no clips.
+    As :func:`event_f1`, but a clip without regions, or without events, gets one from 0 to 0 s, as
+    in FakeSound's scripts (Xie et al. 2024). A genuine clip without events then counts as a match,
+    so the metric rises with the share of genuine clips: do not rank systems by it. NaN without
+    clips.
     """
     counts = event_counts(
         table, _never_empty(table, table.regions), _never_empty(table, table.spans(called))
@@ -129,16 +125,15 @@ def sed_eval_event_draws(
 def add_score_draws(
     accuracy: Float[np.ndarray, " draw"], f1: Float[np.ndarray, " draw"]
 ) -> Float[np.ndarray, " draw"]:
-    """Return ``0.3 accuracy + 0.7 F1`` in each draw, NaN where either is undefined.
+    """Return ``0.3 accuracy + 0.7 F1`` in each draw, NaN if either is undefined.
 
-    Clip accuracy and segment F1 at 20 ms in one figure: the form of ADD 2023 track 2 (Yi et al.
-    2023).
+    Combines clip accuracy and segment F1 at 20 ms as in ADD 2023 track 2 (Yi et al. 2023).
     """
-    return ADD_WEIGHT_OF_CLIPS * accuracy + (1 - ADD_WEIGHT_OF_CLIPS) * f1
+    return CLIP_WEIGHT * accuracy + (1 - CLIP_WEIGHT) * f1
 
 
 def _never_empty(table: FrameTable, spans: Spans) -> Spans:
-    """Return ``spans`` with one of no length at the start of each clip that has none."""
+    """Add an empty span at the start of each clip without spans."""
     empty = np.setdiff1d(np.arange(table.clips), spans.clip)
     place = np.searchsorted(spans.clip, empty)
     start = table.clip_edge[empty]
@@ -152,8 +147,8 @@ def _never_empty(table: FrameTable, spans: Spans) -> Spans:
 def _candidates(
     regions: Spans, events: Spans, clip_edge: Int[np.ndarray, " clip_edge"]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return all pairs of a region and an event near enough to match."""
-    # the collar never reaches into a neighbouring clip
+    """Return all pairs of a region and an event that matches it, as two arrays of indices."""
+    # the collar must not reach into a neighbouring clip
     earliest = np.maximum(regions.onset - COLLAR, clip_edge[:-1][regions.clip])
     latest = np.minimum(regions.onset + COLLAR, clip_edge[1:][regions.clip] - 1)
     first = np.searchsorted(events.onset, earliest, side="left")
@@ -162,9 +157,9 @@ def _candidates(
     event = np.arange(region.size) + (first - np.cumsum(count) + count)[region]
     error = np.abs(events.offset[event] - regions.offset[region])
     length = regions.offset[region] - regions.onset[region]
-    near = (error <= COLLAR) | (error <= SHARE_OF_LENGTH * length)
+    near = (error <= COLLAR) | (error <= OFFSET_SHARE * length)
     return region[near], event[near]
 
 
-def _count(clips: int, *clip_of_each: Int[np.ndarray, " _"]) -> Int[np.ndarray, "clip 3"]:
-    return np.stack([np.bincount(clip, minlength=clips) for clip in clip_of_each], axis=1)
+def _count(clips: int, *clip_of_item: Int[np.ndarray, " _"]) -> Int[np.ndarray, "clip 3"]:
+    return np.stack([np.bincount(clip, minlength=clips) for clip in clip_of_item], axis=1)

@@ -1,6 +1,6 @@
-"""How well scores rank fakes above genuines, whatever the threshold.
+"""Threshold-free metrics: how well scores rank fake items above genuine ones.
 
-The form with ``_draws`` at its end returns the value of each bootstrap draw, NaN where undefined.
+Functions whose name ends in ``_draws`` return the value of each bootstrap draw, NaN if undefined.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from fakesound.metrics.counts import (
 
 @dataclass(frozen=True)
 class EqualError:
-    """The equal error rate and the threshold it is reached at.
+    """Equal error rate and its threshold.
 
     Attributes:
         rate: mean of the two error rates at the threshold.
-        threshold: scores above it are called fake.
+        threshold: score above which an item is called fake.
     """
 
     rate: float
@@ -32,51 +32,51 @@ class EqualError:
 
 
 def auc(scores: Float[np.ndarray, " item"], fake: Bool[np.ndarray, " item"]) -> float | None:
-    """Return the area under the ROC curve: P(a fake outscores a genuine), ties counting half.
+    """Return the area under the ROC curve: P(a fake item scores higher than a genuine one).
 
-    Hanley and McNeil (1982). None unless there are both fakes and genuines.
+    Ties count half (Hanley and McNeil 1982). None unless there are items of both classes.
     """
     return number(auc_draws(point_counts(scores, fake)))
 
 
-def auc_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
+def auc_draws(counts: ScoreCounts) -> Float[np.ndarray, " draw"]:
     """Return :func:`auc` in each draw."""
-    above = at.caught - at.fake / 2
-    pairs = at.fake.sum(axis=1) * at.genuine.sum(axis=1)
-    return ratio((above * at.genuine).sum(axis=1), pairs)
+    above = counts.true_positives - counts.fake / 2
+    pairs = counts.fake.sum(axis=1) * counts.genuine.sum(axis=1)
+    return ratio((above * counts.genuine).sum(axis=1), pairs)
 
 
-def average_precision_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
-    """Return the mean, over the fakes, of the precision at the threshold that just admits each.
+def average_precision_draws(counts: ScoreCounts) -> Float[np.ndarray, " draw"]:
+    """Return the average precision in each draw.
 
     The step-wise area under the precision-recall curve, without interpolation (Manning et al.
-    2008, section 8.4). NaN without fakes, and without genuines: every ranking would score one.
+    2008, section 8.4). NaN without fake items, and without genuine ones: any ranking would score 1.
     """
-    called = at.caught + at.alarmed
-    # levels before the first one that a draw holds have no precision and no weight
-    area = (at.fake * at.caught / np.where(called > 0, called, 1.0)).sum(axis=1)
-    fakes = np.where(at.genuine.sum(axis=1) > 0, at.fake.sum(axis=1), 0.0)
+    called = counts.true_positives + counts.false_positives
+    # levels above the highest score of a draw have weight 0 and no precision
+    area = (counts.fake * counts.true_positives / np.where(called > 0, called, 1.0)).sum(axis=1)
+    fakes = np.where(counts.genuine.sum(axis=1) > 0, counts.fake.sum(axis=1), 0.0)
     return ratio(area, fakes)
 
 
 def eer(scores: Float[np.ndarray, " item"], fake: Bool[np.ndarray, " item"]) -> EqualError | None:
-    """Return the equal error rate, where fakes are missed as often as genuines raise an alarm.
+    """Return the equal error rate, at which the miss rate equals the false-alarm rate.
 
-    The mean of the two rates at the threshold where they differ least, without interpolation, as
-    in the ASVspoof challenges (Wang et al. 2024). Of several such thresholds the highest is taken.
-    None unless there are both fakes and genuines.
+    The mean of the two rates at the highest threshold where they differ least, without
+    interpolation, as in the ASVspoof challenges (Wang et al. 2024). None unless there are items of
+    both classes.
     """
-    at = point_counts(scores, fake)
-    rate = number(eer_draws(at))
+    counts = point_counts(scores, fake)
+    rate = number(eer_draws(counts))
     if rate is None:
         return None
-    cut = nearest_rates(*error_rates(at))[0]
-    # scores above it are exactly those of the levels before the cut
-    return EqualError(rate, float(np.append(at.score, -np.inf)[cut]))
+    cut = nearest_rates(*error_rates(counts))[0]
+    # the levels before the cut are the scores above this threshold
+    return EqualError(rate, float(np.append(counts.score, -np.inf)[cut]))
 
 
-def eer_draws(at: ScoreCounts) -> Float[np.ndarray, " draw"]:
+def eer_draws(counts: ScoreCounts) -> Float[np.ndarray, " draw"]:
     """Return the rate of :func:`eer` in each draw."""
-    missed, alarmed = error_rates(at)
-    cut = nearest_rates(missed, alarmed)[:, None]
-    return np.take_along_axis((missed + alarmed) / 2, cut, axis=1)[:, 0]
+    misses, false_alarms = error_rates(counts)
+    cut = nearest_rates(misses, false_alarms)[:, None]
+    return np.take_along_axis((misses + false_alarms) / 2, cut, axis=1)[:, 0]

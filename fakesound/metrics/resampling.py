@@ -1,9 +1,8 @@
-"""Figures of parts of a test set, and how far they would move with other recordings.
+"""Bootstrap intervals and paired tests of metrics.
 
-Clips of one source are not independent: a fake and its genuine twin share a recording. So whole
-sources are drawn with replacement (cluster bootstrap, Field and Welsh 2007) and every clip weighs
-as often as its source was drawn. A draw is a row of weights; all draws are computed at once, on a
-test set that is laid out once.
+Clips of one source are not independent: a fake and its genuine twin share a recording. Therefore
+whole sources are drawn with replacement (cluster bootstrap, Field and Welsh 2007), and the weight
+of a clip is how often its source was drawn. All draws are computed at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,14 +26,14 @@ PERCENTILES = (2.5, 97.5)
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The difference of two systems in a figure, on the same clips.
+    """Difference of two systems in a metric, on the same clips.
 
     Attributes:
-        a: figure of the first system.
-        b: figure of the second.
-        difference: the first less the second.
-        low: lower end of its 95 % interval; None without draws.
-        high: upper end; None without draws.
+        a: value of the first system.
+        b: value of the second system.
+        difference: a minus b.
+        low: lower end of the 95 % interval of the difference; None without draws.
+        high: upper end of the interval; None without draws.
         p: two-sided bootstrap p-value of no difference; None without draws.
     """
 
@@ -47,12 +46,12 @@ class PairedDifference:
 
 
 @dataclass(frozen=True, eq=False)
-class Resampled:
-    """A metric of one run, with its value on each draw of the sources.
+class BootstrapMetric:
+    """Metric of one run, with its value in each bootstrap draw.
 
     Attributes:
-        value: metric on its clips.
-        drawn: metric on each draw of the sources, NaN where it is undefined.
+        value: metric on all clips.
+        drawn: metric in each draw of the sources, NaN if undefined.
     """
 
     value: float
@@ -60,12 +59,12 @@ class Resampled:
 
 
 def metrics_block(scores: Sequence[ClipScore]) -> Block:
-    """Return every figure of :data:`KEYS` for ``scores``, counted over all clips together.
+    """Return each metric of :data:`KEYS` for ``scores``, over all clips together.
 
-    Decisions use each clip's own thresholds. ``clip/auc_within_domain`` is the mean of the AUCs
-    inside each domain with at least 4 clips of both labels; telling domains apart does not raise
-    it. The other figures are defined by the functions of this package. An undefined figure is
-    None, and so are all but the clip figures of a system that only scores clips.
+    Decisions use each clip's own thresholds. ``clip/auc_within_domain`` is the mean AUC of the
+    domains with at least 4 clips of each class, to which recognising the domain does not
+    contribute. The functions of this package define the other metrics. Undefined metrics are None,
+    as are the frame metrics of a system that only scores clips.
 
     Raises:
         InputError: if only some clips have frame scores.
@@ -79,28 +78,27 @@ def part_blocks(
     draws: int = 1000,
     seed: int = 0,
 ) -> dict[str, BlockWithIntervals]:
-    """Return the metrics block of each of ``parts`` of ``scores``, its intervals under ``ci``.
+    """Return the metrics block of each part of ``scores``, with intervals under ``ci``.
 
-    An interval is ``[low, high]`` of the 95 % percentile bootstrap. Sources of all ``scores`` are
-    drawn, the same for every part, never clips or frames alone. Exact but for the ranking of
-    frames, which are gathered into some 2000 levels where their scores are more than that. Draws
-    in which a figure is undefined are left out. None where the figure itself is undefined, below
-    20 sources of fakes or of genuine clips, and for ``clips``. With ``draws`` of 0 there are no
-    intervals.
+    An interval is ``[low, high]`` of the 95 % percentile bootstrap, over the draws in which the
+    metric is defined. The sources of all ``scores`` are drawn, with the same draws for each part.
+    Intervals are exact except for the ranking of frames, whose scores are binned to about 2000
+    levels if there are more. An interval is None if the metric is undefined, with fewer than 20
+    sources of fake or of genuine clips, and for ``clips``. Without ``draws`` there is no ``ci``.
 
     Raises:
         InputError: if only some clips have frame scores.
     """
     sample = Sample.of(scores)
     drawn = source_draws(sample.sources, draws, seed)
-    place = {clip.clip_id: index for index, clip in enumerate(scores)}
+    index_of = {clip.clip_id: index for index, clip in enumerate(scores)}
     known: dict[bytes, BlockWithIntervals] = {}
     blocks: dict[str, BlockWithIntervals] = {}
     for name, clips in parts.items():
         part = np.zeros(len(scores), dtype=bool)
-        part[[place[clip.clip_id] for clip in clips]] = True
+        part[[index_of[clip.clip_id] for clip in clips]] = True
         key = part.tobytes()
-        # one family, or one corpus, is the same clips again
+        # a test of a single family or corpus has the same part several times
         if key not in known:
             point = sample.block(part)
             known[key] = {**point}
@@ -117,15 +115,15 @@ def paired_differences(
     draws: int = 1000,
     seed: int = 0,
 ) -> dict[str, PairedDifference]:
-    """Return by how much system a exceeds system b in every figure that both have, by its key.
+    """Return the difference of systems a and b in each metric that both have.
 
-    Clips are matched by ``clip_id``, and both systems see the same draws of sources. The p-value
-    is twice the smaller share of draws on one side of zero, with one draw added to either side, so
-    it is never below ``2 / (draws + 1)``. Without draws, or with fewer than 20 sources of fakes or
-    of genuine clips, there is neither an interval nor a p-value.
+    Clips are matched by ``clip_id``; both systems use the same draws of sources. The p-value is
+    twice the smaller share of draws on one side of zero, with one draw added to each side, so it is
+    at least ``2 / (draws + 1)``. Without draws, or with fewer than 20 sources of fake or of genuine
+    clips, there is neither an interval nor a p-value.
 
     Raises:
-        InputError: naming a clip that only one system scored or that they describe differently.
+        InputError: naming a clip that only one system scored, or whose labels differ.
     """
     scores_b = _matched(scores_a, scores_b)
     samples = [Sample.of(scores) for scores in (scores_a, scores_b)]
@@ -145,14 +143,14 @@ def paired_differences(
     }
 
 
-def resampled(
+def bootstrap_runs(
     runs: Sequence[Sequence[ClipScore]], draws: int = 1000, seed: int = 0
-) -> list[dict[str, Resampled]]:
-    """Return clip AUC and segment F1 at 20 ms of each run, where they are defined.
+) -> list[dict[str, BootstrapMetric]]:
+    """Return clip AUC and segment F1 at 20 ms of each run, if they are defined.
 
-    The sources of all runs are drawn together, so that figures of two runs may be subtracted draw
-    by draw. A run without clips has no figure, and neither has any run where all of them together
-    have fewer than 20 sources of fakes or of genuine clips.
+    All runs use the same draws of sources, so that metrics of two runs can be subtracted draw by
+    draw. There are no metrics for a run without clips, nor for any run if all runs together have
+    fewer than 20 sources of fake or of genuine clips.
 
     Raises:
         InputError: if only some clips of a run have frame scores.
@@ -165,28 +163,29 @@ def resampled(
         return [{} for _ in runs]
     names = sorted(by_label[0] | by_label[1])
     drawn = source_draws(len(names), draws, seed)
-    place = {name: index for index, name in enumerate(names)}
-    found: list[dict[str, Resampled]] = []
+    index_of = {name: index for index, name in enumerate(names)}
+    metrics: list[dict[str, BootstrapMetric]] = []
     for scores in runs:
         sample = Sample.of(scores)
-        source = np.array([place[clip.source_id] for clip in scores], dtype=np.int64)
-        once, values = (sample.main_figures(at, source) for at in (np.ones((1, len(names))), drawn))
-        found.append(
+        source = np.array([index_of[clip.source_id] for clip in scores], dtype=np.int64)
+        point = sample.main_metrics(np.ones((1, len(names))), source)
+        values = sample.main_metrics(drawn, source)
+        metrics.append(
             {
-                key: Resampled(value, values[key])
-                for key in once
-                if (value := number(once[key])) is not None
+                key: BootstrapMetric(value, values[key])
+                for key in point
+                if (value := number(point[key])) is not None
             }
         )
-    return found
+    return metrics
 
 
-def pooled_difference(pairs: Sequence[tuple[Resampled, Resampled]]) -> PairedDifference:
-    """Return by how much the first of each pair exceeds the second, in the mean of all ``pairs``.
+def pooled_difference(pairs: Sequence[tuple[BootstrapMetric, BootstrapMetric]]) -> PairedDifference:
+    """Return the difference between first and second of each pair, as the mean over ``pairs``.
 
-    The figures must come from one call of :func:`resampled`: a draw is then the same recordings
-    in every run. Interval and p-value hold for other recordings and these trained detectors; they
-    do not cover another seed of the training.
+    All metrics must come from one call of :func:`bootstrap_runs`, so that a draw has the same
+    recordings in every run. Interval and p-value account for the choice of recordings, not for the
+    seeds of training.
     """
     first, second = (float(np.mean([pair[side].value for pair in pairs])) for side in (0, 1))
     change = np.mean([a.drawn - b.drawn for a, b in pairs], axis=0)
@@ -194,7 +193,7 @@ def pooled_difference(pairs: Sequence[tuple[Resampled, Resampled]]) -> PairedDif
 
 
 def source_draws(sources: int, draws: int, seed: int) -> Float32[np.ndarray, "draw source"]:
-    """Return how often each source occurs in each draw of ``sources`` with replacement."""
+    """Return how often each source occurs in each draw with replacement."""
     generator = np.random.default_rng(seed)
     counts = np.empty((draws, sources), dtype=np.float32)
     for row in counts:
@@ -212,8 +211,10 @@ def _intervals(point: Block, drawn: Draws) -> Intervals:
 
 
 def difference_in_draws(a: float, b: float, change: Float[np.ndarray, " draw"]) -> PairedDifference:
-    """Return the difference of two figures, with interval and p-value by the draws ``change``."""
+    """Return the difference of two values, with interval and p-value from the draws ``change``."""
     change = change[~np.isnan(change)]
+    if not change.size:
+        return PairedDifference(a, b, a - b)
     low, high = np.percentile(change, PERCENTILES)
     tail = min((change <= 0).sum(), (change >= 0).sum())
     p = min(1.0, 2 * (int(tail) + 1) / (change.size + 1))
@@ -221,11 +222,11 @@ def difference_in_draws(a: float, b: float, change: Float[np.ndarray, " draw"]) 
 
 
 def holm(p_values: Mapping[Any, float], tests: int | None = None) -> dict[Any, float]:
-    """Return p-values corrected for the number of tests (Holm 1979).
+    """Correct p-values for the number of tests (Holm 1979).
 
     Args:
-        p_values: p-value of each test, by any name.
-        tests: number of tests, where some of them have no p-value yet.
+        p_values: p-value of each test by its name.
+        tests: number of tests, if more than there are p-values.
     """
     number_of_tests = len(p_values) if tests is None else tests
     corrected: dict[Any, float] = {}
@@ -237,7 +238,7 @@ def holm(p_values: Mapping[Any, float], tests: int | None = None) -> dict[Any, f
 
 
 def _matched(scores_a: Sequence[ClipScore], scores_b: Sequence[ClipScore]) -> list[ClipScore]:
-    """Return the clips of b in the order of a."""
+    """Return the clips of system b in the order of system a."""
     by_id = {clip.clip_id: clip for clip in scores_b}
     lone = {clip.clip_id for clip in scores_a} ^ by_id.keys()
     if lone:
@@ -246,6 +247,6 @@ def _matched(scores_a: Sequence[ClipScore], scores_b: Sequence[ClipScore]) -> li
     for a, b in zip(scores_a, matched, strict=True):
         if (a.label, a.source_id, a.regions) != (b.label, b.source_id, b.regions):
             raise InputError(
-                f"clip_id: {a.clip_id!r} has another label, source_id or regions in the second file"
+                f"clip_id: {a.clip_id!r} differs in label, source_id or regions between the files"
             )
     return matched

@@ -1,4 +1,4 @@
-"""A test set laid out once, with its figures for any part of it and any draws of its sources."""
+"""Metrics of any part of a test set in any bootstrap draws, from counts that are computed once."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,11 +21,11 @@ from fakesound.metrics.localisation import add_score_draws, f1_draws
 from fakesound.metrics.ranking import auc_draws
 from fakesound.metrics.scores import ClipScore, has_frames
 
-MIN_SOURCES = 20  # of fakes and of genuine clips, for an interval or a p-value
+MIN_SOURCES = 20  # sources of each class that an interval or a p-value needs
 FRAME_LEVELS = 2000
-SOURCES_AT_ONCE = 1024
-WEIGHTS_AT_ONCE = 100_000  # of a block of draws, which stays in the cache of a processor
-EXACT = 2**24  # whole numbers up to here add up exactly in single precision
+SOURCE_CHUNK = 1024
+WEIGHT_CHUNK = 100_000  # weights in a chunk of draws, few enough for the cache of a processor
+EXACT = 2**24  # integers up to here are exact in single precision
 
 Part = Bool[np.ndarray, " clip"]
 Drawn = Float32[np.ndarray, "draw source"]
@@ -33,19 +33,19 @@ Drawn = Float32[np.ndarray, "draw source"]
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """The frames of all clips, from the highest score down.
+    """Frames of all clips, sorted from the highest score down.
 
     Attributes:
-        clip: index of the clip of each.
-        score: P(fake).
-        place: its level among some 2000, or among all scores where they are fewer.
+        clip: index of the clip of each frame.
+        score: P(fake) of each frame.
+        level: index of the level of each frame, among at most about 2000.
         top: score of each level, from the highest down.
-        kinds: what a frame weighs: as a fake and as a genuine one, as fake and as genuine time.
+        kinds: weight of each frame: as a fake and as a genuine frame, as fake and as genuine time.
     """
 
     clip: Int[np.ndarray, " frame"]
     score: Float32[np.ndarray, " frame"]
-    place: Int[np.ndarray, " frame"]
+    level: Int[np.ndarray, " frame"]
     top: Float[np.ndarray, " level"]
     kinds: Float[np.ndarray, "4 frame"]
 
@@ -60,7 +60,7 @@ class Frames:
         return cls(
             clip=table.frame_clip[order],
             score=score,
-            place=edges.size - np.searchsorted(edges, score, side="right"),
+            level=edges.size - np.searchsorted(edges, score, side="right"),
             top=np.append(edges[::-1], -np.inf).astype(np.float64),
             kinds=np.stack((fake, 1 - fake, fake_time, time - fake_time)),
         )
@@ -68,14 +68,14 @@ class Frames:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A test set: clips, their sources, and what was counted in each.
+    """Test set: clips, their sources, and the counts of each clip.
 
     Attributes:
         columns: scores and labels of the clips.
-        source: number of the source of each clip.
-        sources: how many there are.
-        counts: see `localisation_counts`; empty for a system that only scores clips.
-        frames: frames of all clips; None for such a system.
+        source: index of the source of each clip.
+        sources: number of sources.
+        counts: counts of `localisation_counts`; empty for a system that only scores clips.
+        frames: frames of all clips; None for a system that only scores clips.
     """
 
     columns: ClipColumns
@@ -83,11 +83,13 @@ class Sample:
     sources: int
     counts: dict[str, Int[np.ndarray, "clip 3"]]
     frames: Frames | None
-    _genuine: dict[bytes, Float[np.ndarray, "4 draw level"]] = field(default_factory=dict)
+    _cache: dict[bytes, tuple[Drawn, Float[np.ndarray, "4 draw level"]]] = field(
+        default_factory=dict
+    )
 
     @classmethod
     def of(cls, scores: Sequence[ClipScore]) -> "Sample":
-        """Return ``scores`` laid out.
+        """Return the sample of ``scores``.
 
         Raises:
             InputError: if only some clips have frame scores.
@@ -102,7 +104,7 @@ class Sample:
         )
 
     def has_enough_sources(self, part: Part) -> bool:
-        """Return whether fakes and genuine clips in ``part`` each have at least 20 sources."""
+        """Return whether fake and genuine clips in ``part`` each have at least 20 sources."""
         fake = self.columns.fake
         kinds = (part & fake, part & ~fake)
         return min(np.unique(self.source[kind]).size for kind in kinds) >= MIN_SOURCES
@@ -118,16 +120,16 @@ class Sample:
         return {"clips": clips} | {k: number(values.get(k, undefined)) for k in KEYS[1:]}
 
     def drawn(self, part: Part, draws: Drawn) -> Draws:
-        """Return every figure of the clips in ``part`` in each draw, NaN where it is undefined."""
-        values = self._clip_and_segment_draws(part, _few_at_once(draws, self.source[part]))
+        """Return each metric of the clips in ``part`` in each draw, NaN if undefined."""
+        values = self._clip_and_segment_draws(part, _clip_weights(draws, self.source[part]))
         if self.frames is None:
             return values
         fake = part & self.columns.fake
         totals = self._totals(fake, draws)
         totals += self._totals_of_genuine(part & ~fake, draws)
-        return values | _stacked(_ranked(self.frames.top, some) for some in _blocks(totals))
+        return values | _stacked(_ranked(self.frames.top, chunk) for chunk in _chunks(totals))
 
-    def main_figures(
+    def main_metrics(
         self, draws: Float[np.ndarray, "draw source"], source: Int[np.ndarray, " clip"]
     ) -> Draws:
         """Return clip AUC and segment F1 at 20 ms of all clips in each draw.
@@ -137,24 +139,25 @@ class Sample:
             source: column of ``draws`` of each clip.
         """
         fake, logit = self.columns.fake, self.columns.logit
-        found: list[Draws] = []
-        for weights in _few_at_once(draws, source):
-            found.append(
-                {"clip/auc": auc_draws(score_counts(logit, weights * fake, weights * ~fake))}
-            )
-            if self.counts:
-                found[-1] |= {"segment_f1_20ms": f1_draws(self.counts["segment_f1_20ms"], weights)}
-        return _stacked(found)
+
+        def metrics(weights: Float[np.ndarray, "some clip"]) -> Draws:
+            auc = auc_draws(score_counts(logit, weights * fake, weights * ~fake))
+            if not self.counts:
+                return {"clip/auc": auc}
+            f1 = f1_draws(self.counts["segment_f1_20ms"], weights)
+            return {"clip/auc": auc, "segment_f1_20ms": f1}
+
+        return _stacked(metrics(weights) for weights in _clip_weights(draws, source))
 
     def _clip_and_segment_draws(
         self, part: Part, weights: Iterable[Float[np.ndarray, "some clip"]]
     ) -> Draws:
-        """Return all figures but those that rank frames, for each draw of the clips in ``part``."""
+        """Return all metrics except those that rank frames, in each draw of ``part``."""
         columns = self.columns.only(part)
-        counts = {key: of_all[part] for key, of_all in self.counts.items()}
+        counts = {key: counts[part] for key, counts in self.counts.items()}
         values = _stacked(
-            clip_draws(columns, some) | {key: f1_draws(at, some) for key, at in counts.items()}
-            for some in weights
+            clip_draws(columns, chunk) | {key: f1_draws(c, chunk) for key, c in counts.items()}
+            for chunk in weights
         )
         if counts:
             f1 = values["segment_f1_20ms"]
@@ -162,18 +165,18 @@ class Sample:
         return values
 
     def _totals_of_genuine(self, part: Part, draws: Drawn) -> Float[np.ndarray, "4 draw level"]:
-        """Return :meth:`_totals`, kept for the next part with the same genuine clips."""
+        """Return :meth:`_totals`, cached for the next part with the same genuine clips."""
         key = part.tobytes()
-        if key not in self._genuine:
-            self._genuine.clear()
-            self._genuine[key] = self._totals(part, draws)
-        return self._genuine[key]
+        if key not in self._cache or self._cache[key][0] is not draws:
+            self._cache.clear()
+            self._cache[key] = draws, self._totals(part, draws)
+        return self._cache[key][1]
 
     def _totals(self, part: Part, draws: Drawn) -> Float[np.ndarray, "4 draw level"]:
-        """Return the weight at each level of the frame score, of each kind, in each draw.
+        """Return the weight of each kind at each level of the frame score, in each draw.
 
-        A histogram of each source times the draws of that source; sources go in blocks, because
-        thousands of histograms of thousands of levels would not fit.
+        The product of the draws and a histogram for each source, in chunks of sources: the
+        histograms of all sources would not fit in memory.
         """
         frames = self.frames
         assert frames is not None
@@ -181,39 +184,39 @@ class Sample:
         totals = np.zeros((len(frames.kinds), len(draws), size))
         inside = part[frames.clip]
         names, source = np.unique(self.source[frames.clip[inside]], return_inverse=True)
-        place, kinds = frames.place[inside], frames.kinds[:, inside]
-        for first in range(0, names.size, SOURCES_AT_ONCE):
-            block = names[first : first + SOURCES_AT_ONCE]
-            rows = (source >= first) & (source < first + block.size)
-            cell = (source[rows] - first) * size + place[rows]
-            weights = draws[:, block]
+        level, kinds = frames.level[inside], frames.kinds[:, inside]
+        for first in range(0, names.size, SOURCE_CHUNK):
+            chunk = names[first : first + SOURCE_CHUNK]
+            rows = (source >= first) & (source < first + chunk.size)
+            cell = (source[rows] - first) * size + level[rows]
+            weights = draws[:, chunk]
             for total, kind in zip(totals, kinds, strict=True):
                 if (unit := np.gcd.reduce(kind[rows].astype(np.int64))) > 0:
-                    histogram = np.bincount(cell, kind[rows] / unit, minlength=block.size * size)
+                    histogram = np.bincount(cell, kind[rows] / unit, minlength=chunk.size * size)
                     histogram = histogram.reshape(-1, size)
                     exact = weights.max() * histogram.sum(axis=0).max() < EXACT
-                    # twice as fast in single precision, with the same result
+                    # single precision is twice as fast, and exact here
                     dtype = np.float32 if exact else np.float64
                     total += unit * (weights.astype(dtype) @ histogram.astype(dtype))
         return totals
 
 
 def _levels(frames: Frames, part: Part) -> tuple[ScoreCounts, ScoreCounts]:
-    """Return the frames of ``part`` by score: each counting once, and by its time."""
+    """Return the counts of the frames of ``part``: each with weight 1, and weighted by time."""
     inside = part[frames.clip]
     kinds = frames.kinds[:, inside]
     both = score_counts(frames.score[inside], kinds[0::2], kinds[1::2])
-    of_frames, of_time = (
+    by_frame, by_time = (
         ScoreCounts(both.score, both.fake[i, None], both.genuine[i, None]) for i in (0, 1)
     )
-    return of_frames, of_time
+    return by_frame, by_time
 
 
-def _blocks(
+def _chunks(
     totals: Float[np.ndarray, "4 draw level"],
 ) -> Iterator[Float[np.ndarray, "4 some level"]]:
     """Yield the totals of a few draws at a time."""
-    rows = max(1, WEIGHTS_AT_ONCE // totals.shape[2])
+    rows = max(1, WEIGHT_CHUNK // totals.shape[2])
     for first in range(0, totals.shape[1], rows):
         yield totals[:, first : first + rows]
 
@@ -223,11 +226,11 @@ def _ranked(top: Float[np.ndarray, " level"], totals: Float[np.ndarray, "4 draw 
     return frame_draws(ScoreCounts(top, fake, genuine), ScoreCounts(top, fake_time, genuine_time))
 
 
-def _few_at_once(
+def _clip_weights(
     draws: Float[np.ndarray, "draw source"], source: Int[np.ndarray, " clip"]
 ) -> Iterator[Float[np.ndarray, "some clip"]]:
     """Yield the weights of the clips, a few draws at a time."""
-    rows = max(1, WEIGHTS_AT_ONCE // max(1, source.size))
+    rows = max(1, WEIGHT_CHUNK // max(1, source.size))
     for first in range(0, len(draws), rows):
         yield draws[first : first + rows, source].astype(np.float64)
 
@@ -242,8 +245,8 @@ def _level_edges(
 ) -> Float32[np.ndarray, " edge"]:
     """Return the lowest score of each level, ascending.
 
-    Every distinct score where they are few; else equal shares of the fakes and of the genuines,
-    so that both error rates move in small steps.
+    Every distinct score if they are few; else quantiles of the fake and of the genuine frames, so
+    that both error rates change in small steps.
     """
     distinct = np.unique(score)
     if distinct.size <= FRAME_LEVELS:

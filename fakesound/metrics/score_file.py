@@ -1,4 +1,4 @@
-"""The score file: JSON Lines, one clip a row, enough to evaluate any detector."""
+"""Read and write score files: JSON Lines with one clip per row."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,15 +10,15 @@ import numpy as np
 from jaxtyping import Float32
 
 from fakesound.errors import InputError, field_error
-from fakesound.files import write_whole
+from fakesound.files import atomic_write
 from fakesound.metrics.scores import UNKNOWN, ClipScore, FamilyScores, has_frames, logit
 from fakesound.timeline import Region
 
 SCORE_DECIMALS = 6
-# both are combined again after calibration, so near 0 and 1 they count
+# more, because calibration converts them to logits, which differ most near 0 and 1
 HYPOTHESIS_DECIMALS = 9
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
-# fields of a row that a clip has in another form
+# fields of a row whose type differs from that of the attribute of `ClipScore`
 _CONVERTED = (
     *("logit", "domain", "regions", "frame_scores", "boundary_scores"),
     *("family_scores", "family_energy", "attack_family"),
@@ -26,7 +26,7 @@ _CONVERTED = (
 
 
 class _Row(msgspec.Struct):
-    """A row of a score file; null is the default of every field."""
+    """Row of a score file; null stands for the default."""
 
     clip_id: _Name
     score: float
@@ -55,36 +55,35 @@ class _Row(msgspec.Struct):
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a text file that are not blank, each with its number from 1.
+    """Yield number (from 1) and text of each line of a file that is not blank.
 
     Raises:
-        InputError: naming the file, if it cannot be read as text or has no such line.
+        InputError: naming the file, if it is not text or has no such line.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error})") from error
-    # not splitlines: a name may hold any of Unicode's line separators
+    # not splitlines: a name may contain other line separators of Unicode
     lines = [pair for pair in enumerate(text.split("\n"), start=1) if pair[1].strip()]
     if not lines:
-        raise InputError(f"{path}: holds no rows")
+        raise InputError(f"{path}: holds no rows; give one for each clip")
     yield from lines
 
 
 def read_scores(path: str | Path) -> list[ClipScore]:
-    """Return the clips of a score file, in its order.
+    """Read the clips of a score file.
 
-    Required in each row: ``clip_id, score, label, corpus, source_id, duration``, and for a fake
-    ``attack`` and ``regions``. Absent or null fields take their defaults: ``logit`` is computed
-    from the score, ``domain`` is the corpus, ``frame_scores`` are empty, ``frame_step`` is 0.02 s,
-    thresholds are 0.5, and there are no ``subsets``. Some detectors have ``part_score`` and
-    ``whole_score``, ``boundary_scores``, and ``family_scores`` with ``family_energy`` and
-    ``attack_family``; ``further`` holds other scores by task. Other keys are ignored; so are blank
-    lines.
+    Each row needs ``clip_id, score, label, corpus, source_id, duration``, and for a fake ``attack``
+    and ``regions``. Absent or null fields have defaults: ``logit`` follows from the score,
+    ``domain`` is the corpus, ``frame_scores`` and ``subsets`` are empty, ``frame_step`` is 0.02 s,
+    and thresholds are 0.5. Detectors with further heads add ``part_score`` and ``whole_score``,
+    ``boundary_scores``, ``family_scores`` with ``family_energy`` and ``attack_family``, and other
+    scores by task in ``further``. Unknown keys and blank lines are ignored.
 
     Raises:
-        InputError: naming file, row and field, for the first row that is not valid; and for a
-            file that cannot be read or holds no rows.
+        InputError: naming file, row and field of the first invalid row; for a file that cannot be
+            read; and for a file without rows.
     """
     scores: list[ClipScore] = []
     rows: dict[str, int] = {}
@@ -109,13 +108,14 @@ def read_scores(path: str | Path) -> list[ClipScore]:
 
 
 def write_scores(path: str | Path, scores: Sequence[ClipScore]) -> None:
-    """Write ``scores`` as JSON Lines, whole or not at all.
+    """Write ``scores`` as JSON Lines, atomically.
 
-    Scores are rounded to six decimals; logits, which rank the clips, are not. Clips read back and
-    written again give the same file.
+    Scores are rounded to six decimals; logits, which rank the clips, are not. Reading and writing
+    the file again does not change it.
     """
-    rows = [json.dumps(_row(clip), allow_nan=False) + "\n" for clip in scores]
-    write_whole(Path(path), "".join(rows))
+    with atomic_write(Path(path)) as file:
+        for clip in scores:
+            file.write(json.dumps(_row(clip), allow_nan=False).encode() + b"\n")
 
 
 def _row(clip: ClipScore) -> dict[str, Any]:
@@ -142,11 +142,10 @@ def _row(clip: ClipScore) -> dict[str, Any]:
 
 
 def _further(clip: ClipScore) -> dict[str, Any]:
-    """Return the fields that only some detectors have."""
+    """Return the fields of heads that only some detectors have."""
     further: dict[str, Any] = {}
     for name in ("part_score", "whole_score"):
-        value = getattr(clip, name)
-        if value is not None:
+        if (value := getattr(clip, name)) is not None:
             further[name] = round(value, HYPOTHESIS_DECIMALS)
     if clip.boundary_scores.size:
         further["boundary_threshold"] = clip.boundary_threshold
@@ -154,10 +153,10 @@ def _further(clip: ClipScore) -> dict[str, Any]:
     if clip.further:
         further["further"] = {k: round(v, SCORE_DECIMALS) for k, v in clip.further.items()}
     if clip.family is not None:
-        scores = clip.family.scores.items()
+        scores = clip.family.scores
         further["attack_family"] = clip.family.name
         further["family_energy"] = clip.family.energy
-        further["family_scores"] = {name: round(at, SCORE_DECIMALS) for name, at in scores}
+        further["family_scores"] = {k: round(v, SCORE_DECIMALS) for k, v in scores.items()}
     return further
 
 
@@ -182,7 +181,7 @@ def _clip(content: object) -> ClipScore:
     family = None
     if row.family_scores is not None:
         if row.family_energy is None:
-            raise InputError("family_energy: missing; it belongs to family_scores")
+            raise InputError("family_energy: missing; family_scores need it")
         unknown = row.attack_family == UNKNOWN
         family = FamilyScores(row.family_scores, row.family_energy, unknown)
     return ClipScore(

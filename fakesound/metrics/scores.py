@@ -1,4 +1,4 @@
-"""The scores of a clip and the truth from its manifest."""
+"""Scores of a clip together with its labels from the manifest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from fakesound.clip import Clip
 from fakesound.errors import InputError
 from fakesound.timeline import FrameGrid, Region, microseconds
 
-REGION_TOLERANCE = 0.001  # seconds; containers round a clip's length to whole samples
-WHOLE_TOLERANCE = 0.05  # seconds at its ends that a fake may leave and be fake as a whole
-LOGIT_TOLERANCE = 0.001  # of the score; half precision and six decimals stay well inside
-UNKNOWN = "unknown"  # name of the family of a fake that is unlike all known ones
-SCORE_RESOLUTION = 1e-7  # probabilities in float32 resolve no more near one
-# fields of a manifest row that a score repeats
+REGION_TOLERANCE = 0.001  # seconds; containers round the length of a clip to whole samples
+WHOLE_TOLERANCE = 0.05  # genuine seconds that a wholly fake clip may contain
+LOGIT_TOLERANCE = 0.001  # difference in score; allows half precision and six decimals
+UNKNOWN = "unknown"  # family of a fake unlike all families in training
+SCORE_RESOLUTION = 1e-7  # resolution of float32 probabilities near 1
+# fields of a manifest row that a score copies
 TRUTH = (
     "clip_id", "label", "attack", "corpus", "source_id", "regions", "duration", "subsets",
 )  # fmt: skip
@@ -29,7 +29,7 @@ SHARES = (
 
 
 def logit(score: float) -> float:
-    """Return ``log(score / (1 - score))`` of a score in [0, 1], finite at both ends.
+    """Return ``log(score / (1 - score))``, finite for each score in [0, 1].
 
     The score is first clipped to ``[1e-7, 1 - 1e-7]``, the resolution of float32.
     """
@@ -43,15 +43,16 @@ def _no_frames() -> np.ndarray:
 
 @dataclass(frozen=True)
 class FamilyScores:
-    """The family of attacks of a clip, if it is fake.
+    """Scores of the attack families of a clip, if the clip is fake.
 
     Attributes:
-        scores: P(family) among those of the training, by its name.
-        energy: high for a clip unlike all of them (see `fakesound.metrics.attribution`).
+        scores: probability of each family in training.
+        energy: energy score, high for a clip unlike all families (see
+            `fakesound.metrics.attribution`).
         unknown: whether the energy is above its threshold.
 
     Raises:
-        InputError: for scores that are no probabilities, or an energy that is no number.
+        InputError: for scores outside [0, 1], or an energy that is not finite.
     """
 
     scores: Mapping[str, float]
@@ -66,49 +67,47 @@ class FamilyScores:
 
     @property
     def likeliest(self) -> str:
-        """The family that the clip is most like."""
+        """Family with the highest probability."""
         return max(self.scores, key=self.scores.__getitem__)
 
     @property
     def name(self) -> str:
-        """The likeliest family, or "unknown"."""
+        """Likeliest family, or "unknown"."""
         return UNKNOWN if self.unknown else self.likeliest
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ClipScore:
-    """One clip: a detector's scores, and the truth to compare them with.
+    """Scores of a clip and its labels.
 
     Attributes:
-        clip_id: unique name of the clip.
+        clip_id: unique identifier.
         score: P(fake) of the clip, in [0, 1].
-        logit: log odds of ``score``, unrounded; what ranks clips and enters the cost functions.
+        logit: log odds of the unrounded score, which rank clips and enter the costs.
         frame_step: length of a frame in seconds.
         frame_scores: P(fake) of each frame; empty for a system that only scores clips.
         label: "genuine" or "fake".
-        attack: ``family/generator`` of a fake, None for a genuine clip.
-        corpus: where the clip comes from.
-        domain: clips recorded alike but for the attack share one.
-        source_id: the original recording; clips of one source are not independent.
-        regions: the fake spans; none for a genuine clip.
+        attack: ``family/generator`` of a fake; None for a genuine clip.
+        corpus: corpus that the clip belongs to.
+        domain: recordings that are alike except for the attack.
+        source_id: original recording; clips of one source are not independent.
+        regions: fake spans; empty for a genuine clip.
         duration: length of the clip in seconds.
-        fold: "seen" or "unseen" in training, of the clip's attack; None for a genuine clip and for
-            an attack that only served model selection.
-        clip_threshold: the clip is called fake when ``score`` is above it.
-        frame_threshold: a frame is called fake when its score is above it.
-        subsets: names of the official test subsets that the clip belongs to; most corpora have
-            none.
-        boundary_scores: P(a fake region begins or ends here) of each frame; empty for a system
-            without such scores.
-        boundary_threshold: there is an edge where this score peaks above it.
-        family: family of attacks it would be of; None for a system without such scores.
-        further: scores of heads that give one number in [0, 1] a clip, by task.
-        part_score: P(a part of it is fake); None for a system of one hypothesis.
-        whole_score: P(all of it is fake), likewise.
+        fold: "seen" if the attack was in training, else "unseen"; None for a genuine clip and for
+            an attack used only for model selection.
+        clip_threshold: score above which the clip is called fake.
+        frame_threshold: score above which a frame is called fake.
+        subsets: official test subsets that the clip belongs to; empty in most corpora.
+        boundary_scores: P(edge of a fake region) of each frame; empty without a boundary head.
+        boundary_threshold: boundary score above which a peak is an edge.
+        family: scores of attack families; None without an attribution head.
+        further: scores in [0, 1] of other heads, by task.
+        part_score: P(part of the clip is fake); None for a system with a single hypothesis.
+        whole_score: P(all of the clip is fake); None for a system with a single hypothesis.
 
     Raises:
-        InputError: for a value out of range or at odds with another; the message starts with the
-            field's name.
+        InputError: for a value that is out of range or contradicts another; the message starts with
+            the name of the field.
     """
 
     clip_id: str
@@ -151,21 +150,21 @@ class ClipScore:
         if self.fold not in (None, "seen", "unseen"):
             raise InputError(f"fold: {self.fold!r} is not 'seen', 'unseen' or null")
         if not all(self.subsets) or len(set(self.subsets)) < len(self.subsets):
-            raise InputError(f"subsets: {list(self.subsets)} are not names, each given once")
+            raise InputError(f"subsets: {list(self.subsets)} must be distinct names")
         self._check_truth()
         self._check_frames()
 
     @classmethod
     def of(cls, clip: Clip, score: float, **fields: Any) -> "ClipScore":  # noqa: ANN401
-        """Return the score of ``clip``, with the truth from its manifest row.
+        """Return the score of ``clip`` with the labels of its manifest row.
 
         Args:
-            clip: the manifest row.
+            clip: manifest row.
             score: P(fake) of the clip, in [0, 1].
-            fields: further attributes; ``logit`` follows from ``score`` where it is not given.
+            fields: other attributes; ``logit`` follows from ``score`` by default.
 
         Raises:
-            InputError: for a value out of range or at odds with another.
+            InputError: for a value that is out of range or contradicts another.
         """
         truth: dict[str, Any] = {name: getattr(clip, name) for name in TRUTH}
         truth["domain"] = clip.domain or clip.corpus
@@ -178,7 +177,7 @@ class ClipScore:
 
     @property
     def kind(self) -> str | None:
-        """How much of a fake is fake, "part" or "whole"; None for a genuine clip."""
+        """Kind of fake, "part" or "whole"; None for a genuine clip."""
         if not self.fake:
             return None
         total = sum(region.offset - region.onset for region in self.regions)
@@ -211,7 +210,7 @@ class ClipScore:
         for name in ("frame_scores", "boundary_scores"):
             frames = getattr(self, name)
             if not ((frames >= 0) & (frames <= 1)).all():
-                raise InputError(f"{name}: every one must be in [0, 1]")
+                raise InputError(f"{name}: all values must be in [0, 1]")
             if frames.size and abs(frames.size - expected) > 1:
                 raise InputError(
                     f"{name}: {frames.size} frames of {self.frame_step} s for "
@@ -228,7 +227,7 @@ def has_frames(scores: Sequence[ClipScore]) -> bool:
     without = [clip.clip_id for clip in scores if not clip.frame_scores.size]
     if without and len(without) < len(scores):
         raise InputError(
-            f"frame_scores: clip {without[0]!r} has none and other clips have; give them for all "
+            f"frame_scores: missing for clip {without[0]!r} but not for others; give them for all "
             "clips or for none"
         )
     return bool(scores) and not without

@@ -1,4 +1,4 @@
-"""The same figures for subgroups of a test set: seen and unseen attacks, each attack, others."""
+"""Metrics of subgroups of a test set, such as seen and unseen attacks or each attack."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,7 @@ from fakesound.timeline import merge_regions, microseconds
 Subgroups = dict[str, dict[str, list[ClipScore]]]
 
 WHOLE_CLIP = "whole clip"
-LIKENESSES = 4  # ways in which a genuine partner may resemble a fake
-# by the longest region in microseconds; a length on a bound belongs to the longer kind
+# names and upper bounds in microseconds, exclusive
 REGION_LENGTHS = {
     "under 0.25 s": 250_000,
     "0.25-0.5 s": 500_000,
@@ -31,10 +30,10 @@ class Subsets:
     """Parts of a test set.
 
     Attributes:
-        all: every clip.
-        seen: the fakes whose attack was in training, with all genuine clips.
-        unseen: the fakes whose attack was not, with all genuine clips.
-        attack: the fakes of one attack with their genuine partners, by its name.
+        all: all clips.
+        seen: fakes whose attack was in training, and all genuine clips.
+        unseen: fakes whose attack was not in training, and all genuine clips.
+        attack: fakes of each attack with their genuine partners.
     """
 
     all: list[ClipScore]
@@ -44,29 +43,28 @@ class Subsets:
 
     @property
     def folds(self) -> dict[str, list[ClipScore]]:
-        """The seen and the unseen part, by name, as far as they have clips."""
+        """Seen and unseen part by name, without empty ones."""
         parts = {"seen": self.seen, "unseen": self.unseen}
         return {name: clips for name, clips in parts.items() if clips}
 
     @property
     def parts(self) -> dict[str, list[ClipScore]]:
-        """The whole test and its folds, by name, as far as they have clips."""
+        """Whole test and its folds by name, without empty ones."""
         return ({"all": self.all} if self.all else {}) | self.folds
 
 
 def subsets(scores: Sequence[ClipScore]) -> Subsets:
     """Return the parts of a test set that are reported separately.
 
-    Fakes without a fold, of an attack that only served model selection, count in ``all`` and for
-    their attack. Where a fold has no fakes its part is empty: genuine clips alone would look like
-    success on it. The fakes of an attack come with as many genuine clips as there are fakes (see
-    :func:`with_partners`): F1 depends on the share of fakes, and with all genuine clips an attack
-    with many fakes would look better than one with few.
+    Fakes without a fold, whose attack was used for model selection, are in ``all`` and in their
+    attack. A fold without fakes is empty, because genuine clips alone would look like success. Each
+    attack has as many genuine clips as fakes (see :func:`with_partners`): F1 depends on the share
+    of fakes, so that with all genuine clips attacks with more fakes would look better.
     """
-    genuines = [clip for clip in scores if not clip.fake]
+    genuine = [clip for clip in scores if not clip.fake]
 
     def part(fakes: list[ClipScore]) -> list[ClipScore]:
-        return [*fakes, *genuines] if fakes else []
+        return [*fakes, *genuine] if fakes else []
 
     return Subsets(
         all=list(scores),
@@ -77,13 +75,12 @@ def subsets(scores: Sequence[ClipScore]) -> Subsets:
 
 
 def subgroups(scores: Sequence[ClipScore]) -> Subgroups:
-    """Return the parts of a test set by what its fakes have in common.
+    """Return subgroups of a test set.
 
-    By "family" of the attack and by "region_length", the longest region of a fake, each with the
-    genuine partners of its fakes (see :func:`with_partners`); by "corpus" and by official
-    "subset", with the genuine clips of the same one.
-    Parts without fakes are left out: genuine clips alone would look like success. Lengths go from
-    short to whole clips, names by alphabet.
+    Groups by attack "family" and by "region_length", the longest region of a fake, contain the
+    genuine partners of their fakes (see :func:`with_partners`); groups by "corpus" and by official
+    "subset" contain the genuine clips of the same one. Groups without fakes are omitted. Lengths
+    are in ascending order, names in alphabetical order.
     """
     return {
         "family": _paired(scores, lambda clip: (clip.attack or "").split("/")[0]),
@@ -93,36 +90,37 @@ def subgroups(scores: Sequence[ClipScore]) -> Subgroups:
     }
 
 
-def with_partners(fakes: Sequence[ClipScore], genuines: Sequence[ClipScore]) -> list[ClipScore]:
-    """Return ``fakes`` with one genuine clip for each, as far as there are enough.
+def with_partners(fakes: Sequence[ClipScore], genuine: Sequence[ClipScore]) -> list[ClipScore]:
+    """Return ``fakes`` with one genuine partner each, as long as there are enough.
 
-    The partner of a fake is its genuine twin, a clip of the same source; without one, or where
-    another fake has it, a clip of the same domain, else of the same corpus, else any. Each genuine
-    clip serves once. The choice depends on names alone, so it is the same for every system.
+    The partner of a fake is a genuine clip of the same source; if there is none left, one of the
+    same domain, else of the same corpus, else any. Each genuine clip is used once. The choice
+    depends only on names, so it is the same for every system.
     """
-    free = {clip.clip_id: clip for clip in sorted(genuines, key=_shuffled)}
-    pools: dict[tuple[str, str], list[ClipScore]] = {}
-    for clip in free.values():
-        for key in _likenesses(clip):
-            pools.setdefault(key, []).append(clip)
-    chosen: list[ClipScore] = []
+    free = {clip.clip_id: clip for clip in sorted(genuine, key=_shuffled)}
+    partners: list[ClipScore] = []
     waiting = sorted(fakes, key=_shuffled)
-    for level in range(LIKENESSES):
-        left = []
+    for key in (
+        lambda clip: clip.source_id,
+        lambda clip: clip.domain,
+        lambda clip: clip.corpus,
+        lambda clip: "",
+    ):
+        pools: dict[str, list[ClipScore]] = {}
+        for clip in free.values():
+            pools.setdefault(key(clip), []).append(clip)
+        unmatched = []
         for fake in waiting:
-            pool = pools.get(_likenesses(fake)[level], [])
-            while pool and pool[-1].clip_id not in free:
-                pool.pop()
-            if pool:
-                chosen.append(free.pop(pool.pop().clip_id))
+            if pool := pools.get(key(fake)):
+                partners.append(free.pop(pool.pop().clip_id))
             else:
-                left.append(fake)
-        waiting = left
-    return [*fakes, *chosen]
+                unmatched.append(fake)
+        waiting = unmatched
+    return [*fakes, *partners]
 
 
 def region_length(clip: ClipScore) -> str:
-    """Return the kind of length of a fake's longest region; touching regions are one."""
+    """Return the length group of a fake's longest region, after merging touching regions."""
     duration = microseconds(clip.duration)
     longest = max(
         min(microseconds(region.offset), duration) - microseconds(region.onset)
@@ -134,7 +132,7 @@ def region_length(clip: ClipScore) -> str:
 
 
 def frame_recall(scores: Sequence[ClipScore]) -> float | None:
-    """Return the share of fake frames whose score is above the clip's frame threshold.
+    """Return the share of fake frames with a score above the clip's frame threshold.
 
     None without fakes, and for a system that only scores clips.
 
@@ -152,13 +150,13 @@ def frame_recall(scores: Sequence[ClipScore]) -> float | None:
 def subgroup_blocks(
     scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0
 ) -> dict[str, dict[str, BlockWithIntervals]]:
-    """Return the metrics block of each of :func:`subgroups`, with its intervals under ``ci``.
+    """Return the metrics block of each of :func:`subgroups`, with intervals under ``ci``.
 
-    Those by region length also hold :func:`frame_recall`.
+    Blocks by region length also contain :func:`frame_recall`.
 
     Args:
-        scores: the test clips.
-        draws: bootstrap draws for each block; 0 leaves ``ci`` out.
+        scores: scores of the test clips.
+        draws: number of bootstrap draws; 0 for no ``ci``.
         seed: seed of the draws.
 
     Raises:
@@ -177,8 +175,8 @@ def fold_blocks(scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0) -
     Blocks are under "all", "seen", "unseen" and, by name, under "attack"; intervals under ``ci``.
 
     Args:
-        scores: the test clips.
-        draws: bootstrap draws for each block; 0 leaves ``ci`` out.
+        scores: scores of the test clips.
+        draws: number of bootstrap draws; 0 for no ``ci``.
         seed: seed of the draws.
 
     Raises:
@@ -193,20 +191,10 @@ def fold_blocks(scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0) -
 def _blocks_of_kinds(
     scores: Sequence[ClipScore], parts: Subgroups, draws: int, seed: int
 ) -> dict[str, dict[str, BlockWithIntervals]]:
-    """Return `part_blocks` of the named parts of every kind, all with the same draws."""
+    """Return `part_blocks` of the named parts of each kind, all with the same draws."""
     flat = {f"{kind}/{name}": part for kind in parts for name, part in parts[kind].items()}
-    found = part_blocks(scores, flat, draws, seed)
-    return {kind: {name: found[f"{kind}/{name}"] for name in parts[kind]} for kind in parts}
-
-
-def _likenesses(clip: ClipScore) -> list[tuple[str, str]]:
-    """Return the keys that a genuine partner may share with ``clip``, the closest first."""
-    return [
-        ("source", clip.source_id),
-        ("domain", clip.domain),
-        ("corpus", clip.corpus),
-        ("any", ""),
-    ]
+    blocks = part_blocks(scores, flat, draws, seed)
+    return {kind: {name: blocks[f"{kind}/{name}"] for name in parts[kind]} for kind in parts}
 
 
 def _shuffled(clip: ClipScore) -> tuple[int, str]:
@@ -217,21 +205,21 @@ def _paired(
     scores: Sequence[ClipScore], name: Callable[[ClipScore], str], order: Sequence[str] = ()
 ) -> dict[str, list[ClipScore]]:
     """Return the fakes of each name with their genuine partners."""
-    genuines = [clip for clip in scores if not clip.fake]
+    genuine = [clip for clip in scores if not clip.fake]
     named: dict[str, list[ClipScore]] = {}
     for clip in scores:
         if clip.fake:
             named.setdefault(name(clip), []).append(clip)
     return {
-        each: with_partners(named[each], genuines)
-        for each in order or sorted(named)
-        if each in named
+        group: with_partners(named[group], genuine)
+        for group in order or sorted(named)
+        if group in named
     }
 
 
 def _parts(
     scores: Sequence[ClipScore], names: Callable[[ClipScore], Iterable[str]]
 ) -> dict[str, list[ClipScore]]:
-    """Return the clips of each name that a fake has."""
-    held = {name for clip in scores if clip.fake for name in names(clip)}
-    return {name: [clip for clip in scores if name in names(clip)] for name in sorted(held)}
+    """Return the clips of each name, for names with fakes."""
+    with_fakes = {name for clip in scores if clip.fake for name in names(clip)}
+    return {name: [clip for clip in scores if name in names(clip)] for name in sorted(with_fakes)}

@@ -1,4 +1,4 @@
-"""The figures as torchmetrics: gathered over an epoch, on one device or many."""
+"""Metrics for torchmetrics, accumulated over an epoch on one or several devices."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,16 +14,17 @@ from fakesound.clip import Clip
 from fakesound.metrics.block import KEYS
 from fakesound.metrics.resampling import metrics_block
 from fakesound.metrics.scores import ClipScore
+from fakesound.timeline import GRID
 
 
 class Accumulated(NamedTuple):
-    """The clips of an epoch, each once, in order of their index.
+    """Clips of an epoch without duplicates, sorted by index.
 
     Attributes:
-        clip_index: number of each clip in its dataset.
-        clip_logit: logit of each clip, None for a model without a clip head.
-        frame_logit: logits of each clip's frames, without padding; None for a model without a
-            frame head.
+        clip_index: index of each clip in its dataset.
+        clip_logit: logit of each clip; None for a model without a clip head.
+        frame_logit: frame logits of each clip without padding; None for a model without a frame
+            head.
     """
 
     clip_index: Int64[np.ndarray, " clip"]
@@ -32,10 +33,10 @@ class Accumulated(NamedTuple):
 
 
 class ScoreAccumulator(Metric):
-    """Keep every clip's logits until the epoch ends; figures are computed from all of them.
+    """Collect the logits of all clips of an epoch.
 
-    Nothing is averaged over batches, and the clips that a distributed sampler repeats to fill its
-    last batch are dropped, so the figures do not depend on batch size or number of devices.
+    Metrics computed from them do not depend on the batch size or the number of devices: nothing is
+    averaged over batches, and clips that a distributed sampler repeats are dropped.
     """
 
     is_differentiable = False
@@ -62,13 +63,13 @@ class ScoreAccumulator(Metric):
         """Add a batch.
 
         Args:
-            index: number of each clip in its dataset.
-            clip_logit: logit of each clip, if the model gives one.
-            frame_logits: logits of the frames, if the model gives them, padded at the end.
-            frame_count: how many of them belong to each clip; goes with ``frame_logits``.
+            index: index of each clip in its dataset.
+            clip_logit: logit of each clip; None for a model without a clip head.
+            frame_logits: frame logits, padded at the end; None for a model without a frame head.
+            frame_count: number of frames of each clip; needed with ``frame_logits``.
 
         Raises:
-            ValueError: if only one of the last two is given.
+            ValueError: if only one of the last two arguments is given.
         """
         if (frame_logits is None) != (frame_count is None):
             raise ValueError("frame_logits and frame_count go together")
@@ -76,15 +77,15 @@ class ScoreAccumulator(Metric):
         if clip_logit is not None:
             self.clip_logit.append(clip_logit.detach().float())
         if frame_logits is not None and frame_count is not None:
-            place = torch.arange(frame_logits.shape[1], device=frame_logits.device)
-            self.frame_logit.append(frame_logits.detach().float()[place < frame_count[:, None]])
+            frame = torch.arange(frame_logits.shape[1], device=frame_logits.device)
+            self.frame_logit.append(frame_logits.detach().float()[frame < frame_count[:, None]])
             self.frame_count.append(frame_count.long())
 
     def compute(self) -> Accumulated:
         """Return the clips of all batches and devices.
 
         Raises:
-            ValueError: if logits were given for some batches only, or counts exceed the frames.
+            ValueError: if only some batches have logits, or a frame count exceeds the frames.
         """
         index, first = np.unique(gathered(self.index), return_index=True)
         clip_logit, frame_logit, frame_count = (
@@ -104,7 +105,7 @@ class ScoreAccumulator(Metric):
 
     def sync(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # passed on
         """Gather the states of all devices; see :meth:`torchmetrics.Metric.sync`."""
-        # a device without a batch would offer floats where the others hold whole numbers
+        # torchmetrics would gather floats from a device without a batch
         for state in (self.index, self.frame_count):
             if isinstance(state, list) and not state:
                 state.append(torch.zeros(0, dtype=torch.long, device=self.device))
@@ -112,58 +113,54 @@ class ScoreAccumulator(Metric):
 
 
 class ScoreMetric(ScoreAccumulator):
-    """Compute one figure of the metrics block over an epoch.
+    """Compute one metric of the metrics block over an epoch.
 
-    Updated like `ScoreAccumulator`, with the logits of each clip and of its frames. After the
-    convention of torchmetrics an undefined figure is NaN.
+    Updated like `ScoreAccumulator`. An undefined metric is NaN, as is usual in torchmetrics.
 
     Args:
-        key: name of the figure, one of ``fakesound.metrics.KEYS``.
+        key: key of the metric, one of ``fakesound.metrics.KEYS`` other than "clips".
         clips: manifest rows of the dataset, in its order.
-        frame_step: length of a frame in seconds.
         kwargs: options of `torchmetrics.Metric`.
 
     Raises:
-        ValueError: if ``key`` is not a figure of the block.
+        ValueError: for an unknown ``key``.
     """
 
     def __init__(
         self,
         key: str,
         clips: Sequence[Clip],
-        frame_step: float = 0.02,
         **kwargs: Any,  # noqa: ANN401  # torchmetrics' own options
     ) -> None:
         if key not in KEYS[1:]:
-            raise ValueError(f"key={key!r}: not a figure; one of {', '.join(KEYS[1:])}")
+            raise ValueError(f"key={key!r}: unknown; give one of {', '.join(KEYS[1:])}")
         super().__init__(**kwargs)
         self.key = key
         self.clips = clips
-        self.frame_step = frame_step
 
     def compute(self) -> Float[Tensor, ""]:  # type: ignore[override]
-        """Return the figure of all clips so far, NaN where it is undefined."""
-        found = super().compute()
-        if found.clip_logit is None:
-            raise ValueError("clip_logit: missing; a figure needs the logit of each clip")
-        frames: list[np.ndarray] = found.frame_logit or [np.zeros(0)] * len(found.clip_index)
+        """Return the metric of all clips so far, NaN if undefined."""
+        clips = super().compute()
+        if clips.clip_logit is None:
+            raise ValueError("clip_logit: missing; metrics need the logit of each clip")
+        frames: list[np.ndarray] = clips.frame_logit or [np.zeros(0)] * len(clips.clip_index)
         scores = [
             ClipScore.of(
                 self.clips[index],
                 float(expit(logit)),
                 logit=float(logit),
-                frame_step=self.frame_step,
+                frame_step=GRID.step,
                 frame_scores=expit(frame).astype(np.float32),
             )
             for index, logit, frame in zip(
-                found.clip_index.tolist(), found.clip_logit, frames, strict=True
+                clips.clip_index.tolist(), clips.clip_logit, frames, strict=True
             )
         ]
-        figure = metrics_block(scores)[self.key]
-        return torch.tensor(torch.nan if figure is None else figure, device=self.device)
+        value = metrics_block(scores)[self.key]
+        return torch.tensor(torch.nan if value is None else value, device=self.device)
 
 
 def gathered(state: list[Tensor] | Tensor) -> np.ndarray:
-    """Return a list state, a tensor once devices are synchronised, as one array."""
+    """Convert a list state, which is a tensor after synchronisation, to an array."""
     tensor = state if isinstance(state, Tensor) else torch.cat(state or [torch.zeros(0)])
     return tensor.cpu().numpy()

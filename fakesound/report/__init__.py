@@ -1,4 +1,10 @@
-"""Pages, figures and tables of a run, an evaluation, or a sweep."""
+"""Write pages, figures and tables of a run, an evaluation or a sweep."""
+# ruff: noqa: E402
+
+import logging
+
+# before matplotlib is imported: it warns if it cannot write its cache, which it does not need
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 from fakesound.report.clip_view import write_timelines
 from fakesound.report.comparison_page import write_comparison

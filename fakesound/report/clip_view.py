@@ -1,4 +1,4 @@
-"""Picture of one clip: waveform, spectrogram, scores and fake parts, and its audio for a page."""
+"""Draw a clip with waveform, spectrogram, scores and fake parts, and embed its audio in a page."""
 
 import base64
 import hashlib
@@ -26,13 +26,14 @@ from fakesound.report.run_results import RunResults
 from fakesound.report.style import PALETTE, new_figure, save_figure, settle, style_context, svg
 from fakesound.timeline import FrameGrid, Region, merge_regions
 
-LONGEST = 60.0  # seconds shown, and embedded, of a clip of a test
+LONGEST = 60.0  # seconds of a test clip that are shown and embedded
+# inches
 HEIGHTS = {"truth": 0.16, "waveform": 0.6, "spectrogram": 1.6, "relevance": 1.6, "scores": 0.85}
-LISTED = 12  # regions of a clip that are listed
-COLUMNS = 1500  # of a curve: no screen shows more
+LISTED = 12  # regions that are listed in text
+COLUMNS = 1500  # points of a curve, more than screens resolve
 WINDOW = 0.032  # seconds
 RANGE = 75  # dB
-# few levels keep the picture small and look the same
+# few levels keep the file small without a visible difference
 LOUDNESS = LinearSegmentedColormap.from_list("loudness", ["#ffffff", "#8fa5b6", PALETTE.ink], N=20)
 DIVERGING = LinearSegmentedColormap.from_list(
     "diverging", [PALETTE.seen, PALETTE.paper, PALETTE.unseen]
@@ -54,10 +55,10 @@ class Sound:
 
 @dataclass(frozen=True, eq=False)
 class Relevance:
-    """Evidence for "fake" (above 0) and for "genuine" (below 0) by time and frequency.
+    """Evidence for "fake" (positive) and for "genuine" (negative) by time and frequency.
 
     Attributes:
-        values: change of the clip's logit by each cell.
+        values: contribution of each cell to the logit of the clip.
         seconds: edges of the columns.
         hertz: edges of the rows.
     """
@@ -73,13 +74,13 @@ class ClipContent:
 
     Attributes:
         duration: seconds that are shown.
-        sound: audio; None leaves out waveform and spectrogram.
-        frame_scores: P(fake) of each frame; empty leaves out the curve.
-        frame_step: seconds from frame to frame.
+        sound: audio; None for no waveform and spectrogram.
+        frame_scores: P(fake) of each frame; empty for no curve.
+        frame_step: length of a frame in seconds.
         threshold: frame threshold, drawn as a dashed line.
-        found: regions that are called fake, shaded.
+        found: regions called fake, shaded.
         truth: true fake regions, drawn as a bar; None if unknown.
-        relevance: evidence by time and frequency; None leaves it out.
+        relevance: evidence by time and frequency; None for no such panel.
     """
 
     duration: float
@@ -142,9 +143,9 @@ def clip_figure(content: ClipContent) -> Figure | None:
 
 
 def plot_area(figure: Figure) -> dict[str, float]:
-    """Return the position of the time axis of a `clip_figure`.
+    """Return the position of the time axis in a `clip_figure`.
 
-    "left", "right" and "bottom" are shares of the picture; "seconds" is the time at the right end.
+    "left", "right" and "bottom" are fractions of the picture, "seconds" is the last time shown.
     """
     settle(figure)
     lowest = next(axes for axes in figure.axes if axes.get_xlabel())
@@ -158,7 +159,7 @@ def plot_area(figure: Figure) -> dict[str, float]:
 
 
 def write_timelines(results: RunResults, folder: Path, clip_ids: Sequence[str]) -> dict[str, Path]:
-    """Write the pictures of these test clips to ``folder`` as PNG; return the file of each."""
+    """Write pictures of the test clips ``clip_ids`` to ``folder`` as PNG; return their paths."""
     scores = {clip.clip_id: clip for clip in results.test_scores}
     pictures = {}
     for clip_id in clip_ids:
@@ -182,37 +183,38 @@ def read_sound(path: AnyLocation, rate: int, samples: int | None = None) -> Soun
     """Return the first ``samples`` of an audio file at ``rate``; None if it cannot be read."""
     try:
         return Sound(read_audio(path, rate, 0, samples), rate)
-    except InputError:  # moved since, or read from standard input
+    except InputError:  # moved since, or not a file
         return None
 
 
 def found_regions(clip: ClipScore) -> list[Region]:
-    """Return the regions of ``clip`` whose frame scores are above the threshold."""
+    """Return the regions of ``clip`` with frame scores above the threshold."""
     grid = FrameGrid.from_seconds(clip.frame_step)
     return grid.regions(clip.frame_scores > clip.frame_threshold, clip.duration)
 
 
 def spans(regions: Sequence[Region]) -> str:
-    """Format regions as "0.50–0.75, 1.20–1.40 s"; "none" without any."""
+    """Format regions as "0.50–0.75, 1.20–1.40 s"; "none" if there are none."""
     shown = [f"{region.onset:.2f}{DASH}{region.offset:.2f}" for region in regions[:LISTED]]
     more = f" and {len(regions) - LISTED} more" if len(regions) > LISTED else ""
     return f"{', '.join(shown)} s{more}" if shown else "none"
 
 
 def figure_uri(figure: Figure) -> str:
-    """Return ``figure`` as a data URI, SVG."""
-    return _uri("image/svg+xml", svg(figure))
+    """Return ``figure`` as an SVG data URI."""
+    return data_uri("image/svg+xml", svg(figure))
 
 
 def sound_uri(sound: Sound) -> str:
-    """Return ``sound`` as a data URI, FLAC of 16 bits."""
+    """Return ``sound`` as a 16-bit FLAC data URI."""
     buffer = io.BytesIO()
     samples = np.clip(sound.samples, -1, 1)
     soundfile.write(buffer, samples, sound.rate, format="FLAC", subtype="PCM_16")
-    return _uri("audio/flac", buffer.getvalue())
+    return data_uri("audio/flac", buffer.getvalue())
 
 
-def _uri(kind: str, data: bytes) -> str:
+def data_uri(kind: str, data: bytes) -> str:
+    """Return ``data`` of the MIME type ``kind`` as a data URI."""
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
@@ -238,7 +240,7 @@ def _waveform(axes: Axes, sound: Sound) -> None:
 
 
 def loudness(sound: Sound) -> tuple[Float[np.ndarray, "row column"], int]:
-    """Return power in dB below the loudest point, and the hop: column ``k`` is at ``k * hop``."""
+    """Return a spectrogram in dB relative to its maximum, and its hop in samples."""
     window = 2 * round(WINDOW * sound.rate / 2)
     hop = max(1, 2 * sound.samples.size // COLUMNS)
     padded = np.pad(sound.samples, window // 2)
@@ -295,7 +297,7 @@ def _scores(axes: Axes, content: ClipContent) -> None:
 def highest(
     scores: Float[np.ndarray, " frame"],
 ) -> tuple[Float[np.ndarray, " column"], int]:
-    """Return at most `COLUMNS` values, each the highest of its frames, and frames per value."""
+    """Return at most `COLUMNS` maxima of consecutive frames, and the number of frames per value."""
     size = max(1, -(-scores.size // COLUMNS))
     padded = np.pad(scores, (0, -scores.size % size), constant_values=0)
     return padded.reshape(-1, size).max(1), size

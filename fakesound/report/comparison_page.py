@@ -1,6 +1,5 @@
-"""Comparison of the runs of a sweep: one HTML page, and the same as CSV and JSON."""
+"""Write the comparison of the runs of a sweep as HTML, CSV and JSON."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -10,7 +9,7 @@ from urllib.parse import quote
 
 from rich.table import Table
 
-from fakesound.files import write_whole
+from fakesound.files import json_text, write_whole
 from fakesound.report import formatting
 from fakesound.report.clip_view import figure_uri
 from fakesound.report.glossary import METRICS, TWO_KEYS
@@ -37,17 +36,17 @@ def write_comparison(
     defaults: Mapping[str, Any] | None = None,
     draws: int = RESAMPLES,
 ) -> Table:
-    """Write ``page`` of the runs in ``folders`` and, next to it, the same as CSV and JSON.
+    """Write the comparison of the runs in ``folders``, and return a table for the terminal.
 
-    Runs that failed or have not finished are listed as such. Returns the table for the terminal.
+    Runs that failed or have not finished are listed as such.
 
     Args:
         folders: folders of sweeps or single runs.
-        page: HTML file to write; ``.csv`` and ``.json`` get the same name.
+        page: HTML file to write; the CSV and JSON files have the same name.
         reference: ``KEY=VALUE`` of the setting to compare the others with; None for the one
-            nearest to ``defaults``.
-        defaults: default value of each key, joined by dots.
-        draws: bootstrap resamples of the paired tests; 0 for none.
+            closest to ``defaults``.
+        defaults: default value of each configuration key (with dots).
+        draws: number of bootstrap draws of the paired tests; 0 for none.
 
     Raises:
         InputError: if a folder does not exist, a file of a run cannot be read, or no setting is
@@ -68,8 +67,7 @@ def write_comparison(
     rows = [{**record, "status": "finished"} for record in records]
     rows += [{"run": name, "status": "not finished"} for name in sweep.unfinished]
     write_whole(page.with_suffix(".csv"), to_csv(rows))
-    text = json.dumps(content, indent=1, allow_nan=False)
-    write_whole(page.with_suffix(".json"), text + "\n")
+    write_whole(page.with_suffix(".json"), json_text(content, indent=1))
     write_whole(page, _page(sweep, chosen, pairs, page.parent))
     return sweep_table(sweep)
 
@@ -105,7 +103,7 @@ def _page(
 
 
 def _record(run: Run) -> dict[str, Any]:
-    """Return a run as flat columns, metrics under the keys of ``metrics.json``."""
+    """Return a run as flat columns, with the metric keys of ``metrics.json``."""
     record: dict[str, Any] = {"run": run.name, **run.overrides}
     record |= {"held_out": run.held_out, "seed": run.seed, "fold": run.fold}
     for key, value in run.values.items():
@@ -137,5 +135,5 @@ def _filters(runs: Sequence[Run]) -> dict[str, list[str]]:
 
 
 def _report(run: Run, folder: Path) -> str:
-    """Return the address of a run's report relative to ``folder``."""
+    """Return the URL of a run's report relative to ``folder``."""
     return quote(Path(os.path.relpath(run.folder / "report.html", folder)).as_posix())

@@ -1,7 +1,7 @@
-"""The control of a run that holds attacks out: the same run with these attacks in training.
+"""Compare a run with its control: the same run with the held-out attacks in training.
 
-A low score on a held-out attack has two explanations: the detector does not generalise, or the
-attack is hard for any detector of its kind. The control separates the two.
+A low score on a held-out attack has two possible causes: the detector does not generalise, or the
+attack is hard even if it is in training. The control separates the two.
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ KEYS = ("clip/auc", "clip/eer", "frame/auc", "segment_f1_20ms")
 
 
 def control_table(results: RunResults) -> Table | None:
-    """Return held-out attacks, each without and with it in training.
+    """Return the metrics of held-out attacks, from this run and from its counterpart.
 
-    The rows of the other run are left out where it is not found. None for a run that holds nothing
-    out, and for an evaluation.
+    Rows of the counterpart are absent if it is not found. None for a run without held-out attacks,
+    and for an evaluation.
     """
     attacks = (results.metrics.get("provenance") or {}).get("held_out") or []
     if not (results.trained and attacks and results.config.get("split", {}).get("held_out")):
@@ -47,11 +47,11 @@ def control_table(results: RunResults) -> Table | None:
 
 
 def counterpart(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the metrics of the run beside ``folder`` that differs in ``split.control`` alone.
+    """Return the metrics of the run next to ``folder`` that differs only in ``split.control``.
 
     Args:
         folder: folder of a run.
-        config: configuration of that run.
+        config: configuration of the run.
     """
     other = deepcopy(dict(config))
     other["split"] = {**other["split"], "control": not is_control(config)}

@@ -1,4 +1,4 @@
-"""Example clips of a report, chosen by rule."""
+"""Choose example clips for a report by fixed rules."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from fakesound.report.clip_view import (
 from fakesound.report.formatting import number
 from fakesound.report.run_results import STEP, RunResults, shown_parts
 
-# kinds by priority: the last ones are dropped first if there is room for few examples
+# kinds by priority: with few examples, the last kinds are omitted
 KINDS = ("typical", "missed", "best", "alarm", "genuine")
 ORDER = ("best", "typical", "missed", "alarm", "genuine")
 
 
 @dataclass(frozen=True)
 class Example:
-    """A clip and the rule that chose it."""
+    """Clip and the rule that chose it."""
 
     clip: ClipScore
     why: str
@@ -60,11 +60,11 @@ class ClipView:
 
 
 def pick_examples(results: RunResults, count: int) -> list[Example]:
-    """Choose ``count`` clips of the test, or fewer if there are not so many.
+    """Choose up to ``count`` test clips.
 
-    Of the unseen fakes (of all fakes if none is unseen): the best localised, typical ones of
-    different attacks, and the one with the lowest score. Of the genuine clips: the one with the
-    highest score, and a typical one. Equal results give equal clips.
+    From the unseen fakes (from all fakes if none is unseen): the best localised, typical ones of
+    different attacks, and the one with the lowest score. From the genuine clips: the one with the
+    highest score, and a typical one. The choice is deterministic.
     """
     part = shown_parts(results)[0]
     frames = has_frames(part.scores)
@@ -99,7 +99,7 @@ def pick_examples(results: RunResults, count: int) -> list[Example]:
 
 
 def choose_clips(results: RunResults, count: int) -> list[ClipScore]:
-    """Choose ``count`` test clips with known audio: half with the worst scores, half at random."""
+    """Choose ``count`` test clips with audio: half with the worst scores, half at random."""
     clips = sorted(
         (clip for clip in results.test_scores if clip.clip_id in results.clips),
         key=lambda clip: (clip.logit if clip.fake else -clip.logit, clip.clip_id),
@@ -111,7 +111,7 @@ def choose_clips(results: RunResults, count: int) -> list[ClipScore]:
 
 
 def example_view(example: Example, results: RunResults) -> ClipView:
-    """Return the view of ``example``, with its audio if it can be read."""
+    """Return the view of ``example``, with audio if it can be read."""
     clip = example.clip
     content = ClipContent.of_score(clip, clip_sound(results, clip.clip_id))
     verdict = "fake" if clip.score > clip.clip_threshold else "genuine"

@@ -1,10 +1,9 @@
-"""Curves over many clips: error trade-off, calibration, abstention; and over epochs."""
+"""Draw curves of a test (DET, ROC, reliability, risk-coverage) and of a training run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -12,6 +11,7 @@ from scipy.special import ndtri
 
 from fakesound.metrics import ClipScore, Reliability, auc, eer, reliability
 from fakesound.metrics.abstention import risk_coverage
+from fakesound.metrics.block import ClipColumns
 from fakesound.report.formatting import number
 from fakesound.report.glossary import METRICS
 from fakesound.report.style import HALF, PALETTE, PART_COLOURS, new_figure, style_context
@@ -34,15 +34,16 @@ Parts = Mapping[str, Sequence[ClipScore]]
 
 
 def det_figure(parts: Parts) -> Figure | None:
-    """Draw the detection error trade-off of each part of the test, and its equal error rate.
+    """Draw the detection error trade-off of each part of the test, with its equal error rate.
 
-    Axes are normal deviates, on which scores with normal distributions give straight lines
-    (Martin et al. 1997). None if no part holds both fakes and genuine clips.
+    The axes are normal deviates: normally distributed scores give straight lines (Martin et al.
+    1997). None if no part has clips of both classes.
     """
     from sklearn.metrics import DetCurveDisplay
 
     def draw(axes: Axes, name: str, clips: Sequence[ClipScore]) -> None:
-        logit, fake = _columns(clips)
+        columns = ClipColumns.of(clips)
+        logit, fake = columns.logit, columns.fake
         point = eer(logit, fake)
         assert point is not None
         label = f"{_label(name)}, EER {number(point.rate, 3)}"
@@ -64,14 +65,15 @@ def det_figure(parts: Parts) -> Figure | None:
 
 
 def roc_figure(parts: Parts) -> Figure | None:
-    """Draw the receiver operating characteristic of each part of the test, and its area.
+    """Draw the receiver operating characteristic of each part of the test, with its area.
 
-    None if no part holds both fakes and genuine clips.
+    None if no part has clips of both classes.
     """
     from sklearn.metrics import RocCurveDisplay
 
     def draw(axes: Axes, name: str, clips: Sequence[ClipScore]) -> None:
-        logit, fake = _columns(clips)
+        columns = ClipColumns.of(clips)
+        logit, fake = columns.logit, columns.fake
         curve = RocCurveDisplay.from_predictions(
             fake, logit, ax=axes, curve_kwargs={"color": _colour(name)}
         )
@@ -89,17 +91,14 @@ def roc_figure(parts: Parts) -> Figure | None:
 
 def reliability_points(parts: Parts) -> dict[str, Reliability]:
     """Return the points of the reliability diagram of each part of the test that has clips."""
-    return {
-        name: reliability(np.array([c.score for c in clips], np.float64), _columns(clips)[1])
-        for name, clips in parts.items()
-        if clips
-    }
+    columns = {name: ClipColumns.of(clips) for name, clips in parts.items() if clips}
+    return {name: reliability(clips.score, clips.fake) for name, clips in columns.items()}
 
 
 def reliability_figure(points: Mapping[str, Reliability]) -> Figure | None:
-    """Draw the share of fakes among clips of a score, for each part of the test.
+    """Draw the share of fakes against the score for each part of the test.
 
-    The area of a point is its number of clips. None without clips.
+    The area of a point is proportional to its number of clips. None without clips.
     """
     from sklearn.calibration import CalibrationDisplay
 
@@ -120,10 +119,9 @@ def reliability_figure(points: Mapping[str, Reliability]) -> Figure | None:
 
 
 def risk_figure(parts: Parts, answered: Mapping[str, float] | None = None) -> Figure | None:
-    """Draw the share of wrong answers if only the clips with the surest scores are answered.
+    """Draw the risk-coverage curve (El-Yaniv and Wiener 2010) of each part of the test.
 
-    The risk-coverage curve (El-Yaniv and Wiener 2010) of each part of the test, with a dot at the
-    share of clips that is ``answered``. None without clips.
+    A dot marks the share of clips that is ``answered``. None without clips.
     """
 
     def draw(axes: Axes, name: str, clips: Sequence[ClipScore]) -> None:
@@ -145,7 +143,7 @@ def risk_figure(parts: Parts, answered: Mapping[str, float] | None = None) -> Fi
 
 
 def training_figure(epochs: Sequence[Mapping[str, Any]]) -> Figure | None:
-    """Draw losses and validation metrics over the epochs, with a line at the selected epoch.
+    """Draw losses and validation metrics over epochs, with a line at the selected epoch.
 
     None if none of them was logged.
     """
@@ -193,7 +191,7 @@ def _curves(
     xlabel: str,
     ylabel: str,
 ) -> Figure | None:
-    """Draw a curve for each of ``parts`` over common axes; None without parts."""
+    """Draw a curve for each part on common axes; None without parts."""
     if not parts:
         return None
     with style_context():
@@ -203,7 +201,7 @@ def _curves(
             draw(axes, name, part)
         finish(axes)
         axes.grid(True)
-        # scikit-learn's displays set labels and a legend of their own
+        # replaces the labels and the legend of scikit-learn's displays
         axes.set(xlabel=xlabel, ylabel=ylabel)
         axes.legend(loc="best")
     return figure
@@ -211,15 +209,6 @@ def _curves(
 
 def _both_labels(parts: Parts) -> dict[str, Sequence[ClipScore]]:
     return {name: clips for name, clips in parts.items() if len({c.fake for c in clips}) == 2}
-
-
-def _columns(
-    clips: Sequence[ClipScore],
-) -> tuple[Float[np.ndarray, " clip"], Bool[np.ndarray, " clip"]]:
-    """Return the logits of ``clips``, and whether they are fake."""
-    logit: Float[np.ndarray, " clip"] = np.array([clip.logit for clip in clips], dtype=np.float64)
-    fake: Bool[np.ndarray, " clip"] = np.array([clip.fake for clip in clips], dtype=bool)
-    return logit, fake
 
 
 def _colour(name: str) -> str:

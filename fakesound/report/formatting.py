@@ -1,4 +1,4 @@
-"""Numbers as pages and tables show them."""
+"""Format numbers for pages and tables."""
 
 from collections.abc import Sequence
 
@@ -43,7 +43,7 @@ def bounds(interval: tuple[float, float] | None, decimals: int = 2, sign: bool =
 
 
 def setting(value: object) -> str:
-    """Format a value of a configuration as it is written there."""
+    """Format a configuration value."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Title and meaning of every metric: the one place where a metric gets its name."""
+"""Titles and meanings of all metrics."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -101,7 +101,8 @@ OTHER_METRICS = (
     Metric(
         "clip/auc_within_domain",
         "Clip AUC within domains",
-        "Mean of the clip AUCs within each domain, so that telling domains apart does not help.",
+        "Mean of the clip AUCs within each domain, to which recognising the domain does not "
+        "contribute.",
     ),
     Metric(
         "clip/ap",
@@ -111,7 +112,7 @@ OTHER_METRICS = (
     Metric(
         "clip/act_dcf",
         "actDCF",
-        "Detection cost of minDCF at the threshold that is right for calibrated scores.",
+        "Detection cost of minDCF at the optimal threshold of calibrated scores.",
         lower_is_better=True,
     ),
     Metric("frame/ap", "Frame average precision", "Average precision over frames of 20 ms."),
@@ -196,9 +197,9 @@ METRICS: Mapping[str, Metric] = {
     metric.key: metric
     for metric in (*ALL_METRICS, FRAME_RECALL, *LOCALISATION_METRICS, *PRECISION_METRICS)
 }
-# what detection and localisation are compared by, between attacks, conditions and runs
+# metrics in comparisons of attacks, conditions and runs
 MAIN_KEYS = ("clip/auc", "frame/auc", "segment_f1_20ms")
-# the same with one for each, where there is room for two
+# if there is space for two: one for detection, one for localisation
 TWO_KEYS = ("clip/auc", "segment_f1_20ms")
 PART_TITLES = {
     "unseen": "Unseen attacks",

@@ -1,4 +1,4 @@
-"""The main values of a run in one line, without a judgement."""
+"""Summarise the main metrics of a run in one line."""
 
 from fakesound.metrics import MIN_SOURCES
 from fakesound.report.formatting import bounds, number
@@ -10,7 +10,7 @@ FALSE_ALARMS = "false_alarm_minutes_per_hour"
 
 
 def headline(results: RunResults) -> str:
-    """Return the main metric of a run with its interval, or its name if sources are too few."""
+    """Return the main metric of a run with its interval, or its name if there is no interval."""
     part = shown_parts(results)[0]
     values = [f"{METRICS[key].title} {value}" for key, value in _values(part) if value]
     if not values or not part.enough_sources:
@@ -19,7 +19,7 @@ def headline(results: RunResults) -> str:
 
 
 def details(results: RunResults) -> list[str]:
-    """Return further values of the part of the test that the headline is about."""
+    """Return further values for the part of the test in the headline."""
     part = shown_parts(results)[0]
     values = [f"{METRICS[key].title} {value}" for key, value in _values(part)]
     localisation = (results.metrics.get("localisation") or {}).get(part.name) or {}
@@ -32,7 +32,7 @@ def details(results: RunResults) -> list[str]:
 
 
 def summary(results: RunResults) -> str:
-    """Return the main values of a run in one line for the terminal."""
+    """Return the main values of a run as one line for the terminal."""
     part = shown_parts(results)[0]
     values = ", ".join(f"{METRICS[key].title} {value}" for key, value in _values(part))
     few = "" if part.enough_sources else f" (fewer than {MIN_SOURCES} sources a class)"
@@ -40,7 +40,7 @@ def summary(results: RunResults) -> str:
 
 
 def subject(part: Part) -> str:
-    """Return the part of the test, with its attacks if it has few."""
+    """Return the title of a part of the test, with its attacks if they are few."""
     named = part.attacks
     if part.name not in ("unseen", "seen") or len(named) > NAMED_ATTACKS:
         return part.title

@@ -1,4 +1,4 @@
-"""View of one detection: an interactive waveform with its scores, and a player for its regions."""
+"""View of one detection: an interactive waveform with scores, regions and a player."""
 
 import base64
 import io
@@ -11,36 +11,36 @@ import numpy as np
 from jaxtyping import Float, Float32
 from matplotlib.image import imsave
 
-from fakesound.report.clip_view import RANGE, Sound, highest, loudness, sound_uri
+from fakesound.report.clip_view import RANGE, Sound, data_uri, highest, loudness, sound_uri
 from fakesound.scoring.decision import FakeRegion
 
 PEAKS_PER_SECOND = 200
 MOST_PEAKS = 60_000
 HEIGHT = 192  # rows of the spectrogram
-LEVELS = 24  # of its shades: few keep the picture small
+LEVELS = 24  # shades of the spectrogram; few keep the file small
 WAVESURFER = ("wavesurfer", "regions", "timeline")
 
 
 @dataclass(frozen=True)
 class RecordingView:
-    """All that a page shows of one recording.
+    """Everything a page shows of one recording.
 
     Attributes:
         name: file name.
-        path: path as it was given.
+        path: path as given by the user.
         verdict: "fake", "genuine" or "uncertain".
-        score: P(fake) for the share of fakes that the detection assumed.
+        score: P(fake) for the assumed share of fakes.
         even_score: P(fake) if half of all recordings are fake.
-        facts: name and value of what is listed above the waveform.
-        notes: remarks on how the file was read.
-        regions: parts above the threshold.
+        facts: name and value of each fact above the waveform.
+        notes: properties of the recording that matter for the result.
+        regions: regions called fake.
         duration: length in seconds.
         threshold: frame threshold.
         scores: frame scores as bytes, in base64; empty without frames.
         scored: seconds that the scores cover.
-        audio: data URI; None if the recording is too long, or cannot be read again.
+        audio: data URI; None if the recording is too long or cannot be read again.
         peaks: amplitudes as bytes, in base64.
-        spectrogram: data URI of a picture whose opacity is the level; None without audio.
+        spectrogram: data URI of a picture whose opacity is the power; None without audio.
     """
 
     name: str
@@ -107,7 +107,7 @@ def _spectrogram(sound: Sound) -> str:
     picture[..., 3] = _bytes(shades)
     buffer = io.BytesIO()
     imsave(buffer, picture, format="png")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return data_uri("image/png", buffer.getvalue())
 
 
 def _bytes(values: Float[np.ndarray, "..."]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Values with intervals: a row for each thing that is compared, a panel for each metric."""
+"""Draw values with intervals: one row per compared item, one panel per metric."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ NARROWEST = 0.1  # of an axis
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the figure.
+    """Row of the figure.
 
     Attributes:
         label: name on the left.
@@ -36,7 +36,7 @@ class Series:
     """One value for each row.
 
     Attributes:
-        values: values from the top row down; undefined ones are left out.
+        values: values from the top row down; undefined ones are not drawn.
         label: name in the legend; empty for none.
         colour: colour of dots and intervals.
         reference: value to compare with, drawn as a dashed line through all rows.
@@ -56,9 +56,9 @@ class Panel:
 
     Attributes:
         title: name of the metric.
-        series: one or more; several values of one row lie below each other.
-        baseline: value of a trivial system in each row, drawn as a vertical tick.
-        differences: whether the values are differences, drawn about zero.
+        series: one or more series; values of one row are drawn below each other.
+        baseline: value of a trivial baseline in each row, drawn as a vertical tick.
+        differences: whether the values are differences, drawn around zero.
     """
 
     title: str
@@ -154,10 +154,10 @@ def _draw(axes: Axes, panel: Panel, heights: Sequence[int], apart: float) -> Non
                 below = [height + 0.26] * len(values)
                 axes.plot(values, below, "o", color=series.colour, markersize=2.5, alpha=0.6)
     low, high = axes.get_xlim()
-    # a narrower axis would make much of nothing
+    # a narrower axis would exaggerate small differences
     room = max(0.0, NARROWEST - (high - low)) / 2
     low, high = low - room, high + room
-    # metrics are shares
+    # metrics lie in [0, 1]
     axes.set_xlim(*(low, high) if panel.differences else (max(low, -0.01), min(high, 1.01)))
     axes.xaxis.set_major_locator(MaxNLocator(5))
 

@@ -1,4 +1,4 @@
-"""Report of a run or an evaluation: one HTML file with pictures and audio inside."""
+"""Write the report of a run or an evaluation as one HTML file with embedded media."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ from fakesound.report.run_results import (
 from fakesound.report.sections import Table, TableRow
 from fakesound.report.style import render
 
-MOST_REMARKS, MOST_EXAMPLES = 8, 2  # shown without a click
+MOST_REMARKS, MOST_EXAMPLES = 8, 2  # visible at first
 ABSTENTION = {
     "answered": "Clips answered",
     "answered_fake": "of the fakes",
@@ -48,9 +48,9 @@ ABSTENTION = {
 
 
 def write_report(results: RunResults, path: Path, examples: int) -> None:
-    """Write the report of a run, or of an evaluation, to ``path`` atomically.
+    """Write the report of a run or an evaluation to ``path`` atomically.
 
-    A section is left out if its metrics are missing.
+    Sections without metrics are omitted.
 
     Args:
         results: results of the run.
@@ -151,7 +151,7 @@ def _figures(
 
 
 def _main_tables(parts: Sequence[Part]) -> list[tuple[str, Table]]:
-    """Return detection and localisation of each part, with the always-fake baseline below it."""
+    """Return tables of detection and localisation, with the always-fake baseline of each part."""
     tables = []
     for title, metrics in (("Detection", CLIP_METRICS), ("Localisation", FRAME_METRICS)):
         rows = []
@@ -175,7 +175,7 @@ def _abstention(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]
 
 
 def _facts(provenance: Mapping[str, Any]) -> list[str]:
-    """Return the main facts of a run, in a few words each."""
+    """Return the main facts of a run as short texts."""
     facts = []
     if "seed" in provenance:
         facts.append(f"seed {provenance['seed']}")
@@ -198,7 +198,7 @@ def _facts(provenance: Mapping[str, Any]) -> list[str]:
 def _command(results: RunResults) -> str | None:
     if results.overrides is None:
         return None
-    # with resume=auto a finished run would be found instead of repeated
+    # resume=auto would return the finished run instead of repeating it
     arguments = [text for text in results.overrides if not text.startswith("resume=")]
     return shlex.join(["python", "-m", "fakesound.run", *arguments])
 

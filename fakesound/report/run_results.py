@@ -1,4 +1,4 @@
-"""Results of a finished run or evaluation, read from its folder, and the groups they fall into."""
+"""Read the results of a finished run or evaluation, and divide them into parts and groups."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,6 @@ from fakesound.metrics import (
     MIN_SOURCES,
     ClipScore,
     has_frames,
-    metrics_block,
     read_scores,
     segment_f1,
     subgroups,
@@ -26,13 +25,13 @@ from fakesound.metrics import (
 from fakesound.report.glossary import PART_TITLES
 
 STEP = 20_000  # microseconds
-# a system that always answers "fake" has no calibration to compare with
+# metrics that mean nothing for the always-fake baseline
 WITHOUT_BASELINE = ("clip/cllr", "clip/ece", "clip/min_dcf", "clip/act_dcf")
 
 
 @dataclass(frozen=True)
 class Value:
-    """A metric's value and its 95 % interval; None where undefined."""
+    """Value of a metric and its 95 % interval; None if undefined."""
 
     value: float | None
     interval: tuple[float, float] | None = None
@@ -48,11 +47,11 @@ class RunResults:
         metrics: content of ``metrics.json``.
         test_scores: scores of the test clips.
         validation_scores: scores of the validation clips.
-        clips: manifest rows by clip id; a clip without one is shown without its audio.
+        clips: manifest rows by clip id; clips without a row are shown without audio.
         epochs: logged values of each epoch.
-        overrides: arguments the run was started with; None if unknown.
-        command: command that gives the same results, if it is not a run with ``overrides``.
-        title: name of the page, if it is not the run's.
+        overrides: command-line arguments of the run; None if unknown.
+        command: command that reproduces the results; None for a run with ``overrides``.
+        title: name of the page; None for the name of the run.
     """
 
     folder: Path
@@ -68,7 +67,7 @@ class RunResults:
 
     @property
     def trained(self) -> bool:
-        """Whether the detector was trained by this run, so that the held-out attacks are known."""
+        """Whether this run trained the detector, so that the held-out attacks are known."""
         return bool(self.config)
 
     @property
@@ -79,12 +78,12 @@ class RunResults:
 
 @dataclass(frozen=True)
 class Part:
-    """Clips whose metrics are shown together: a part of the test, an attack, a region length.
+    """Clips whose metrics are shown together, such as a fold, an attack or a region length.
 
     Attributes:
         name: "unseen", "seen", "all" or "validation"; or the name of the group.
-        scores: scores of its clips; one genuine partner for each fake of an attack or a family.
-        block: metrics block, intervals under "ci" if there are enough sources.
+        scores: scores of the clips.
+        block: metrics block, with intervals under "ci" if there are enough sources.
         all_fake: metrics of the always-fake baseline, except calibration; empty if unknown.
     """
 
@@ -115,7 +114,7 @@ class Part:
 
     @cached_property
     def fold(self) -> str | None:
-        """Which attacks it is of: "seen" or "unseen" if all its fakes are; otherwise None."""
+        """Common fold of all fakes, "seen" or "unseen"; None if they differ."""
         folds = {clip.fold for clip in self.scores if clip.fake}
         return folds.pop() if len(folds) == 1 else None
 
@@ -128,7 +127,7 @@ class Part:
         )
 
     def baseline(self, key: str) -> float | None:
-        """Return the value of a trivial system; None if there is none for ``key``."""
+        """Return the value of a trivial baseline; None if there is none for ``key``."""
         return 0.5 if "auc" in key else self.all_fake.get(key)
 
 
@@ -139,7 +138,7 @@ def read_run(folder: Path, metrics: Path | None = None) -> RunResults:
         folder: folder with ``config.yaml``, ``metrics.json``, ``scores.jsonl``,
             ``validation_scores.jsonl``, ``manifest.jsonl`` and, for a trained model,
             ``epochs.jsonl``.
-        metrics: file to read in place of ``metrics.json``.
+        metrics: file to read instead of ``metrics.json``.
 
     Raises:
         InputError: naming the file that is missing or invalid, and the fix.
@@ -164,7 +163,7 @@ def read_run(folder: Path, metrics: Path | None = None) -> RunResults:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Read the resolved configuration at ``path``, with the keys of today.
+    """Read the resolved configuration at ``path``, renamed keys updated.
 
     Raises:
         InputError: if it is missing or not YAML.
@@ -191,7 +190,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
 
 
 def shown_parts(results: RunResults) -> list[Part]:
-    """Return the unseen and the seen part of the test, or the whole test if it has neither."""
+    """Return the unseen and the seen part of the test, or the whole test without folds."""
     whole = subsets(results.test_scores)
     test = results.metrics["test"]
     baselines = dict(results.metrics.get("baseline_by_fold") or {})
@@ -208,7 +207,7 @@ def shown_parts(results: RunResults) -> list[Part]:
 
 
 def validation_part(results: RunResults) -> Part | None:
-    """Return the validation clips, None if there are none."""
+    """Return the validation clips; None if there are none."""
     scores = results.validation_scores
     block = results.metrics.get("validation")
     if not (scores and block):
@@ -217,7 +216,7 @@ def validation_part(results: RunResults) -> Part | None:
 
 
 def attack_groups(results: RunResults) -> list[Part]:
-    """Return the attacks of the test by family, each family sorted by clip AUC."""
+    """Return the attacks of the test, by family and then by descending clip AUC."""
     groups = _groups(results.metrics["test"].get("attack"), subsets(results.test_scores).attack)
 
     def order(group: Part) -> tuple[str, float, str]:
@@ -228,13 +227,13 @@ def attack_groups(results: RunResults) -> list[Part]:
 
 
 def partition_groups(results: RunResults, kind: str) -> list[Part]:
-    """Return the groups of a partition of the test: family, region_length, corpus or subset."""
+    """Return the groups of the test by "family", "region_length", "corpus" or "subset"."""
     blocks = (results.metrics.get("partition") or {}).get(kind)
     return _groups(blocks, subgroups(results.test_scores)[kind]) if blocks else []
 
 
 def interval(block: Mapping[str, Any], key: str) -> tuple[float, float] | None:
-    """Return the 95 % interval of a metric, None if it has none."""
+    """Return the 95 % interval of a metric; None if it has none."""
     ends = (block.get("ci") or {}).get(key)
     return None if ends is None else (float(ends[0]), float(ends[1]))
 
@@ -263,9 +262,6 @@ def _groups(
     for name, members in clips.items():
         block = (blocks or {}).get(name)
         if block and any(clip.fake for clip in members):
-            if block["clips"] != len(members):
-                # of a run made when all genuine clips were compared with the fakes of each group
-                block = metrics_block(members)
             groups.append(Part(name, members, block, {"segment_f1_20ms": all_fake_f1(members)}))
     return groups
 

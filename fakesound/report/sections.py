@@ -1,4 +1,4 @@
-"""Tables and figures of a report: attacks, breakdowns, conditions, and two systems compared."""
+"""Tables and figures of a report: attacks, breakdowns, conditions, comparisons of systems."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ PAIRED_KEYS = (
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row of a table of metrics.
+    """Row of a table of metrics.
 
     Attributes:
         title: heading of the row.
@@ -60,7 +60,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of metrics, one a column.
+    """Table with one metric per column.
 
     Attributes:
         corner: heading of the first column.
@@ -74,7 +74,7 @@ class Table:
 
     @property
     def counts(self) -> list[str]:
-        """Names of the counts of its rows."""
+        """Names of the counts in the rows."""
         return list(dict.fromkeys(name for row in self.rows for name in row.counts))
 
 
@@ -83,7 +83,7 @@ class Difference:
     """Difference of two systems in a metric.
 
     Attributes:
-        metric: what is compared.
+        metric: compared metric.
         a: value of the first system.
         b: value of the second system.
         difference: a minus b, with its interval.
@@ -98,7 +98,7 @@ class Difference:
 
     @property
     def better(self) -> int | None:
-        """The better system, 0 or 1, if the difference is significant; otherwise None."""
+        """Index of the significantly better system, 0 or 1; None if neither is."""
         value = self.difference.value
         if self.p is None or self.p >= SIGNIFICANCE or not value:
             return None
@@ -106,7 +106,7 @@ class Difference:
 
     @property
     def improvement(self) -> Value:
-        """The difference, positive if the first system is better."""
+        """Difference with the sign that is positive if the first system is better."""
         value, ends = self.difference.value, self.difference.interval
         if not self.metric.lower_is_better or value is None:
             return self.difference
@@ -115,13 +115,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class PairedPart:
-    """Two systems on a part of the test.
+    """Comparison of two systems on a part of the test.
 
     Attributes:
         name: "unseen", "seen" or "all".
         title: heading of the part.
-        systems: names of the two.
-        differences: differences in the metrics that both have.
+        systems: names of the systems.
+        differences: differences in the metrics that both systems have.
     """
 
     name: str
@@ -132,13 +132,13 @@ class PairedPart:
 
 @dataclass(frozen=True)
 class Conditions:
-    """A part of the test under each condition.
+    """Metrics of a part of the test under each condition.
 
     Attributes:
         name: "unseen", "seen" or "all".
         title: heading of the part.
         titles: names of the conditions, clean audio first.
-        blocks: metrics block under each.
+        blocks: metrics block under each condition.
     """
 
     name: str
@@ -152,13 +152,13 @@ class Conditions:
         return [METRICS[key] for key in TWO_KEYS if known(self.blocks, key)]
 
     def change(self, row: int, key: str) -> float | None:
-        """Return the difference of a condition to clean audio."""
+        """Return the difference between a condition and clean audio."""
         value, clean = self.blocks[row].get(key), self.blocks[0].get(key)
         return None if value is None or clean is None else float(value) - float(clean)
 
 
 def group_table(groups: Sequence[Part], corner: str, metrics: Iterable[Metric]) -> Table:
-    """Return ``metrics`` of each group, with its numbers of clips."""
+    """Return a table with ``metrics`` and numbers of clips of each group."""
     rows = [
         TableRow(
             group.name,
@@ -172,13 +172,13 @@ def group_table(groups: Sequence[Part], corner: str, metrics: Iterable[Metric]) 
 
 
 def groups_figure(groups: Sequence[Part], by_family: bool = False) -> Figure | None:
-    """Draw clip AUC, frame AUC and segment F1 of each group; None without any value.
+    """Draw clip AUC, frame AUC and segment F1 of each group; None without values.
 
-    Ticks mark a trivial system: chance for an AUC, the always-fake baseline for F1.
+    Ticks mark the trivial baseline: chance for AUC, always fake for F1.
 
     Args:
-        groups: attacks, or other groups of the test.
-        by_family: whether the names are ``family/generator``, grouped by family.
+        groups: attacks or other groups of the test.
+        by_family: whether to group names ``family/generator`` by family.
     """
     several = len({group.fold for group in groups}) > 1
     rows = []
@@ -208,12 +208,12 @@ def groups_figure(groups: Sequence[Part], by_family: bool = False) -> Figure | N
 
 
 def paired_parts(paired: Mapping[str, Any]) -> list[PairedPart]:
-    """Return the "paired" object of ``metrics.json``, the unseen attacks first.
+    """Convert the "paired" object of ``metrics.json``, unseen attacks first.
 
-    The whole test is left out if it has an unseen or a seen part.
+    The whole test is omitted if there is an unseen or a seen part.
     """
     first, second = paired["names"]
-    found = {}
+    parts = {}
     for name in ORDER:
         differences = []
         for metric in ALL_METRICS:
@@ -226,12 +226,12 @@ def paired_parts(paired: Mapping[str, Any]) -> list[PairedPart]:
                     Difference(metric, entry["a"], entry["b"], value, entry.get("p"))
                 )
         if differences:
-            found[name] = PairedPart(name, PART_TITLES[name], (first, second), differences)
-    return without_whole(found)
+            parts[name] = PairedPart(name, PART_TITLES[name], (first, second), differences)
+    return without_whole(parts)
 
 
 def paired_figure(parts: Sequence[PairedPart]) -> Figure | None:
-    """Draw the improvement of the first system over the second in each metric, about zero."""
+    """Draw the improvement of the first system over the second in each metric."""
     by_key = [{each.metric.key: each for each in part.differences} for part in parts]
     keys = [key for key in PAIRED_KEYS if any(key in found for found in by_key)]
     if not keys:
@@ -250,9 +250,9 @@ def paired_figure(parts: Sequence[PairedPart]) -> Figure | None:
 
 
 def conditions(robustness: Mapping[str, Any]) -> list[Conditions]:
-    """Return the "robustness" object of ``metrics.json`` by part of the test.
+    """Convert the "robustness" object of ``metrics.json``, by part of the test.
 
-    The whole test is left out if it has an unseen or a seen part.
+    The whole test is omitted if there is an unseen or a seen part.
     """
     given = robustness["conditions"]
     if len(given) < 2:
@@ -291,7 +291,7 @@ def conditions_figure(parts: Sequence[Conditions]) -> Figure | None:
 
 
 def localisation_tables(metrics: Mapping[str, Any]) -> dict[str, Table]:
-    """Return the tables of localisation that have values: "regions", "segments", "precision"."""
+    """Return the tables of localisation with values: "regions", "segments", "precision"."""
     parts = by_part(metrics.get("localisation") or {})
     rows = [TableRow(title, block) for title, block in parts]
     sizes = sorted(
@@ -321,7 +321,7 @@ def localisation_tables(metrics: Mapping[str, Any]) -> dict[str, Table]:
 
 
 def calibration_table(metrics: Mapping[str, Any]) -> Table | None:
-    """Return calibration metrics of each part, and before calibration if they are known."""
+    """Return calibration metrics of each part, also before calibration if known."""
     given = metrics.get("calibration") or {}
     before, after = given.get("before") or {}, given.get("after") or {}
     rows = []
@@ -336,7 +336,7 @@ def calibration_table(metrics: Mapping[str, Any]) -> Table | None:
 
 
 def reliability_before(metrics: Mapping[str, Any], names: Iterable[str]) -> dict[str, Reliability]:
-    """Return the points of the named parts' reliability diagrams before calibration."""
+    """Return the reliability diagrams of the named parts before calibration."""
     before = (metrics.get("calibration") or {}).get("before") or {}
     return {
         name: Reliability(
@@ -348,9 +348,9 @@ def reliability_before(metrics: Mapping[str, Any], names: Iterable[str]) -> dict
 
 
 def by_part(blocks: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return title and block of each part, the unseen attacks first.
+    """Return title and block of each part, unseen attacks first.
 
-    The whole test is left out if it has an unseen or a seen part.
+    The whole test is omitted if there is an unseen or a seen part.
     """
     return without_whole(
         {
@@ -362,9 +362,9 @@ def by_part(blocks: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def without_whole(parts: Mapping[str, Found]) -> list[Found]:
-    """Return ``parts``, given by name, without the whole test if there are seen or unseen ones."""
-    divided = {"unseen", "seen"} & parts.keys()
-    return [part for name, part in parts.items() if not (divided and name == "all")]
+    """Return the values of ``parts``, without the whole test if there is a seen or unseen part."""
+    has_folds = {"unseen", "seen"} & parts.keys()
+    return [part for name, part in parts.items() if not (has_folds and name == "all")]
 
 
 def _defined(table: Table) -> Table:

@@ -1,4 +1,4 @@
-"""Style of all figures and pages: colours, fonts, and how they are written."""
+"""Style of figures and pages: colours, fonts and output formats."""
 
 import io
 import warnings
@@ -19,19 +19,19 @@ from fakesound.files import write_whole
 
 @dataclass(frozen=True)
 class Palette:
-    """All colours; distinguishable with any kind of colour vision.
+    """Colours, distinguishable with any kind of colour vision.
 
     Attributes:
         ink: text and ground truth.
         muted: secondary text and trivial baselines.
         line: rules and grids.
-        wash: quiet backgrounds.
-        paper: the page.
+        wash: light background.
+        paper: page background.
         unseen: attacks that were not in training.
         seen: attacks that were in training.
         found: parts that a detector calls fake.
-        clip: the clip task.
-        frame: the frame task.
+        clip: clip task.
+        frame: frame task.
     """
 
     ink: str = "#1d2833"
@@ -48,15 +48,15 @@ class Palette:
 
 PALETTE = Palette()
 PART_COLOURS = {"unseen": PALETTE.unseen, "seen": PALETTE.seen}
-# matplotlib lays text out in DejaVu Sans, which is wider than all of these
+# fonts of SVG text; all are narrower than DejaVu Sans, with which matplotlib computes the layout
 FONTS = "'Helvetica Neue', 'Segoe UI', Roboto, Arial, 'DejaVu Sans', sans-serif"
-WIDE, HALF = 10.4, 5.1  # inches of a figure over the whole page, and over half of it
+WIDE, HALF = 10.4, 5.1  # width in inches of a figure over the whole page, and over half of it
 
 _STYLE: dict[Any, Any] = {
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
     "text.color": PALETTE.ink,
-    # names of attacks and keys are no formulas
+    # names may contain dollar signs
     "text.parse_math": False,
     "axes.edgecolor": PALETTE.muted,
     "axes.labelcolor": PALETTE.muted,
@@ -91,15 +91,15 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def style_context() -> Iterator[None]:
-    """Apply the style to everything that is drawn inside."""
+    """Apply the style to figures drawn inside the block."""
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        # a name in a script that DejaVu Sans lacks still shows right in the SVG
+        # glyphs missing from DejaVu Sans are shown by other fonts in the SVG
         warnings.filterwarnings("ignore", message="Glyph")
         yield
 
 
 def new_figure(height: float, width: float = WIDE) -> Figure:
-    """Create an empty figure whose layout adapts to its text; use it in `style_context`."""
+    """Create an empty figure with constrained layout; call it in `style_context`."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -120,14 +120,14 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def render(template: str, context: Mapping[str, object]) -> str:
-    """Fill the page ``template`` with ``context``; every value is escaped."""
+    """Render the page ``template`` with ``context``; all values are escaped."""
     page = environment("fakesound.report", "templates").get_template(template)
     return page.render(palette=PALETTE, **context)
 
 
 @cache
 def environment(package: str, folder: str) -> Environment:
-    """Return the templates in a folder of a package, which escape every value."""
+    """Return the environment of the templates in a folder of a package; all values are escaped."""
     return Environment(
         loader=PackageLoader(package, folder),
         autoescape=True,
@@ -138,9 +138,9 @@ def environment(package: str, folder: str) -> Environment:
 
 
 def settle(figure: Figure) -> None:
-    """Lay ``figure`` out once and for all.
+    """Compute the layout of ``figure`` and fix it.
 
-    The solver behind the layout gives other last digits each time, which would show in the bytes.
+    The positions are rounded, because the last digits of the layout solver are not reproducible.
     """
     if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
         with style_context():

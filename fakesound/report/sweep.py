@@ -1,4 +1,4 @@
-"""Runs of a sweep, read from disk and grouped by the configuration keys that differ."""
+"""Read the runs of a sweep and group them by the configuration keys that differ."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,43 +14,43 @@ from fakesound.report.glossary import MAIN_KEYS
 from fakesound.report.run_results import Value, read_config, read_metrics, value_of
 
 DEPTH = 3
-# name and location of a run; not part of what is varied
+# keys of the name and location of a run, which do not distinguish settings
 UNVARIED = (
     *("name", "tags", "resume", "logger", "hydra"),
     *("data.prepared", "data.workers", "data.forge_workers"),
 )
-# what a run is tested on, and its randomness; these have columns of their own
+# keys of test and randomness, which have their own columns
 HELD_OUT, SEED, FOLD = "split.held_out", "seed", "split.fold"
-# values that are clear without their key
+# keys whose values are clear without the key
 NAMES = ("name", "kind", "weighting")
 KEYS = ("clip/auc", "clip/eer", "frame/auc", "segment_f1_20ms")
-# the mean of those that are defined is the validation objective
+# the validation objective is the mean of the defined ones
 OBJECTIVE = ("clip/auc", "frame/auc")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run.
+    """Finished run.
 
     Attributes:
-        name: folder of the run, relative to the sweep's.
-        folder: path of that folder.
-        overrides: this run's values of the keys that differ between the runs, except for held-out
-            attacks, seed and fold.
-        config: all configuration keys, joined by dots.
+        name: folder of the run, relative to that of the sweep.
+        folder: path of the folder.
+        overrides: values of the keys that differ between the runs, except for held-out attacks,
+            seed and fold.
+        config: all configuration values by key (with dots).
         held_out: held-out attacks, joined by commas; empty for none.
         seed: seed of the run.
-        fold: fold of the sources that it was tested on; None if there are no folds.
-        values: metrics by part and key, as in "unseen/clip/auc".
-        attacks: metrics block of each attack of the test.
+        fold: index of the test fold of sources; None without folds.
+        values: metrics by part and key, such as "unseen/clip/auc".
+        attacks: metrics block of each attack in the test.
         all_fake_f1: segment F1 at 20 ms of the always-fake baseline on the unseen clips, or on all
-            if none are unseen.
-        objective: objective on validation.
-        objective_keys: metrics that the objective is the mean of.
-        parameters: number of parameters of the detector; None if it is not recorded.
+            clips if none is unseen.
+        objective: validation objective.
+        objective_keys: metrics whose mean is the objective.
+        parameters: number of parameters of the detector; None if unknown.
         seconds: duration of the run.
-        step_seconds: seconds of a training step, validation included; None if unknown, as for a
-            run that was resumed.
+        step_seconds: seconds per training step, validation included; None if unknown, as for
+            resumed runs.
     """
 
     name: str
@@ -71,12 +71,12 @@ class Run:
 
     @property
     def test(self) -> tuple[str, int, int | None]:
-        """Held-out attacks, seed and fold, which two runs must share to be compared as a pair."""
+        """Held-out attacks, seed and fold, which must be equal in paired runs."""
         return self.held_out, self.seed, self.fold
 
     @property
     def label(self) -> str:
-        """Differences between this run and others, except for seed, attack and fold."""
+        """Values that distinguish this run from others, except for attacks, seed and fold."""
         parts = [
             written(value) if key.split(".")[-1] in NAMES else f"{key}={written(value)}"
             for key, value in self.overrides.items()
@@ -86,22 +86,22 @@ class Run:
 
 @dataclass(frozen=True)
 class Setting:
-    """Runs that have a configuration, or a held-out attack, in common.
+    """Runs with the same configuration or the same held-out attack.
 
     Attributes:
-        label: what they have in common.
-        runs: the runs.
+        label: common values of the runs.
+        runs: runs.
     """
 
     label: str
     runs: Sequence[Run]
 
     def values(self, key: str) -> list[float]:
-        """Return a metric of each run that has it."""
+        """Return the values of a metric in the runs that have it."""
         return [v for run in self.runs if (v := run.values[key].value) is not None]
 
     def median(self, key: str) -> Value:
-        """Return the median and the range of a metric; for a single run its 95 % interval."""
+        """Return the median and the range of a metric; for a single run, its 95 % interval."""
         values = self.values(key)
         if len(self.runs) == 1:
             return self.runs[0].values[key]
@@ -114,19 +114,19 @@ class Setting:
 
     @property
     def objective(self) -> float | None:
-        """Mean of the objective on validation."""
+        """Mean validation objective."""
         known = [run.objective for run in self.runs if run.objective is not None]
         return fmean(known) if known else None
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The runs under one or several folders.
+    """Runs under one or several folders.
 
     Attributes:
         name: name of the sweep.
-        runs: finished runs, ordered by what differs between them.
-        unfinished: names of the other runs.
+        runs: finished runs, sorted by the values that differ.
+        unfinished: names of the unfinished runs.
     """
 
     name: str
@@ -135,12 +135,12 @@ class Sweep:
 
     @property
     def settings(self) -> list[Setting]:
-        """The runs by configuration."""
+        """Runs by configuration."""
         return _grouped(self.runs, lambda run: run.label)
 
     @property
     def attacks(self) -> list[Setting]:
-        """The runs by held-out attack."""
+        """Runs by held-out attack."""
         return _grouped(self.runs, lambda run: run.held_out)
 
     @property
@@ -150,7 +150,7 @@ class Sweep:
 
     @property
     def part(self) -> str:
-        """The part of the test that counts: "unseen", or "seen" if no attack is unseen."""
+        """Main part of the test: "unseen", or "seen" if no attack is unseen."""
         known = [run.values[f"unseen/{key}"].value for run in self.runs for key in MAIN_KEYS]
         return "seen" if all(value is None for value in known) else "unseen"
 
@@ -160,15 +160,15 @@ class Sweep:
         return len({run.held_out for run in self.runs}) > 1
 
     def columns(self) -> list[str]:
-        """Return the metrics that any run has, by part and key."""
+        """Return the part and key of each metric that any run has."""
         keys = dict.fromkeys(key for run in self.runs for key in run.values)
         return [key for key in keys if any(run.values[key].value is not None for run in self.runs)]
 
     def best(self) -> Setting | None:
-        """Return the setting with the highest objective on validation.
+        """Return the setting with the highest validation objective.
 
-        None if there is no choice, or if the objectives are means of different metrics, as with
-        and without a frame head.
+        None with fewer than two settings, or if the objectives are means of different metrics, as
+        with and without a frame head.
         """
         known = [setting for setting in self.settings if setting.objective is not None]
         if len(known) < 2 or len({run.objective_keys for run in self.runs}) > 1:
@@ -176,14 +176,14 @@ class Sweep:
         return max(known, key=lambda setting: setting.objective or 0.0)
 
     def reference(self, wanted: str | None, defaults: Mapping[str, Any]) -> Setting:
-        """Return the setting that others are compared with.
+        """Return the reference setting.
 
         Args:
-            wanted: ``KEY=VALUE[,KEY=VALUE]``; None for the setting nearest to ``defaults``.
-            defaults: default value of each key, joined by dots.
+            wanted: ``KEY=VALUE[,KEY=VALUE]``; None for the setting closest to ``defaults``.
+            defaults: default value of each configuration key (with dots).
 
         Raises:
-            InputError: if no setting, or several, are ``wanted``.
+            InputError: unless exactly one setting matches ``wanted``.
         """
         settings = self.settings
         if not settings:
@@ -193,7 +193,7 @@ class Sweep:
                 settings,
                 key=lambda one: sum(defaults.get(k) == v for k, v in one.runs[0].overrides.items()),
             )
-        # commas inside a list separate nothing
+        # not at commas inside a list
         pairs = [text.partition("=") for text in re.split(r",(?=[\w.]+=)", wanted)]
         for key, sign, _ in pairs:
             if not sign or key not in self.keys:
@@ -213,7 +213,7 @@ class Sweep:
 
 
 def read_sweep(folders: Sequence[Path]) -> Sweep:
-    """Read the runs under ``folders``, up to three levels down; a run's folder gives that run.
+    """Read the runs under ``folders``, up to three levels deep; a folder may itself be a run.
 
     Raises:
         InputError: if a folder does not exist or a configuration cannot be read.
@@ -245,13 +245,13 @@ def read_sweep(folders: Sequence[Path]) -> Sweep:
 
 
 def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the keys whose values differ between ``configs``, joined by dots.
+    """Return the keys (with dots) whose values differ between ``configs``.
 
-    Names and locations, seed, fold and held-out attacks are left out, and keys that follow from
+    Names, locations, seed, fold and held-out attacks are excluded, as are keys that follow from
     another key of their group, such as the size of a backbone from its name.
     """
     flat = [flatten(config) for config in configs]
-    # for each key, the first run with the same value
+    # for each key and run, the first run with the same value
     values: dict[str, list[int]] = {}
     for key in {key: None for config in flat for key in config}:
         spelled = [repr(config.get(key)) for config in flat]
@@ -266,13 +266,13 @@ def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _by_clarity(key: str) -> tuple[int, str]:
-    """Return a sort key that puts names first, since the other keys of a group follow from them."""
+    """Return a sort key that puts names first, because other keys of a group follow from them."""
     last = key.split(".")[-1]
     return NAMES.index(last) if last in NAMES else len(NAMES), key
 
 
 def _determines(one: Sequence[int], other: Sequence[int]) -> bool:
-    """Return whether runs equal in ``one`` are equal in ``other``."""
+    """Return whether runs with equal values in ``one`` have equal values in ``other``."""
     return len(set(zip(one, other, strict=True))) == len(set(one))
 
 
@@ -338,7 +338,7 @@ def _is_unvaried(key: str) -> bool:
 
 
 def _order(value: object) -> tuple[int, float, str]:
-    """Return a key that sorts numbers as numbers and the rest as text."""
+    """Return a sort key: numbers by value, then other values as text."""
     return (0, float(value), "") if isinstance(value, int | float) else (1, 0.0, str(value))
 
 

@@ -1,4 +1,4 @@
-"""Figures of a sweep: settings, balance of the losses, size and speed, attacks."""
+"""Draw the figures of a sweep: settings, loss weights, size and speed, attacks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from fakesound.report.style import PALETTE, PART_COLOURS, new_figure, style_cont
 from fakesound.report.sweep import Run, Setting, Sweep
 
 FEWEST_SHARES, MOST_COLUMNS, MOST_POINTS = 3, 12, 20
-LOG_FROM = 4  # times the smallest
+LOG_FROM = 4  # ratio of largest to smallest value from which on the axis is logarithmic
 CHANCE = 0.5
 AROUND_CHANCE = LinearSegmentedColormap.from_list(
     "chance", [PALETTE.unseen, PALETTE.paper, PALETTE.seen]
@@ -27,7 +27,7 @@ FROM_ZERO = LinearSegmentedColormap.from_list("zero", [PALETTE.paper, PALETTE.se
 
 @dataclass(frozen=True, eq=False)
 class AttackMatrix:
-    """A metric of every attack and setting.
+    """Metric of each attack and setting.
 
     Attributes:
         key: key of the metric.
@@ -43,9 +43,9 @@ class AttackMatrix:
 
 
 def settings_figure(sweep: Sweep) -> Figure | None:
-    """Draw the main metrics of each setting; of each held-out attack if nothing else differs.
+    """Draw the main metrics of each setting, or of each held-out attack if nothing else differs.
 
-    Several runs: median and range, and the runs as small dots. One run: its 95 % interval.
+    Several runs are drawn as median, range and small dots; a single run with its 95 % interval.
     """
     by_attack = sweep.several_attacks and not sweep.keys
     settings = sweep.settings
@@ -74,10 +74,10 @@ def settings_figure(sweep: Sweep) -> Figure | None:
 
 
 def balance_figure(sweep: Sweep) -> Figure | None:
-    """Draw the main metrics against the share of the frame loss in fixed weights.
+    """Draw the main metrics against the weight of the frame loss.
 
-    The line joins the medians of the runs, which are dots; dashed lines are the medians of learned
-    weights. None with fewer than three shares.
+    Dots are runs, the line joins their medians, and dashed lines are medians of learned weights.
+    None with fewer than three weights.
     """
     fixed = [(share, run) for run in sweep.runs if (share := frame_share(run)) is not None]
     if len({share for share, _ in fixed}) < FEWEST_SHARES:
@@ -111,7 +111,7 @@ def balance_figure(sweep: Sweep) -> Figure | None:
 
 
 def frame_share(run: Run) -> float | None:
-    """Return the share of the frame loss in the two losses; None unless weights are fixed."""
+    """Return the weight of the frame loss; None unless weights are fixed."""
     config = run.config
     if config.get("loss.weighting") != "fixed":
         return None
@@ -122,9 +122,9 @@ def frame_share(run: Run) -> float | None:
 
 
 def size_figure(sweep: Sweep) -> Figure | None:
-    """Draw clip AUC and segment F1 of each setting against its size and its speed.
+    """Draw clip AUC and segment F1 of each setting against size and speed.
 
-    None if all have the same size, or sizes are unknown.
+    None if all sizes are equal or unknown.
     """
     settings = sweep.settings
     if len({run.parameters for run in sweep.runs} - {None}) < 2 or len(settings) > MOST_POINTS:
@@ -147,10 +147,10 @@ def size_figure(sweep: Sweep) -> Figure | None:
 
 
 def attack_matrices(sweep: Sweep) -> list[AttackMatrix]:
-    """Return the main metrics by attack and setting, if there are not too many settings.
+    """Return the main metrics by attack and setting; empty with too many settings.
 
-    If runs hold out different attacks, a value is of the runs that held out the attack; otherwise
-    every attack of the test has a row.
+    If runs hold out different attacks, each value is the median of the runs that held the attack
+    out; otherwise each attack of the test has a row.
     """
     settings = sweep.settings
     if not settings or len(settings) > MOST_COLUMNS or (sweep.several_attacks and not sweep.keys):
@@ -172,7 +172,7 @@ def attack_matrices(sweep: Sweep) -> list[AttackMatrix]:
 
 
 def matrix_figure(matrices: Sequence[AttackMatrix]) -> Figure | None:
-    """Draw ``matrices`` side by side as heat maps, the values written into the cells."""
+    """Draw ``matrices`` side by side as heat maps with the values in the cells."""
     if not matrices:
         return None
     rows, columns = matrices[0].values.shape

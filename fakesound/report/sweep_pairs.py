@@ -1,37 +1,36 @@
-"""Paired comparison of the settings of a sweep, run by run on the same clips."""
+"""Compare the settings of a sweep in pairs of runs on the same clips."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fakesound.metrics import (
+    BootstrapMetric,
     ClipScore,
     PairedDifference,
-    Resampled,
+    bootstrap_runs,
     holm,
     pooled_difference,
     read_scores,
-    resampled,
     subsets,
 )
 from fakesound.report.glossary import TWO_KEYS
 from fakesound.report.sections import SIGNIFICANCE
 from fakesound.report.sweep import Run, Setting, Sweep
 
-# above it all settings are compared with the reference alone
-MOST_SETTINGS = 16
+MOST_SETTINGS = 16  # that are all compared with each other; else only with the reference
 
 
 @dataclass(frozen=True)
 class SettingPair:
-    """Difference of one setting to another on the part of the test that counts.
+    """Difference of two settings on the main part of the test.
 
     Attributes:
-        setting: label of the one.
-        other: label of the other, which is subtracted.
-        pairs: number of pairs of runs on the same clips, with the same seed.
-        differences: differences in clip AUC and segment F1, the mean over the pairs.
+        setting: label of the first setting.
+        other: label of the second setting, which is subtracted.
+        pairs: number of pairs of runs with the same clips and seed.
+        differences: mean differences in clip AUC and segment F1 over the pairs.
         agreeing: number of pairs whose difference has the sign of the mean.
-        holm: p-values, corrected for the number of settings compared with ``other``.
+        holm: p-values corrected for the number of settings compared with ``other``.
     """
 
     setting: str
@@ -42,30 +41,30 @@ class SettingPair:
     holm: Mapping[str, float]
 
     def better(self, key: str) -> bool | None:
-        """Return whether the one is significantly better; None if neither is."""
+        """Return whether ``setting`` is significantly better; None if neither is."""
         if self.holm.get(key, 1.0) >= SIGNIFICANCE or not self.differences[key].difference:
             return None
         return self.differences[key].difference > 0
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """Clips of a run, and its metrics in every bootstrap resample."""
+class RunMetrics:
+    """Clips of a run, and its metrics in each bootstrap draw."""
 
     clips: frozenset[tuple[str, bool, str]]
-    metrics: Mapping[str, Resampled]
+    metrics: Mapping[str, BootstrapMetric]
 
 
 def setting_pairs(sweep: Sweep, reference: Setting, resamples: int) -> list[SettingPair]:
-    """Compare every setting with every other, or with ``reference`` alone if they are many.
+    """Compare each setting with all others, or only with ``reference`` if there are many.
 
     Settings without runs on the same clips with the same seed cannot be paired. With fewer than 20
-    sources of fakes or of genuine clips there is no comparison.
+    sources of fake or of genuine clips there is no comparison.
 
     Args:
-        sweep: the runs.
-        reference: one of its settings.
-        resamples: bootstrap resamples of the sources; 0 for no comparison.
+        sweep: runs to compare.
+        reference: setting of the sweep.
+        resamples: number of bootstrap draws of the sources; 0 for no comparison.
 
     Raises:
         InputError: if a score file cannot be read.
@@ -75,12 +74,12 @@ def setting_pairs(sweep: Sweep, reference: Setting, resamples: int) -> list[Sett
         return []
     scores = [_scores(run, sweep.part) for run in sweep.runs]
     measured = {
-        run.name: Measured(
+        run.name: RunMetrics(
             frozenset((clip.clip_id, clip.fake, clip.source_id) for clip in clips),
             metrics,
         )
         for run, clips, metrics in zip(
-            sweep.runs, scores, resampled(scores, resamples), strict=True
+            sweep.runs, scores, bootstrap_runs(scores, resamples), strict=True
         )
     }
     found = []
@@ -97,7 +96,7 @@ def _scores(run: Run, part: str) -> Sequence[ClipScore]:
     return subsets(read_scores(path)).folds.get(part, [])
 
 
-def _pair(setting: Setting, other: Setting, measured: Mapping[str, Measured]) -> SettingPair:
+def _pair(setting: Setting, other: Setting, measured: Mapping[str, RunMetrics]) -> SettingPair:
     others = {run.test: measured[run.name] for run in other.runs}
     pairs = [
         (measured[run.name], others[run.test])
@@ -119,7 +118,7 @@ def _pair(setting: Setting, other: Setting, measured: Mapping[str, Measured]) ->
 
 
 def _corrected(pairs: Sequence[SettingPair]) -> list[SettingPair]:
-    """Return ``pairs`` with p-values corrected for their number (Holm 1979)."""
+    """Correct the p-values of ``pairs`` for their number (Holm 1979)."""
     corrected: dict[str, dict[str, float]] = {pair.setting: {} for pair in pairs}
     for key in TWO_KEYS:
         found = holm(

@@ -1,4 +1,4 @@
-"""Metrics of a test as CSV tables."""
+"""Write the metrics of a test as CSV tables."""
 
 import csv
 import io
@@ -15,10 +15,10 @@ Row = dict[str, Any]
 def write_tables(metrics: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write the metrics of ``metrics.json`` to ``folder/tables``, and return the files.
 
-    One file each for test, attack, family, region_length, corpus, subset, localisation,
-    robustness and paired, if they exist; each is written atomically. A row has a name, its number
-    of clips, and each metric under its key, with the ends of its 95 % interval under
-    ``<key>/low`` and ``<key>/high``; undefined metrics are empty.
+    There is one file each for test, attack, family, region_length, corpus, subset, localisation,
+    robustness and paired, if they have values; each is written atomically. A row has a name, the
+    number of clips, and each metric under its key, with its 95 % interval under ``<key>/low`` and
+    ``<key>/high``; undefined values are empty.
     """
     test = metrics["test"]
     partition = metrics.get("partition") or {}
@@ -79,7 +79,7 @@ def _paired(paired: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return ``rows`` as CSV, with a column for each key that any of them has."""
+    """Return ``rows`` as CSV with a column for each key."""
     text = io.StringIO()
     columns = list(dict.fromkeys(key for row in rows for key in row))
     writer = csv.DictWriter(text, columns, lineterminator="\n")

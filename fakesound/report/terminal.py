@@ -14,7 +14,7 @@ from fakesound.report.sweep import Sweep
 
 
 def results_table(results: RunResults) -> Table:
-    """Return the metrics of unseen and seen attacks, each beside the always-fake baseline."""
+    """Return the metrics of unseen and seen attacks next to the always-fake baseline."""
     parts = shown_parts(results)
     table = empty_table("")
     for part in parts:
@@ -35,7 +35,7 @@ def results_table(results: RunResults) -> Table:
 
 
 def paired_table(paired: Mapping[str, Any]) -> Table:
-    """Return the "paired" object of ``metrics.json``, significantly better values in bold."""
+    """Return the "paired" object of ``metrics.json`` with significantly better values in bold."""
     first, second = paired["names"]
     table = empty_table("")
     table.add_column(Text(first), overflow="ellipsis", max_width=18)
@@ -79,7 +79,7 @@ def robustness_table(robustness: Mapping[str, Any]) -> Table:
 
 
 def value_text(value: Value) -> Text:
-    """Return a value with its interval dimmed."""
+    """Return a value and its dimmed interval."""
     text = Text(number(value.value))
     if value.interval is not None:
         text.append(f" {bounds(value.interval)}", style="dim not bold")
@@ -87,14 +87,14 @@ def value_text(value: Value) -> Text:
 
 
 def empty_table(heading: str) -> Table:
-    """Return a table without rows whose first column has ``heading``."""
+    """Return an empty table whose first column has ``heading``."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column(heading)
     return table
 
 
 def sweep_table(sweep: Sweep) -> Table:
-    """Return the runs of a sweep with their test metrics; intervals only for the main part."""
+    """Return the test metrics of the runs of a sweep, with intervals for the main part only."""
     columns = [key for key in sweep.columns() if not key.endswith(("eer", "frame/auc"))]
     several_seeds = len({run.seed for run in sweep.runs}) > 1
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -1,1 +1,1 @@
-"""A trained detector, and the scores of clips from its outputs."""
+"""Load a trained detector and turn its outputs into scores and verdicts."""

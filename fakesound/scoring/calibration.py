@@ -1,8 +1,7 @@
-"""Calibration: a monotone map, fitted in validation, from the logits of clips to calibrated ones.
+"""Calibrate clip logits with a monotone map that is fitted on validation clips.
 
-A calibrated logit is the log likelihood ratio of fake to genuine, which is how the costs of
-ASVspoof 5 read it, and its score is P(fake) where both are equally frequent. For another prior,
-add its log odds.
+A calibrated logit is the log likelihood ratio of fake to genuine, as the costs of ASVspoof 5
+expect. Its sigmoid is P(fake) if half of the clips are fake; for another prior, add its log odds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,22 +22,22 @@ from fakesound.metrics.scores import ClipScore
 METHODS = ("none", "logistic", "isotonic")
 AGAIN = "calibrate again"
 _KEYS = {"method", "slope", "intercept", "knots"}
-ALIKE = 1e-6  # spread of logits below which they are one
+MIN_SPREAD = 1e-6  # standard deviation below which all logits count as equal
 
 
 @dataclass(frozen=True)
 class Calibrator:
-    """A map of clip logits to calibrated logits that never falls; the identity by default.
+    """Non-decreasing map from clip logits to calibrated logits; the identity by default.
 
     Attributes:
         method: "none", "logistic" (``slope * logit + intercept``) or "isotonic".
-        slope: factor of logits, zero or more; 1 unless logistic.
-        intercept: logit added; 0 unless logistic.
+        slope: non-negative factor of a logistic map; else 1.
+        intercept: summand of a logistic map; else 0.
         knots: points ``(logit, calibrated logit)`` of an isotonic map, which is linear between them
-            and constant beyond; empty otherwise.
+            and constant outside; else empty.
 
     Raises:
-        InputError: for values that make no such map; the message starts with the field's name.
+        InputError: if the values define no such map; the message starts with the field's name.
     """
 
     method: str = "none"
@@ -51,12 +50,14 @@ class Calibrator:
             raise InputError(f"method: {self.method!r} is not one of {', '.join(METHODS)}")
         affine = (self.slope, self.intercept)
         if not (all(map(isfinite, affine)) and self.slope >= 0):
-            raise InputError(f"slope, intercept: {affine} are not finite, or fall; {AGAIN}")
+            raise InputError(
+                f"slope, intercept: {affine} must be finite, the slope 0 or more; {AGAIN}"
+            )
         if self.method != "logistic" and affine != (1, 0):
-            raise InputError(f"slope, intercept: {affine} are only for 'logistic'; give 1 and 0")
+            raise InputError(f"slope, intercept: {affine} need method 'logistic'; give 1 and 0")
         if (self.method == "isotonic") != bool(self.knots):
             raise InputError(
-                f"knots: {len(self.knots)} of them for {self.method!r}; 'isotonic' alone has some"
+                f"knots: {len(self.knots)} for {self.method!r}; 'isotonic' needs them, others none"
             )
         for x, y in self.knots:
             if not (isfinite(x) and isfinite(y)):
@@ -64,7 +65,7 @@ class Calibrator:
         for (x, y), (right, above) in zip(self.knots, self.knots[1:], strict=False):
             if not (x < right and y <= above):
                 raise InputError(
-                    f"knots: ({right}, {above}) does not follow ({x}, {y}) in rising order; {AGAIN}"
+                    f"knots: ({x}, {y}) and ({right}, {above}) are not in rising order; {AGAIN}"
                 )
 
     def calibrated(self, logits: Float[np.ndarray, " clip"]) -> Float[np.ndarray, " clip"]:
@@ -79,10 +80,10 @@ class Calibrator:
         return float(expit(self.calibrated(np.array([logit]))[0]))
 
     def applied(self, scores: Sequence[ClipScore]) -> list[ClipScore]:
-        """Return ``scores`` with calibrated logits and the scores that belong to them.
+        """Return ``scores`` with calibrated logits and clip scores.
 
-        Frame scores and thresholds do not change. Thresholds from before calibration are invalid
-        after it: the caller selects new ones.
+        Frame scores and thresholds are unchanged. Thresholds chosen before calibration are invalid
+        after it: the caller must select new ones.
         """
         if self.method == "none":
             return list(scores)
@@ -94,12 +95,8 @@ class Calibrator:
 
     def to_plain(self) -> dict[str, Any]:
         """Return the attributes as plain values for JSON."""
-        return {
-            "method": self.method,
-            "slope": self.slope,
-            "intercept": self.intercept,
-            "knots": [list(knot) for knot in self.knots],
-        }
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain | {"knots": [list(knot) for knot in self.knots]}
 
     @classmethod
     def from_plain(cls, plain: object) -> "Calibrator":
@@ -121,21 +118,20 @@ IDENTITY = Calibrator()
 
 
 def fit_calibrator(scores: Sequence[ClipScore], method: str) -> Calibrator:
-    """Return a calibrator fitted on validation clips, with equal weight for fakes and genuines.
+    """Fit a calibrator on validation clips, with equal total weight for fake and genuine clips.
 
-    "logistic" minimises Cllr over affine maps that do not fall (Bruemmer and du Preez 2006), with
-    the targets ``(n + 1) / (n + 2)`` and ``1 / (n + 2)`` of Platt (1999) in place of 1 and 0, so
-    that it stays finite where the clips are separated without error.
+    "logistic" minimises Cllr over non-decreasing affine maps (Bruemmer and du Preez 2006). Platt's
+    (1999) targets ``(n + 1) / (n + 2)`` and ``1 / (n + 2)`` replace 1 and 0, which keeps the map
+    finite if the clips are separable.
 
-    "isotonic" pools adjacent violators (Zadrozny and Elkan 2002). Half a clip of either label is
-    added at both ends, so that it stays finite too. The pools are joined by lines from centre to
-    centre (Oron and Flournoy 2017) and not by steps: clips between the first centre and the last
-    keep their order.
+    "isotonic" pools adjacent violators (Zadrozny and Elkan 2002). Half a clip of each label is
+    added at both ends, which keeps the map finite. The centres of the pools are joined by lines,
+    not steps (Oron and Flournoy 2017), so that clips between the outer centres keep their order.
 
-    Without fakes or without genuines nothing can be fitted, and the identity is returned.
+    Returns the identity if there are no fake or no genuine clips.
 
     Raises:
-        InputError: if there is no such method.
+        InputError: for an unknown method.
     """
     if method not in METHODS:
         raise InputError(f"calibration={method}: no such method; give {', '.join(METHODS)}")
@@ -147,24 +143,24 @@ def fit_calibrator(scores: Sequence[ClipScore], method: str) -> Calibrator:
 
 
 def _logistic(logits: Float[np.ndarray, " clip"], fake: Bool[np.ndarray, " clip"]) -> Calibrator:
-    # slow to import, and a detection only applies a calibrator
+    # imported here: slow, and detection does not fit calibrators
     from scipy.optimize import minimize
 
     fakes, genuines = int(fake.sum()), int((~fake).sum())
     target = np.where(fake, (fakes + 1) / (fakes + 2), 1 / (genuines + 2))
     weights = equal_weights(fake)
-    # in units of the logits' own spread the minimum is found in few steps
+    # standardised logits make the minimisation converge in few steps
     centre, spread = float(logits.mean()), float(logits.std())
-    spread = spread if spread > ALIKE else 1.0
+    spread = spread if spread > MIN_SPREAD else 1.0
     x = (logits - centre) / spread
 
     def loss(affine: Float[np.ndarray, "2"]) -> tuple[float, Float[np.ndarray, "2"]]:
-        made = affine[0] * x + affine[1]
-        excess = weights * (expit(made) - target)
-        value = weights @ (np.logaddexp(0, made) - target * made)
+        calibrated = affine[0] * x + affine[1]
+        excess = weights * (expit(calibrated) - target)
+        value = weights @ (np.logaddexp(0, calibrated) - target * calibrated)
         return float(value), np.array([excess @ x, excess.sum()])
 
-    found = minimize(
+    minimum = minimize(
         loss,
         x0=np.array([1.0, 0.0]),
         jac=True,
@@ -172,8 +168,8 @@ def _logistic(logits: Float[np.ndarray, " clip"], fake: Bool[np.ndarray, " clip"
         bounds=[(0, None), (None, None)],
         options={"ftol": 1e-15, "gtol": 1e-10},
     )
-    slope = float(found.x[0]) / spread
-    return Calibrator("logistic", slope, float(found.x[1]) - slope * centre)
+    slope = float(minimum.x[0]) / spread
+    return Calibrator("logistic", slope, float(minimum.x[1]) - slope * centre)
 
 
 def _isotonic(logits: Float[np.ndarray, " clip"], fake: Bool[np.ndarray, " clip"]) -> Calibrator:
@@ -184,13 +180,13 @@ def _isotonic(logits: Float[np.ndarray, " clip"], fake: Bool[np.ndarray, " clip"
     fake = np.concatenate((fake, [True, False, True, False]))
     clips = np.append(np.ones(fake.size - 4), np.full(4, 0.5))
     weights = equal_weights(fake, clips)
-    # clips of one logit are one point, whatever their labels
-    at, place = np.unique(logits, return_inverse=True)
-    weight = np.bincount(place, weights)
-    share = np.bincount(place, weights * fake) / weight
+    # clips with equal logits are one point, whatever their labels
+    distinct, index = np.unique(logits, return_inverse=True)
+    weight = np.bincount(index, weights)
+    share = np.bincount(index, weights * fake) / weight
     pools = isotonic_regression(share, weights=weight)
     starts = pools.blocks[:-1]
-    centres = np.add.reduceat(weight * at, starts) / np.add.reduceat(weight, starts)
+    centres = np.add.reduceat(weight * distinct, starts) / np.add.reduceat(weight, starts)
     odds = np.log(pools.x[starts] / (1 - pools.x[starts]))
     knots = zip(centres.tolist(), odds.tolist(), strict=True)
     return Calibrator("isotonic", knots=tuple(knots))

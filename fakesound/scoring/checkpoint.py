@@ -1,11 +1,10 @@
-"""Trained detectors on disk: checkpoints of runs, and our safetensors file.
+"""Read and write trained detectors: Lightning checkpoints of runs and safetensors files.
 
-No code in a file is run: checkpoints are read as plain values and tensors.
+Nothing in a file is executed: checkpoints are read as plain values and tensors.
 """
 
 import hashlib
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,20 +25,20 @@ from fakesound.models.detector import Detector
 from fakesound.models.heads import Outputs
 from fakesound.models.weights.read import BEST
 from fakesound.scoring.calibration import Calibrator
-from fakesound.scoring.clip_score import FurtherHeads
+from fakesound.scoring.clip_score import HeadCalibration
 from fakesound.scoring.hypotheses import Hypotheses
 from fakesound.scoring.metadata import (
     DEFAULT,
     HEADS_KEY,
     PRETRAINED,
     Metadata,
-    learnt_fields,
+    fitted_fields,
     parse_config,
     parse_metadata,
 )
 from fakesound.scoring.windows import Forward
 
-# key of a checkpoint, with `HEADS_KEY` beside those of Lightning, which ignores them
+# key that is added, with `HEADS_KEY`, to a Lightning checkpoint; Lightning ignores both
 KEY = "fakesound"
 _PREFIX = "detector."
 _AGAIN = "give the folder of a run, its checkpoints/best.ckpt or an exported .safetensors file"
@@ -47,10 +46,10 @@ _AGAIN = "give the folder of a run, its checkpoints/best.ckpt or an exported .sa
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint(Metadata):
-    """A trained detector with all that its scores depend on.
+    """Trained detector with everything its scores depend on.
 
     Attributes:
-        path: file that it was read from.
+        path: file of the checkpoint.
         weights: tensors by their names in the `Detector`.
     """
 
@@ -61,10 +60,10 @@ class Checkpoint(Metadata):
         """Return the detector, ready to score.
 
         Args:
-            kernel: kernel of the selective scan, whatever the one of the training was.
+            kernel: kernel of the selective scan; it may differ from the one used in training.
 
         Raises:
-            InputError: if weights and configuration do not fit together.
+            InputError: if the weights do not fit the configuration.
         """
         detector = build_detector(replace(self.config, kernel=kernel), self.heads.families)
         try:
@@ -79,12 +78,12 @@ class Checkpoint(Metadata):
 
 
 def source_hash(source_id: str) -> str:
-    """Return the hash by which a checkpoint recognises a recording of its training."""
+    """Return the hash under which a checkpoint lists a recording of its training."""
     return hashlib.sha256(source_id.encode()).hexdigest()[:16]
 
 
 def numpy_outputs(outputs: Outputs) -> dict[str, Float32[np.ndarray, "window frame ..."]]:
-    """Return the outputs of heads as arrays."""
+    """Convert outputs of heads to arrays."""
     return {name: values.float().cpu().numpy() for name, values in outputs.items()}
 
 
@@ -101,10 +100,10 @@ def forward_of(detector: Detector, device: str = "cpu") -> Forward:
 
 
 def torch_device(name: str) -> str:
-    """Return the device called ``name``; "auto" is a GPU of CUDA if there is one, else the CPU.
+    """Return a usable torch device; "auto" is a CUDA GPU if there is one, else the CPU.
 
     Raises:
-        InputError: if it cannot be used.
+        InputError: if the device cannot be used.
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -113,7 +112,7 @@ def torch_device(name: str) -> str:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         if "device type at start" in reason:
-            # a list of a dozen that are not built in
+            # instead of torch's list of all device types
             reason = "no such device"
         raise InputError(f"--device={name}: cannot be used ({reason}); use cpu") from None
     return name
@@ -123,7 +122,7 @@ def load_detector(path: str | Path, kernel: str = "auto") -> tuple[Detector, Run
     """Return the detector at ``path``, ready to score, and the configuration of its run.
 
     Args:
-        path: folder of a run, one of its checkpoints, or a file of `write_safetensors`.
+        path: "default", the folder of a run, a checkpoint, or a file of `write_safetensors`.
         kernel: kernel of the selective scan.
 
     Raises:
@@ -142,7 +141,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     path = checkpoint_path(path)
     try:
         with path.open("rb") as file:
-            # a safetensors file begins with the length of its header, which is JSON
+            # a safetensors file starts with the length of its header in 8 bytes, then JSON
             is_safetensors = file.read(9)[8:] == b"{"
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from error
@@ -150,7 +149,11 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def checkpoint_path(path: str | Path) -> Path:
-    """Return the file at ``path``: the best checkpoint of a run, or that of the package: "default".
+    """Return the checkpoint file that ``path`` names.
+
+    Args:
+        path: a file, the folder of a run (its best checkpoint), or "default" (the detector of the
+            package).
 
     Raises:
         InputError: if there is none.
@@ -168,8 +171,8 @@ def checkpoint_path(path: str | Path) -> Path:
 
 
 def write_safetensors(path: Path, checkpoint: Checkpoint) -> None:
-    """Write ``checkpoint`` to ``path`` at once, for `load_detector` to read back bit by bit."""
-    # tensors that share memory are not taken
+    """Write ``checkpoint`` to ``path`` atomically; `load_detector` reads it back bit by bit."""
+    # cloned: safetensors refuses tensors that share memory
     weights = {name: tensor.clone().contiguous() for name, tensor in checkpoint.weights.items()}
     write_whole(path, safetensors.torch.save(weights, checkpoint.metadata()))
 
@@ -183,94 +186,92 @@ def annotate_checkpoint(
     hypotheses: Hypotheses | None = None,
     sources: Iterable[str] = (),
 ) -> None:
-    """Add thresholds, calibration and the data of the training to the checkpoint at ``path``.
+    """Add thresholds, calibration and training data to the checkpoint at ``path``.
 
-    `read_checkpoint` reads them, and Lightning loads the checkpoint as before.
+    Replaces what an earlier call added. Lightning loads the checkpoint as before.
 
     Args:
-        path: checkpoint of Lightning; annotated before or not.
+        path: Lightning checkpoint.
         thresholds: thresholds of calibrated "clip" and "frame" scores.
-        calibrator: map of clip logits.
-        attacks: attacks in the training.
-        selected_on: attacks that only served to choose the model and its thresholds.
-        hypotheses: maps of a two-way detector, which are among its weights.
-        sources: recordings in the training and the validation, with donors.
+        calibrator: calibrator of clip logits.
+        attacks: attacks in the training set.
+        selected_on: attacks used only to select the model and its thresholds.
+        hypotheses: calibrators of a two-way detector; they are merged into its weights.
+        sources: recordings used in training and validation, donors included.
 
     Raises:
         InputError: naming the file, if it is not such a checkpoint.
     """
-    held = _held(path)
+    content = _read_lightning_content(path)
     if hypotheses is not None:
-        held["state_dict"] = with_hypotheses(held["state_dict"], hypotheses, _PREFIX)
-    held[KEY] = {
+        content["state_dict"] = with_hypotheses(content["state_dict"], hypotheses, _PREFIX)
+    content[KEY] = {
         "thresholds": dict(thresholds),
         "calibrator": calibrator.to_plain(),
         "attacks": list(attacks),
         "selected_on": list(selected_on),
         "sources": sorted(map(source_hash, set(sources))),
     }
-    write_whole(path, checkpoint_bytes(held))
+    write_whole(path, checkpoint_bytes(content))
 
 
 def with_hypotheses(
     weights: Mapping[str, Tensor], hypotheses: Hypotheses, prefix: str = ""
 ) -> dict[str, Tensor]:
-    """Return ``weights`` with the maps of a two-way detector followed by those of ``hypotheses``.
+    """Return ``weights`` with ``hypotheses`` composed onto the maps of a two-way detector.
 
     Args:
         weights: tensors of a detector.
-        hypotheses: maps that were fitted to the scores of the detector.
-        prefix: what the names of the detector's tensors begin with.
+        hypotheses: calibrators that were fitted to the scores of the detector.
+        prefix: prefix of the names of the detector's tensors.
     """
-    found, name = dict(weights), f"{prefix}clip_head.maps"
-    if name in found:
-        (slope, intercept), new = found[name].T, torch.tensor(hypotheses.maps).T
-        found[name] = torch.stack((slope * new[0], intercept * new[0] + new[1]), 1)
-    return found
+    composed, name = dict(weights), f"{prefix}clip_head.maps"
+    if name in composed:
+        (slope, intercept), new = composed[name].T, torch.tensor(hypotheses.maps).T
+        composed[name] = torch.stack((slope * new[0], intercept * new[0] + new[1]), 1)
+    return composed
 
 
 def checkpoint_bytes(state: Mapping[str, Any]) -> bytes:
-    """Return ``state`` as the bytes of a checkpoint, with a checksum of each tensor."""
+    """Serialise ``state`` as a torch checkpoint, with a checksum of each tensor."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
 
 
-def _held(path: Path) -> dict[str, Any]:
-    """Return the content of the checkpoint of Lightning at ``path``."""
+def _read_lightning_content(path: Path) -> dict[str, Any]:
+    """Return the content of the Lightning checkpoint at ``path``."""
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes that are no checkpoint fail in every way there is
-        raise InputError(f"{path}: is no checkpoint, or is damaged; {_AGAIN}") from error
-    plain = held.get("hyper_parameters") if isinstance(held, dict) else None
-    state = held.get("state_dict") if isinstance(held, dict) else None
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises many types for a file that is no checkpoint
+        raise InputError(f"{path}: is not a checkpoint, or is damaged; {_AGAIN}") from error
+    plain = content.get("hyper_parameters") if isinstance(content, dict) else None
+    state = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(plain, dict) or not isinstance(state, dict) or "backbone" not in plain:
         raise InputError(f"{path}: is not a checkpoint of fakesound; {_AGAIN}")
-    return held
+    return content
 
 
 def _read_lightning(path: Path) -> Checkpoint:
-    held = _held(path)
+    content = _read_lightning_content(path)
     weights = {
         name.removeprefix(_PREFIX): tensor
-        for name, tensor in held["state_dict"].items()
+        for name, tensor in content["state_dict"].items()
         if name.startswith(_PREFIX)
     }
-    config = parse_config(path, held["hyper_parameters"])
+    config = parse_config(path, content["hyper_parameters"])
     try:
-        heads = FurtherHeads.from_plain(held.get(HEADS_KEY, {}))
+        heads = HeadCalibration.from_plain(content.get(HEADS_KEY, {}))
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its key {HEADS_KEY!r} is damaged ({error}); {_AGAIN}") from error
-    learnt: dict[str, Any]
-    if KEY not in held:
-        learnt = {"thresholds": _thresholds(path)}
-    else:
+    fitted: dict[str, Any] = {}
+    if KEY in content:
         try:
-            written = {key: held[KEY][key] for key in ("thresholds", "calibrator", "attacks")}
-            learnt = learnt_fields(held[KEY] | written)
+            required = {key: content[KEY][key] for key in ("thresholds", "calibrator", "attacks")}
+            fitted = fitted_fields(content[KEY] | required)
         except (AttributeError, KeyError, TypeError, ValueError, InputError) as error:
             raise InputError(f"{path}: its key {KEY!r} is damaged ({error}); {_AGAIN}") from error
-    return Checkpoint(path=path, weights=weights, config=config, heads=heads, **learnt)
+    return Checkpoint(path=path, weights=weights, config=config, heads=heads, **fitted)
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -281,18 +282,3 @@ def _read_safetensors(path: Path) -> Checkpoint:
     except SafetensorError as error:
         raise InputError(f"{path}: is damaged or cut short; {_AGAIN}") from error
     return Checkpoint(path=path, weights=weights, **vars(parse_metadata(path, metadata)))
-
-
-def _thresholds(path: Path) -> dict[str, float]:
-    """Return the thresholds of the run that ``path`` is the best checkpoint of, if it has them."""
-    metrics = path.parent.parent / "metrics.json"
-    # they were chosen for the best checkpoint
-    if path.name != BEST.name or not metrics.is_file():
-        return {}
-    try:
-        found = json.loads(metrics.read_text(encoding="utf-8")).get("thresholds") or {}
-    except (ValueError, AttributeError):
-        raise InputError(f"{metrics}: is damaged; do the run again, or remove the file") from None
-    return {
-        level: float(found[level]) for level in ("clip", "frame") if found.get(level) is not None
-    }

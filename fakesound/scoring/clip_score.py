@@ -1,4 +1,4 @@
-"""From the frame outputs of a clip to its score."""
+"""Compute the score of a clip from the outputs of its frames."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,11 +17,11 @@ from fakesound.scoring.hypotheses import either
 from fakesound.scoring.windows import FrameValues
 from fakesound.timeline import GRID
 
-# the test protocol's share of fakes among clips, for which thresholds are chosen
+# share of fakes for which thresholds are chosen: that of the test protocol
 FAKE_SHARE = 0.5
 
-LOGIT_LIMIT = 30.0  # clip and frame logits are clipped to it; float32 scores resolve less
-SMOOTHED = 5  # frames in a row, of which a model without a clip head takes the highest mean
+LOGIT_LIMIT = 30.0  # bound of clip and frame logits, beyond which float32 scores do not change
+SMOOTHED = 5  # consecutive frames that are averaged for a model without a clip head
 
 OneFrameValue = Float[np.ndarray, " frame"]
 
@@ -31,8 +31,8 @@ class ClipLogits(NamedTuple):
 
     Attributes:
         clip: logit of "the clip is fake".
-        part: logit of "a part of it is fake"; None for a detector of one hypothesis.
-        whole: logit of "all of it is fake"; None likewise.
+        part: logit of "part of the clip is fake"; None for a detector with a single hypothesis.
+        whole: logit of "all of the clip is fake"; None for a detector with a single hypothesis.
     """
 
     clip: float
@@ -41,9 +41,9 @@ class ClipLogits(NamedTuple):
 
 
 def clip_logits(outputs: Mapping[str, FrameValues], pooling: str) -> ClipLogits:
-    """Return the logits of a clip from the outputs of all its frames.
+    """Compute the logits of a clip from the outputs of all its frames.
 
-    A model without a clip head scores a clip by its highest frame, smoothed over 100 ms.
+    Without a clip head the logit is the maximum of the frame logits, smoothed over 100 ms.
 
     Args:
         outputs: frame outputs by their names in `fakesound.models.tasks`.
@@ -65,7 +65,7 @@ def _limited(logit: float) -> float:
 
 
 def frame_probabilities(outputs: Mapping[str, FrameValues], name: str) -> Float32[np.ndarray, " _"]:
-    """Return the probabilities of the frame logits called ``name``; empty without such a head."""
+    """Return the probabilities of the frame logits ``name``; empty without that head."""
     logits = outputs.get(name, np.zeros(0))
     return expit(np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT)).astype(np.float32)
 
@@ -73,7 +73,7 @@ def frame_probabilities(outputs: Mapping[str, FrameValues], name: str) -> Float3
 def pool_frames(
     evidence: OneFrameValue, attention: OneFrameValue | None, pooling: str = "attention"
 ) -> float:
-    """Return the clip logit of all frames; see `fakesound.models.heads.pool`."""
+    """Pool the evidence of all frames to a clip logit; see `fakesound.models.heads.pool`."""
     if pooling in ("attention", "two_way"):
         assert attention is not None
         weight = np.exp(attention - attention.max())
@@ -90,7 +90,7 @@ def pool_frames(
 def pool_families(
     logits: Float[np.ndarray, "frame family"], attention: OneFrameValue
 ) -> Float[np.ndarray, " family"]:
-    """Return the logits of the families of attacks, averaged with softmax attention."""
+    """Average the logits of attack families over frames with softmax attention."""
     weight = np.exp(attention - attention.max())
     pooled: Float[np.ndarray, " family"] = weight @ logits / weight.sum()
     return pooled
@@ -99,7 +99,7 @@ def pool_families(
 def attack_families(
     outputs: Mapping[str, FrameValues], families: Sequence[str]
 ) -> FamilyScores | None:
-    """Return the scores of the families of attacks; None without an attribution head."""
+    """Return the scores of attack families; None without an attribution head."""
     if "family_logits" not in outputs:
         return None
     pooled = pool_families(outputs["family_logits"], outputs["family_attention"])
@@ -108,12 +108,12 @@ def attack_families(
 
 @dataclass(frozen=True)
 class FurtherHead:
-    """Scores and figures of a head beside those of clip and frames.
+    """Scores and metrics of a head other than the clip and the frame head.
 
     Attributes:
         fields: function of frame outputs and attack families that returns fields of `ClipScore`.
-        block: function that returns the figures of clips; None for a system without such scores.
-        by_fold: whether the figures of seen and unseen attacks are computed apart as well.
+        block: function that computes metrics of clips, or None if they lack scores of the head.
+        by_fold: whether metrics are also computed for seen and unseen attacks alone.
     """
 
     fields: Callable[[Mapping[str, FrameValues], Sequence[str]], Mapping[str, Any]]
@@ -121,7 +121,7 @@ class FurtherHead:
     by_fold: bool = True
 
 
-# by task; a head of one number a clip gives it as {"further": {task: number}}
+# by task; a head with one score per clip returns {"further": {task: score}}
 FURTHER_HEADS = {
     "boundary": FurtherHead(
         lambda outputs, _: {"boundary_scores": frame_probabilities(outputs, "boundary_logits")},
@@ -142,13 +142,13 @@ def score_clip(
     families: Sequence[str] = (),
     fold: str | None = None,
 ) -> ClipScore:
-    """Return the score of ``clip``, not calibrated yet.
+    """Return the uncalibrated score of ``clip``.
 
     Args:
-        clip: truth of the clip.
+        clip: clip with its labels.
         outputs: frame outputs by their names in `fakesound.models.tasks`.
         pooling: pooling of the detector.
-        families: families of attacks that the detector distinguishes.
+        families: attack families that the detector distinguishes.
         fold: "seen", "unseen" or None.
     """
     logits = clip_logits(outputs, pooling)
@@ -170,51 +170,51 @@ def score_clip(
 
 
 @dataclass(frozen=True)
-class FurtherHeads:
+class HeadCalibration:
     """Families and thresholds of the boundary and the attribution head.
 
     Attributes:
-        families: families of attacks that the attribution head distinguishes; empty without it.
-        thresholds: see `head_thresholds`.
+        families: attack families that the attribution head distinguishes; empty without it.
+        thresholds: thresholds that `head_thresholds` fitted.
     """
 
     families: tuple[str, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
-        """Return it as plain values; empty without such heads."""
+        """Return the attributes as plain values; empty without such heads."""
         if not (self.families or self.thresholds):
             return {}
         return {"families": list(self.families), "thresholds": dict(self.thresholds)}
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> "FurtherHeads":
-        """Return the heads that `to_plain` wrote.
+    def from_plain(cls, plain: Mapping[str, Any]) -> "HeadCalibration":
+        """Return the calibration that `to_plain` wrote.
 
         Raises:
-            TypeError, ValueError, AttributeError: for anything else.
+            TypeError, ValueError, AttributeError: for other values.
         """
-        thresholds = {name: float(at) for name, at in plain.get("thresholds", {}).items()}
+        thresholds = {name: float(value) for name, value in plain.get("thresholds", {}).items()}
         return cls(tuple(plain.get("families", ())), thresholds)
 
 
 def head_thresholds(validation: Sequence[ClipScore]) -> dict[str, float]:
-    """Return the thresholds of the further heads that can be fitted on the validation clips.
+    """Fit the thresholds of boundary and attribution scores on the validation clips.
 
     "boundary": see `fakesound.metrics.boundaries.boundary_threshold`. "energy": see
-    `fakesound.metrics.attribution.energy_threshold`.
+    `fakesound.metrics.attribution.energy_threshold`. Absent if the clips have no such scores.
     """
-    found = {
+    fitted = {
         "boundary": boundary_threshold(validation),
         "energy": energy_threshold(validation),
     }
-    return {name: at for name, at in found.items() if at is not None}
+    return {name: value for name, value in fitted.items() if value is not None}
 
 
 def with_head_thresholds(
     scores: Sequence[ClipScore], thresholds: Mapping[str, float]
 ) -> list[ClipScore]:
-    """Return ``scores`` with the thresholds of edges and of unknown families applied."""
+    """Apply the thresholds of boundaries and of unknown families to ``scores``."""
     applied = []
     for clip in scores:
         if "boundary" in thresholds and clip.boundary_scores.size:

@@ -1,4 +1,4 @@
-"""From scores to an answer: the verdict on a clip, and the fake regions in it."""
+"""Decide on a clip from its scores: the verdict, and the fake regions."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,28 +10,28 @@ from scipy.special import expit, logit
 from fakesound.errors import InputError
 from fakesound.metrics import ClipScore
 from fakesound.metrics.abstention import certainty
-from fakesound.timeline import GRID, FrameGrid, Region
+from fakesound.timeline import GRID, FrameGrid, Region, microseconds
 
 Verdict = Literal["genuine", "fake", "uncertain"]
 
-CONFIDENCE = 0.6  # of a certain verdict, by default
-# log odds above the threshold at which a region starts, and below it at which the region ends
+CONFIDENCE = 0.6  # default probability below which a verdict is "uncertain"
+# hysteresis in log odds: a region needs a frame this far above the threshold, and extends over
+# frames down to this far below it
 RISE, FALL = 0.5, 0.2
-SHORTEST = 0.06  # seconds
-# regions closer together than this are one
-GAP = 0.1
+SHORTEST = 0.06  # seconds of the shortest region
+GAP = 0.1  # seconds between regions, below which they are joined
 
 
 def decide(score: float, threshold: float, confidence: float = 0.0) -> Verdict:
     """Return the verdict on a clip: "fake", "genuine" or "uncertain".
 
-    A clip is fake when its score is above the threshold. The verdict is uncertain when its own
+    A clip is fake if its score is above the threshold. The verdict is "uncertain" if its
     probability, ``score`` for fake and ``1 - score`` for genuine, is below ``confidence``.
 
     Args:
         score: calibrated P(fake).
         threshold: threshold of the score.
-        confidence: lowest probability of a certain verdict; 0 excludes "uncertain".
+        confidence: lowest probability of a verdict other than "uncertain".
     """
     fake = score > threshold
     if certainty(np.array(score), np.array(fake)) < confidence:
@@ -40,11 +40,11 @@ def decide(score: float, threshold: float, confidence: float = 0.0) -> Verdict:
 
 
 def with_prior(score: float, prior: float) -> float:
-    """Return P(fake) where a share of ``prior`` of all recordings is fake.
+    """Convert P(fake) to another share of fakes among the recordings.
 
     Args:
-        score: P(fake) where half of them are, calibrated.
-        prior: share of fakes.
+        score: calibrated P(fake) if half of the recordings are fake.
+        prior: share of fakes to convert to.
 
     Raises:
         InputError: unless the prior lies between 0 and 1.
@@ -57,7 +57,7 @@ def with_prior(score: float, prior: float) -> float:
 
 @dataclass(frozen=True)
 class FakeRegion:
-    """A span of a recording called fake.
+    """Span of a recording that is called fake.
 
     Attributes:
         onset, offset: start and end in seconds.
@@ -75,34 +75,36 @@ def find_regions(
     duration: float,
     grid: FrameGrid = GRID,
 ) -> tuple[FakeRegion, ...]:
-    """Return the fake regions of a recording, by hysteresis.
+    """Find the fake regions of a recording by hysteresis.
 
     A region contains a frame whose log odds are more than `RISE` above those of ``threshold``, and
     extends over its neighbours down to `FALL` below. Regions less than `GAP` apart are joined;
-    regions under `SHORTEST` are dropped. On validation: the same recall as a plain threshold, fewer
-    false regions. At threshold 1 there are no regions.
+    regions shorter than `SHORTEST` are dropped. Compared with a plain threshold, this has the same
+    recall on validation and fewer false regions. At threshold 1 there are no regions.
     """
     odds = logit(threshold)
     high, low = scores > expit(odds + RISE), scores > expit(odds - FALL)
-    spans: list[tuple[float, float]] = []
+    spans: list[Region] = []
     for region in grid.regions(low, duration):
-        first, after = grid.span(region)
-        if not high[first:after].any():
+        if not high[slice(*grid.span(region))].any():
             continue
-        if spans and region.onset - spans[-1][1] < GAP:
-            spans[-1] = (spans[-1][0], region.offset)
+        if spans and _microseconds_between(spans[-1].offset, region.onset) < microseconds(GAP):
+            spans[-1] = Region(spans[-1].onset, region.offset)
         else:
-            spans.append((region.onset, region.offset))
-    regions = []
-    for onset, offset in spans:
-        if offset - onset >= SHORTEST - 1e-9:
-            first, after = round(onset / grid.step), -(-round(offset * 1e6) // grid.step_us)
-            regions.append(FakeRegion(onset, offset, float(scores[first:after].mean())))
-    return tuple(regions)
+            spans.append(region)
+    return tuple(
+        FakeRegion(span.onset, span.offset, float(scores[slice(*grid.span(span))].mean()))
+        for span in spans
+        if _microseconds_between(span.onset, span.offset) >= microseconds(SHORTEST)
+    )
+
+
+def _microseconds_between(start: float, end: float) -> int:
+    return microseconds(end) - microseconds(start)
 
 
 def with_detected_regions(clip: ClipScore, confidence: float = CONFIDENCE) -> ClipScore:
-    """Return ``clip`` with frame scores of 1 inside the regions of its detection and 0 outside."""
+    """Set the frame scores of ``clip`` to 1 inside its detected regions and to 0 outside."""
     grid = FrameGrid.from_seconds(clip.frame_step)
     regions: tuple[FakeRegion, ...] = ()
     if decide(clip.score, clip.clip_threshold, confidence) != "genuine":

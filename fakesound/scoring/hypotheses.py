@@ -1,7 +1,7 @@
-"""Two hypotheses of a clip, that a part of it is fake and that all of it is, and their maps.
+"""Calibrate the two hypotheses "part of the clip is fake" and "all of it is fake".
 
-Each is calibrated against genuine clips on fakes of its own kind. Their logits then are log
-likelihood ratios, and so is that of "fake" as such, half of the fakes being of either kind.
+Each is calibrated on the fakes of its own kind against genuine clips, which makes its logit a log
+likelihood ratio. The ratio of "fake" follows, if half of the fakes are of each kind.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
 
 
 def either(part: float, whole: float) -> float:
-    """Return the log likelihood ratio of fakes, half of either kind, to genuine clips."""
+    """Return the log likelihood ratio of "fake" to "genuine", for equal shares of both kinds."""
     return float(np.logaddexp(part, whole)) - log(2)
 
 
@@ -25,53 +25,54 @@ class Hypotheses:
     """Calibrators of the two hypotheses; identities by default.
 
     Attributes:
-        part, whole: of the logits that a part of a clip is fake, and that all of it is.
+        part: calibrator of the logit of "part of the clip is fake".
+        whole: calibrator of the logit of "all of the clip is fake".
     """
 
     part: Calibrator = IDENTITY
     whole: Calibrator = IDENTITY
 
     def applied(self, scores: Sequence[ClipScore]) -> list[ClipScore]:
-        """Return ``scores`` with both hypotheses calibrated, and the clip's from them."""
-        return [self._one(clip) for clip in scores]
+        """Return ``scores`` with calibrated hypotheses and the clip scores that follow."""
+        return [self._apply(clip) for clip in scores]
 
-    def _one(self, clip: ClipScore) -> ClipScore:
+    def _apply(self, clip: ClipScore) -> ClipScore:
         if clip.part_score is None or clip.whole_score is None:
             return clip
         part = float(self.part.calibrated(np.array([logit(clip.part_score)]))[0])
         whole = float(self.whole.calibrated(np.array([logit(clip.whole_score)]))[0])
-        found = either(part, whole)
+        combined = either(part, whole)
         return replace(
             clip,
-            logit=found,
-            score=float(expit(found)),
+            logit=combined,
+            score=float(expit(combined)),
             part_score=float(expit(part)),
             whole_score=float(expit(whole)),
         )
 
     @property
     def maps(self) -> list[list[float]]:
-        """Slope and intercept of both."""
-        return [[each.slope, each.intercept] for each in (self.part, self.whole)]
+        """Slope and intercept of both calibrators."""
+        return [[fitted.slope, fitted.intercept] for fitted in (self.part, self.whole)]
 
 
 def fit_hypotheses(scores: Sequence[ClipScore]) -> Hypotheses:
-    """Return the maps that suit the validation clips, by logistic regression.
+    """Fit both calibrators on validation clips by logistic regression.
 
-    A hypothesis without fakes of its kind keeps the identity; so do both for a detector of one
-    hypothesis.
+    A calibrator is the identity if there are no fakes of its kind; both are if the detector has a
+    single hypothesis.
     """
     if not all(clip.part_score is not None and clip.whole_score is not None for clip in scores):
         return Hypotheses()
-    found = {}
+    fitted = {}
     for kind in ("part", "whole"):
-        own = [_as_clip(clip, kind) for clip in scores if clip.kind in (None, kind)]
-        found[kind] = fit_calibrator(own, "logistic")
-    return Hypotheses(**found)
+        clips = [_scored_by(kind, clip) for clip in scores if clip.kind in (None, kind)]
+        fitted[kind] = fit_calibrator(clips, "logistic")
+    return Hypotheses(**fitted)
 
 
-def _as_clip(clip: ClipScore, kind: str) -> ClipScore:
-    """Return ``clip`` scored by one hypothesis alone."""
+def _scored_by(kind: str, clip: ClipScore) -> ClipScore:
+    """Return ``clip`` with the score of one hypothesis."""
     score = clip.part_score if kind == "part" else clip.whole_score
     assert score is not None
     return replace(clip, score=score, logit=logit(score))

@@ -1,4 +1,4 @@
-"""Metadata of detectors: all that their scores depend on beside the weights, and its text form."""
+"""Metadata of detectors: everything their scores depend on besides the weights."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,29 +11,29 @@ from fakesound.config import RunConfig
 from fakesound.config.saved import from_plain
 from fakesound.errors import InputError
 from fakesound.scoring.calibration import IDENTITY, Calibrator
-from fakesound.scoring.clip_score import FurtherHeads
+from fakesound.scoring.clip_score import HeadCalibration
 from fakesound.timeline import GRID
 
 FORMAT = "fakesound"
 FORMAT_VERSION = 1
 HEADS_KEY = "fakesound_heads"
-# name of the detector that comes with the package, and its file
+# name and file of the detector in the package
 DEFAULT = "default"
 PRETRAINED = Path(__file__).parents[1] / "pretrained" / "detector.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """All that the scores of a detector depend on beside its weights.
+    """Everything the scores of a detector depend on besides its weights.
 
     Attributes:
-        config: configuration of the run that trained it.
-        thresholds: thresholds of "clip" and "frame" scores, chosen on validation; may be missing.
-        calibrator: map of clip logits, fitted on validation; the identity by default.
-        attacks: attacks in its training, ``family/generator``; None if unknown.
-        selected_on: attacks that only served to choose the model and its thresholds.
-        heads: families and thresholds of its boundary and attribution heads.
-        sources: hashes of the recordings in its training and validation; None if unknown.
+        config: configuration of the training run.
+        thresholds: thresholds of "clip" and "frame" scores, chosen on validation; may be empty.
+        calibrator: calibrator of clip logits, fitted on validation; the identity by default.
+        attacks: attacks in the training set, ``family/generator``; None if unknown.
+        selected_on: attacks used only to select the model and its thresholds.
+        heads: families and thresholds of the boundary and attribution heads.
+        sources: hashes of the recordings in training and validation; None if unknown.
     """
 
     config: RunConfig
@@ -41,13 +41,13 @@ class Metadata:
     calibrator: Calibrator = IDENTITY
     attacks: tuple[str, ...] | None = None
     selected_on: tuple[str, ...] = ()
-    heads: FurtherHeads = field(default_factory=FurtherHeads)
+    heads: HeadCalibration = field(default_factory=HeadCalibration)
     sources: frozenset[str] | None = None
 
     def metadata(self) -> dict[str, str]:
-        """Return the metadata of exported files, as text.
+        """Return the metadata as text for exported files.
 
-        Folders of the machine that trained the detector are reduced to their last names.
+        Absolute paths in the configuration are reduced to their last component.
         """
         return {
             "format": FORMAT,
@@ -61,7 +61,7 @@ class Metadata:
             "selected_on": json.dumps(self.selected_on),
             **({} if self.sources is None else {"sources": json.dumps(sorted(self.sources))}),
             **({HEADS_KEY: json.dumps(heads)} if (heads := self.heads.to_plain()) else {}),
-            "config": json.dumps(_without_places(asdict(self.config))),
+            "config": json.dumps(_without_folders(asdict(self.config))),
         }
 
 
@@ -69,67 +69,70 @@ def parse_metadata(path: Path, metadata: Mapping[str, str]) -> Metadata:
     """Return the metadata of the exported detector at ``path``.
 
     Raises:
-        InputError: naming the file, if it is not of this program, damaged or of a newer version.
+        InputError: naming the file, if another program or a newer version wrote it, or if it is
+            damaged.
     """
     if metadata.get("format") != FORMAT:
         raise InputError(
             f"{path}: was not exported by fakesound; give the folder of a run, its "
             "checkpoints/best.ckpt or an exported file"
         )
+    # first: a newer format may lack the keys that are read below
+    version = metadata.get("format_version", "")
+    if version.isdecimal() and int(version) > FORMAT_VERSION:
+        raise InputError(f"{path}: was written by a newer fakesound; upgrade fakesound to read it")
     try:
-        version, plain = int(metadata["format_version"]), json.loads(metadata["config"])
+        plain = json.loads(metadata["config"])
         thresholds = {
             level: float(metadata[f"{level}_threshold"])
             for level in ("clip", "frame")
             if f"{level}_threshold" in metadata
         }
         keys = ("calibrator", "attacks", "selected_on", "sources")
-        held = {key: json.loads(metadata[key]) for key in keys if key in metadata}
-        fields = learnt_fields(held | {"thresholds": thresholds})
-        heads = FurtherHeads.from_plain(json.loads(metadata.get(HEADS_KEY, "{}")))
+        plain_fields = {key: json.loads(metadata[key]) for key in keys if key in metadata}
+        fields = fitted_fields(plain_fields | {"thresholds": thresholds})
+        heads = HeadCalibration.from_plain(json.loads(metadata.get(HEADS_KEY, "{}")))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its metadata is damaged ({error}); export it again") from error
-    if version > FORMAT_VERSION:
-        raise InputError(f"{path}: is of a newer fakesound; upgrade fakesound to read it")
     return Metadata(config=parse_config(path, plain), heads=heads, **fields)
 
 
-def learnt_fields(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `Metadata` in ``plain``, which training writes; some may be missing.
+def fitted_fields(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert plain values to the fields of `Metadata` that training fits; some may be absent.
 
     Raises:
-        AttributeError, KeyError, TypeError, ValueError: for other values.
+        AttributeError, KeyError, TypeError, ValueError: for values of other types.
     """
-    made: dict[str, Callable[[Any], Any]] = {
+    converters: dict[str, Callable[[Any], Any]] = {
         "thresholds": lambda levels: {level: float(at) for level, at in levels.items()},
         "calibrator": Calibrator.from_plain,
         "attacks": tuple,
         "selected_on": tuple,
         "sources": frozenset,
     }
-    return {key: make(plain[key]) for key, make in made.items() if key in plain}
+    return {key: convert(plain[key]) for key, convert in converters.items() if key in plain}
 
 
 def parse_config(path: Path, plain: Mapping[str, object]) -> RunConfig:
-    """Return the configuration in the file at ``path``, with the keys of today.
+    """Return the configuration in the file at ``path``, renamed keys updated.
 
     Raises:
-        InputError: naming the file, if it does not fit this version.
+        InputError: naming the file, if the configuration does not fit this version.
     """
     try:
         return from_plain(plain)
     except InputError as error:
         raise InputError(
-            f"{path}: its configuration is not of this version of fakesound ({error}); use the "
+            f"{path}: its configuration does not fit this version of fakesound ({error}); use the "
             "version that trained it"
         ) from error
 
 
-def _without_places(value: Any) -> Any:  # noqa: ANN401  # whatever a configuration holds
+def _without_folders(value: Any) -> Any:  # noqa: ANN401  # any value of a configuration
     if isinstance(value, dict):
-        return {key: _without_places(inner) for key, inner in value.items()}
+        return {key: _without_folders(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_without_places(inner) for inner in value]
+        return [_without_folders(inner) for inner in value]
     if isinstance(value, str) and Path(value).is_absolute():
         return Path(value).name
     return value

@@ -1,4 +1,4 @@
-"""Decision thresholds, chosen on validation clips and then frozen."""
+"""Select decision thresholds on validation clips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ UNDECIDED = 0.5
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Scores above these are called fake.
+    """Thresholds above which a score means "fake".
 
     Attributes:
         clip: threshold of the clip score.
@@ -27,7 +27,7 @@ class Thresholds:
     frame: float
 
     def applied(self, scores: Sequence[ClipScore]) -> list[ClipScore]:
-        """Return ``scores`` with these thresholds in place of their own."""
+        """Return ``scores`` with these thresholds."""
         return [
             replace(clip, clip_threshold=self.clip, frame_threshold=self.frame) for clip in scores
         ]
@@ -38,9 +38,9 @@ class OperatingPoint:
     """Conditions of use for which thresholds are chosen.
 
     Attributes:
-        false_alarms: largest share of genuine validation clips called fake; None: no limit.
-        fake_time: share of the time of partial fakes and genuine clips that is fake, for the frame
-            threshold; wholly fake clips then do not count. None: all clips, as they are.
+        false_alarms: largest share of genuine validation clips called fake; None for no limit.
+        fake_time: share of fake time in partial fakes and genuine clips for which the frame
+            threshold is chosen, without wholly fake clips; None for all clips as they are.
     """
 
     false_alarms: float | None = None
@@ -52,27 +52,28 @@ def select_thresholds(
     fake_share: float | None = None,
     point: OperatingPoint = OperatingPoint(),  # frozen
 ) -> Thresholds:
-    """Return the thresholds that serve the validation clips best.
+    """Select the best thresholds on the validation clips.
 
-    The clip threshold has the highest balanced accuracy, the frame threshold the highest segment
-    F1 at 20 ms. Every threshold midway between two neighbouring scores is tried; of those equally
-    good, the one nearest the middle of their widest unbroken range is taken.
+    The clip threshold maximises balanced accuracy, the frame threshold segment F1 at 20 ms. The
+    candidates are midway between neighbouring scores; among equally good ones, the candidate
+    nearest the middle of their widest unbroken range is selected.
 
-    A threshold is 0.5 where the clips cannot teach one: without fakes or without genuines (for
-    frames: fake or genuine segments), and for frames of a system that only scores clips.
+    A threshold is 0.5 if it cannot be fitted: without fake or without genuine clips (segments, for
+    the frame threshold), and for frames of a system that only scores clips.
 
     Args:
         scores: scores of the validation clips.
-        fake_share: share of fakes among the clips that the thresholds are meant for; genuine clips
-            are weighed to give it. F1 depends on it, balanced accuracy does not. None: as it is.
-        point: conditions of use; a given ``fake_time`` replaces ``fake_share``.
+        fake_share: share of fake clips in use, to which genuine clips are weighted; None for the
+            share in ``scores``. F1 depends on it, balanced accuracy does not.
+        point: conditions of use; its ``fake_time`` takes precedence over ``fake_share``.
 
     Raises:
         InputError: if only some clips have frame scores.
     """
     clips = ClipColumns.of(scores)
     clip = point_counts(clips.score, clips.fake)
-    clip_threshold = _best(clip, _limited(clip, _balanced_accuracy(clip), point.false_alarms))
+    quality = _limited(clip, _balanced_accuracy(clip), point.false_alarms)
+    clip_threshold = _best(clip, quality)
     if not has_frames(scores):
         return Thresholds(clip_threshold, UNDECIDED)
     parts = [score for score in scores if score.kind != "whole"]
@@ -82,7 +83,7 @@ def select_thresholds(
     else:
         found = segments(frame_table(scores), 20_000)
         weight = _weights(clips.fake, fake_share)[found.clip]
-    # a segment's score is its highest frame, so this sweep is the sweep over frame thresholds
+    # the score of a segment is that of its highest frame, so these are the frame thresholds
     frame = score_counts(
         found.score.astype(np.float64), (weight * found.fake)[None], (weight * ~found.fake)[None]
     )
@@ -90,7 +91,7 @@ def select_thresholds(
 
 
 def _weights(fake: Bool[np.ndarray, " item"], share: float | None) -> Float[np.ndarray, " item"]:
-    """Return weights of clips or segments by which fakes make up ``share``; ones for None."""
+    """Return weights of clips or segments that give fakes a ``share``; ones for None."""
     weight = np.ones(fake.size)
     fakes, genuines = int(fake.sum()), int((~fake).sum())
     if share and fakes and genuines:
@@ -99,42 +100,40 @@ def _weights(fake: Bool[np.ndarray, " item"], share: float | None) -> Float[np.n
 
 
 def _limited(
-    at: ScoreCounts, quality: Float[np.ndarray, " cut"], false_alarms: float | None
+    counts: ScoreCounts, quality: Float[np.ndarray, " cut"], false_alarms: float | None
 ) -> Float[np.ndarray, " cut"]:
-    """Return ``quality``, below all others where too many genuine clips are called fake."""
+    """Set ``quality`` to -1 where more genuine clips than allowed are called fake."""
     if false_alarms is None:
         return quality
-    alarmed = _calls(at)[1]
-    return np.where(alarmed <= false_alarms * alarmed[-1], quality, -1.0)
+    false_positives = _positives(counts)[1]
+    return np.where(false_positives <= false_alarms * false_positives[-1], quality, -1.0)
 
 
-def _balanced_accuracy(at: ScoreCounts) -> Float[np.ndarray, " cut"]:
-    caught, alarmed = _calls(at)
-    # scaled by both totals it stays in whole numbers, where equal is equal
-    scaled: Float[np.ndarray, " cut"]
-    scaled = caught * alarmed[-1] + (alarmed[-1] - alarmed) * caught[-1]
+def _balanced_accuracy(counts: ScoreCounts) -> Float[np.ndarray, " cut"]:
+    true, false = _positives(counts)
+    # scaled by both totals, it is a whole number: ties are exact
+    scaled: Float[np.ndarray, " cut"] = true * false[-1] + (false[-1] - false) * true[-1]
     return scaled
 
 
-def _f1(at: ScoreCounts) -> Float[np.ndarray, " cut"]:
-    caught, alarmed = _calls(at)
-    return ratio(2 * caught, caught + alarmed + caught[-1])
+def _f1(counts: ScoreCounts) -> Float[np.ndarray, " cut"]:
+    true, false = _positives(counts)
+    return ratio(2 * true, true + false + true[-1])
 
 
-def _calls(at: ScoreCounts) -> tuple[Float[np.ndarray, " cut"], Float[np.ndarray, " cut"]]:
-    """Return the fakes and the genuines called fake when the first 0, 1, 2, ... levels are."""
-    caught, alarmed = (np.append(0.0, np.cumsum(weight[0])) for weight in (at.fake, at.genuine))
-    return caught, alarmed
+def _positives(counts: ScoreCounts) -> tuple[Float[np.ndarray, " cut"], Float[np.ndarray, " cut"]]:
+    """Return true and false positives when the first 0, 1, 2, ... levels are called fake."""
+    return np.append(0.0, counts.true_positives[0]), np.append(0.0, counts.false_positives[0])
 
 
-def _best(at: ScoreCounts, quality: Float[np.ndarray, " cut"]) -> float:
+def _best(counts: ScoreCounts, quality: Float[np.ndarray, " cut"]) -> float:
     """Return the best threshold midway between scores, nearest the middle of the widest range."""
-    if not (at.fake.any() and at.genuine.any()):
+    if not (counts.fake.any() and counts.genuine.any()):
         return UNDECIDED
-    # the threshold of cut i lies in [bound[i + 1], bound[i]); nothing lies below a score of zero
-    bound = np.concatenate(([1.0], at.score, [0.0]))
+    # the threshold of cut i lies in [bound[i + 1], bound[i]); none can lie below a score of 0
+    bound = np.concatenate(([1.0], counts.score, [0.0]))
     middle = (bound[:-1] + bound[1:]) / 2
-    possible = np.append(np.full(at.score.size, True), at.score[-1] > 0)
+    possible = np.append(np.full(counts.score.size, True), counts.score[-1] > 0)
     best = possible & (quality == quality[possible].max())
     ranges = np.flatnonzero(np.diff(best.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
     high, low = bound[ranges].T

@@ -1,6 +1,6 @@
-"""The scorer of recordings of any length: windows of samples in, frame outputs of each clip out.
+"""Score recordings of any length in overlapping windows.
 
-Numpy only: what computes the outputs of a batch of windows is given as a function.
+Numpy only: the caller passes the function that computes the outputs of a batch of windows.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,10 +12,10 @@ from jaxtyping import Float, Float32
 
 from fakesound.timeline import window_step
 
-BATCH = 16  # windows that are scored together
+BATCH = 16  # windows
 
 Samples = Float32[np.ndarray, " sample"]
-# one value a frame, or several, such as one for each family of attacks
+# one value per frame, or several, such as one for each attack family
 FrameValues = Float[np.ndarray, "_ ..."]
 # from windows to their frame outputs, by their names in `fakesound.models.tasks`
 Forward = Callable[
@@ -24,12 +24,12 @@ Forward = Callable[
 
 
 class Window(NamedTuple):
-    """A part of a clip.
+    """Part of a clip.
 
     Attributes:
-        first: first frame.
-        audio: samples; zeros after the end of the clip.
-        total: number of frames of the clip in its last window, None in the others.
+        first: index of the first frame.
+        audio: samples, zeros after the end of the clip.
+        total: number of frames of the clip, in its last window; None in the others.
     """
 
     first: int
@@ -38,27 +38,27 @@ class Window(NamedTuple):
 
 
 def cut_windows(parts: Iterable[Samples], size: int, frames: int) -> Iterator[Window]:
-    """Yield the windows of a recording; no window if it has no samples.
+    """Yield the windows of a recording; none if it has no samples.
 
-    Windows start where `fakesound.timeline.window_starts` puts them, however the recording is
-    divided into parts. Memory holds two windows and a part.
+    Windows start as in `fakesound.timeline.window_starts`, however the recording is divided into
+    parts. Memory holds two windows and a part.
 
     Args:
         parts: consecutive samples.
-        size: samples in a frame.
-        frames: frames in a window.
+        size: samples per frame.
+        frames: frames per window.
     """
     step, start = window_step(frames), 0
     samples, kept, kept_from = 0, np.zeros(0, np.float32), 0
     for part in parts:
         kept = np.concatenate((kept, part))
         samples += len(part)
-        # the last window ends with the clip, so the others wait for samples after their end
+        # only a window with samples after its end is known not to be the last
         while samples > (start + frames) * size:
             first = (start - kept_from) * size
             yield Window(start, kept[first : first + frames * size], None)
             start += step
-            # the last window may start up to a step before the next one would
+            # the last window may start up to one step earlier than the next regular one
             keep = max(kept_from, start - step)
             kept, kept_from = kept[(keep - kept_from) * size :], keep
     if samples:
@@ -71,7 +71,7 @@ def cut_windows(parts: Iterable[Samples], size: int, frames: int) -> Iterator[Wi
 class OverlapAdd:
     """Average of overlapping windows, frame by frame.
 
-    Weights are triangular: a window counts most in its middle, where it has context on both sides.
+    Weights are triangular: highest in the middle of a window, which has context on both sides.
     """
 
     def __init__(self) -> None:
@@ -80,22 +80,21 @@ class OverlapAdd:
 
     def add(self, first: int, outputs: Mapping[str, FrameValues]) -> None:
         """Add the ``outputs`` of a window whose first frame is ``first``."""
-        for place, (name, values) in enumerate(outputs.items()):
-            count = len(values)
-            ramp = np.minimum(np.arange(1.0, count + 1), np.arange(count, 0.0, -1))
-            if place == 0:
-                self.weight = _added(self.weight, first, ramp)
+        count = len(next(iter(outputs.values())))
+        ramp = np.minimum(np.arange(1.0, count + 1), np.arange(count, 0.0, -1))
+        self.weight = _added(self.weight, first, ramp)
+        for name, values in outputs.items():
             total = self.sums.get(name, np.zeros((0, *values.shape[1:])))
             self.sums[name] = _added(total, first, (ramp * values.T).T)
 
     def average(self, frames: int) -> dict[str, FrameValues]:
-        """Return the outputs of the first ``frames`` frames; every one must be in a window."""
+        """Return the outputs of the first ``frames`` frames; a window must cover each of them."""
         weight = self.weight[:frames]
         return {name: (total[:frames].T / weight).T for name, total in self.sums.items()}
 
 
 def _added(total: np.ndarray, first: int, part: np.ndarray) -> np.ndarray:
-    """Add ``part`` to ``total`` from ``first`` on, in place where there is room."""
+    """Add ``part`` to ``total`` at ``first``, growing ``total`` as needed."""
     after = first + len(part)
     if after > len(total):
         longer = np.zeros((max(after, 2 * len(total)), *part.shape[1:]))
@@ -108,20 +107,20 @@ def _added(total: np.ndarray, first: int, part: np.ndarray) -> np.ndarray:
 def score_windows(
     forward: Forward, windows: Iterable[Window], batch: int = BATCH
 ) -> Iterator[dict[str, FrameValues]]:
-    """Yield the frame outputs of each clip as soon as its last window has been scored.
+    """Yield the frame outputs of each clip as soon as its last window is scored.
 
-    Memory holds one batch of windows and the outputs of the clips in it.
+    Memory holds one batch of windows and the outputs of its clips.
 
     Args:
-        forward: function that returns the outputs of a batch of windows.
+        forward: function that computes the outputs of a batch of windows.
         windows: windows of one clip after another.
-        batch: windows that are scored together.
+        batch: number of windows per batch.
     """
     overlap, waiting = OverlapAdd(), iter(windows)
-    while some := list(islice(waiting, batch)):
-        outputs = forward(np.stack([window.audio for window in some]))
-        for number, window in enumerate(some):
-            overlap.add(window.first, {name: values[number] for name, values in outputs.items()})
+    while chunk := list(islice(waiting, batch)):
+        outputs = forward(np.stack([window.audio for window in chunk]))
+        for index, window in enumerate(chunk):
+            overlap.add(window.first, {name: values[index] for name, values in outputs.items()})
             if window.total is not None:
                 yield overlap.average(window.total)
                 overlap = OverlapAdd()

@@ -1,1 +1,1 @@
-"""A local page to drop recordings on, and a JSON endpoint for other programs."""
+"""Serve detection on this machine: a web page and a JSON endpoint."""

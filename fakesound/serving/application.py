@@ -1,9 +1,8 @@
-"""The web application: a drop page, its views, and ``POST /detect``.
+"""Web application with a page for recordings and the endpoint ``POST /detect``.
 
-Only requests that name this machine as their host, and come from no other page, are served: a page
-of another site could otherwise reach the server through the user's browser. A body is written to a
-temporary file as it arrives, and one recording is scored at a time, so memory does not grow with
-the number or the size of requests.
+Requests must name this machine as host and come from its own page: otherwise another site could
+reach the server through the user's browser. A body is written to a temporary file as it arrives,
+and one recording is scored at a time, so memory does not grow with the number or size of requests.
 """
 
 import asyncio
@@ -49,14 +48,14 @@ POLICY = (
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may cost.
+    """Limits of requests.
 
     Attributes:
         megabytes: size of a recording.
         minutes: duration of a recording.
-        waiting: recordings that wait for the detector, beside the one that is scored.
-        silence: seconds without a byte of a body.
-        upload: seconds for a whole body.
+        waiting: number of recordings that wait while one is scored.
+        silence: seconds between two parts of a body.
+        upload: seconds until a body must be complete.
     """
 
     megabytes: float = 200
@@ -67,34 +66,33 @@ class Limits:
 
 
 class _Recordings:
-    """Receives recordings and scores one at a time."""
+    """Receives recordings and scores them one at a time."""
 
     def __init__(self, detector: Detector, limits: Limits) -> None:
         self.detector, self.limits = detector, limits
         self.scoring = asyncio.Semaphore(1)
-        self.places = limits.waiting + 1
+        self.free_slots = limits.waiting + 1
 
     async def answer(
-        self, request: Request, work: Callable[[Path, str, Detection], Response]
+        self, request: Request, work: Callable[[Path, Detection], Response]
     ) -> Response:
-        """Return what ``work`` makes of the recording in the body of ``request``.
+        """Score the recording in the body of ``request`` and return the response of ``work``.
 
         Raises:
             HTTPException: if the request is refused.
         """
-        name = _name(request)
         self._check_headers(request.headers)
-        if self.places == 0:
+        if self.free_slots == 0:
             raise HTTPException(503, "busy; try again later", {"retry-after": "5"})
-        self.places -= 1
+        self.free_slots -= 1
         try:
             with tempfile.TemporaryDirectory(prefix="fakesound-") as folder:
-                path = Path(folder, name)
+                path = Path(folder, _name(request))
                 await self._receive(request, path)
                 async with self.scoring:
-                    return await anyio.to_thread.run_sync(self._score, path, name, work)
+                    return await anyio.to_thread.run_sync(self._score, path, work)
         finally:
-            self.places += 1
+            self.free_slots += 1
 
     def _check_headers(self, headers: Headers) -> None:
         if headers.get("content-type", "").startswith("multipart/"):
@@ -128,18 +126,19 @@ class _Recordings:
         if not size:
             raise HTTPException(400, "no body; send the file as the body of the request")
 
-    def _score(
-        self, path: Path, name: str, work: Callable[[Path, str, Detection], Response]
-    ) -> Response:
-        try:
-            seconds = audio_info(path).duration
+    def _score(self, path: Path, work: Callable[[Path, Detection], Response]) -> Response:
+        def check(seconds: float) -> None:
             if seconds > 60 * self.limits.minutes:
                 raise HTTPException(
-                    413, f"{seconds / 60:.0f} minutes; at most {self.limits.minutes:g} are taken"
+                    413, f"longer than {self.limits.minutes:g} minutes (--max-minutes)"
                 )
-            return work(path, name, self.detector.detect(path))
+
+        try:
+            check(audio_info(path).duration)
+            # checked again while reading: a header may declare a shorter duration
+            return work(path, self.detector.detect(path, progress=check))
         except InputError as error:
-            raise HTTPException(422, str(error).replace(str(path), name)) from None
+            raise HTTPException(422, str(error).replace(str(path), path.name)) from None
 
 
 def application(detector: Detector, limits: Limits, port: int) -> ASGIApp:
@@ -147,8 +146,8 @@ def application(detector: Detector, limits: Limits, port: int) -> ASGIApp:
 
     Args:
         detector: trained detector.
-        limits: limits of a request.
-        port: port of the server, which the host of a request has to name.
+        limits: limits of requests.
+        port: port of the server, which the Host header must name.
     """
     recordings = _Recordings(detector, limits)
 
@@ -159,15 +158,18 @@ def application(detector: Detector, limits: Limits, port: int) -> ASGIApp:
         return HTMLResponse(render("serve.html.jinja", context), headers=policy)
 
     async def detect(request: Request) -> Response:
-        def row(path: Path, name: str, detection: Detection) -> Response:
-            frames = request.query_params.get("frames") == "true"
-            result = plain(Result(name, detection), frames)
+        frames = request.query_params.get("frames", "false")
+        if frames not in ("true", "false"):
+            raise HTTPException(400, "frames must be true or false")
+
+        def row(path: Path, detection: Detection) -> Response:
+            result = plain(Result(path.name, detection), frames == "true")
             return JSONResponse(detector.record().document([result]))
 
         return await recordings.answer(request, row)
 
     async def view(request: Request) -> Response:
-        def section(path: Path, name: str, detection: Detection) -> Response:
+        def section(path: Path, detection: Detection) -> Response:
             record = detector.record()
             seen = recording_view(path, detection, record)
             context = page_context([seen], record) | {"number": secrets.token_hex(4)}
@@ -186,7 +188,7 @@ def application(detector: Detector, limits: Limits, port: int) -> ASGIApp:
 
 
 class _Guard:
-    """Refuses requests of other hosts and pages, and adds the headers of every response."""
+    """Refuses requests for other hosts and from other pages, and adds security headers."""
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self.app = app
@@ -202,16 +204,16 @@ class _Guard:
 
         async def send_safe(message: Message) -> None:
             if message["type"] == "http.response.start":
-                held = {name for name, _ in message["headers"]}
-                further = SAFE | {"content-security-policy": "default-src 'none'"}
+                present = {name for name, _ in message["headers"]}
+                defaults = SAFE | {"content-security-policy": "default-src 'none'"}
                 message["headers"] += [
                     (name.encode(), value.encode())
-                    for name, value in further.items()
-                    if name.encode() not in held
+                    for name, value in defaults.items()
+                    if name.encode() not in present
                 ]
             await send(message)
 
-        # of several headers only one would be looked at
+        # several Host headers are ambiguous
         hosts, origins = headers.getlist("host"), set(headers.getlist("origin"))
         if len(hosts) != 1 or hosts[0] not in self.hosts or not origins <= self.origins:
             refused = JSONResponse({"error": "not a host or page of this server"}, 403)
@@ -225,13 +227,13 @@ class _Guard:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    # what was sent may not have been read, so nothing can follow it
+    # the body may be unread, so the connection cannot be used again
     headers = {**(error.headers or {}), "connection": "close"}
     return JSONResponse({"error": error.detail}, error.status_code, headers)
 
 
 def _name(request: Request) -> str:
-    """Return the name of the recording: the last part of ``?name=``, without odd characters."""
+    """Return the file name in ``?name=``, without folders and unprintable characters."""
     given = request.query_params.get("name", "recording")
     last = given.replace("\\", "/").rpartition("/")[2]
     name = "".join(letter for letter in last if letter.isprintable())[-NAME:].strip(". ")

@@ -1,4 +1,4 @@
-"""The server of the application: loopback only, with few connections and little patience."""
+"""Server of the application: loopback only, with limits on connections and on waiting."""
 
 import asyncio
 import socket
@@ -11,18 +11,18 @@ from fakesound.inference import Detector
 from fakesound.progress import console
 from fakesound.serving.application import HOSTS, Limits, application
 
-CONNECTIONS = 64  # open at once
-PATIENCE = 10.0  # seconds for the head of a request
-LARGEST_HEAD = 16_384  # bytes
+CONNECTIONS = 64  # open at the same time
+HEAD_SECONDS = 10.0  # for the head of the first request
+HEAD_BYTES = 16_384
 
 
-class PatientProtocol(H11Protocol):
-    """HTTP/1.1 in which a connection without a request is closed after `PATIENCE`."""
+class TimeoutProtocol(H11Protocol):
+    """HTTP/1.1 that closes connections without a request after `HEAD_SECONDS`."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the time that the head of the first request may take."""
+        """Start the timeout of the head of the first request."""
         super().connection_made(transport)
-        self.loop.call_later(PATIENCE, self._close_if_silent)
+        self.loop.call_later(HEAD_SECONDS, self._close_if_silent)
 
     def _close_if_silent(self) -> None:
         # typed as never None there
@@ -49,10 +49,10 @@ def bound_socket(port: int) -> socket.socket:
 
 
 def server(detector: Detector, limits: Limits, port: int) -> uvicorn.Server:
-    """Return the server of the application, for a socket on ``port``."""
+    """Return the server of the application for a socket on ``port``."""
     config = uvicorn.Config(
         application(detector, limits, port),
-        http=PatientProtocol,
+        http=TimeoutProtocol,
         ws="none",
         lifespan="off",
         log_level="warning",
@@ -62,7 +62,7 @@ def server(detector: Detector, limits: Limits, port: int) -> uvicorn.Server:
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=2,
-        h11_max_incomplete_event_size=LARGEST_HEAD,
+        h11_max_incomplete_event_size=HEAD_BYTES,
     )
     return uvicorn.Server(config)
 

@@ -26,7 +26,7 @@ from fakesound.data.hashes import HASHES, audio_hashes, hash_list, hash_of, read
 from fakesound.data.manifest import Clip, manifest_hash, write_manifest
 from fakesound.data.splits import Split
 from fakesound.errors import InputError, OutsideError
-from fakesound.evaluation.results import CalibratedScores, apply_calibration, audit, figures
+from fakesound.evaluation.results import CalibratedScores, apply_calibration, audit, compute_metrics
 from fakesound.files import clear_remains, write_whole
 from fakesound.forging import Corpus
 from fakesound.metrics import ClipScore, Prior, subsets, write_scores
@@ -145,7 +145,7 @@ def _run(
         prior = Prior(FAKE_SHARE, module.balance.frame_prior)
         shown = config.report
         with progress_bar("measuring") as progress:
-            results = figures(
+            results = compute_metrics(
                 calibrated, prior, shown.draws, config.seed, shown.confidence, progress
             )
         unseen = {clip.clip_id for clip in subsets(calibrated.test).unseen}

@@ -24,7 +24,7 @@ from fakesound.models.tasks import TASKS, Balance, LossInput
 from fakesound.scoring.clip_score import (
     FAKE_SHARE,
     FURTHER_HEADS,
-    FurtherHeads,
+    HeadCalibration,
     head_thresholds,
     score_clip,
     with_head_thresholds,
@@ -136,7 +136,7 @@ class MultiTaskModule(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add families and thresholds of the further heads, as of the last validation."""
-        heads = FurtherHeads(self.detector.families, self.head_thresholds).to_plain()
+        heads = HeadCalibration(self.detector.families, self.head_thresholds).to_plain()
         if heads:
             checkpoint[HEADS_KEY] = heads
 

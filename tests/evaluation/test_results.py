@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fakesound.errors import InputError
-from fakesound.evaluation.results import apply_calibration, figures
+from fakesound.evaluation.results import apply_calibration, compute_metrics
 from fakesound.evaluation.robustness import robustness
 from fakesound.metrics import ClipScore, Prior, logit, metrics_block
 from fakesound.metrics.scores import FamilyScores
@@ -40,7 +40,7 @@ def test_a_score_file_alone_is_calibrated_as_it_is():
     calibrated = apply_calibration(TEST, ())
     assert list(calibrated.test) == TEST
     assert calibrated.before is None
-    found = figures(calibrated, PRIOR, 20, 0)
+    found = compute_metrics(calibrated, PRIOR, 20, 0)
     assert found["validation"] is found["calibration"] is found["abstention"] is None
     # nothing undefined slips through as NaN
     assert json.loads(json.dumps(found, allow_nan=False)) == found
@@ -62,7 +62,7 @@ def test_further_heads_are_calibrated_by_thresholds_of_validation():
 
     test, validation = said(TEST, 1), said(VALIDATION, 2)
     calibrated = apply_calibration(test, validation)
-    found = figures(calibrated, PRIOR, 0, 0)
+    found = compute_metrics(calibrated, PRIOR, 0, 0)
     expected = head_thresholds(validation)
     assert {clip.boundary_threshold for clip in calibrated.test} == {expected["boundary"]}
     for clip in calibrated.test:
@@ -73,7 +73,7 @@ def test_further_heads_are_calibrated_by_thresholds_of_validation():
     # and say nothing where there are none
     assert (
         not {"boundary", "attribution"}
-        & figures(apply_calibration(TEST, VALIDATION), PRIOR, 0, 0).keys()
+        & compute_metrics(apply_calibration(TEST, VALIDATION), PRIOR, 0, 0).keys()
     )
 
 
@@ -91,7 +91,7 @@ def test_regions_of_detections_have_figures_of_their_own():
         )
         for number, score in enumerate((0.9, 0.45, 0.35))
     ]
-    found = figures(apply_calibration(fakes, ()), PRIOR, 0, 0, confidence=0.6)
+    found = compute_metrics(apply_calibration(fakes, ()), PRIOR, 0, 0, confidence=0.6)
     block = found["localisation"]["all"]
     # 20 of 22 frames are right in each of the three
     assert found["test"]["all"]["segment_f1_20ms"] == pytest.approx(2 * 20 / (22 + 20))
@@ -102,7 +102,7 @@ def test_regions_of_detections_have_figures_of_their_own():
 
 def test_a_system_without_frames_has_no_figures_of_localisation():
     clips = [replace(clip, frame_scores=np.zeros(0, np.float32)) for clip in TEST]
-    found = figures(apply_calibration(clips, ()), PRIOR, 20, 0, confidence=0.7)
+    found = compute_metrics(apply_calibration(clips, ()), PRIOR, 20, 0, confidence=0.7)
     assert found["localisation"] is None
     assert found["test"]["all"]["segment_f1_20ms"] is None
     assert found["test"]["all"]["clip/auc"] is not None

@@ -87,7 +87,7 @@ def test_truth_may_be_in_the_file(tmp_path):
     [
         ({"score": 1.2}, r"score: 1\.2 is not in \[0, 1\]"),
         ({"logit": -3}, "logit: -3.0 contradicts score 0.9"),
-        ({"frame_scores": [0.1, float("nan"), 0, 0, 0]}, "frame_scores: every one must be in"),
+        ({"frame_scores": [0.1, float("nan"), 0, 0, 0]}, "frame_scores: all values must be in"),
         ({"regions": [[0.02, 0.3]]}, r"regions: \[\[?0.02, 0.3\]"),
         ({"label": "genuine"}, "label|attack"),
         ({"fold": "train"}, "fold: 'train' is not"),
@@ -111,18 +111,20 @@ def test_missing_and_unknown_clips(tmp_path):
         "1 of the scores belong to no clip of a manifest and are skipped",
     ]
     path = save(tmp_path / "cm.txt", "g 1")
-    with pytest.raises(InputError, match=r"cm\.txt: no score for clip 'f', one of 2 without among"):
+    with pytest.raises(InputError, match=r"cm\.txt: no score for clip 'f' \(2 of"):
         read_score_files([path], CLIPS, style)
 
 
 def test_nothing_matches(tmp_path):
     path = save(tmp_path / "s.csv", "clip_id,score", "x,1")
-    with pytest.raises(InputError, match=r"s\.csv: no score for clip 'g', one of 3 without"):
+    with pytest.raises(InputError, match=r"s\.csv: no score for clip 'g' \(3 of"):
         read_score_files([path], CLIPS, ScoreFormat("csv"), allow_missing=True)
 
 
 def test_truth_is_needed(tmp_path):
-    with pytest.raises(InputError, match=r"cm\.txt: asvspoof holds no truth; .*--manifest"):
+    with pytest.raises(
+        InputError, match=r"cm\.txt: the format asvspoof has no labels; .*--manifest"
+    ):
         read_score_files([tmp_path / "cm.txt"], None, ScoreFormat("asvspoof"))
 
 
@@ -141,9 +143,9 @@ def test_files_are_pooled(tmp_path):
         (
             build_clip("g", regions=[(0, 1)]),
             build_clip("g", regions=[(0, 1)]),
-            "only a genuine clip may recur",
+            "only genuine clips may be repeated",
         ),
-        (build_clip("g"), build_clip("g", regions=[(0, 1)]), "only a genuine clip may recur"),
+        (build_clip("g"), build_clip("g", regions=[(0, 1)]), "only genuine clips may be repeated"),
         (build_clip("g"), build_clip("g", score=0.4), "with another logit"),
         (build_clip("g"), build_clip("g", duration=2.0), "with another duration"),
         (build_clip("g"), build_clip("g", frames=np.zeros(50)), "with another frame_scores"),
@@ -159,7 +161,9 @@ def test_clips_that_recur_otherwise(tmp_path, first, second, message):
 def test_frames_for_all_or_for_none(tmp_path):
     write_scores(tmp_path / "a.jsonl", [build_clip("a")])
     write_scores(tmp_path / "b.jsonl", [build_clip("b", frames=np.zeros(50))])
-    with pytest.raises(InputError, match=r"a\.jsonl, .*b\.jsonl, frame_scores: clip 'a' has none"):
+    with pytest.raises(
+        InputError, match=r"a\.jsonl, .*b\.jsonl, frame_scores: missing for clip 'a'"
+    ):
         read_score_files([tmp_path / "a.jsonl", tmp_path / "b.jsonl"])
 
 
@@ -168,7 +172,7 @@ def test_warnings_of():
     genuine = build_clip("g", source_id="s")
     fakes = [build_clip(name, regions=[(0, 1)], source_id=name) for name in ("s", "t", "u")]
     lone, silent = warnings_of([genuine, *fakes])
-    assert lone.startswith("2 of 3 fakes have no genuine clip of the same source, 't' is the first")
+    assert lone.startswith("2 of 3 fakes, such as 't', have no genuine clip of the same")
     assert silent.startswith("no clip has frame scores")
     assert warnings_of(fakes)[0].startswith("no clip is genuine")
     assert warnings_of([genuine])[0].startswith("no clip is fake")

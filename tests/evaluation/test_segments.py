@@ -84,7 +84,7 @@ def test_probabilities_of_fake(tmp_path):
     ("text", "message"),
     [
         ("A 0 1\nA 0\n", r"s\.txt, row 2: 'A 0' is not CLIP SEGMENT SCORE"),
-        ("A 0 1\nA x 1\n", r"s\.txt, row 2, segment: 'x' is not a count"),
+        ("A 0 1\nA x 1\n", r"s\.txt, row 2, segment: 'x' is not a number"),
         ("A 0 1\nA 1 nan\n", r"s\.txt, row 2, score: nan is not a finite number"),
         ("A 0 1\nA 1 -inf\n", r"s\.txt, row 2, score: -inf is not a finite number"),
         ("A 0 1\nA 1 spoof\n", r"s\.txt, row 2, score: 'spoof' is not a number"),

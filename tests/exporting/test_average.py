@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fakesound.errors import InputError
-from fakesound.exporting.average import FIRST_ALONE, average_runs, mean_weights
+from fakesound.exporting.average import OWN_HEAD, average_runs, mean_weights
 from fakesound.scoring.checkpoint import checkpoint_bytes, read_checkpoint
 
 
@@ -53,7 +53,7 @@ def test_weights_are_the_mean(finished, other):
 
 def test_the_head_of_families_is_the_first_runs(finished, other):
     first, second = read_checkpoint(finished), read_checkpoint(other)
-    name = f"{FIRST_ALONE}proj.weight"
+    name = f"{OWN_HEAD}proj.weight"
     first = replace(first, weights={**first.weights, name: torch.zeros(3, 4)})
     second = replace(second, weights={**second.weights, name: torch.ones(5, 4)})
     assert torch.equal(mean_weights([first, second])[name], torch.zeros(3, 4))
@@ -74,7 +74,7 @@ def test_a_run_that_trained_on_the_validation_is_refused(finished, other):
         if row["split"] == "validation":
             row["split"] = "train"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(InputError, match="validates"):
+    with pytest.raises(InputError, match="a validation recording"):
         average_runs(finished, [other])
     manifest.unlink()
     with pytest.raises(InputError, match=r"manifest\.jsonl"):

@@ -19,7 +19,7 @@ from fakesound.inference import Detector
 from fakesound.inference.model import onnx_model, read_model
 from fakesound.scoring.calibration import Calibrator
 from fakesound.scoring.checkpoint import Checkpoint, write_safetensors
-from fakesound.scoring.clip_score import FurtherHeads
+from fakesound.scoring.clip_score import HeadCalibration
 from tests.exporting.conftest import FAMILIES, RATE, TWO_WAY, small_detector
 
 HEADS = (*TWO_WAY, "heads.attribution=true", "heads.boundary=true")
@@ -36,7 +36,7 @@ def written(folder, *overrides):
         thresholds={"clip": 0.4, "frame": 0.3},
         calibrator=Calibrator("logistic", 0.5, 0.1),
         attacks=("codec/x",),
-        heads=FurtherHeads(FAMILIES, {"energy": -1.0}),
+        heads=HeadCalibration(FAMILIES, {"energy": -1.0}),
     )
     write_safetensors(path, checkpoint)
     return detector, checkpoint

@@ -9,7 +9,7 @@ from fakesound.inference import Detector
 from fakesound.models.build import build_detector
 from fakesound.scoring.calibration import Calibrator
 from fakesound.scoring.checkpoint import Checkpoint, write_safetensors
-from fakesound.scoring.clip_score import FurtherHeads
+from fakesound.scoring.clip_score import HeadCalibration
 
 RATE = 16_000
 SMALL = (
@@ -44,7 +44,7 @@ def checkpoint(tmp_path_factory) -> Path:
             weights=weights,
             thresholds={"clip": 0.5, "frame": 0.5},
             calibrator=Calibrator("logistic", 0.5, 0.1),
-            heads=FurtherHeads(("codec", "vocoder")),
+            heads=HeadCalibration(("codec", "vocoder")),
         ),
     )
     return path

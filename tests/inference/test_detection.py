@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -125,3 +127,18 @@ def test_a_path_is_escaped_in_a_notebook(detector, sound, tmp_path):
 def test_the_package_lists_its_names():
     assert {"Detector", "Detection", "Detections", "__version__"} == set(dir(fakesound))
     assert fakesound.Detections is not None
+
+
+def test_json_is_utf8_whatever_the_name_of_the_file(detector, file):
+    odd = file.with_name(os.fsdecode(b"caf\xe9.wav"))
+    file.rename(odd)
+    document = json.loads(detector.detect(odd).to_json().encode())
+    assert document["results"][0]["path"].endswith("caf\\xe9.wav")
+
+
+def test_a_score_that_is_no_number_is_no_verdict(detector, sound):
+    def forward(windows):
+        return {name: values * np.nan for name, values in detector.model.forward(windows).items()}
+
+    with pytest.raises(InputError, match="not a number"):
+        Detector(replace(detector.model, forward=forward)).detect(sound)

@@ -75,5 +75,5 @@ def test_recordings_of_no_or_too_much_sound_are_refused(detector):
 
 
 def test_faithfulness_needs_clips_that_are_fake_in_part(detector):
-    with pytest.raises(InputError, match="fake in part"):
+    with pytest.raises(InputError, match="partly fake"):
         measure_faithfulness(detector, [], 3)

@@ -133,7 +133,7 @@ def test_the_same_command_scores_only_what_is_missing(folder, settings, monkeypa
 
 def test_workers_that_end_before_they_read_a_file_end_the_command(folder, settings, monkeypatch):
     monkeypatch.setattr(sharded, "score_shard", dying)
-    with pytest.raises(OutsideError, match="3 workers ended"):
+    with pytest.raises(OutsideError, match="3 workers crashed"):
         run(folder, settings, "1")
 
 

@@ -87,7 +87,7 @@ def test_a_damaged_folder_is_said(made):
             open_test(made.folder, {})
     del told["names"]["1"]
     path.write_text(json.dumps(told))
-    with pytest.raises(InputError, match=r"clips\.jsonl: is not of"):
+    with pytest.raises(InputError, match=r"clips\.jsonl: does not belong to"):
         open_test(made.folder, {})
 
 

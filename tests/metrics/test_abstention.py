@@ -7,7 +7,7 @@ from fakesound.errors import InputError
 from fakesound.metrics import metrics_block
 from fakesound.metrics.abstention import (
     abstention_block,
-    calibration_figures,
+    calibration_metrics,
     risk_coverage,
 )
 from fakesound.scoring.decision import decide
@@ -120,7 +120,7 @@ def test_no_clips_have_no_curve():
 def test_figures_by_hand(make_clip):
     rows = [(0.9, True), (0.9, True), (0.1, True), (0.1, False), (0.9, False)]
     clips = build(make_clip, rows)
-    figures = calibration_figures(clips)
+    figures = calibration_metrics(clips)
     # fakes: two off by .1, one by .9; genuines: one each
     assert figures["brier"] == pytest.approx(((0.01 * 2 + 0.81) / 3 + (0.01 + 0.81) / 2) / 2)
     block = metrics_block(clips)
@@ -128,5 +128,5 @@ def test_figures_by_hand(make_clip):
 
 
 def test_figures_of_one_label_are_undefined(make_clip):
-    assert set(calibration_figures(build(make_clip, [(0.5, True)])).values()) == {None}
-    assert set(calibration_figures([]).values()) == {None}
+    assert set(calibration_metrics(build(make_clip, [(0.5, True)])).values()) == {None}
+    assert set(calibration_metrics([]).values()) == {None}

@@ -7,13 +7,14 @@ from fakesound.errors import InputError
 from fakesound.metrics import (
     KEYS,
     PairedDifference,
+    bootstrap_runs,
     metrics_block,
     paired_differences,
     part_blocks,
     pooled_difference,
-    resampled,
 )
-from fakesound.metrics.resampling import source_draws
+from fakesound.metrics.resampling import difference_in_draws, source_draws
+from fakesound.metrics.sample import Sample
 from tests.run_factory import weakened
 
 
@@ -40,7 +41,7 @@ def test_intervals_and_p_values_need_twenty_sources_of_each_label(make_clip, mon
     scores += [make_clip(f"f{i}", 0.4 + i / 50, regions=[(0, 1)]) for i in range(fakes)]
     interval = block_intervals(scores, 50)["clip/auc"]
     p = paired_differences(scores, scores, 50)["clip/auc"].p
-    runs = resampled([scores, scores], 50)
+    runs = bootstrap_runs([scores, scores], 50)
     assert (interval is not None) == (p is not None) == bool(runs[0]) == (fakes == 20)
 
 
@@ -90,8 +91,8 @@ def test_levels_of_many_frames_hardly_move_the_interval(make_scores):
 def test_sources_in_several_blocks_and_draws_in_several_passes(make_scores, monkeypatch):
     scores = make_scores(2, pairs=9, frames=20)
     whole = block_intervals(scores, draws=30)
-    monkeypatch.setattr("fakesound.metrics.sample.SOURCES_AT_ONCE", 4)
-    monkeypatch.setattr("fakesound.metrics.sample.WEIGHTS_AT_ONCE", 100)
+    monkeypatch.setattr("fakesound.metrics.sample.SOURCE_CHUNK", 4)
+    monkeypatch.setattr("fakesound.metrics.sample.WEIGHT_CHUNK", 100)
     for key, interval in block_intervals(scores, draws=30).items():
         assert interval == pytest.approx(whole[key], abs=1e-12), key
 
@@ -179,7 +180,7 @@ def test_clips_must_match(make_scores):
         with pytest.raises(InputError, match=f"clip_id: '{scores[0].clip_id}' is scored by only"):
             paired_difference(*pair, "clip/auc")
     moved = [replace(scores[0], source_id="other"), *scores[1:]]
-    with pytest.raises(InputError, match="another label, source_id or regions"):
+    with pytest.raises(InputError, match="differs in label, source_id or regions"):
         paired_difference(scores, moved, "clip/auc")
 
 
@@ -220,7 +221,7 @@ def system(make_scores):
 
 
 def pooled(firsts, seconds, key="clip/auc", draws=100, seed=0):
-    found = resampled([*firsts, *seconds], draws, seed)
+    found = bootstrap_runs([*firsts, *seconds], draws, seed)
     half = len(firsts)
     return pooled_difference([(found[i][key], found[half + i][key]) for i in range(half)])
 
@@ -257,7 +258,23 @@ def test_undefined_figures_are_left_out(system):
     a = system(0, 0.3)
     bare = [replace(c, frame_scores=np.zeros(0, np.float32)) for c in a]
     genuine = [c for c in a if not c.fake]
-    found = resampled([a, bare, genuine, []], draws=10)
+    found = bootstrap_runs([a, bare, genuine, []], draws=10)
     both, auc = {"clip/auc", "segment_f1_20ms"}, {"clip/auc"}
     assert [set(figures) for figures in found] == [both, auc, set(), set()]
-    assert resampled([a[:2]], draws=10) == [{}]
+    assert bootstrap_runs([a[:2]], draws=10) == [{}]
+
+
+def test_a_difference_undefined_in_every_draw_has_no_interval():
+    found = difference_in_draws(0.75, 0.5, np.full(3, np.nan))
+    assert found == PairedDifference(0.75, 0.5, 0.25)
+
+
+def test_a_sample_keeps_the_draws_apart(make_scores):
+    scores = make_scores()
+    part = np.ones(len(scores), dtype=bool)
+    sample = Sample.of(scores)
+    for seed in (0, 1):
+        draws = source_draws(sample.sources, 20, seed)
+        fresh = Sample.of(scores).drawn(part, draws)
+        for key, values in sample.drawn(part, draws).items():
+            np.testing.assert_array_equal(values, fresh[key], err_msg=key)

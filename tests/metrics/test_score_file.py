@@ -67,7 +67,7 @@ def test_round_trip(tmp_path, make_scores, make_clip):
         ({"family_scores": {}, "family_energy": 0.0}, r"family_scores: .* in \[0, 1\]"),
         ({"family_scores": {"a": 1.0}}, "family_energy: missing"),
         ({"boundary_scores": [0.5] * 3}, "boundary_scores: 3 frames of .* expected 25"),
-        ({"boundary_scores": [1.5] * 25}, r"boundary_scores: every one must be in \[0, 1\]"),
+        ({"boundary_scores": [1.5] * 25}, r"boundary_scores: all values must be in \[0, 1\]"),
     ],
 )
 def test_what_further_heads_say_is_checked(tmp_path, change, words):
@@ -161,7 +161,7 @@ def test_a_line_that_is_no_object(tmp_path, line, message):
 
 def test_frames_for_some_clips_only(tmp_path):
     path = save(tmp_path / "s.jsonl", ROW, ROW | {"clip_id": "b", "frame_scores": [0.5] * 25})
-    with pytest.raises(InputError, match="frame_scores: clip 'a' has none"):
+    with pytest.raises(InputError, match="frame_scores: missing for clip 'a'"):
         read_scores(path)
 
 

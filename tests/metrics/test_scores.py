@@ -77,5 +77,5 @@ def test_frames_for_all_clips_or_for_none(make_clip):
     assert has_frames([with_frames])
     assert not has_frames([without])
     assert not has_frames([])
-    with pytest.raises(InputError, match=r"^frame_scores: clip 'b' has none"):
+    with pytest.raises(InputError, match=r"^frame_scores: missing for clip 'b'"):
         has_frames([with_frames, without])

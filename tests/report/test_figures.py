@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy.special import ndtr
@@ -77,3 +81,14 @@ def test_training_shows_what_was_logged_and_the_selected_epoch(run):
     assert list(validation.lines[-1].get_xdata()) == [3, 3]
     assert training_figure(()) is None
     assert training_figure([{"epoch": 0, "train/loss": None}]) is None
+
+
+def test_no_warning_where_matplotlib_cannot_write_its_cache():
+    done = subprocess.run(
+        [sys.executable, "-c", "import fakesound.report"],
+        env=os.environ | {"MPLCONFIGDIR": "/proc/none"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""

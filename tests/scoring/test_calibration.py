@@ -195,11 +195,11 @@ def test_json_holds_it(calibrator):
         ({"intercept": float("inf")}, "slope, intercept: "),
         ({"slope": "steep"}, "slope"),
         ({"slope": None}, "slope"),
-        ({"method": "none"}, "are only for 'logistic'"),
-        ({"knots": [[0, 0]]}, "knots: 1 of them for 'logistic'"),
+        ({"method": "none"}, "need method 'logistic'"),
+        ({"knots": [[0, 0]]}, "knots: 1 for 'logistic'"),
         ({"knots": [[0, 0, 0]]}, "knots"),
         ({"knots": 3}, "knots"),
-        ({"method": "isotonic", "slope": 1, "intercept": 0}, "knots: 0 of them"),
+        ({"method": "isotonic", "slope": 1, "intercept": 0}, "knots: 0 for 'isotonic'"),
     ],
 )
 def test_what_makes_no_map_is_told_in_one_line(change, words):

@@ -89,3 +89,10 @@ def test_regions_are_apart_in_order_long_enough_and_hold_what_is_high(scores, th
         inside = scores[round(region.onset / GRID.step) : round(region.offset / GRID.step)]
         assert max(inside) >= threshold - 1e-6
         last = region.offset
+
+
+@pytest.mark.parametrize("first", range(40))
+def test_regions_exactly_the_gap_apart_are_never_joined(first):
+    between = [0.1] * round(GAP / GRID.step)
+    found = spans([0.1] * first + [0.9] * 5 + between + [0.9] * 5)
+    assert len(found) == 2

@@ -59,6 +59,12 @@ def test_a_recording_is_answered_as_detect_answers_it(server, example):
     assert "<b>" not in view.text
 
 
+@pytest.mark.parametrize("frames", ["maybe", "True", "1", ""])
+def test_frames_other_than_true_and_false_are_refused(server, example, frames):
+    reply = post(server, example, f"/detect?frames={frames}")
+    assert (reply.status_code, reply.json()["error"]) == (400, "frames must be true or false")
+
+
 def test_the_page_allows_its_own_script_alone(server):
     reply = httpx.get(server.url, timeout=60)
     policy = reply.headers["content-security-policy"]

@@ -1,4 +1,4 @@
-// The listening test: a name, the clips one by one, the end.
+// The listening test: enter a name, answer the clips one by one, see the end.
 import { ask, button, keep, kept, part, result, say, show, span, tone } from "./screens.js";
 import { Waveform } from "./waveform.js";
 
@@ -7,7 +7,7 @@ const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`)
 let listener = null, clips = [], at = 0, heard = false, busy = true, reveal = false, finished = false;
 let wave = null;
 
-// Joining and moving about
+// Joining, and moving between clips
 
 async function join(name) {
   const told = await ask("join", { listener: name });
@@ -44,7 +44,7 @@ async function go(index) {
   } catch {
     return say("The clip cannot be loaded. Is the test still running? Reload the page to try again.", true);
   }
-  say(answer ? "You have answered this one; change it if you like." : "");
+  say(answer ? "You have already answered this clip. You can change your answer." : "");
   busy = false;
   return changed();
 }
@@ -54,7 +54,7 @@ async function next() {
   const [verdict, sureness] = [chosen("verdict"), Number(chosen("sureness"))];
   if (!heard) return say("Listen first: press Space to play.", true);
   if (!verdict) return say("Genuine or fake? Press G or F.", true);
-  if (!sureness) return say("How sure are you? Press 1, a guess, to 5, certain.", true);
+  if (!sureness) return say("How sure are you? Press 1 (a guess) to 5 (certain).", true);
   busy = true;
   wave.pause();
   const regions = verdict === "fake" ? wave.marks() : [];
@@ -114,7 +114,7 @@ function welcome(trouble) {
   part("name").focus();
 }
 
-// What is half done survives a reload
+// Unfinished answers survive a reload
 
 function changed() {
   if (busy) return;
@@ -123,8 +123,8 @@ function changed() {
   if (heard) keep("draft", { clip: clips[at].clip, verdict, sureness, regions });
   const off = verdict === "genuine" && regions.length > 0;
   part("wave").classList.toggle("off", off);
-  part("marks-note").textContent = off ? "Marks do not count while the clip is genuine."
-    : regions.length ? "" : "Nothing is marked. Drag over the waveform if a part sounds fake.";
+  part("marks-note").textContent = off ? "Marks do not count if the clip is genuine."
+    : regions.length ? "" : "No marks. Drag over the waveform if a part sounds fake.";
 }
 
 function told(what) {
@@ -152,13 +152,13 @@ function list() {
 
 function markIn() {
   wave.markIn();
-  say(`Fake from ${wave.begin.toFixed(2)} s; go on to where it ends and press O.`);
+  say(`Fake from ${wave.begin.toFixed(2)} s. Press O where the fake part ends.`);
 }
 
 function markOut() {
   const region = wave.markOut();
   if (region) say(`Marked ${span([region.start, region.end])}`);
-  else say(wave.begin === null ? "Press I first, where it begins to sound fake." : "Too short: go on to where it ends, then press O.", true);
+  else say(wave.begin === null ? "Press I first, where the fake part begins." : "Too short: press O later, where the fake part ends.", true);
 }
 
 function remove(region) {
@@ -166,7 +166,7 @@ function remove(region) {
   const inside = part("marks").contains(document.activeElement);
   wave.remove(region);
   say(`Removed ${span([region.start, region.end])}`);
-  // the button that had the focus is gone
+  // the focused button no longer exists
   if (inside) (part("marks").querySelector("button") ?? part("in")).focus();
 }
 
@@ -198,7 +198,7 @@ addEventListener("keydown", (event) => {
   const work = Object.hasOwn(KEYS, key) ? KEYS[key] : null;
   if (!work || busy || part("trial").hidden || event.ctrlKey || event.metaKey || event.altKey) return;
   const on = event.target;
-  // a button, a summary and a radio button not chosen yet have a use of their own for these keys
+  // buttons, summaries and unchecked radio buttons handle these keys themselves
   if ((key === " " || key === "enter") && on.closest("button, summary")) return;
   if (key === " " && on.matches("input:not(:checked)")) return;
   if (key.startsWith("arrow") && on.matches("input")) return;

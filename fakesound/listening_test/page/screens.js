@@ -1,4 +1,4 @@
-// What the page says and shows, and how it asks the server.
+// Texts and sections of the page, and requests to the server.
 
 export const part = (name) => document.getElementById(name);
 
@@ -11,7 +11,7 @@ export function say(text, wrong = false) {
   part("said").classList.toggle("wrong", wrong);
 }
 
-// What stays in this tab while this server runs, so that a reload goes on where it was.
+// Values are stored for this tab and this server, so that the test continues after a reload.
 export function keep(name, value) {
   sessionStorage.setItem(`${location.pathname} ${name}`, JSON.stringify(value));
 }
@@ -20,7 +20,7 @@ export function kept(name) {
   return JSON.parse(sessionStorage.getItem(`${location.pathname} ${name}`));
 }
 
-// Returns what the server answers; the error says what went wrong, in its words or ours.
+// Sends a request and returns the response; errors have the message of the server or our own.
 export async function ask(what, sent) {
   let reply, told;
   try {
@@ -28,7 +28,7 @@ export async function ask(what, sent) {
     reply = await fetch(what, { method: "POST", headers: { "Content-Type": "application/json" }, body });
     told = await reply.json();
   } catch {
-    throw new Error("The test does not answer. Is it still running? What you said before is kept; start it again to go on.");
+    throw new Error("The server does not respond. Is the test still running? Your answers are saved; start the test again to continue.");
   }
   if (!reply.ok) throw new Error(told.error);
   return told;
@@ -51,7 +51,7 @@ function row(kind, texts) {
   return made;
 }
 
-// A listener's own result: a sentence, then the clips in the order in which they were played.
+// The result of a listener: a summary, then the clips in the order in which they were played.
 export function result(clips) {
   const right = (clip) => clip.answer.verdict === clip.truth;
   const count = (label) => {
@@ -63,7 +63,7 @@ export function result(clips) {
   sentence.textContent = `You were right about ${clips.filter(right).length} of ${clips.length} clips: ${count("genuine")} and ${count("fake")}. Guessing gives ${clips.length / 2} on average.`;
   const table = document.createElement("table");
   const head = document.createElement("thead");
-  head.append(row("th", ["clip", "it was", "fake parts", "you said", "you marked"]));
+  head.append(row("th", ["clip", "truth", "fake parts", "your answer", "your marks"]));
   const body = document.createElement("tbody");
   clips.forEach((clip, index) => {
     const said = `${clip.answer.verdict}, ${clip.answer.sureness} of 5`;
@@ -80,7 +80,7 @@ export function result(clips) {
   return [sentence, scroll];
 }
 
-// A short tone, about as loud as speech, to set the volume by.
+// Plays a short tone, about as loud as speech, to set the volume.
 export function tone() {
   const context = new AudioContext();
   const [source, level] = [context.createOscillator(), context.createGain()];

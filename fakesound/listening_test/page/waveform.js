@@ -1,10 +1,10 @@
-// One clip to see and hear, and the marks on it.
+// Waveform and playback of a clip, and the marks on it.
 import WaveSurfer from "./wavesurfer/wavesurfer.esm.js";
 import RegionsPlugin from "./wavesurfer/regions.esm.js";
 import TimelinePlugin from "./wavesurfer/timeline.esm.js";
 
-const SHORTEST = 0.02; // seconds of a mark: a frame of the scores
-const ASTRAY = 0.03; // seconds from where it was sent
+const SHORTEST = 0.02; // seconds of a mark: one frame of the scores
+const ASTRAY = 0.03; // seconds by which a seek may miss its target
 
 export class Waveform {
   // `told` is called with "play", "pause", "time", "marks" or "ready"
@@ -13,7 +13,7 @@ export class Waveform {
     this.told = told;
     this.begin = null;
     this.chosen = null;
-    // where it was sent while it stands still: of many seeks at once a browser may lose the last
+    // target of the last seek while paused: of many seeks at once, a browser may drop the last
     this.target = null;
     this.ruler = null;
     this.regions = RegionsPlugin.create();
@@ -52,7 +52,7 @@ export class Waveform {
     this.shown();
   }
 
-  // seconds below the waveform, as many as there is room for
+  // as many seconds below the waveform as fit
   rule() {
     this.ruler?.destroy();
     const room = this.container.clientWidth / 40;
@@ -108,7 +108,7 @@ export class Waveform {
     for (const region of this.regions.getRegions()) if (region.id === "begin") region.remove();
   }
 
-  // what was marked, or null if there was no beginning or it is no longer than a frame
+  // returns the mark; null without a beginning, or if it is not longer than a frame
   markOut() {
     if (this.begin === null) return null;
     const [start, end] = [this.begin, this.time].sort((a, b) => a - b);

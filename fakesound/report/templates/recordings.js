@@ -27,7 +27,7 @@ function svg(name, attributes) {
   return element;
 }
 
-// frame scores as a curve that zooms with the waveform it is below
+// frame scores as a curve that zooms with the waveform above it
 function scoreCurve(data) {
   const scores = bytes(data.scores);
   const [seconds, step] = [Number(data.seconds), Number(data.scored) / scores.length];
@@ -87,7 +87,7 @@ function showRecording(section) {
     rule();
   });
   const buttons = [...section.querySelectorAll(".regions button")];
-  // a region is drawn where the waveform has its size
+  // regions are drawn once the waveform has its size
   player.once("ready", () => {
     rule();
     for (const button of buttons) {

@@ -1,4 +1,4 @@
-// Files that are dropped, chosen or recorded are sent one after the other; each answer is a view.
+// Dropped, chosen and recorded files are sent one after another; each response is a view.
 const drop = document.getElementById("drop");
 const status = document.getElementById("status");
 const results = document.getElementById("results");
@@ -42,7 +42,7 @@ document.getElementById("files").addEventListener("change", (event) => {
   event.target.value = "";
 });
 
-// 16-bit WAV of what a recorder gives, which no decoder but the browser's may read
+// Converts a recording to 16-bit WAV: only the browser can decode the format of its recorder.
 async function wav(blob) {
   const context = new AudioContext();
   const audio = await context.decodeAudioData(await blob.arrayBuffer());
@@ -75,7 +75,7 @@ button.addEventListener("click", async () => {
     return;
   }
   try {
-    // the browser's clean-up of speech would leave traces of its own
+    // without speech enhancement of the browser, which would leave traces
     const clean = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     const stream = await navigator.mediaDevices.getUserMedia({ audio: clean });
     const parts = [];

@@ -1,4 +1,4 @@
-"""Localisation in every published definition, for comparison, beside the metrics block."""
+"""Further metrics of localisation, in the definitions of published work."""
 
 from collections.abc import Sequence
 
@@ -20,8 +20,8 @@ from fakesound.metrics.segment_eer import frame_logits, partialspoof_error, poin
 from fakesound.timeline import MICROSECONDS
 
 RESOLUTIONS = (20, 40, 80, 160, 320, 640)  # milliseconds
-PROPOSALS = 20  # of a clip, in the recall that CFPRF reports first
-MINUTES = 60  # in an hour
+PROPOSALS = 20  # proposals per clip in the average recall, as in CFPRF
+MINUTES = 60  # per hour
 
 LOCALISATION_KEYS = (
     *(f"segment_eer_partialspoof_{resolution}ms" for resolution in RESOLUTIONS),
@@ -38,14 +38,14 @@ LOCALISATION_KEYS = (
 
 
 def localisation_block(scores: Sequence[ClipScore]) -> dict[str, float | None]:
-    """Return every figure of :data:`LOCALISATION_KEYS` for ``scores``, over all clips together.
+    """Return each metric of :data:`LOCALISATION_KEYS` for ``scores``, over all clips together.
 
-    Rates and F1 are shares of one. ``map`` is the mean of ``ap_tiou_50`` to ``ap_tiou_95``;
-    ``ar_20`` is AR@20. ``onset_error`` and ``offset_error`` are medians in seconds over the regions
-    that :func:`fakesound.metrics.event_f1` counts as found, so an onset is off by at most 250 ms:
-    read them beside that figure, because a system that finds little may time it well.
-    ``false_alarm_minutes_per_hour`` is of genuine clips; genuine parts of fakes do not count. An
-    undefined figure is None, and so are all figures of a system that only scores clips.
+    Rates and F1 lie in [0, 1]. ``map`` is the mean of ``ap_tiou_50`` to ``ap_tiou_95``, ``ar_20``
+    is AR@20. ``onset_error`` and ``offset_error`` are medians in seconds over the regions that
+    :func:`fakesound.metrics.event_f1` counts as found; read them together with that metric, because
+    a system that finds few regions may time them well. ``false_alarm_minutes_per_hour`` is computed
+    on genuine clips only. Undefined metrics are None, as are all metrics of a system that only
+    scores clips.
 
     Raises:
         InputError: if only some clips have frame scores.
@@ -64,17 +64,17 @@ def localisation_block(scores: Sequence[ClipScore]) -> dict[str, float | None]:
     counts = segment_counts(segments(table, 10_000), threshold)
     block["segment_f1_10ms"] = number(f1_draws(counts, np.ones((1, table.clips))))
     block["event_f1_sed_eval"] = number(sed_eval_event_draws(table, called))
-    found = proposals(table, called)
-    precision = {f"ap_tiou_{overlap}": ap_at(found, overlap) for overlap in OVERLAPS}
+    runs = proposals(table, called)
+    precision = {f"ap_tiou_{overlap}": ap_at(runs, overlap) for overlap in OVERLAPS}
     block |= precision | {"map": mean_of([*precision.values()])}
-    block[f"ar_{PROPOSALS}"] = recall_at(found, PROPOSALS)
+    block[f"ar_{PROPOSALS}"] = recall_at(runs, PROPOSALS)
     genuine = np.array([not clip.fake for clip in scores], dtype=bool)
     block["false_alarm_minutes_per_hour"] = _false_alarms(table, called, genuine)
     return block | _timing_errors(table, called)
 
 
 def _timing_errors(table: FrameTable, called: Bool[np.ndarray, " frame"]) -> dict[str, float]:
-    """Return the median error of onsets and offsets in seconds; empty if no region is found."""
+    """Return the median errors of onsets and offsets in seconds; empty if no region is found."""
     regions, events = table.regions, table.spans(called)
     region, event = matched_events(regions, events, table.clip_edge)
     if not region.size:
@@ -88,7 +88,7 @@ def _timing_errors(table: FrameTable, called: Bool[np.ndarray, " frame"]) -> dic
 def _false_alarms(
     table: FrameTable, called: Bool[np.ndarray, " frame"], genuine: Bool[np.ndarray, " clip"]
 ) -> float | None:
-    """Return the minutes called fake in an hour of genuine clips; None without such clips."""
+    """Return the minutes called fake per hour of genuine clips; None without genuine clips."""
     time = int(np.diff(table.clip_edge)[genuine].sum())
     if not time:
         return None
