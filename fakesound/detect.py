@@ -23,8 +23,8 @@ from fakesound.progress import console, progress_bar
 if TYPE_CHECKING:
     from fakesound.data.location import Location
     from fakesound.inference import Detector
-    from fakesound.inference.batch import Finished
-    from fakesound.inference.writing import Result
+    from fakesound.inference.batch import BatchJournal
+    from fakesound.inference.formats import Result
 
 SOME_UNREADABLE, SOME_FAKE = 1, 3
 LONG = 30.0  # seconds of audio from which on a progress bar is shown
@@ -81,13 +81,13 @@ def _main() -> None:
         if options.out is not None:
             _detect_in_shards(options, files, detector)
             return
-        finished = _finished(options, detector)
-        results, stopped = _detect(options, detector, files, finished)
+        journal = _journal(options, detector)
+        results, stopped = _detect(options, detector, files, journal)
         write_outputs(options, results, detector)
-        if finished is not None and not stopped:
-            finished.remove()
+        if journal is not None and not stopped:
+            journal.remove()
     if stopped:
-        sys.exit("stopped; the same command resumes" if finished is not None else "stopped")
+        sys.exit("stopped; the same command resumes" if journal is not None else "stopped")
     if any(result.error for result in results):
         sys.exit(SOME_UNREADABLE)
     if options.exit_code and any(r.detection and r.detection.verdict == "fake" for r in results):
@@ -110,7 +110,7 @@ def _detect(
     options: argparse.Namespace,
     detector: "Detector",
     files: "Sequence[tuple[str, Path | Location]]",
-    finished: "Finished | None" = None,
+    journal: "BatchJournal | None" = None,
     header: bool = True,
 ) -> tuple[list["Result"], bool]:
     """Return the results, and whether the user interrupted the program."""
@@ -124,7 +124,7 @@ def _detect(
         if len(files) == 1:
             bar = {"seconds": _seconds_bar(files[0][1], progress)}
         try:
-            for result in detect_files(detector, files, options.channels, finished, **bar):
+            for result in detect_files(detector, files, options.channels, journal, **bar):
                 results.append(result)
                 if result.error is not None:
                     message = f"skipped: {result.error}"
@@ -187,9 +187,9 @@ def _detect_in_shards(
         sys.exit(SOME_FAKE)
 
 
-def _finished(options: argparse.Namespace, detector: "Detector") -> "Finished | None":
+def _journal(options: argparse.Namespace, detector: "Detector") -> "BatchJournal | None":
     """Return the journal of a batch; None without an output file."""
-    from fakesound.inference.batch import Finished
+    from fakesound.inference.batch import BatchJournal
     from fakesound.inference.outputs import output_files
 
     first = next(iter(output_files(options).values()), None)
@@ -197,7 +197,7 @@ def _finished(options: argparse.Namespace, detector: "Detector") -> "Finished | 
         return None
     model = detector.model
     settings = (model.sha256, model.backend, options.confidence, options.prior, options.channels)
-    return Finished(first, repr((__version__, *settings)))
+    return BatchJournal(first, repr((__version__, *settings)))
 
 
 def _watch(options: argparse.Namespace, detector: "Detector") -> None:

@@ -26,25 +26,25 @@ CLIP_HEADERS = ("clip_id", "filename", "trial_anon", "utt", "utt_id")
 SCORE_HEADERS = ("score", "cm-score", "cm_score")
 
 
-def read_rows(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]:
+def read_rows(path: Path, score_format: ScoreFormat, known: Set[str]) -> list[ScoreRow]:
     """Read the rows of a score file, one per clip.
 
     Args:
         path: score file.
-        style: format of the file.
+        score_format: format of the file.
         known: ids of the clips in the manifest, which identify columns of a file without header.
 
     Raises:
         InputError: naming the file, the row and the field, for the first error.
     """
-    if style.name == "partialspoof":
-        rows = segment_rows(path, style)
-    elif style.name == "asvspoof":
-        rows = _asvspoof(path, style, known)
-    elif style.name == "csv":
-        rows = _csv(path, style)
+    if score_format.name == "partialspoof":
+        rows = segment_rows(path, score_format)
+    elif score_format.name == "asvspoof":
+        rows = _asvspoof(path, score_format, known)
+    elif score_format.name == "csv":
+        rows = _csv(path, score_format)
     else:
-        rows = _jsonl(path, style)
+        rows = _jsonl(path, score_format)
     first: dict[str, str] = {}
     for row in rows:
         if row.clip_id in first:
@@ -55,7 +55,7 @@ def read_rows(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]
     return rows
 
 
-def _asvspoof(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]:
+def _asvspoof(path: Path, score_format: ScoreFormat, known: Set[str]) -> list[ScoreRow]:
     """Read the score files of ASVspoof 2019, 2021 and 5.
 
     A header (ASVspoof 5, WeDefense) names the columns. Without one, their order varies: the clip is
@@ -81,7 +81,7 @@ def _asvspoof(path: Path, style: ScoreFormat, known: Set[str]) -> list[ScoreRow]
         words = {label_of(cell, where) for cell in cells if cell in ("bonafide", "spoof")}
         claims = {"label": words.pop()} if len(words) == 1 else {}
         value = number(cells[score_column], f"{where}, score")
-        rows.append(score_row(style, where, cells[clip_column], value, claims=claims))
+        rows.append(score_row(score_format, where, cells[clip_column], value, claims=claims))
     return rows
 
 
@@ -120,7 +120,7 @@ def _numeric(cell: str) -> bool:
     return True
 
 
-def _csv(path: Path, style: ScoreFormat) -> list[ScoreRow]:
+def _csv(path: Path, score_format: ScoreFormat) -> list[ScoreRow]:
     """Read a table with the columns ``clip_id, score`` and, optionally, ``frame_scores, label``.
 
     Frame scores are separated by spaces or semicolons.
@@ -136,13 +136,15 @@ def _csv(path: Path, style: ScoreFormat) -> list[ScoreRow]:
         where = f"{path}, row {row}"
         if len(values) != len(header):
             raise InputError(f"{where}: {len(values)} columns, but the header has {len(header)}")
-        rows.append(_csv_row(dict(zip(header, map(str.strip, values), strict=True)), style, where))
+        rows.append(
+            _csv_row(dict(zip(header, map(str.strip, values), strict=True)), score_format, where)
+        )
     if not rows:
         raise InputError(f"{path}: holds no rows; give one for each clip")
     return rows
 
 
-def _csv_row(cells: Mapping[str, str], style: ScoreFormat, where: str) -> ScoreRow:
+def _csv_row(cells: Mapping[str, str], score_format: ScoreFormat, where: str) -> ScoreRow:
     label = cells.get("label")
     claims = {"label": label_of(label, f"{where}, label")} if label else {}
     score, frames = cells.get("score"), cells.get("frame_scores")
@@ -151,10 +153,10 @@ def _csv_row(cells: Mapping[str, str], style: ScoreFormat, where: str) -> ScoreR
     if frames:
         words = frames.replace(";", " ").split()
         values = np.array([number(word, f"{where}, frame_scores") for word in words])
-    return score_row(style, where, cells["clip_id"], value, values, claims)
+    return score_row(score_format, where, cells["clip_id"], value, values, claims)
 
 
-def _jsonl(path: Path, style: ScoreFormat) -> list[ScoreRow]:
+def _jsonl(path: Path, score_format: ScoreFormat) -> list[ScoreRow]:
     rows = []
     for row, line in read_lines(path):
         where = f"{path}, row {row}"
@@ -164,11 +166,11 @@ def _jsonl(path: Path, style: ScoreFormat) -> list[ScoreRow]:
             raise InputError(f"{where}: not JSON ({error})") from error
         if not isinstance(content, dict):
             raise InputError(f"{where}: not a JSON object")
-        rows.append(_json_row(content, style, where))
+        rows.append(_json_row(content, score_format, where))
     return rows
 
 
-def _json_row(content: Mapping[str, Any], style: ScoreFormat, where: str) -> ScoreRow:
+def _json_row(content: Mapping[str, Any], score_format: ScoreFormat, where: str) -> ScoreRow:
     given = {key: value for key, value in content.items() if value is not None}
     clip_id, frames = given.get("clip_id"), given.get("frame_scores", [])
     if not isinstance(clip_id, str) or not clip_id:
@@ -179,7 +181,7 @@ def _json_row(content: Mapping[str, Any], style: ScoreFormat, where: str) -> Sco
         raise InputError(f"{where}, frame_scores: not a list of numbers")
     score, step = (
         number(given.get(key, default), f"{where}, {key}")
-        for key, default in (("score", None), ("frame_step", style.frame_step))
+        for key, default in (("score", None), ("frame_step", score_format.frame_step))
     )
     return ScoreRow(
         where=where,

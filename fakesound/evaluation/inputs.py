@@ -90,11 +90,11 @@ def inputs_from_scores(options: Namespace) -> EvaluationInputs:
         InputError: naming file, row and field.
     """
     clips, warnings = read_clips(options)
-    style = ScoreFormat(options.format, options.higher_is, options.scale, options.frame_step)
+    score_format = ScoreFormat(options.format, options.higher_is, options.scale, options.frame_step)
     names = _names(options.scores)
     systems = []
     for number, path in enumerate(options.scores):
-        test, more = read_score_files([path], clips or None, style, options.allow_missing)
+        test, more = read_score_files([path], clips or None, score_format, options.allow_missing)
         warnings += more
         if options.subset is not None:
             test = [clip for clip in test if options.subset in clip.subsets]

@@ -19,7 +19,7 @@ OURS = ScoreFormat()
 def read_score_files(
     paths: Sequence[Path],
     clips: Sequence[Clip] | None = None,
-    style: ScoreFormat = OURS,
+    score_format: ScoreFormat = OURS,
     allow_missing: bool = False,
 ) -> tuple[list[ClipScore], list[str]]:
     """Return the scores of all files together, and warnings about them.
@@ -31,16 +31,16 @@ def read_score_files(
     Raises:
         InputError: naming the file, the row and the field or the clip, and the fix.
     """
-    if clips is None and style.name != "jsonl":
+    if clips is None and score_format.name != "jsonl":
         raise InputError(
-            f"{paths[0]}: the format {style.name} has no labels; give them with --manifest"
+            f"{paths[0]}: the format {score_format.name} has no labels; give them with --manifest"
         )
     found, unknown = [], 0
     for path in paths:
         if clips is None:
             scores = read_scores(path)
         else:
-            rows = read_rows(path, style, {clip.clip_id for clip in clips})
+            rows = read_rows(path, score_format, {clip.clip_id for clip in clips})
             scores = join_manifest(rows, clips, allow_missing)
             unknown += len(rows) - len(scores)
         found.append((path, scores))

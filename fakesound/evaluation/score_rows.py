@@ -122,7 +122,7 @@ class ScoreRow:
 
 
 def score_row(
-    style: ScoreFormat,
+    score_format: ScoreFormat,
     where: str,
     clip_id: str,
     value: float | None = None,
@@ -135,7 +135,7 @@ def score_row(
     its least bona fide segment (Zhang et al. 2023).
 
     Args:
-        style: format of the file.
+        score_format: format of the file.
         where: file and row, for messages.
         clip_id: id of the clip in the manifest.
         value: number of the clip.
@@ -149,11 +149,11 @@ def score_row(
     if frames is not None:
         if not frames.size:
             raise InputError(f"{where}, frame_scores: empty; give a number for each frame")
-        frame_scores, logit = style.read(frames.astype(np.float64), f"{where}, frame_scores")
+        frame_scores, logit = score_format.read(frames.astype(np.float64), f"{where}, frame_scores")
         highest = logit.argmax()
         score, logit = frame_scores[[highest]], logit[[highest]]
     if value is not None:
-        score, logit = style.read(np.array([value]), f"{where}, score")
+        score, logit = score_format.read(np.array([value]), f"{where}, score")
     elif frames is None:
         raise InputError(f"{where}, score: missing; give a number")
     return ScoreRow(
@@ -161,7 +161,7 @@ def score_row(
         clip_id=clip_id,
         score=float(score[0]),
         logit=float(logit[0]),
-        frame_step=style.frame_step,
+        frame_step=score_format.frame_step,
         frame_scores=frame_scores.astype(np.float32),
         claims=claims or {},
     )

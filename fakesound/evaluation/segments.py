@@ -14,7 +14,7 @@ from fakesound.metrics.score_file import read_lines
 ARRAY_SUFFIXES = (".npz", ".npy", ".pkl", ".pickle")
 
 
-def segment_rows(path: Path, style: ScoreFormat) -> list[ScoreRow]:
+def segment_rows(path: Path, score_format: ScoreFormat) -> list[ScoreRow]:
     """Read one row per clip from a file of segment scores.
 
     In text, each line is a segment ``CLIP SEGMENT SCORE`` with SEGMENT counted from 0 or 1; other
@@ -30,7 +30,9 @@ def segment_rows(path: Path, style: ScoreFormat) -> list[ScoreRow]:
         found = _of_arrays(read_arrays(path), path)
     else:
         found = _of_text(path)
-    return [score_row(style, where, clip_id, frames=values) for where, clip_id, values in found]
+    return [
+        score_row(score_format, where, clip_id, frames=values) for where, clip_id, values in found
+    ]
 
 
 def _of_text(path: Path) -> Iterator[tuple[str, str, Float[np.ndarray, " frame"]]]:

@@ -18,8 +18,8 @@ from fakesound.errors import InputError, shown
 from fakesound.files import Journal
 from fakesound.inference.detection import Detection
 from fakesound.inference.detector import Detector
+from fakesound.inference.formats import Result
 from fakesound.inference.record import Record
-from fakesound.inference.writing import Result
 from fakesound.scoring.decision import FakeRegion
 
 MIX, EACH = "mix", "each"
@@ -30,7 +30,7 @@ def journal_path(output: Path) -> Path:
     return output.with_name(f".{output.name}.unfinished")
 
 
-class Finished:
+class BatchJournal:
     """Results of an interrupted batch, in a journal next to the first output file.
 
     Args:
@@ -45,18 +45,18 @@ class Finished:
         self.journal: Journal | None = Journal(self.path)
         self.settings = hashlib.sha256(settings.encode(errors="surrogateescape")).hexdigest()
         self.attempts = attempts
-        self.found: dict[str, dict[str, Any]] = {}
-        self.begun: Counter[str] = Counter()
+        self.detections: dict[str, dict[str, Any]] = {}
+        self.started: Counter[str] = Counter()
         for _, row in self.journal.entries():
             if isinstance(row, dict) and row.get("settings") == self.settings:
                 if "begun" in row:
-                    self.begun[row["key"]] = row["begun"]
+                    self.started[row["key"]] = row["begun"]
                 else:
-                    self.found[row["key"]] = row["detection"]
+                    self.detections[row["key"]] = row["detection"]
 
     def get(self, key: str) -> Detection | None:
         """Return the detection that was stored under ``key``."""
-        row = self.found.get(key)
+        row = self.detections.get(key)
         return None if row is None else _restored(row)
 
     @contextmanager
@@ -69,12 +69,12 @@ class Finished:
         if self.attempts is None:
             yield
             return
-        if self.begun[key] >= self.attempts:
+        if self.started[key] >= self.attempts:
             raise InputError(
-                f"{name}: crashed {self.begun[key]} processes; replace or remove the file"
+                f"{name}: crashed {self.started[key]} processes; replace or remove the file"
             )
-        self.begun[key] += 1
-        self._append(key, begun=self.begun[key])
+        self.started[key] += 1
+        self._append(key, begun=self.started[key])
         try:
             yield
         except BaseException:
@@ -105,7 +105,7 @@ def detect_files(
     detector: Detector,
     files: Sequence[tuple[str, Path | Location]],
     channels: str = MIX,
-    finished: Finished | None = None,
+    journal: BatchJournal | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     seconds: Callable[[float], None] = lambda done: None,
 ) -> Iterator[Result]:
@@ -115,13 +115,13 @@ def detect_files(
         detector: trained detector.
         files: name for messages, and path or location, of each file.
         channels: "mix", "each", or the number of a channel, from 1.
-        finished: results of an interrupted batch; new ones are added.
+        journal: results of an interrupted batch; new ones are added.
         progress: function called with the number of finished files and their total.
         seconds: function called with the seconds read of the current file.
     """
     for number, (name, path) in enumerate(files):
         for shown_name, channel in _channels(name, path, channels):
-            yield _detect(detector, shown_name, path, channel, finished, seconds)
+            yield _detect(detector, shown_name, path, channel, journal, seconds)
         progress(number + 1, len(files))
 
 
@@ -144,18 +144,18 @@ def _detect(
     name: str,
     path: Path | Location,
     channel: int | None,
-    finished: Finished | None,
+    journal: BatchJournal | None,
     seconds: Callable[[float], None],
 ) -> Result:
     try:
-        if finished is None:
+        if journal is None:
             return Result(name, _detection(detector, path, channel, seconds))
         key = shown(f"{name} {file_state(path)}")
-        detection = finished.get(key)
+        detection = journal.get(key)
         if detection is None:
-            with finished.attempt(key, name):
+            with journal.attempt(key, name):
                 detection = _detection(detector, path, channel, seconds)
-            finished.add(key, detection)
+            journal.add(key, detection)
         return Result(name, detection)
     except InputError as error:
         return Result(name, error=shown(str(error).replace(str(path), name)))

@@ -13,12 +13,12 @@ from rich.text import Text
 from fakesound.command_line import FULL, print_results
 from fakesound.errors import InputError, shown
 from fakesound.files import check_folder, check_outputs, write_whole
-from fakesound.inference import writing
+from fakesound.inference import formats
 from fakesound.progress import console, progress_bar
 
 if TYPE_CHECKING:
     from fakesound.inference.detector import Detector
-    from fakesound.inference.writing import Result
+    from fakesound.inference.formats import Result
 
 SPANS = 4  # listed regions per recording, and listed recordings per note
 COLOURS = {"fake": "bold red", "uncertain": "yellow", "genuine": "green"}
@@ -88,13 +88,13 @@ def _writers(
             write_whole(Path(path), text())
 
     def labels() -> None:
-        names = writing.output_names([result.path for result in results])
+        names = formats.output_names([result.path for result in results])
         for result, name in zip(results, names, strict=True):
             if result.detection is not None:
                 path = options.audacity
                 if len(results) > 1 or options.audacity.is_dir():
                     path = options.audacity / f"{name}.txt"
-                write_whole(path, writing.to_audacity(result.detection))
+                write_whole(path, formats.to_audacity(result.detection))
 
     def page() -> None:
         # imported here: it imports matplotlib
@@ -105,10 +105,10 @@ def _writers(
         console.print(f"page: {options.html}", markup=False, highlight=False)
 
     texts = {
-        "json": lambda: writing.to_json(results, record, options.frames),
-        "jsonl": lambda: writing.to_jsonl(results, record, options.frames),
-        "csv": lambda: writing.to_csv(results, record),
-        "rttm": lambda: writing.to_rttm(results),
+        "json": lambda: formats.to_json(results, record, options.frames),
+        "jsonl": lambda: formats.to_jsonl(results, record, options.frames),
+        "csv": lambda: formats.to_csv(results, record),
+        "rttm": lambda: formats.to_rttm(results),
     }
     writers: dict[str, Callable[[], None]] = {
         f"--{key}={path}": partial(write, path, text)
@@ -127,7 +127,7 @@ def print_table(options: argparse.Namespace, results: Sequence["Result"], header
     if "-" in (options.json, options.jsonl, options.csv, options.rttm):
         return
     if not sys.stdout.isatty():
-        sys.stdout.write(writing.to_tsv(results, header))
+        sys.stdout.write(formats.to_tsv(results, header))
         sys.stdout.flush()
         return
     # long names are wrapped, not shortened: a shortened name does not identify the file

@@ -8,8 +8,8 @@ import soundfile
 from fakesound.errors import shown
 from fakesound.files import write_whole
 from fakesound.inference.detection import Detection
+from fakesound.inference.formats import Result
 from fakesound.inference.record import Record
-from fakesound.inference.writing import Result
 from fakesound.report import formatting
 from fakesound.report.clip_view import ClipContent, Relevance, Sound, read_sound
 from fakesound.report.recording_view import (

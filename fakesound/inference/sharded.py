@@ -2,7 +2,7 @@
 
 The results of a shard are a file in ``OUT/shards``, named by a hash of its files and settings and
 written atomically, so that the same command resumes an interrupted one. Within a shard, the journal
-of `fakesound.inference.batch.Finished` keeps the results of a worker that is killed.
+of `fakesound.inference.batch.BatchJournal` keeps the results of a worker that is killed.
 """
 
 import hashlib
@@ -23,10 +23,10 @@ from fakesound import __version__
 from fakesound.data.location import Location
 from fakesound.errors import InputError, OutsideError, shown
 from fakesound.files import atomic_write, clear_remains, lock_folder, write_whole
-from fakesound.inference.batch import Finished, detect_files, file_state, journal_path
+from fakesound.inference.batch import BatchJournal, detect_files, file_state, journal_path
 from fakesound.inference.detector import Detector
+from fakesound.inference.formats import to_csv, to_jsonl
 from fakesound.inference.workers import workers_of
-from fakesound.inference.writing import to_csv, to_jsonl
 
 FILES = 256  # per shard
 ATTEMPTS = 3  # crashed processes, for one file or in a row before any file is read
@@ -163,12 +163,12 @@ def score_shard(shard: Shard, settings: Settings) -> InputError | OSError | None
         # a job may outlive the program that submitted it
         with FileLock(shard.results.with_suffix(".lock")):
             if not shard.results.exists():
-                finished = Finished(shard.results, repr(settings), ATTEMPTS)
-                results = list(detect_files(detector, shard.files, settings.channels, finished))
+                journal = BatchJournal(shard.results, repr(settings), ATTEMPTS)
+                results = list(detect_files(detector, shard.files, settings.channels, journal))
                 record = detector.record()
                 write_whole(shard.table, to_csv(results, record))
                 write_whole(shard.results, to_jsonl(results, record, settings.frames))
-                finished.remove()
+                journal.remove()
     except (InputError, OSError) as error:
         return error
     return None

@@ -25,8 +25,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fakesound.data.audio import audio_info
 from fakesound.errors import InputError
 from fakesound.inference import Detection, Detector
+from fakesound.inference.formats import Result, plain
 from fakesound.inference.page import page_context, recording_view
-from fakesound.inference.writing import Result, plain
 from fakesound.report.style import render
 
 HOSTS = ("127.0.0.1", "localhost")

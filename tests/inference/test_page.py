@@ -5,9 +5,9 @@ import pytest
 import soundfile
 
 from fakesound.inference import Detection, FakeRegion
+from fakesound.inference.formats import Result
 from fakesound.inference.page import write_page
 from fakesound.inference.record import Record
-from fakesound.inference.writing import Result
 from tests.listening_test.browser import CHROMIUM, browser
 
 RATE = 16_000

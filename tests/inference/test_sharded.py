@@ -15,10 +15,10 @@ from fakesound import detect
 from fakesound.errors import InputError, OutsideError
 from fakesound.inference import Detector, sharded
 from fakesound.inference.batch import MIX, detect_files
+from fakesound.inference.formats import to_csv, to_jsonl
 from fakesound.inference.inputs import named_files
 from fakesound.inference.sharded import RESULTS, SHARDS, TABLE, Settings, detect_in_shards
 from fakesound.inference.workers import workers_of
-from fakesound.inference.writing import to_csv, to_jsonl
 
 RATE = 16_000
 score_shard = sharded.score_shard
