@@ -12,15 +12,15 @@ from fakesound.errors import did_you_mean
 VERBS = {
     "run": "train with attacks held out, test on them, report",
     "detect": "detect fake recordings and locate the fake parts",
-    "serve": "open a local page to drop recordings on, and POST /detect",
-    "explain": "show where in time and frequency the evidence lies",
-    "evaluate": "measure a detector, or any score file, on labelled clips",
+    "serve": "serve a local web page for detection, and POST /detect",
+    "explain": "show which parts of time and frequency change the score",
+    "evaluate": "evaluate a detector, or any score file, on labelled clips",
     "listen": "run a listening test in the browser and evaluate its answers",
     "compare": "compare runs, or the settings of a sweep",
-    "prepare": "make a manifest of a published corpus, a folder or a table",
-    "export": "write a trained detector as one ONNX or safetensors file",
-    "launch": "run training jobs and sweeps at Amazon SageMaker",
-    "forge": "make labelled fakes of genuine recordings",
+    "prepare": "create the manifest of a published corpus, a folder or a table",
+    "export": "export a trained detector as one ONNX or safetensors file",
+    "launch": "run training jobs and sweeps on Amazon SageMaker",
+    "forge": "create labelled fakes from genuine recordings",
 }
 # packages on which scores depend
 PACKAGES = ("onnxruntime", "torch", "numpy")

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import webbrowser
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -49,11 +50,6 @@ files scores/NAME.jsonl of each listener and scores/listeners.jsonl, the mean ov
 From a guess to certain, "fake" scores 0.55, 0.65, 0.75, 0.85 or 0.95, and "genuine" 0.45, 0.35,
 0.25, 0.15 or 0.05; frames outside the marks of a fake score one minus that.
 """
-# options that are fixed at the first start
-FIXED = (
-    *("clips", "seed", "split", "max_seconds", "sample_rate"),
-    *("thirds", "match_level", "left_out"),
-)
 
 
 def main() -> None:
@@ -174,7 +170,7 @@ def _run(options: argparse.Namespace) -> None:
 
     if options.listener:
         options.listener = listener_name(options.listener)
-    asked = {name: getattr(options, name) for name in FIXED}
+    asked = {field.name: getattr(options, field.name) for field in fields(Settings)}
     if options.left_out is not None:
         asked["left_out"] = _unseen_attacks(options.left_out)
     test = open_test(options.out, asked, options.manifest)

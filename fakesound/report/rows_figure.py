@@ -13,7 +13,7 @@ from fakesound.report.style import PALETTE, new_figure, style_context
 
 ROW, APART, MARGINS = 0.26, 0.14, 0.75  # inches
 LONGEST_LABEL = 44
-NARROWEST = 0.1  # of an axis
+MIN_RANGE = 0.1  # narrowest range of an axis
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _draw(axes: Axes, panel: Panel, heights: Sequence[int], apart: float) -> Non
                 axes.plot(values, below, "o", color=series.colour, markersize=2.5, alpha=0.6)
     low, high = axes.get_xlim()
     # a narrower axis would exaggerate small differences
-    room = max(0.0, NARROWEST - (high - low)) / 2
+    room = max(0.0, MIN_RANGE - (high - low)) / 2
     low, high = low - room, high + room
     # metrics lie in [0, 1]
     axes.set_xlim(*(low, high) if panel.differences else (max(low, -0.01), min(high, 1.01)))

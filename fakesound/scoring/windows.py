@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32
 
 from fakesound.timeline import window_step
 
-BATCH = 16  # windows
+BATCH = 16  # windows per call of the detector
 
 Samples = Float32[np.ndarray, " sample"]
 # one value per frame, or several, such as one for each attack family
