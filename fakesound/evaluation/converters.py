@@ -1,7 +1,6 @@
 """Read score files in the formats of other detectors."""
 
 import csv
-import json
 from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from fakesound.evaluation.score_rows import (
 )
 from fakesound.evaluation.segments import segment_rows
 from fakesound.metrics import logit
-from fakesound.metrics.score_file import read_lines
+from fakesound.metrics.score_file import read_lines, read_objects
 
 CLAIMS = ("label", "attack", "corpus", "source_id", "regions", "duration")
 KEPT = ("fold", "clip_threshold", "frame_threshold")
@@ -47,11 +46,10 @@ def read_rows(path: Path, score_format: ScoreFormat, known: Set[str]) -> list[Sc
         rows = _jsonl(path, score_format)
     first: dict[str, str] = {}
     for row in rows:
-        if row.clip_id in first:
+        if first.setdefault(row.clip_id, row.where) is not row.where:
             raise InputError(
                 f"{row.where}, clip_id: {row.clip_id!r} is already in {first[row.clip_id]}"
             )
-        first[row.clip_id] = row.where
     return rows
 
 
@@ -157,17 +155,7 @@ def _csv_row(cells: Mapping[str, str], score_format: ScoreFormat, where: str) ->
 
 
 def _jsonl(path: Path, score_format: ScoreFormat) -> list[ScoreRow]:
-    rows = []
-    for row, line in read_lines(path):
-        where = f"{path}, row {row}"
-        try:
-            content = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{where}: not JSON ({error})") from error
-        if not isinstance(content, dict):
-            raise InputError(f"{where}: not a JSON object")
-        rows.append(_json_row(content, score_format, where))
-    return rows
+    return [_json_row(content, score_format, where) for where, content in read_objects(path)]
 
 
 def _json_row(content: Mapping[str, Any], score_format: ScoreFormat, where: str) -> ScoreRow:

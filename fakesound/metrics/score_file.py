@@ -71,6 +71,23 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     yield from lines
 
 
+def read_objects(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield file and row (for messages) and content of each line of a JSON Lines file.
+
+    Raises:
+        InputError: naming the file and the row, for a line that is not a JSON object.
+    """
+    for number, line in read_lines(path):
+        where = f"{path}, row {number}"
+        try:
+            content = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{where}: not JSON ({error})") from error
+        if not isinstance(content, dict):
+            raise InputError(f"{where}: not a JSON object")
+        yield where, content
+
+
 def read_scores(path: str | Path) -> list[ClipScore]:
     """Read the clips of a score file.
 
@@ -86,19 +103,15 @@ def read_scores(path: str | Path) -> list[ClipScore]:
             read; and for a file without rows.
     """
     scores: list[ClipScore] = []
-    rows: dict[str, int] = {}
-    for number, line in read_lines(path):
+    rows: dict[str, str] = {}
+    for where, content in read_objects(path):
         try:
-            clip = _clip(json.loads(line))
-            if clip.clip_id in rows:
-                raise InputError(
-                    f"clip_id: {clip.clip_id!r} is already in row {rows[clip.clip_id]}"
-                )
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, row {number}: not JSON ({error})") from error
+            clip = _clip(content)
         except InputError as error:
-            raise InputError(f"{path}, row {number}, {error}") from error
-        rows[clip.clip_id] = number
+            raise InputError(f"{where}, {error}") from error
+        first = rows.setdefault(clip.clip_id, where)
+        if first is not where:
+            raise InputError(f"{where}, clip_id: {clip.clip_id!r} is already in {first}")
         scores.append(clip)
     try:
         has_frames(scores)
@@ -165,9 +178,7 @@ def _rounded(frames: Float32[np.ndarray, " frame"]) -> list[float]:
     return rounded
 
 
-def _clip(content: object) -> ClipScore:
-    if not isinstance(content, dict):
-        raise InputError("not a JSON object")
+def _clip(content: dict[str, Any]) -> ClipScore:
     given = {key: value for key, value in content.items() if value is not None}
     try:
         row = msgspec.convert(given, _Row)
