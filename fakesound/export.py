@@ -76,7 +76,7 @@ def _main() -> None:
     _check(source, out, options.to)
     if options.average and options.to != "safetensors":
         raise InputError(
-            f"--average: needs --to safetensors, not {options.to}; export the averaged file next"
+            f"--to={options.to}: --average writes only safetensors; export that file afterwards"
         )
 
     # imported after the checks: slow

@@ -122,7 +122,9 @@ def test_what_a_kill_leaves_is_cleared(tmp_path):
 
 def test_a_folder_is_of_one_process(tmp_path):
     with holder(tmp_path) as process:
-        with pytest.raises(InputError, match=f"out={tmp_path}: process {process.pid} on .* works"):
+        with pytest.raises(
+            InputError, match=f"out={tmp_path}: in use by process {process.pid} on "
+        ):
             lock_folder(tmp_path, "out")
         process.kill()
     lock_folder(tmp_path, "out")
