@@ -194,6 +194,23 @@ def staged(folder: Path, last: str) -> Iterator[Path]:
             shutil.rmtree(new, ignore_errors=True)
 
 
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder that replaces ``folder`` when the block ends without an error.
+
+    ``folder`` is complete or absent, also after a kill.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def clear_remains(folder: Path) -> None:
     """Remove temporary files of killed processes under ``folder``."""
     for path in folder.rglob(".*.tmp"):

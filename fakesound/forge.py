@@ -14,11 +14,11 @@ from fakesound import command_line
 from fakesound.attacks import ATTACKS, choose_attacks
 from fakesound.attacks.weights import set_weights
 from fakesound.command_line import guarded
+from fakesound.corpora.audit import Audit, shortcut_audit
 from fakesound.data.manifest import Clip, write_manifest
 from fakesound.errors import InputError
 from fakesound.files import lock_folder
 from fakesound.forging import ForgeSettings, embedded_clips, folder_clips, forge, plan_jobs
-from fakesound.forging.audit import Audit, shortcut_audit
 from fakesound.forging.sources import check_apart
 from fakesound.progress import console, progress_bar
 
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         default="embedded",
         metavar="FOLDER",
-        help="folder of genuine recordings; embedded: those of the package",
+        help="folder of genuine recordings; embedded uses those of the package",
     )
     parser.add_argument("out", nargs="?", type=Path, metavar="OUT", help="folder to write to")
     parser.add_argument("--list", action="store_true", help="list the attacks and stop")
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="NETWORK=DIR",
-        help="weights of published networks that optional attacks run",
+        help="folders of the weights of published networks, for optional attacks",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of all draws (0)")
     parser.add_argument(
@@ -122,14 +122,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fixed-training",
         action="store_true",
-        help="give training fakes fixed regions too; else they are fake throughout, and "
+        help="give training fakes fixed regions too; otherwise they are fake throughout, and "
         "`fakesound run` cuts regions from them during training",
     )
     parser.add_argument(
         "--source",
         choices=("file", "folder"),
         default="file",
-        help="unit of a source: a file, or a folder, such as one per speaker (file)",
+        help="what one source is: a file, or a folder, such as one per speaker (file)",
     )
     parser.add_argument(
         "--clip-seconds", type=float, default=10.0, help="length of the longest clip (10)"
@@ -165,27 +165,26 @@ def _check(options: argparse.Namespace) -> None:
             raise InputError(f"--{key}={value}: must be at least {bound}")
     if options.folder != "embedded" and not Path(options.folder).is_dir():
         raise InputError(
-            f"FOLDER={options.folder}: no such folder; give one of genuine recordings, or the word "
-            "embedded"
+            f"FOLDER={options.folder}: no such folder; give a folder of genuine recordings, or the "
+            "word embedded"
         )
     if options.out.exists() and not options.out.is_dir():
         raise InputError(f"OUT={options.out}: is a file; name a folder to write to")
 
 
 def _weights(given: list[str]) -> dict[str, str]:
-    folders = dict(text.split("=", 1) for text in given if "=" in text)
     for text in given:
         if "=" not in text:
             raise InputError(f"--weights {text}: must be NETWORK=DIR, such as lyra=DIR")
-    return folders
+    return dict(text.split("=", 1) for text in given)
 
 
 def _list_attacks() -> None:
     table = Table("attack", "what it does", box=None)
     for attack in ATTACKS.values():
         first = (attack.function.__doc__ or "").strip().splitlines()[0]
-        told = first.replace("``", "").removeprefix("Return ").rstrip(".")
-        table.add_row(attack.name, f"{told} (optional: name it)" if attack.optional else told)
+        text = first.replace("``", "").rstrip(".")
+        table.add_row(attack.name, f"{text} (optional)" if attack.optional else text)
     Console().print(table)
 
 

@@ -1,4 +1,4 @@
-"""Submit runs to Amazon SageMaker: the same command, another machine.
+"""Submit runs to Amazon SageMaker, with the command line of `fakesound run`.
 
 fakesound launch sagemaker experiment=mt_vim [key=value ...] [launch.KEY=VALUE ...]
 fakesound launch sagemaker -m sweep=backbone
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from fakesound.cloud.settings import SageMakerConfig
 
 DESCRIPTION = """\
-Runs at Amazon SageMaker: the command of `fakesound run` on another machine.
+Run `fakesound run` on Amazon SageMaker.
 
 sagemaker  submit a run; with -m, or a sweep, one job for each run; a search (sweep=optuna) is one
            job. Each run has its own folder in the bucket, PREFIX/NAME/IDENTITY; IDENTITY is a
-           digest of everything that decides its results. Submitted again, a run that is under way
-           or finished is skipped; any other is resumed.
+           digest of everything that determines its results. If submitted again, a running or
+           finished run is skipped, and any other is resumed.
 status     list the jobs of a run or sweep
-fetch      download its finished runs, for fakesound.compare and all other verbs
+fetch      download the finished runs of a run or sweep, for all other commands
 """
 EXAMPLES = """\
 examples:
@@ -45,7 +45,7 @@ examples:
     fakesound launch fetch backbone && fakesound compare outputs/backbone
 
 docker/README.md explains how to build the image. Exit codes: 0 done; 2 wrong input or refused by
-AWS, in one line (--debug for more); 1 anything else.
+AWS (one line; --debug shows more); 1 anything else.
 """
 
 
@@ -94,7 +94,7 @@ def _status(name: str, settings: "SageMakerConfig") -> None:
     sagemaker = client("sagemaker", settings.region)
     states = jobs_called(sagemaker, name)
     if not states:
-        raise InputError(f"{name}: no job of this name in this account and region; check both")
+        raise InputError(f"{name}: no job with this name in this account and region; check both")
     table = Table("job", "status", "submitted", "hours", "", box=None)
     for state in states:
         failed = state.status == "Failed"
@@ -130,14 +130,16 @@ def _parser() -> argparse.ArgumentParser:
         "words", nargs="*", metavar="KEY=VALUE|NAME", help="overrides, or the name of a run"
     )
     parser.add_argument(
-        "-m", "--multirun", action="store_true", help="a job for each run of a grid"
+        "-m", "--multirun", action="store_true", help="submit a job for each run of a grid"
     )
-    parser.add_argument("--dry-run", action="store_true", help="print the requests; send nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the requests without sending them"
+    )
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML file of launch settings, without launch."
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("outputs"), help="where fetch puts runs (outputs)"
+        "--out", type=Path, default=Path("outputs"), help="folder for fetched runs (outputs)"
     )
     return parser
 
@@ -154,10 +156,10 @@ def _check(options: argparse.Namespace) -> None:
         return
     for flag in ("multirun", "dry_run"):
         if getattr(options, flag):
-            raise InputError(f"--{flag.replace('_', '-')}: belongs to `launch sagemaker`")
+            raise InputError(f"--{flag.replace('_', '-')}: is only for `launch sagemaker`")
     names = [word for word in options.words if not word.startswith("launch.")]
     if len(names) != 1 or "=" in names[0]:
-        raise InputError(f"{options.what}: takes the name of one run or sweep, as mt_vim")
+        raise InputError(f"{options.what}: needs the name of one run or sweep, such as mt_vim")
 
 
 if __name__ == "__main__":

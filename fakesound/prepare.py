@@ -1,10 +1,9 @@
-"""Read a data set in its published layout, or fetch one, and write a manifest of it.
+"""Write the manifest of a data set, read in its published layout or fetched.
 
 fakesound prepare corpus=NAME root=DIR [out=DIR] [allow_missing=true] [shards=true]
 fakesound prepare manifest=FILE out=DIR
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,42 +23,41 @@ fakesound prepare corpus=genuine_recordings [mirror=DIR] [sources=GLOB,...] [out
 fakesound prepare corpus=public_generators [mirror=DIR] [licenses=stated] [out=DIR]
 fakesound prepare manifest=FILE out=DIR [shard_size=MIB] [allow_missing=true]
 
-Reads a data set as it comes, opens every audio file, compares it with the
-lists of the data set, and writes OUT/manifest.jsonl. No audio is copied or changed,
-unless it goes into shards: few large tars in OUT/shards, in the layout of WebDataset,
-from which any clip is read at once. A folder of them can be moved or copied as a
-whole, to s3://... too. Stopped and started again, it writes only what is missing.
+Reads a data set in its published layout, opens every audio file, compares it with the
+lists of the data set and writes OUT/manifest.jsonl. Audio is neither copied nor changed,
+unless it goes into shards: a few large tars in OUT/shards, in the WebDataset layout,
+from which any clip can be read directly. The folder OUT can then be moved or copied as
+a whole, also to s3://... The same command continues after an interruption.
 
-  corpus=NAME          the data set; corpus=list shows all
-  root=DIR             where it was unpacked
-  out=DIR              where to write (prepared/NAME; for your own: prepared/ROOT)
-  allow_missing=true   leave out what is missing or contradicts itself; otherwise
-                       that is an error, and OUT/problems.txt lists it all
+  corpus=NAME          data set; corpus=list shows all
+  root=DIR             folder of the unpacked data set
+  out=DIR              folder to write to (prepared/NAME; for your own: prepared/ROOT)
+  allow_missing=true   leave out missing and contradictory rows; otherwise they are an
+                       error; OUT/problems.txt lists them
   shards=true          decode all audio and copy it into shards
-  manifest=FILE        put the clips of a manifest into shards; instead of a data set
+  manifest=FILE        put the clips of a manifest into shards, instead of a data set
   shard_size=MIB       audio in a shard (256)
 
 corpus=genuine_recordings downloads free recordings from public git repositories and
 Debian packages (by apt-get; no root needed), some 20 hours of speech, music and sound,
 and writes clips of at most 10 s to OUT/train and OUT/heldout, with a manifest in each;
-OUT/licenses.txt names the licence of every source. Sources in heldout are never for
-training: they measure false alarms. Stopped and started again, it fetches what is missing.
+OUT/licenses.txt gives the licence of every source. Sources in heldout are never used
+for training: they measure false alarms. The same command fetches what is missing.
 
   mirror=DIR           clones (OWNER+NAME) and .deb files to use instead of downloads
-  sources=GLOB,...     only the sources of these names; sources=list shows all
+  sources=GLOB,...     only the sources with these names; sources=list shows all
 
-corpus=public_generators fetches what 154 public repositories publish of some 540
-generators: fakes and the genuine recordings beside them, 20 hours, by recipes that
-come with the package and hold no audio. Clips are 16 kHz WAV of at most 10 s. Fakes
-get their genuine twin where there is one, aligned in time, and their decoder; the
-same recording on several pages is one source. Most repositories state no licence:
-what you may do with the audio is for you to find out. Stopped and started again, it
-fetches what is missing.
+corpus=public_generators fetches 20 hours of fakes by some 540 published generators,
+and genuine recordings, from 154 public repositories. The package holds recipes, which
+point to files, and no audio. Clips are 16 kHz WAV of at most 10 s. Fakes have their
+decoder and, where one is published, their genuine twin, aligned in time; copies of one
+recording are one source. Most repositories state no licence: check yourself what you
+may do with the audio. The same command fetches what is missing.
 
   mirror=DIR           clones (OWNER+NAME) to use instead of downloads
   licenses=stated      only repositories that state a licence (all)
-  without=FILE,...     manifests of test benches: drop the recordings that they hold
-  recipes=FILE         recipes of your own, JSON Lines
+  without=FILE,...     manifests of test benches whose recordings are dropped
+  recipes=FILE         your own recipes, JSON Lines
 
 Examples:
   fakesound prepare corpus=fakesound root=~/data/FakeSound allow_missing=true
@@ -72,9 +70,9 @@ Examples:
   fakesound run experiment=mt_vim data.manifest=s3://bucket/sharded/manifest.jsonl
 
 Your own audio, by folder: genuine/ (or real, bonafide) and fake/FAMILY/GENERATOR/
-(or spoof). The label comes from the folder alone. Files of equal name, say
-genuine/a7.wav and fake/vocoder/world/a7.wav, are taken for twins: one source,
-never split between training and test. NAME.json beside NAME.wav may give
+(or spoof). Only the folder gives the label. Files of equal name, such as
+genuine/a7.wav and fake/vocoder/world/a7.wav, are twins: one source, never split
+between training and test. NAME.json beside NAME.wav may give
 {"regions": [[0.5, 1.2]], "source_id": ..., "split": ..., "donor_ids": [...],
 "license": ...}; a fake without regions is fake throughout.
 
@@ -86,9 +84,9 @@ domain, donor_ids ("a;b"), license. Paths are relative to the table.
 Exit codes: 0 done; 2 wrong input, explained in one line; 1 anything else.
 """
 SHARD_SIZE = 256
-# fetched from many places, not read from one
+# corpora that are fetched
 RECORDINGS, GENERATORS = "genuine_recordings", "public_generators"
-# keys by what is prepared; "" for a data set that was unpacked
+# keys of each command; "" reads an unpacked data set
 KEYS_OF = {
     "": ("corpus", "root", "out", "allow_missing", "shards", "shard_size"),
     "manifest": ("manifest", "out", "allow_missing", "shards", "shard_size"),
@@ -96,10 +94,6 @@ KEYS_OF = {
     GENERATORS: ("corpus", "out", "allow_missing", "mirror", "licenses", "without", "recipes"),
 }
 KEYS = tuple(dict.fromkeys(key for keys in KEYS_OF.values() for key in keys))
-# partial fakes made of each generator on a page, to validate on
-SPLICES = 2
-# pages on which trivial properties tell fake from genuine better than this (AUC) give pastes only
-AUDIT_LIMIT = 0.65
 
 
 def main() -> None:
@@ -130,32 +124,37 @@ def _main() -> None:
                 if key in keys
             )
             raise InputError(f"{key}={value}: is a key of {owners}; remove it")
-    {"manifest": _pack, RECORDINGS: _fetch_recordings, GENERATORS: _fetch_generators}.get(
-        kind, _prepare
-    )(values)
+    commands = {
+        "": _read_data_set,
+        "manifest": _pack_manifest,
+        RECORDINGS: _fetch_recordings,
+        GENERATORS: _fetch_generators,
+    }
+    commands[kind](values)
 
 
-def _pack(values: dict[str, str]) -> None:
+def _pack_manifest(values: dict[str, str]) -> None:
     """Put the clips of a manifest into shards."""
     if "out" not in values:
-        raise InputError("out: missing; where to write the shards and their manifest, out=DIR")
+        raise InputError("out: missing; give the folder of the shards and their manifest, out=DIR")
     if not _flag(values, "shards", "true"):
-        raise InputError("shards=false: what manifest= is for; leave it out")
+        raise InputError("shards=false: manifest= always writes shards; remove it")
     out, size, allow_missing = _out(values), _shard_size(values), _flag(values, "allow_missing")
     from fakesound.data.location import parse_location
     from fakesound.data.manifest import read_manifest
 
-    path = parse_location(values["manifest"])
-    path = path.expanduser() if isinstance(path, Path) else path
-    if str(path) == str(out / "manifest.jsonl"):
+    location = parse_location(values["manifest"])
+    path = location.local and location.local.expanduser()
+    if path is not None and path.resolve() == (out / "manifest.jsonl").resolve():
         raise InputError(f"out={out}: holds the manifest itself; name another folder")
-    _shards(read_manifest(path), out, size, allow_missing, [])
+    _write_shards(read_manifest(path or location), out, size, allow_missing, [])
     print(out / "manifest.jsonl")
 
 
-def _shards(
+def _write_shards(
     clips: Sequence["Clip"], out: Path, size: int, allow_missing: bool, problems: Sequence[str]
 ) -> None:
+    """Write ``clips`` to shards, and ``problems`` with those of skipped clips to problems.txt."""
     from fakesound.data.shards import write_shards
     from fakesound.progress import console, progress_bar
 
@@ -166,14 +165,14 @@ def _shards(
         console.print(f"left out: {len(wrong)} clips, listed in {out / 'problems.txt'}")
 
 
-def _prepare(values: dict[str, str]) -> None:
-    """Read a data set that was unpacked, and write a manifest of it."""
+def _read_data_set(values: dict[str, str]) -> None:
+    """Write the manifest of an unpacked data set."""
     corpus, root = _corpus(values)
     own = root.resolve().stem if root.is_file() else root.resolve().name
     out = _out(values, Path("prepared") / (own if corpus.per_folder else corpus.name))
     allow_missing, sharded = _flag(values, "allow_missing"), _flag(values, "shards")
     if "shard_size" in values and not sharded:
-        raise InputError(f"shard_size={values['shard_size']}: is of shards; add shards=true")
+        raise InputError(f"shard_size={values['shard_size']}: needs shards; add shards=true")
     shard_size = _shard_size(values) if sharded else None
     from fakesound.corpora.check import check_rows
     from fakesound.corpora.report import print_report
@@ -193,11 +192,11 @@ def _prepare(values: dict[str, str]) -> None:
         [*listing.remarks, *checked.remarks],
     )
     problems = [*checked.missing, *wrong]
-    list_of_problems = out / "problems.txt"
+    problems_file = out / "problems.txt"
     if problems:
-        write_whole(list_of_problems, "\n".join(problems) + "\n")
+        write_whole(problems_file, "\n".join(problems) + "\n")
     else:
-        list_of_problems.unlink(missing_ok=True)
+        problems_file.unlink(missing_ok=True)
     if not checked.clips:
         raise InputError(
             f"root={root}: no clip of {corpus.name} can be used "
@@ -205,21 +204,21 @@ def _prepare(values: dict[str, str]) -> None:
         )
     if problems and not allow_missing:
         raise InputError(
-            f"root={root}: {_counts(checked.missing, wrong)} (all in {list_of_problems}), "
-            f"first {problems[0]}; correct them, or allow_missing=true leaves them out"
+            f"root={root}: {_counts(checked.missing, wrong)} (all in {problems_file}), "
+            f"first {problems[0]}; correct them, or set allow_missing=true to leave them out"
         )
     if problems:
-        console.print(f"left out: {len(problems)} rows, listed in {list_of_problems}")
+        console.print(f"left out: {len(problems)} rows, listed in {problems_file}")
     if shard_size is not None:
-        _shards(checked.clips, out, shard_size, allow_missing, problems)
+        _write_shards(checked.clips, out, shard_size, allow_missing, problems)
     else:
-        # paths are relative to the folder itself, not to a link to it
+        # resolved, since relative paths must also hold if the folder is a link
         write_manifest(out.resolve() / "manifest.jsonl", checked.clips)
     print(out / "manifest.jsonl")
 
 
 def _fetch_recordings(values: dict[str, str]) -> None:
-    """Fetch genuine recordings and write manifests of them."""
+    """Fetch genuine recordings and write their manifests."""
     out, allow_missing = _out(values, Path("prepared") / RECORDINGS), _flag(values, "allow_missing")
     mirror = _mirror(values)
     from fakesound.corpora.genuine_recordings import prepare_recordings, read_sources
@@ -234,44 +233,40 @@ def _fetch_recordings(values: dict[str, str]) -> None:
     sources = read_sources(values.get("sources", "*").split(","))
     lock_folder(out, "out")
     with progress_bar("sources") as progress:
-        taken, problems = prepare_recordings(out, sources, mirror, progress)
-    for source, found in taken.items():
-        left = "".join(f", {number} {reason}" for reason, number in found.left_out.items())
+        prepared, problems = prepare_recordings(out, sources, mirror, progress)
+    for source, found in prepared.items():
+        left_out = ", ".join(f"{number} {reason}" for reason, number in found.left_out.items())
         console.print(
             f"{source.name} ({source.kind}): {found.hours:.2f} h, {source.license}; left out: "
-            f"{left.removeprefix(', ') or 'nothing'}",
+            f"{left_out or 'nothing'}",
             highlight=False,
         )
     for problem in problems:
         console.print(f"missing: {problem}", highlight=False)
-    if not taken or (problems and not allow_missing):
+    if not prepared or (problems and not allow_missing):
         raise InputError(
             f"corpus={RECORDINGS}: {len(problems)} of {len(sources)} sources are missing, first "
-            f"{problems[0]}; start again to fetch them, or allow_missing=true leaves them out"
+            f"{problems[0]}; start again to fetch them, or set allow_missing=true to leave them out"
         )
     for part in sorted(out.glob("*/manifest.jsonl")):
         print(part)
 
 
 def _fetch_generators(values: dict[str, str]) -> None:
-    """Fetch the published audio of generators and write a manifest of it."""
+    """Fetch the published audio of generators and write its manifest."""
     out, allow_missing = _out(values, Path("prepared") / GENERATORS), _flag(values, "allow_missing")
     mirror = _mirror(values)
     licenses = values.get("licenses", "all")
     if licenses not in ("all", "stated"):
         raise InputError(f"licenses={licenses}: must be all or stated")
     from fakesound.corpora.public_generators import (
-        combine,
-        fetch,
+        prepare_generators,
         print_summary,
         read_recipes,
-        splice_fakes,
-        with_audit,
     )
-    from fakesound.data.manifest import read_manifest, write_manifest
+    from fakesound.data.manifest import read_manifest
     from fakesound.files import lock_folder
-    from fakesound.forging.audit import page_audits
-    from fakesound.progress import console, progress_bar
+    from fakesound.progress import console
 
     recipes = read_recipes(Path(values["recipes"]).expanduser() if "recipes" in values else None)
     recipes = [recipe for recipe in recipes if licenses == "all" or recipe.is_open]
@@ -282,32 +277,8 @@ def _fetch_generators(values: dict[str, str]) -> None:
         for clip in read_manifest(Path(name).expanduser())
     ]
     out = out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
     lock_folder(out, "out")
-    with progress_bar("repositories") as progress:
-        collected = fetch(recipes, out, mirror, progress)
-    missing = [found for found in collected if found.missing is not None]
-    problems = [f"{found.repository}: {found.missing}" for found in missing]
-    left_out = [line for found in collected for line in found.left_out]
-    write_whole(out / "problems.txt", "".join(f"{line}\n" for line in [*problems, *left_out]))
-    if missing and not allow_missing:
-        raise InputError(
-            f"corpus={GENERATORS}: {len(missing)} of {len(collected)} repositories are missing "
-            f"(all in {out / 'problems.txt'}), first {problems[0]}; start again to fetch them, or "
-            "allow_missing=true leaves them out"
-        )
-    clips = [clip for found in collected for clip in found.clips]
-    if not clips:
-        raise InputError(f"corpus={GENERATORS}: no clip could be made; see {out / 'problems.txt'}")
-    with progress_bar("recordings") as progress:
-        clips, dropped = combine(clips, bench, progress)
-    with progress_bar("pages") as progress:
-        audits = page_audits(clips, progress=progress)
-    write_whole(out / "audit.json", json.dumps(audits, indent=1) + "\n")
-    clips = with_audit(clips, audits, AUDIT_LIMIT)
-    clips += splice_fakes(clips, out / "splices", SPLICES)
-    write_manifest(out / "manifest.jsonl", clips)
-    print_summary(console, clips, audits, AUDIT_LIMIT, len(left_out), len(missing), dropped)
+    print_summary(console, prepare_generators(recipes, out, mirror, bench, allow_missing))
     print(out / "manifest.jsonl")
 
 
@@ -336,25 +307,27 @@ def _corpus(values: dict[str, str]) -> tuple[Corpus, Path]:
         hint = did_you_mean(name, known, after=" ")
         raise InputError(f"corpus={name}: no such data set; {hint}{there}")
     if "root" not in values:
-        raise InputError(f"root: missing; where {name} was unpacked, root=DIR")
+        raise InputError(f"root: missing; give the folder of the unpacked {name}, root=DIR")
     root = Path(values["root"]).expanduser()
     if not (root.is_dir() or (name == "csv" and root.is_file())):
         kind = "file or folder" if name == "csv" else "folder"
-        raise InputError(f"root={root}: no such {kind}; give the one of the data set")
+        raise InputError(f"root={root}: no such {kind}; give the {kind} of the data set")
     return CORPORA[name], root
 
 
 def _mirror(values: dict[str, str]) -> Path | None:
     mirror = Path(values["mirror"]).expanduser() if "mirror" in values else None
     if mirror is not None and not mirror.is_dir():
-        raise InputError(f"mirror={mirror}: no such folder; give the one with clones")
+        raise InputError(f"mirror={mirror}: no such folder; give the folder of clones")
     return mirror
 
 
 def _out(values: dict[str, str], default: Path = Path()) -> Path:
     out = Path(values["out"]).expanduser() if "out" in values else default
     if "://" in values.get("out", ""):
-        raise InputError(f"out={values['out']}: must be on this machine; copy the folder there")
+        raise InputError(
+            f"out={values['out']}: must be a local folder; copy the result there afterwards"
+        )
     if out.exists() and not out.is_dir():
         raise InputError(f"out={out}: is a file; name a folder to write to")
     return out
@@ -385,7 +358,7 @@ def _list_corpora() -> None:
         print()
     print(f"{RECORDINGS}: free recordings of speech, music and sound, all genuine; fetched")
     print("  from public git repositories and Debian packages; sources=list shows them")
-    print(f"{GENERATORS}: fakes of some 540 published generators, and genuine recordings; fetched")
+    print(f"{GENERATORS}: fakes by some 540 published generators, and genuine recordings; fetched")
     print("  from 154 public repositories, some of which state a licence")
 
 

@@ -4,7 +4,7 @@
     fakesound run -m sweep=leave_one_attack_out [key=value ...]
     fakesound run --reproduce RUN_DIR
 
-This module stays light: mistakes in the configuration are reported before heavy imports.
+Errors in the configuration are reported before slow imports.
 """
 
 import argparse
@@ -49,16 +49,16 @@ from fakesound.training.run_folder import (
     folder_to_resume,
 )
 
-if TYPE_CHECKING:  # it imports more than a mistake in the configuration needs
+if TYPE_CHECKING:  # a slow import, not needed to report errors in the configuration
     from fakesound.forging import Corpus
 
-# what plugins of Hydra, by their module, cannot do without, and the extra it comes with
+# package that a Hydra plugin needs, and its extra, by the module of the plugin
 PLUGIN_NEEDS = {
     "fakesound_optuna": ("optuna", "sweep"),
     "fakesound_ray": ("ray", "ray"),
     "hydra_joblib_launcher": ("joblib", "sweep"),
 }
-# launchers that cannot be chosen at all without a plugin
+# plugin that a launcher needs, and its extra
 LAUNCHER_NEEDS = {
     "joblib": ("hydra_joblib_launcher", "sweep"),
     "slurm": ("hydra_submitit_launcher", "slurm"),
@@ -98,10 +98,10 @@ def _main() -> None:
     sys.argv = [renamed.get(argument, argument) for argument in sys.argv]
     arguments.overrides = list(renamed.values())
     sweep = None
-    # with flags of Hydra's own, such as --cfg and --config-dir, the command line is left to it
+    # with flags of Hydra, such as --cfg and --config-dir, Hydra checks the command line
     if not flags:
         sweep = _check(arguments)
-    # errors arrive here and are reported in one line
+    # otherwise Hydra would print errors itself
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         with readable_errors():
@@ -112,7 +112,7 @@ def _main() -> None:
 
 
 def _arguments() -> tuple[Namespace, list[str]]:
-    """Return overrides, --multirun, --help and --keys, and the flags that Hydra alone reads."""
+    """Return overrides, --multirun, --help and --keys, and the flags that only Hydra reads."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--multirun", "-m", action="store_true")
@@ -127,14 +127,14 @@ def _reproduce(arguments: Sequence[str]) -> None:
     parser.add_argument("--reproduce", type=Path, metavar="RUN_DIR", required=True)
     options, further = parser.parse_known_args(arguments)
     if further:
-        raise InputError(
-            f"{further[0]}: --reproduce takes everything from the record; leave it out"
-        )
+        raise InputError(f"{further[0]}: --reproduce reads everything from the record; remove it")
     if not options.reproduce.is_dir():
-        raise InputError(f"--reproduce {options.reproduce}: no such folder; give that of a run")
+        raise InputError(
+            f"--reproduce {options.reproduce}: no such folder; give the folder of a run"
+        )
     from fakesound.report import read_run
 
-    # mistakes are reported before heavy imports
+    # errors are reported before slow imports
     read_run(options.reproduce)
     from fakesound.training.reproduce import reproduce
 
@@ -143,9 +143,9 @@ def _reproduce(arguments: Sequence[str]) -> None:
 
 
 def _check(arguments: Namespace) -> Path | None:
-    """Find mistakes before Hydra makes a folder; return the folder of a sweep, None for one run.
+    """Check the command line before Hydra makes a folder; return the folder of a sweep, else None.
 
-    A run that is to be resumed is given its folder.
+    If a run is to be resumed, its folder is added to the command line.
     """
     _check_launcher(arguments.overrides)
     composed = compose_config(_first_of_each(arguments.overrides), with_hydra=True)
@@ -164,13 +164,14 @@ def _check(arguments: Namespace) -> Path | None:
     source = config.init.path
     if source is not None and not Path(source).exists():
         raise InputError(
-            f"init.path={source}: no such file; check the path, relative ones start where you are"
+            f"init.path={source}: no such file; check the path, which is relative to the working "
+            "directory"
         )
     if multirun:
         _check_plugins(composed.hydra)
         lock_folder(Path(composed.hydra.sweep.dir), "hydra.sweep.dir")
         return Path(composed.hydra.sweep.dir)
-    # after the configuration is known to be right, since this imports more
+    # a slow import, after the configuration has been checked
     from fakesound.forging.corpus import resolve_corpus
 
     resolve_corpus(config.data, config.split)
@@ -184,14 +185,14 @@ def _check(arguments: Namespace) -> Path | None:
         folder = folder_to_resume(Path(composed.hydra.run.dir).parent, config)
         if folder is not None:
             sys.argv.append(f"hydra.run.dir='{folder}'")
-    # before Hydra writes there
+    # locked before Hydra writes to it
     if folder is not None:
         lock_folder(folder, "hydra.run.dir")
     return None
 
 
 def _check_launcher(overrides: Sequence[str]) -> None:
-    """Find a launcher that is not installed, which Hydra would call unknown."""
+    """Check that the launcher is installed; Hydra would report it as unknown."""
     for text in overrides:
         key, _, choice = text.partition("=")
         if key == "hydra/launcher" and choice in LAUNCHER_NEEDS:
@@ -210,7 +211,7 @@ def _check_plugins(settings: DictConfig) -> None:
 
 
 def _first_of_each(overrides: Sequence[str]) -> list[str]:
-    """Return ``overrides`` with the first value of each that sweeps over several."""
+    """Return ``overrides`` with only the first value of each sweep."""
     with readable_errors():
         parsed = OverridesParser.create().parse_overrides(list(overrides))
     return [
@@ -229,7 +230,7 @@ def _first(override: Override) -> str | float | None:
 @hydra.main(config_path=str(configuration_folder()), config_name="config", version_base="1.3")
 def _application(composed: DictConfig) -> float | None:
     """Do one run in Hydra's folder and return its objective."""
-    # in a worker of joblib's, whose own way of starting processes those it starts do not know
+    # child processes of a joblib worker do not have its start method
     if multiprocessing.get_start_method(allow_none=True) == "loky":
         multiprocessing.set_start_method("spawn", force=True)
     from fakesound.forging.corpus import resolve_corpus
@@ -239,7 +240,7 @@ def _application(composed: DictConfig) -> float | None:
     running = HydraConfig.get()
     folder = Path(running.runtime.output_dir)
     if running.mode == RunMode.MULTIRUN:
-        _place_in_sweep(config, running)
+        _name_in_sweep(config, running)
     lock_folder(folder, "hydra.run.dir")
     done = finished_results(folder, config)
     if done is not None:
@@ -257,18 +258,18 @@ def _application(composed: DictConfig) -> float | None:
 
 
 def _run(config: RunConfig, corpus: "Corpus", folder: Path) -> dict[str, Any]:
-    """Do the run, here or on processes that are started for it, and return its results."""
+    """Do the run, in this process or in new ones, and return its results."""
     count, hosts = distributed.process_count(config)
     if count * hosts > 1 and distributed.current_rank().world_size == 1:
         return distributed.launch_workers(config, corpus, folder)
-    # heavy imports from here on
+    # a slow import
     from fakesound.training.experiment import run_and_log
 
     return run_and_log(config, corpus, folder)
 
 
-def _place_in_sweep(config: RunConfig, running: HydraConf) -> None:
-    """Name the run by what it varies and group it with the others of its sweep, for W&B."""
+def _name_in_sweep(config: RunConfig, running: HydraConf) -> None:
+    """Name the run at W&B by its varied keys, and group it with the others of its sweep."""
     varied = [text for text in running.overrides.task if not text.startswith(("sweep=", "resume="))]
     config.logger.group = config.logger.group or config.name
     config.tags = [*config.tags, config.name]
@@ -291,7 +292,7 @@ def _show(folder: Path) -> None:
 
 
 def _compare(folder: Path) -> None:
-    """Write and show the comparison of a sweep's runs, as far as they are finished."""
+    """Write and show the comparison of the finished runs of a sweep."""
     from fakesound.progress import console
     from fakesound.report import write_comparison
 

@@ -55,7 +55,7 @@ def test_a_mistake_is_told(arguments, words):
 
 @pytest.mark.parametrize(
     ("key", "code", "words"),
-    [(None, 2, "no one is logged in"), ("a" * 40, 1, "W&B: ")],
+    [(None, 2, "no user is logged in"), ("a" * 40, 1, "W&B: ")],
 )
 def test_without_key_or_network_it_ends_in_one_line(sweep, tmp_path, key, code, words):
     pytest.importorskip("wandb_workspaces")

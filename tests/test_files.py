@@ -15,6 +15,7 @@ from fakesound.files import (
     clear_remains,
     json_text,
     lock_folder,
+    new_folder,
     staged,
     write_whole,
 )
@@ -160,6 +161,19 @@ def test_staged_files_take_their_places_together(tmp_path):
     found = {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()}
     assert found == {"metrics.json": "new", "a.csv": "new", ".lock": ""}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_new_folder_is_complete_or_the_old_one_stays(tmp_path):
+    folder = tmp_path / "corpus"
+    with new_folder(folder) as part:
+        (part / "a").write_text("old")
+    with suppress(InputError), new_folder(folder) as part:
+        (part / "b").write_text("half")
+        raise InputError("stop")
+    assert [path.name for path in tmp_path.rglob("*")] == ["corpus", "a"]
+    with new_folder(folder) as part:
+        (part / "b").write_text("new")
+    assert [path.name for path in tmp_path.rglob("*")] == ["corpus", "b"]
 
 
 def test_a_pipe_is_written_to_and_not_replaced(tmp_path):

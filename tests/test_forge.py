@@ -117,7 +117,7 @@ def test_wrong_places_are_told(run, recordings, tmp_path):
     (tmp_path / "file").touch()
     for folder, out, told in [
         (tmp_path / "lost", tmp_path / "out", "no such folder"),
-        (recordings, recordings / "out", "would pass for genuine"),
+        (recordings, recordings / "out", "would be read as genuine"),
         (recordings, tmp_path / "file", "is a file"),
     ]:
         code, _, line = run(folder, out)

@@ -89,11 +89,11 @@ def test_options_may_stand_anywhere(typed, file):
     ("words", "said"),
     [
         (("sagemaker", "--config", "none.yaml"), "--config=none.yaml: no such file"),
-        (("status", "a", "-m"), "--multirun: belongs to `launch sagemaker`"),
-        (("fetch", "a", "--dry-run"), "--dry-run: belongs to"),
-        (("fetch",), "fetch: takes the name of one run"),
-        (("status", "a", "b"), "status: takes the name of one run"),
-        (("status", "seed=1"), "status: takes the name of one run"),
+        (("status", "a", "-m"), "--multirun: is only for `launch sagemaker`"),
+        (("fetch", "a", "--dry-run"), "--dry-run: is only for"),
+        (("fetch",), "fetch: needs the name of one run"),
+        (("status", "a", "b"), "status: needs the name of one run"),
+        (("status", "seed=1"), "status: needs the name of one run"),
         (("fetch", "a"), "launch.bucket: missing"),
         (("sagemaker", "experiment=smoke", "launch.spt=true"), "did you mean spot?"),
         (("sagemaker", "backbone.dpeth=3"), "did you mean depth?"),
@@ -129,7 +129,7 @@ def test_nothing_there_is_said(typed, file):
     boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="a-bucket")
     code, _, err = typed("status", "smoke", "--config", str(file))
     assert code == 2
-    assert err.startswith("error: smoke: no job of this name")
+    assert err.startswith("error: smoke: no job with this name")
     code, _, err = typed("fetch", "smoke", "--config", str(file))
     assert code == 2
     assert err.startswith("error: smoke: no finished run under s3://a-bucket/fakesound/smoke")

@@ -95,7 +95,7 @@ def test_what_is_missing_stops_it_unless_allowed(run, recordings):
     assert last.startswith(
         f"error: root={table}: 1 files are missing, 1 rows cannot be used (all in"
     )
-    assert last.endswith("allow_missing=true leaves them out")
+    assert last.endswith("set allow_missing=true to leave them out")
     problems = (recordings.parent / "here/o/problems.txt").read_text().splitlines()
     assert [line[:9] for line in problems] == ["t.csv row"] * 2
     assert not (recordings.parent / "here/o/manifest.jsonl").exists()
@@ -151,7 +151,7 @@ def test_paths_hold_where_the_output_is_a_link(run, recordings, tmp_path):
         (["corpus=folder", "root=.", "allow_missing=yes"], "allow_missing=yes: must be"),
         (["corpus=folder", "root=.", "out=file"], "out=file: is a file"),
         (["corpus=folder", "root=."], "root=.: no folder of genuine or fake audio"),
-        (["corpus=asvspoof2019_la", "root=."], "root=.: none of the data set is here"),
+        (["corpus=asvspoof2019_la", "root=."], "root=.: no file of the data set found"),
     ],
 )
 def test_wrong_arguments_are_told_in_one_line(run, tmp_path, arguments, told):
@@ -215,13 +215,17 @@ def test_a_manifest_goes_into_shards(recordings, run, tmp_path):
     [
         (["manifest=m.jsonl"], "out: missing"),
         (["manifest=m.jsonl", "out=o"], "m.jsonl: no such manifest"),
-        (["manifest=m.jsonl", "out=s3://bucket/o"], "out=s3://bucket/o: must be on this machine"),
+        (["manifest=m.jsonl", "out=s3://bucket/o"], "out=s3://bucket/o: must be a local folder"),
         (["manifest=o/manifest.jsonl", "out=o"], "out=o: holds the manifest itself"),
-        (["manifest=m.jsonl", "out=o", "shards=false"], "shards=false: what manifest= is for"),
+        (["manifest=o/manifest.jsonl", "out=../here/o"], "out=../here/o: holds the manifest"),
+        (
+            ["manifest=m.jsonl", "out=o", "shards=false"],
+            "shards=false: manifest= always writes shards",
+        ),
         (["manifest=m.jsonl", "out=o", "corpus=csv"], "corpus=csv: is a key of"),
         (["manifest=m.jsonl", "out=o", "shard_size=0"], "shard_size=0: must be a whole number"),
         (["corpus=folder", "root=.", "shards=1"], "shards=1: must be true or false"),
-        (["corpus=folder", "root=.", "shard_size=9"], "shard_size=9: is of shards; add shards"),
+        (["corpus=folder", "root=.", "shard_size=9"], "shard_size=9: needs shards; add shards"),
     ],
 )
 def test_wrong_shards_are_told(run, arguments, told):

@@ -72,7 +72,7 @@ def test_missing_repositories_are_listed(run, published, recipes_file, tmp_path,
     fetch = collect.fetch
     nowhere = f"file://{tmp_path}/nowhere"
     monkeypatch.setattr(
-        "fakesound.corpora.public_generators.fetch",
+        "fakesound.corpora.public_generators.prepare.fetch",
         lambda recipes, out, mirror, progress: fetch(recipes, out, mirror, progress, 1, nowhere),
     )
     code, _, error, out = run(f"mirror={empty}")

@@ -1,7 +1,7 @@
-"""The attacks of the forge: genuine audio in, the material fakes are made of out.
+"""Attacks of the forge, which turn genuine audio into the material of fakes.
 
-Two kinds exist. A clip attack remakes a whole clip, aligned to the sample, so that any span of its
-result can replace the same span of the original. A gap attack fills gaps from their surroundings.
+A clip attack processes a whole clip and keeps it aligned to the sample, so that any span of the
+result can replace the same span of the original. A gap attack fills gaps from their context.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -32,13 +32,13 @@ class Attack:
 
     Attributes:
         name: ``family/generator``.
-        function: clip attacks take ``(audio, rate, rng)`` and, with ``needs_donor``, a donor's
-            audio; gap attacks take ``(audio, rate, gaps, rng)``.
-        longest_gap: seconds; None for clip attacks.
-        needs_donor: whether another source's audio goes in.
-        edges_only: whether what it makes is genuine material, so that only the edges of a region
-            tell: such an attack makes no fixed fake of a whole clip.
-        check: function of an optional attack that raises `InputError` if a requirement is missing.
+        function: function of ``(audio, rate, rng)`` and, with ``needs_donor``, a donor's audio for
+            clip attacks, of ``(audio, rate, gaps, rng)`` for gap attacks.
+        longest_gap: longest gap in seconds; None for clip attacks.
+        needs_donor: whether the attack uses audio of another source.
+        edges_only: whether the result is genuine material, so that only the edges of a region are
+            evidence; such an attack makes no whole-clip fakes.
+        check: function that raises `InputError` if a requirement of an optional attack is missing.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Attack:
 
     @property
     def optional(self) -> bool:
-        """Whether it is used only where its very name is given, and needs more than the package."""
+        """Whether the attack needs more than the package, and is only used if named explicitly."""
         return self.check is not None
 
     @property
@@ -60,7 +60,7 @@ class Attack:
 
     @property
     def fills_gaps(self) -> bool:
-        """Whether this is a gap attack."""
+        """Whether it is a gap attack."""
         return self.longest_gap is not None
 
     def render(
@@ -71,7 +71,7 @@ class Attack:
         gaps: Sequence[slice] = (),
         donor: Audio | None = None,
     ) -> Audio:
-        """Return ``audio`` remade: whole for a clip attack, in the gaps for a gap attack."""
+        """Apply the attack to the whole ``audio``, or to its ``gaps`` for a gap attack."""
         if self.fills_gaps:
             return self.function(audio, rate, gaps, rng).astype(np.float32)
         if self.needs_donor:
@@ -82,7 +82,7 @@ class Attack:
 def _published(
     name: str, function: Callable[..., Audio], longest_gap: float | None = None
 ) -> Attack:
-    """Return an optional attack by the published network of its name."""
+    """Return the optional attack of a published network."""
     check = partial(weights_folder, name.partition("/")[2], name)
     return Attack(name, function, longest_gap, check=check)
 
@@ -129,17 +129,17 @@ ATTACKS: dict[str, Attack] = {
 }
 
 
-# those that need nothing more than the package
+# attacks that need no more than the package
 BUILT_IN = tuple(name for name, attack in ATTACKS.items() if not attack.optional)
 
 
 def choose_attacks(patterns: Sequence[str], key: str) -> list[str]:
-    """Return the attacks of the forge that a name or glob in ``patterns`` matches, in their order.
+    """Return the attacks of the forge that a name or glob in ``patterns`` matches, sorted.
 
-    Optional ones are matched by their very names alone.
+    Optional attacks are only matched by their full names.
 
     Raises:
-        InputError: if a pattern matches nothing, or an optional attack lacks what it needs.
+        InputError: if a pattern matches nothing, or a requirement of an optional attack is missing.
     """
     names = [*BUILT_IN, *(name for name in ATTACKS.keys() - set(BUILT_IN) if name in patterns)]
     chosen = match_attacks(patterns, names, key)
@@ -150,10 +150,10 @@ def choose_attacks(patterns: Sequence[str], key: str) -> list[str]:
 
 
 def match_attacks(patterns: Iterable[str], names: Iterable[str], key: str) -> list[str]:
-    """Return those of ``names`` that a name or glob in ``patterns`` matches, in their order.
+    """Return those of ``names`` that a name or glob in ``patterns`` matches, sorted.
 
     Raises:
-        InputError: if a pattern matches nothing; names ``key`` and the attacks there are.
+        InputError: naming ``key`` and all attacks, if a pattern matches nothing.
     """
     names = sorted(set(names))
     chosen: set[str] = set()

@@ -1,4 +1,4 @@
-"""Codec attacks: a clip is encoded and decoded, and stays aligned to the sample."""
+"""Codec attacks: encode and decode a clip, and keep it aligned to the sample."""
 
 import io
 import subprocess
@@ -26,9 +26,9 @@ class Codec:
 
     Attributes:
         container: Format of the file.
-        subtypes: Variants, of which one is drawn.
-        rates: Sample rates that the codec supports, ascending; it runs at the first that holds
-            the band of the audio, or at the last. Empty: at the rate of the audio.
+        subtypes: Variants, one of which is drawn.
+        rates: Supported sample rates in Hz, ascending; the first that is not below the rate of
+            the audio is used, or else the last. Empty for any rate.
         options: Further options of `soundfile.write`.
     """
 
@@ -51,45 +51,44 @@ CODECS = {
 }
 # delay of Codec 2 in samples at 8 kHz by mode in bit/s, measured on the envelopes of bursts
 CODEC2_DELAY = {700: 240, 1300: 160, 1600: 160, 2400: 192, 3200: 160}
-# longest delay that is looked for, in samples
+# largest delay of a codec in samples
 REACH = 4096
 CODEC2_FRAME = 320  # a whole number of frames in every mode
 
 
 def mp3(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` through MPEG layer III at about 20 to 55 kbit/s (at 16 kHz)."""
+    """Encode and decode with MPEG layer III at about 20 to 55 kbit/s (at 16 kHz)."""
     return transcode(audio, rate, rng, "mp3", (0.7, 0.92))
 
 
 def opus(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` through Opus (RFC 6716) at about 7 to 20 kbit/s."""
+    """Encode and decode with Opus (RFC 6716) at about 7 to 20 kbit/s."""
     return transcode(audio, rate, rng, "opus", (0.95, 1.0))
 
 
 def gsm(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` through GSM 06.10, run at the clip's own rate so that its band stays."""
+    """Encode and decode with GSM 06.10, run at the rate of the clip so that it keeps its band."""
     return transcode(audio, rate, rng, "gsm")
 
 
 def adpcm(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` through adaptive differential PCM at 2 to 4 bits a sample."""
+    """Encode and decode with adaptive differential PCM at 2 to 4 bits a sample."""
     return transcode(audio, rate, rng, "adpcm")
 
 
 def codec2(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` with everything below 3.6 kHz through Codec 2 at 700 to 3200 bit/s.
+    """Encode and decode the band below 3.6 kHz with Codec 2 at 700 to 3200 bit/s.
 
     Codec 2 (Rowe, 2011) codes 8 kHz speech by harmonic sinusoids and keeps envelopes, not
-    waveforms. The band above stays the clip's own, so that the bandwidth does not give the attack
-    away.
+    waveforms. The band above is not changed, so that the bandwidth does not reveal the attack.
     """
     mode = int(rng.choice(list(CODEC2_DELAY)))
     scale = drive(audio, rng)
     low = signal.resample_poly(audio * scale, 8000, rate)
-    # room for the delay at the end
+    # the end leaves room for the delay
     padded = np.pad(low, (0, -len(low) % CODEC2_FRAME + CODEC2_FRAME))
     pcm = (np.clip(padded, -1, 1) * 32_767).astype(np.int16)
-    decoded = coded_apart(pcm, "codec2_process.py", str(mode))
+    decoded = run_codec_process(pcm, "codec2_process.py", str(mode))
     placed = shifted(decoded, CODEC2_DELAY[mode], len(low))
     coded = signal.resample_poly(placed / scale, rate, 8000)[: len(audio)]
     split = signal.firwin(129, 3600, fs=rate)
@@ -98,10 +97,10 @@ def codec2(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     return (below + above).astype(np.float32)
 
 
-def coded_apart(pcm: Int16[np.ndarray, " sample"], script: str, *arguments: str) -> Decoded:
-    """Return 16-bit samples coded and decoded by ``script``, a file beside this one.
+def run_codec_process(pcm: Int16[np.ndarray, " sample"], script: str, *arguments: str) -> Decoded:
+    """Encode and decode 16-bit samples in a new process that runs ``script`` of this folder.
 
-    The libraries of some codecs have state that only a process of its own starts afresh.
+    Some codec libraries have global state, which only a new process resets.
     """
     done = subprocess.run(
         [sys.executable, "-P", str(Path(__file__).with_name(script)), *arguments],
@@ -124,10 +123,10 @@ def transcode(
     Args:
         audio: Mono audio; it is encoded at -6 to 0 dB of its level.
         rate: Sample rate in Hz.
-        rng: Draws the variant, the compression and the level.
+        rng: Generator of the variant, the compression and the level.
         name: One of `CODECS`.
-        compression: Level of compression from 0 to 1, or a range to draw it from; None: the
-            codec has a fixed bit rate.
+        compression: Level of compression from 0 to 1, or a range to draw it from; None for a codec
+            with a fixed bit rate.
     """
     codec = CODECS[name]
     subtype = codec.subtypes[0] if len(codec.subtypes) == 1 else str(rng.choice(codec.subtypes))
@@ -140,10 +139,10 @@ def transcode(
     coding = next((other for other in known if other >= rate), known[-1])
     if coding == rate:
         return _decoded(audio, rate, rng, codec.container, subtype, options)
-    there = signal.resample_poly(audio, coding, rate).astype(np.float32)
-    coded = _decoded(there, coding, rng, codec.container, subtype, options)
-    back = signal.resample_poly(coded, rate, coding).astype(np.float32)
-    return shifted(back, 0, len(audio))
+    resampled = signal.resample_poly(audio, coding, rate).astype(np.float32)
+    coded = _decoded(resampled, coding, rng, codec.container, subtype, options)
+    restored = signal.resample_poly(coded, rate, coding).astype(np.float32)
+    return shifted(restored, 0, len(audio))
 
 
 def _decoded(
@@ -154,7 +153,7 @@ def _decoded(
     subtype: str,
     options: Mapping[str, object],
 ) -> Audio:
-    """Return ``audio`` written to and read from memory, delay removed."""
+    """Write ``audio`` to a file in memory, read it and remove the delay of the codec."""
     scale = drive(audio, rng)
     file = io.BytesIO()
     soundfile.write(file, audio * scale, rate, format=container, subtype=subtype, **options)
@@ -164,16 +163,16 @@ def _decoded(
 
 
 def drive(audio: Audio, rng: np.random.Generator) -> np.float32:
-    """Return a factor of -6 to 0 dB at random, lower where ``audio`` would come near clipping."""
+    """Draw a factor of -6 to 0 dB, lower if ``audio`` would nearly clip."""
     peak = float(np.max(np.abs(audio), initial=0))
     return np.float32(min(rng.uniform(0.5, 1.0), 0.9 / max(peak, 1e-9)))
 
 
 def _align(original: Audio, decoded: Decoded) -> Audio:
-    """Return ``decoded`` without the codec's delay, as long as ``original``.
+    """Return ``decoded`` without the delay of the codec, as long as ``original``.
 
-    The delay is where the two correlate best, unless they correlate about as well in place: steady
-    or very quiet sounds do not show the delay.
+    The delay has the highest correlation of the two. It is ignored if the correlation without delay
+    is about as high, since steady or very quiet sounds do not reveal the delay.
     """
     size = fft.next_fast_len(len(original) + len(decoded) + REACH)
     product = fft.rfft(decoded, size) * np.conj(fft.rfft(original, size))
@@ -187,6 +186,6 @@ def _align(original: Audio, decoded: Decoded) -> Audio:
 
 
 def shifted(decoded: Decoded, lag: int, length: int) -> Float32[np.ndarray, " length"]:
-    """Return ``length`` samples of ``decoded`` from ``lag`` on, zero where there are none."""
+    """Return ``length`` samples of ``decoded`` from ``lag`` on, padded with zeros."""
     kept = decoded[lag:] if lag >= 0 else np.pad(decoded, (-lag, 0))
     return np.pad(kept[:length], (0, max(0, length - len(kept))))

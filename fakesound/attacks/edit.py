@@ -1,6 +1,6 @@
-"""Editing attacks: genuine material moved, mixed, stretched or transposed.
+"""Editing attacks: move, mix, stretch or transpose genuine material.
 
-Each returns audio as long as what it was given; any span of it can stand in for the same span.
+Each returns audio of the same length, any span of which can replace the same span of the original.
 """
 
 import numpy as np
@@ -11,18 +11,18 @@ from fakesound.attacks.spectral import Audio, Stft
 
 Donor = Float32[np.ndarray, " donor"]
 Stretched = Float32[np.ndarray, " stretched"]
-# semitones are rounded to a ratio of whole numbers to this one, which keeps resampling cheap
+# pitch ratios are rounded to fractions with this denominator, which keeps resampling cheap
 PITCH_UNIT = 96
 
 
 def splice(audio: Audio, rate: int, rng: np.random.Generator, donor: Donor) -> Audio:
-    """Return ``donor`` from a random place on, repeated to the length of ``audio``."""
+    """Return ``donor`` from a random start, repeated to the length of ``audio``."""
     start = int(rng.integers(len(donor)))
     return np.resize(np.roll(donor, -start), len(audio))
 
 
 def copy_move(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` moved in time by 20 % to 80 % of its length, wrapped around."""
+    """Return ``audio`` shifted by 20 % to 80 % of its length, with wrap-around."""
     return np.roll(audio, int(rng.uniform(0.2, 0.8) * len(audio)))
 
 
@@ -78,7 +78,7 @@ def _phase_vocoder(audio: Audio, factor: float) -> Stretched:
 
 
 def _wsola(audio: Audio, factor: float, size: int, tolerance: int) -> Audio:
-    """Return ``audio`` ``factor`` times slower, as long as it, in windows of ``size`` samples."""
+    """Return the start of ``audio``, ``factor`` times slower, in windows of ``size`` samples."""
     hop = size // 2
     window = np.hanning(size + 1)[:-1].astype(np.float32)
     padded = np.pad(audio, (hop + tolerance, size + 2 * tolerance + hop), mode="wrap")

@@ -1,7 +1,7 @@
-"""Inpainting attacks: gaps filled from what surrounds them, without a look at what was there.
+"""Inpainting attacks: fill gaps from their context, without using the original content.
 
-Each takes a clip and its gaps (slices of samples, in order and apart) and returns the clip with the
-gaps filled; everything outside them stays as it was.
+Each takes a clip and its gaps (sorted, disjoint slices of samples) and returns the clip with the
+gaps filled and no change outside them.
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from fakesound.attacks.prediction import carry_on, most_likely, predictor_of
+from fakesound.attacks.prediction import extrapolate, fit_predictor, most_likely
 from fakesound.attacks.spectral import Audio, Magnitude, Stft
 
 STFT = Stft(512, 128)
 
 
 def janssen(audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator) -> Audio:
-    """Return gaps as the most likely autoregressive signal, model and samples in turn.
+    """Fill gaps with the most likely autoregressive signal, estimating model and samples in turn.
 
     Janssen, Veldhuis and Vries, "Adaptive interpolation of discrete-time signals that can be
     modeled as autoregressive processes", IEEE TASSP 1986; order 160 to 256, which spans a pitch
@@ -29,7 +29,7 @@ def janssen(audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Gener
         inner = slice(len(past), len(past) + gap.stop - gap.start)
         known = len(past) + len(future)
         for _ in range(2):
-            predictor = predictor_of(excerpt, max(1, min(order, known // 3)))
+            predictor = fit_predictor(excerpt, max(1, min(order, known // 3)))
             excerpt[inner] = most_likely(excerpt, inner, predictor)
         filled[gap] = excerpt[inner]
     return filled
@@ -38,7 +38,7 @@ def janssen(audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Gener
 def extrapolation(
     audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator
 ) -> Audio:
-    """Return gaps as both sides carried on by linear prediction and cross-faded.
+    """Fill gaps by linear prediction from both sides, cross-faded.
 
     Kauppinen and Roth, "Audio signal extrapolation: theory and applications", DAFx 2002; order 128
     to 512 on up to 100 to 250 ms of context.
@@ -48,17 +48,17 @@ def extrapolation(
     filled = audio.copy()
     for gap, (past, future) in zip(gaps, _contexts(audio, gaps, reach), strict=True):
         length = gap.stop - gap.start
-        onward = carry_on(past, order, length)
-        backward = carry_on(future[::-1], order, length)[::-1]
+        forward = extrapolate(past, order, length)
+        backward = extrapolate(future[::-1], order, length)[::-1]
         fade = 0.5 - 0.5 * np.cos(np.pi * (np.arange(length) + 0.5) / length)
-        filled[gap] = np.sqrt(1 - fade) * onward + np.sqrt(fade) * backward
+        filled[gap] = np.sqrt(1 - fade) * forward + np.sqrt(fade) * backward
     return filled
 
 
 def spectral_interpolation(
     audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator
 ) -> Audio:
-    """Return gaps with log magnitudes interpolated in time and phases that fit the borders."""
+    """Fill gaps with log magnitudes interpolated in time and phases that fit the borders."""
     magnitude, missing = _observe(audio, gaps)
     for hole in missing:
         left, right = _borders(magnitude, hole, frames=5)
@@ -69,7 +69,7 @@ def spectral_interpolation(
 def context_noise(
     audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator
 ) -> Audio:
-    """Return gaps as noise with the interpolated spectral envelope of both sides.
+    """Fill gaps with noise that has the interpolated spectral envelope of both sides.
 
     The comfort noise of packet-loss concealment (ITU-T G.711 appendix II), at full band.
     """
@@ -83,11 +83,11 @@ def context_noise(
 
 
 def nmf(audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator) -> Audio:
-    """Return gaps from a non-negative factorisation of the rest of the clip.
+    """Fill gaps by a non-negative factorisation of the rest of the clip.
 
-    Spectra are learnt outside the gaps by Kullback-Leibler updates (Lee and Seung, NIPS 2001);
-    their activations are interpolated over a gap with the roughness they have outside; phases fit
-    the borders. After Smaragdis, Raj and Shashanka, Journal of Signal Processing Systems 2011.
+    Spectra are learnt outside the gaps by Kullback-Leibler updates (Lee and Seung, NIPS 2001).
+    Their activations are interpolated over a gap, with the same roughness as outside, and phases
+    fit the borders. After Smaragdis, Raj and Shashanka, Journal of Signal Processing Systems 2011.
     """
     magnitude, missing = _observe(audio, gaps)
     present = np.ones(len(magnitude), dtype=bool)
@@ -118,11 +118,11 @@ def nmf(audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator
 def nearest_patch(
     audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator
 ) -> Audio:
-    """Return gaps copied from where the clip has the most similar borders.
+    """Fill gaps with a copy of the part of the clip whose borders are most similar.
 
     Similarity is the distance of log spectra over 60 ms before and after, as in Perraudin et al.,
-    "Inpainting of long audio segments with similarity graphs", IEEE/ACM TASLP 2018; one of the
-    three best places is taken, moved by up to 10 ms to continue the left border's waveform.
+    "Inpainting of long audio segments with similarity graphs", IEEE/ACM TASLP 2018. One of the
+    three best parts is used, moved by up to 10 ms to continue the waveform of the left border.
     """
     hop, border = rate // 100, rate // 100 * 6
     stft = Stft(4 * hop, hop)
@@ -133,7 +133,7 @@ def nearest_patch(
     for gap, (past, future) in zip(gaps, _contexts(audio, gaps, len(audio)), strict=True):
         length = gap.stop - gap.start
         places = np.arange(border + hop, len(audio) - length - border - hop, hop)
-        # a patch must hold no gap, wherever it is moved to
+        # a patch must hold no gap, also after it is moved
         places = places[covered[places + length + hop] == covered[places - hop]]
         if not len(places):
             longer = past if len(past) > len(future) else future
@@ -158,7 +158,7 @@ def nearest_patch(
 def _contexts(
     audio: Audio, gaps: Sequence[slice], reach: int
 ) -> list[tuple[Float32[np.ndarray, " past"], Float32[np.ndarray, " future"]]]:
-    """Return up to ``reach`` samples before and after each gap, no further than the next gap."""
+    """Return up to ``reach`` samples before and after each gap, up to its neighbours."""
     stops = [0, *(gap.stop for gap in gaps[:-1])]
     starts = [*(gap.start for gap in gaps[1:]), len(audio)]
     return [
@@ -168,7 +168,7 @@ def _contexts(
 
 
 def _hide(audio: Audio, gaps: Sequence[slice]) -> tuple[Audio, Bool[np.ndarray, " sample"]]:
-    """Return ``audio`` with zeros in the gaps, and which samples those are."""
+    """Return ``audio`` with zeros in the gaps, and a mask of these samples."""
     inside = np.zeros(len(audio), dtype=bool)
     for gap in gaps:
         inside[gap] = True
@@ -176,7 +176,7 @@ def _hide(audio: Audio, gaps: Sequence[slice]) -> tuple[Audio, Bool[np.ndarray, 
 
 
 def _observe(audio: Audio, gaps: Sequence[slice]) -> tuple[Magnitude, list[slice]]:
-    """Return the magnitudes of ``audio`` without its gaps and the runs of frames they touch."""
+    """Return the magnitudes of ``audio`` with empty gaps, and the runs of frames they touch."""
     magnitude = np.abs(STFT.forward(_hide(audio, gaps)[0]))
     touched = np.zeros(len(magnitude) + 2, dtype=np.int8)
     for gap in gaps:
@@ -189,7 +189,7 @@ def _observe(audio: Audio, gaps: Sequence[slice]) -> tuple[Magnitude, list[slice
 def _borders(
     values: Float[np.ndarray, "frame value"], hole: slice, frames: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return up to ``frames`` rows before and after ``hole``; one side stands in for the other."""
+    """Return up to ``frames`` rows before and after ``hole``; an empty side is replaced."""
     left, right = values[max(0, hole.start - frames) : hole.start], values[hole.stop :][:frames]
     left = left if len(left) else right
     right = right if len(right) else left
@@ -198,7 +198,7 @@ def _borders(
 
 
 def _interpolate(left: np.ndarray, right: np.ndarray, count: int) -> Float[np.ndarray, "count v"]:
-    """Return ``count`` rows from the geometric mean of ``left`` to that of ``right``."""
+    """Return ``count`` rows between the geometric means of ``left`` and ``right``."""
     start, end = (np.log(side + 1e-7).mean(0) for side in (left, right))
     weight = ((np.arange(count) + 0.5) / count)[:, None]
     return np.exp((1 - weight) * start + weight * end)
@@ -212,7 +212,7 @@ def _resynthesise(
     rng: np.random.Generator,
     iterations: int,
 ) -> Audio:
-    """Return ``audio`` with gaps of given magnitudes, phases by Griffin-Lim with known samples."""
+    """Fill the gaps from magnitudes, with phases by Griffin-Lim that keeps known samples."""
     hidden, inside = _hide(audio, gaps)
     rows = np.concatenate([np.arange(hole.start, hole.stop) for hole in missing])
     wanted = magnitude[rows].astype(np.float32)

@@ -1,4 +1,4 @@
-"""LPCNet, a published neural vocoder of speech, where the machine has it: an optional attack."""
+"""LPCNet, a published neural vocoder of speech, from a library of the system: optional attack."""
 
 import ctypes.util
 from functools import cache
@@ -6,15 +6,15 @@ from functools import cache
 import numpy as np
 from scipy import signal
 
-from fakesound.attacks.codec import coded_apart, drive, shifted
+from fakesound.attacks.codec import drive, run_codec_process, shifted
 from fakesound.attacks.spectral import Audio
 from fakesound.errors import InputError
 
 FIX = "install Codec 2 1.0 (Debian and Ubuntu: apt install libcodec2-1.0), or leave it out"
 RATE = 16_000
-# samples that what is decoded comes late, the median over envelopes of 16 prompts
+# delay of the codec in samples, the median over the envelopes of 16 prompts
 DELAY = 912
-# kinds of vector quantiser that need no state of the frame before; 1.7 kbit/s
+# vector quantisers that do not depend on the previous frame; 1.7 kbit/s
 QUANTISERS = (1, 2)
 
 
@@ -36,22 +36,22 @@ def library() -> str:
 
 
 def lpcnet(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` through LPCNet at 1.7 kbit/s: 52 bits of cepstrum and pitch each 30 ms.
+    """Encode and decode with LPCNet at 1.7 kbit/s: 52 bits of cepstrum and pitch each 30 ms.
 
     A recurrent network draws each sample from its distribution (Valin and Skoglund, "LPCNet:
     improving neural speech synthesis through linear prediction", ICASSP 2019), with the weights of
-    FreeDV in Codec 2 1.0. It knows speech; of other sounds it makes what it can.
+    FreeDV in Codec 2 1.0. It was trained on speech only.
 
     Raises:
         InputError: if the machine has no LPCNet.
     """
     scale = drive(audio, rng)
-    there = signal.resample_poly(audio * scale, RATE, rate) if rate != RATE else audio * scale
-    # room for the delay at the end
-    pcm = np.clip(np.pad(there, (0, DELAY)) * 32_767, -32_768, 32_767).astype(np.int16)
+    resampled = signal.resample_poly(audio * scale, RATE, rate) if rate != RATE else audio * scale
+    # the end leaves room for the delay
+    pcm = np.clip(np.pad(resampled, (0, DELAY)) * 32_767, -32_768, 32_767).astype(np.int16)
     quantiser = QUANTISERS[int(rng.integers(len(QUANTISERS)))]
-    decoded = coded_apart(pcm, "lpcnet_process.py", library(), str(quantiser))
-    back = shifted(decoded, DELAY, len(there)) / scale
+    decoded = run_codec_process(pcm, "lpcnet_process.py", library(), str(quantiser))
+    restored = shifted(decoded, DELAY, len(resampled)) / scale
     if rate != RATE:
-        back = signal.resample_poly(back, rate, RATE)
-    return shifted(back.astype(np.float32), 0, len(audio))
+        restored = signal.resample_poly(restored, rate, RATE)
+    return shifted(restored.astype(np.float32), 0, len(audio))

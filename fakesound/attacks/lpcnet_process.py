@@ -1,6 +1,6 @@
-"""LPCNet in a process of its own: 16-bit samples at 16 kHz on stdin, coded and decoded on stdout.
+"""Run LPCNet in a process of its own, from 16-bit samples at 16 kHz on stdin to stdout.
 
-The library samples from the C library's generator, which is one for the whole process: only a fresh
+The library uses the C library's random generator, which has one state for the process: only a new
 process gives the same audio for the same input. `fakesound.attacks.lpcnet` runs this file; its
 arguments are the library and the kind of quantiser.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def main() -> None:
-    """Code and decode what comes on stdin, a whole frame at a time."""
+    """Encode and decode the samples on stdin, frame by frame."""
     library = ctypes.CDLL(sys.argv[1])
     library.lpcnet_freedv_create.restype = ctypes.c_void_p
     library.lpcnet_freedv_create.argtypes = [ctypes.c_int]
@@ -22,7 +22,7 @@ def main() -> None:
         getattr(library, name).argtypes = [ctypes.c_void_p] * 3
     coder = library.lpcnet_freedv_create(int(sys.argv[2]))
     size = library.lpcnet_samples_per_frame(coder)
-    # one byte a bit
+    # one byte for each bit
     bits = np.zeros(library.lpcnet_bits_per_frame(coder), np.uint8)
     pcm = np.frombuffer(sys.stdin.buffer.read(), dtype=np.int16)
     decoded = np.zeros(-(-len(pcm) // size) * size, np.int16)

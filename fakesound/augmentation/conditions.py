@@ -1,6 +1,6 @@
-"""Conditions: changes of a clip before it is scored, to measure how robust a detector is.
+"""Conditions: changes of a clip before it is scored, to measure the robustness of a detector.
 
-Each is the same for genuine and fake clips, so that it does not give the label away.
+Each is the same for genuine and fake clips, so that it does not reveal the label.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ from fakesound.augmentation.effects import Audio, Effect
 from fakesound.errors import InputError
 from fakesound.timeline import MICROSECONDS, Region, merge_regions, microseconds
 
-LONGEST_CUT = 0.5  # seconds, at either end
-LARGEST_SHARE = 4  # at either end at most one over this share of the clip is cut off
-FAKE_LEFT = 20_000  # microseconds
+LONGEST_CUT = 0.5  # seconds cut from either end
+LARGEST_SHARE = 4  # the clip is at least this many times as long as a cut
+FAKE_LEFT = 20_000  # microseconds of fake time that remain
 # the tail has half the energy of the direct sound
 ROOM = partial(effects.reverberate, seconds=0.4, below=10 * log10(2), gap=0.0025, keep_level=True)
 
@@ -33,8 +33,8 @@ class Condition:
 
     Attributes:
         name: Name on the command line.
-        title: Description in words.
-        change: Effect on the audio; None for the condition that cuts off the ends instead.
+        title: Description for reports.
+        change: Effect on the audio; None for the condition that cuts off the ends.
     """
 
     name: str
@@ -66,7 +66,7 @@ CONDITIONS: dict[str, Condition] = {
 
 
 def match_conditions(patterns: Iterable[str]) -> list[Condition]:
-    """Return the conditions that a name or glob in ``patterns`` matches, in their own order.
+    """Return the conditions that a name or glob in ``patterns`` matches, in the fixed order.
 
     Raises:
         InputError: if a pattern matches none.
@@ -87,15 +87,15 @@ def apply_condition(
 ) -> tuple[Audio, tuple[Region, ...], float]:
     """Return the audio under ``condition``, its fake regions and its length in seconds.
 
-    The audio is within [-1, 1]. Regions move with it and are cut where it ends. All draws depend on
-    the condition and ``seed_key`` alone.
+    The audio is within [-1, 1]. Regions move with the audio and are cut at its ends. All draws
+    depend only on the condition and ``seed_key``.
 
     Args:
         condition: One of `CONDITIONS`.
         audio: Mono audio of one sample or more; it is not changed.
         rate: Sample rate in Hz.
         regions: Fake spans.
-        seed_key: Seed of what is drawn, such as the clip's name.
+        seed_key: Seed of all draws, such as the name of the clip.
     """
     digest = hashlib.sha256(f"{condition.name}|{seed_key}".encode()).digest()
     rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
@@ -110,10 +110,7 @@ def apply_condition(
 
 
 def move_regions(regions: Iterable[Region], start: float, duration: float) -> list[Region]:
-    """Return the parts of ``regions`` in the ``duration`` seconds from ``start`` on, in their time.
-
-    All is computed in whole microseconds.
-    """
+    """Return ``regions`` relative to ``start`` and cut to ``duration``, in whole microseconds."""
     first = microseconds(start)
     return [
         Region((onset - first) / MICROSECONDS, (offset - first) / MICROSECONDS)
@@ -124,16 +121,16 @@ def move_regions(regions: Iterable[Region], start: float, duration: float) -> li
 def kept_samples(
     samples: int, rate: int, regions: Sequence[Region], rng: np.random.Generator
 ) -> slice:
-    """Draw the part that remains of a clip of ``samples`` when a random part of either end is cut.
+    """Draw the part of a clip of ``samples`` that remains after random cuts at both ends.
 
-    Up to 0.5 s are cut at an end, and no more than a quarter of the clip. At least 20 ms of fake
-    time remain, or all of it if there is less. The cuts fall on whole microseconds, so that regions
-    move exactly.
+    A cut takes at most 0.5 s, and at most a quarter of the clip. At least 20 ms of fake time
+    remain, or all of it if there is less. The cuts fall on whole microseconds, so that regions move
+    exactly.
     """
     longest = min(round(LONGEST_CUT * rate), samples // LARGEST_SHARE)
     start, end = (int(cut) for cut in rng.integers(0, longest, 2, endpoint=True))
     stop = samples - end
-    # so many samples last a whole number of microseconds
+    # this number of samples lasts a whole number of microseconds
     step = rate // gcd(rate, MICROSECONDS)
     fake = _spans(merge_regions(regions), 0, samples * MICROSECONDS // rate)
     left = min(FAKE_LEFT, sum(offset - onset for onset, offset in fake))
@@ -148,7 +145,7 @@ def kept_samples(
 
 
 def _spans(regions: Iterable[Region], start: int, stop: int) -> list[tuple[int, int]]:
-    """Return the parts of ``regions`` in ``[start, stop)``; all are microseconds."""
+    """Return the parts of ``regions`` in ``[start, stop)``, in microseconds."""
     cut = (
         (max(microseconds(region.onset), start), min(microseconds(region.offset), stop))
         for region in regions
@@ -157,10 +154,10 @@ def _spans(regions: Iterable[Region], start: int, stop: int) -> list[tuple[int, 
 
 
 def _time_of(spans: Spans, wanted: int) -> int:
-    """Return when ``wanted`` microseconds of rising ``spans`` have passed."""
+    """Return the time at which ``wanted`` microseconds of ascending ``spans`` have passed."""
     for onset, offset in spans:
         if offset > onset:
             if offset - onset >= wanted:
                 return onset + wanted
             wanted -= offset - onset
-    raise ValueError(f"the spans last {wanted} us less than asked for")
+    raise ValueError(f"the spans are {wanted} us too short")

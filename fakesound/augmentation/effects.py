@@ -1,9 +1,9 @@
 """Effects of rooms, filters, noise, amplifiers and codecs on a recording.
 
-Every effect takes mono audio, its sample rate and a generator, and leaves each sample in its place.
-Amounts are numbers, or pairs from which a number is drawn uniformly; the defaults are those of
-training. The convolutive, impulsive and stationary noises of RawBoost (Tak et al., ICASSP 2022) are
-among them: a random filter, impulses that follow the signal, coloured noise at a random level.
+Every effect takes mono audio, its sample rate and a generator, and does not move audio in time.
+Amounts are numbers, or ranges of a uniform draw; the defaults are those of training. They include
+the convolutive, impulsive and stationary noises of RawBoost (Tak et al., ICASSP 2022): a random
+filter, impulses that follow the signal, and coloured noise at a random level.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Audio = Float32[np.ndarray, " sample"]
 Effect = Callable[[Audio, int, np.random.Generator], Audio]
 Amount = float | tuple[float, float]
 
-# everyday codecs: share of each in training, more for quick ones, and range of compression
+# common codecs: share in training, larger for fast codecs, and range of the compression level
 CODECS: dict[str, tuple[float, tuple[float, float] | None]] = {
     "mp3": (0.35, (0.3, 0.95)),
     "vorbis": (0.25, (0.3, 1.0)),
@@ -27,11 +27,11 @@ CODECS: dict[str, tuple[float, tuple[float, float] | None]] = {
     "ulaw": (0.1, None),
     "gsm": (0.05, None),
 }
-# libsndfile maps bit rates between the highest and lowest of a codec to its compression level;
-# kbit/s, for MP3 by the highest sample rate in Hz
+# libsndfile maps a range of bit rates to the compression level; highest and lowest in kbit/s, for
+# MP3 up to a sample rate in Hz
 MP3_RANGES = ((12_000, 64, 8), (24_000, 160, 8), (48_000, 320, 32))
 OPUS_RANGE = (256, 6)
-# of narrowband telephony, in Hz (ITU-T G.712)
+# band of narrowband telephony in Hz (ITU-T G.712)
 TELEPHONE_BAND = (300.0, 3_400.0)
 
 
@@ -54,9 +54,9 @@ def equalise(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
 
 
 def limit_band(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Remove what lies above 2.5 kHz to 0.95 of the band and, half of the time, below 30 to 300 Hz.
+    """Apply a low-pass above 2.5 kHz or, in half of the cases, a band-pass from 30 to 300 Hz on.
 
-    Cut-offs are uniform on a logarithmic scale, slopes gentle to steep.
+    The upper cut-off is log-uniform up to 0.95 of the band, and the steepness of the slopes varies.
     """
     top = np.exp(rng.uniform(np.log(2500), np.log(0.475 * rate)))
     low = rng.uniform(30, 300) if rng.random() < 0.5 else None
@@ -65,7 +65,7 @@ def limit_band(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
 
 
 def resample(audio: Audio, rate: int, rng: np.random.Generator, hertz: int = 8_000) -> Audio:
-    """Resample to ``hertz`` and back, which removes what lies above half of it."""
+    """Resample to ``hertz`` and back, which removes the band above half of it."""
     there = signal.resample_poly(audio, hertz, rate)
     back = signal.resample_poly(there, rate, hertz)[: len(audio)]
     return np.pad(back, (0, len(audio) - len(back))).astype(np.float32)
@@ -80,13 +80,13 @@ def reverberate(
     gap: float = 0.0,
     keep_level: bool = False,
 ) -> Audio:
-    """Add the tail of a room: noise that decays by 60 dB (Polack 1988), drawn anew for each clip.
+    """Add the reverberant tail of a random room: noise that decays by 60 dB (Polack 1988).
 
     Args:
         audio: Mono audio.
         rate: Sample rate in Hz.
-        rng: Draws amounts and the tail.
-        seconds: Reverberation time.
+        rng: Generator of amounts and the tail.
+        seconds: Reverberation time in seconds.
         below: Level of the tail below the direct sound, in dB.
         gap: Seconds between direct sound and tail.
         keep_level: Whether the result has the level of ``audio``.
@@ -114,9 +114,9 @@ def add_noise(
     Args:
         audio: Mono audio.
         rate: Sample rate in Hz.
-        rng: Draws amounts and the noise.
+        rng: Generator of amounts and the noise.
         snr: Signal-to-noise ratio over the clip in dB.
-        colour: Pole of the filter that colours the noise, blue below 0 and brown near 1; None:
+        colour: Pole of the filter that colours the noise, blue below 0 and brown near 1; None for
             white noise.
     """
     noise = rng.standard_normal(len(audio))
@@ -127,14 +127,14 @@ def add_noise(
 
 
 def add_impulses(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Change 0.1 to 5 % of the samples by up to 2 to 30 % of themselves."""
+    """Change 0.1 to 5 % of the samples by up to 2 to 30 % of their values."""
     hit = rng.random(len(audio)) < rng.uniform(0.001, 0.05)
     size = rng.uniform(0.02, 0.3) * rng.uniform(-1, 1, len(audio))
     return (audio * (1 + size * hit)).astype(np.float32)
 
 
 def saturate(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Bend the loudest 0.1 to 5 % of the samples as an amplifier does."""
+    """Saturate the loudest 0.1 to 5 % of the samples, as an amplifier does."""
     top = np.quantile(np.abs(audio), rng.uniform(0.95, 0.999))
     if top < 1e-5:
         return audio
@@ -142,9 +142,9 @@ def saturate(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
 
 
 def clip_peaks(audio: Audio, rate: int, rng: np.random.Generator, share: float = 0.03) -> Audio:
-    """Clip the loudest ``share`` of the samples, at the level of ``audio``.
+    """Clip the loudest ``share`` of the samples, without a change of gain.
 
-    The peak falls by 20 dB at most, as it would by more in a clip that is nearly all silence.
+    The peak falls by at most 20 dB, a limit for clips that are nearly all silence.
     """
     magnitude = np.abs(audio)
     ceiling = max(float(np.quantile(magnitude, 1 - share)), 0.1 * magnitude.max())
@@ -154,7 +154,7 @@ def clip_peaks(audio: Audio, rate: int, rng: np.random.Generator, share: float =
 def apply_codec(
     audio: Audio, rate: int, rng: np.random.Generator, name: str | None = None
 ) -> Audio:
-    """Encode and decode with one of `CODECS`, drawn unless it is named."""
+    """Encode and decode with one of `CODECS`, at random if ``name`` is None."""
     if name is None:
         name = str(rng.choice(list(CODECS), p=[share for share, _ in CODECS.values()]))
     return transcode(audio, rate, rng, name, CODECS[name][1])
@@ -163,7 +163,7 @@ def apply_codec(
 def apply_mp3(audio: Audio, rate: int, rng: np.random.Generator, kbit: int) -> Audio:
     """Encode and decode with MPEG layer III at a constant bit rate, in kbit/s."""
     highest, lowest = next((top, low) for upto, top, low in MP3_RANGES if min(rate, 48_000) <= upto)
-    # the very end of the range is refused
+    # libsndfile refuses the end of the range
     level = min((highest - kbit) / (highest - lowest), 0.999)
     return transcode(audio, rate, rng, "mp3_constant", max(level, 0.0))
 
@@ -175,7 +175,7 @@ def apply_opus(audio: Audio, rate: int, rng: np.random.Generator, kbit: int) -> 
 
 
 def telephone(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Pass a narrowband telephone line: 8 kHz, G.711 or GSM 06.10, half of the time 300-3400 Hz."""
+    """Simulate a narrowband telephone line: 8 kHz, G.711 or GSM 06.10, often only 300-3400 Hz."""
     if rng.random() < 0.5:
         audio = band_limited(audio, rate, *TELEPHONE_BAND, taps=257).astype(np.float32)
     return transcode(audio, rate, rng, "gsm_8k" if rng.random() < 0.7 else "g711")
@@ -184,7 +184,7 @@ def telephone(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
 def band_limited(
     audio: Float[np.ndarray, " sample"], rate: int, low: float | None, high: float, taps: int
 ) -> Float[np.ndarray, " sample"]:
-    """Return ``audio`` between ``low`` and ``high`` Hz; None: from 0 Hz."""
+    """Return the band of ``audio`` from ``low`` to ``high`` Hz; None for no lower limit."""
     edges = high if low is None else [low, high]
     return filtered(audio, signal.firwin(taps, edges, fs=rate, pass_zero=low is None))
 
@@ -192,7 +192,7 @@ def band_limited(
 def filtered(
     audio: Float[np.ndarray, " sample"], taps: Float[np.ndarray, " tap"]
 ) -> Float[np.ndarray, " sample"]:
-    """Return ``audio`` through a symmetric filter, without its delay."""
+    """Apply a symmetric filter without its delay."""
     return np.asarray(signal.fftconvolve(audio, taps, mode="same"))
 
 

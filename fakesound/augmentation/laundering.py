@@ -1,7 +1,7 @@
 """Laundering of a published fake and its genuine partner, so that only the generator differs.
 
-Pages process what they publish in their own way: fakes at another level, through another filter,
-with digital silence. None of that is evidence of a fake, but a model would learn all of it.
+Each page processes its audio in its own way: fakes may have another level, another filter or
+digital silence. None of this is evidence of a fake, but a model would learn all of it.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from scipy import fft, signal
 
 from fakesound.augmentation.effects import Audio
 
-# both are brought to this root mean square of their active samples
+# root mean square of the active frames of both clips
 LEVEL = 10 ** (-26 / 20)
-# most that spectral alignment changes a band
+# largest change of a band by spectral alignment, in dB
 LARGEST_DB = 8.0
 TAPS = 257
 LOWEST_BAND = 100.0
-# of the windows of long-term spectra
+# window length of long-term spectra
 SIZE = 1024
 WINDOW = np.hanning(SIZE).astype(np.float32)
 
@@ -27,26 +27,26 @@ WINDOW = np.hanning(SIZE).astype(np.float32)
 def launder(
     fake: Audio, genuine: Audio, rate: int, rng: np.random.Generator, shares: Mapping[str, float]
 ) -> tuple[Audio, Audio]:
-    """Return ``fake`` and ``genuine`` alike in offset, level, bandwidth and noise floor.
+    """Bring ``fake`` and ``genuine`` to the same offset, level, bandwidth and noise floor.
 
     Args:
         fake: Audio that is fake throughout.
         genuine: Audio of its partner, of the same length.
         rate: Sample rate in Hz.
-        rng: Draws what is done.
-        shares: Share of pairs that are aligned in spectrum ("align", see `aligning`) and that are
-            limited to a lower band than the narrower of the two has ("band").
+        rng: Generator of all draws.
+        shares: Share of pairs with aligned spectra ("align", see `aligning_filter`), and of pairs
+            limited to a narrower band than either clip has ("band").
     """
     pair = [part - part.mean() for part in (fake, genuine)]
     spectra = [_long_term(part) for part in pair]
-    # drawn even if never used, so that one share does not move the draws of the others
+    # always drawn, so that a share does not change the other draws
     align, lower, swap = rng.random(3)
     top = min(bandwidth(spectrum, rate) for spectrum in spectra)
     if lower < shares["band"]:
         top = min(top, float(np.exp(rng.uniform(np.log(3_000), np.log(0.5 * rate)))))
     if align < shares["align"]:
         moved = int(swap < 0.5)
-        taps = aligning(spectra[moved], spectra[1 - moved], rate)
+        taps = aligning_filter(spectra[moved], spectra[1 - moved], rate)
         pair[moved] = signal.oaconvolve(pair[moved], taps, mode="same")
     if LOWEST_BAND < top < 0.46 * rate:
         taps = _low_pass(round(top, -1), rate)
@@ -60,12 +60,12 @@ def launder(
     return fake, genuine
 
 
-def aligning(
+def aligning_filter(
     spectrum: Float[np.ndarray, " bin"], other: Float[np.ndarray, " bin"], rate: int
 ) -> Float[np.ndarray, " tap"]:
-    """Return the filter that brings one long-term power spectrum to another, by third octaves.
+    """Return the filter that brings one long-term power spectrum to another, in third octaves.
 
-    It is smooth and changes no band by more than 8 dB, so fine structure stays.
+    It is smooth and changes no band by more than 8 dB, so that fine structure is kept.
     """
     centres, weights = _third_octaves(rate)
     one, two = (10 * np.log10(power @ weights + 1e-14) for power in (spectrum, other))
@@ -77,7 +77,7 @@ def aligning(
 
 
 def bandwidth(spectrum: Float[np.ndarray, " bin"], rate: int) -> float:
-    """Return the frequency, in Hz, below which 99.9 % of a long-term power spectrum lies."""
+    """Return the frequency in Hz below which 99.9 % of the power lies."""
     power = np.cumsum(spectrum)
     return float(np.searchsorted(power, 0.999 * power[-1]) * rate / SIZE)
 
@@ -91,7 +91,7 @@ def active_level(audio: Audio, rate: int) -> float:
 
 
 def _long_term(audio: Audio) -> Float[np.ndarray, " bin"]:
-    """Return the mean power spectrum over windows that overlap by half."""
+    """Return the mean power spectrum of windows that overlap by half."""
     if len(audio) < SIZE:
         audio = np.pad(audio, (0, SIZE - len(audio)))
     frames = np.lib.stride_tricks.sliding_window_view(audio, SIZE)[:: SIZE // 2]
@@ -103,7 +103,7 @@ def _long_term(audio: Audio) -> Float[np.ndarray, " bin"]:
 def _third_octaves(
     rate: int,
 ) -> tuple[Float[np.ndarray, " band"], Float[np.ndarray, "bin band"]]:
-    """Return the centres of third octaves, and how much each bin counts in each, one in all."""
+    """Return the centres of third octaves, and the weights of bins, which sum to 1 in a band."""
     centres = LOWEST_BAND * 2 ** (np.arange(30) / 3)
     centres = centres[centres < 0.45 * rate]
     octaves = np.log2(np.maximum(np.fft.rfftfreq(SIZE, 1 / rate), 1)[:, None] / centres)

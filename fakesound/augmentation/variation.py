@@ -1,9 +1,9 @@
 """Variations of the fake that is cut into a crop: subtler fakes, and fakes of another channel.
 
-An attack leaves its strongest trace everywhere at once, and a detector needs to find no more than
-that. Blending a fake with the recording it was made from leaves fewer and weaker traces, as
-self-blended images do for faces (Shiohara and Yamasaki, CVPR 2022). And generated audio has a
-bandwidth, colour and noise floor of its own, unlike the recording around it.
+The strongest artefact of an attack is everywhere, and a detector would learn only that one. A blend
+of a fake and its original has fewer and weaker artefacts, like self-blended images of faces
+(Shiohara and Yamasaki, CVPR 2022). And generated audio has its own bandwidth, colour and noise
+floor, unlike the recording around it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from fakesound.augmentation.effects import Audio, Effect
 
 STFT = Stft(512, 128)
 
-# effects of another device on the same recording
+# effects of a recording device
 CHANNELS: tuple[Effect, ...] = (
     effects.limit_band,
     effects.equalise,
@@ -30,10 +30,10 @@ Variation = Callable[[Audio, Audio, int, np.random.Generator], Audio]
 
 
 def in_band(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``fake`` in some frequencies and ``genuine`` in the others.
+    """Return ``fake`` in a band and ``genuine`` outside it.
 
-    Below or above an edge of 600 Hz to 0.8 of the band, or between two edges an octave apart or
-    more; each edge is 100 to 400 Hz wide.
+    The band is below or above an edge of 600 Hz to 0.8 of the bandwidth, or between two edges at
+    least an octave apart; transitions are 100 to 400 Hz wide.
     """
     frequencies = fft.rfftfreq(len(fake), 1 / rate)
     low, high = np.log(600), np.log(0.4 * rate)
@@ -52,28 +52,28 @@ def in_band(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) ->
 
 
 def diluted(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``fake`` with 0.2 to 0.7 of ``genuine`` in it."""
+    """Return a mixture of ``fake`` and a share of 0.2 to 0.7 of ``genuine``."""
     share = np.float32(rng.uniform(0.2, 0.7))
     return share * genuine + (1 - share) * fake
 
 
 def coloured(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``fake`` through a band limit, an equaliser or noise that ``genuine`` did not have."""
+    """Apply a band limit, an equaliser or noise to ``fake``, unlike ``genuine``."""
     return recoloured(fake, rate, rng, CHANNELS[:3])
 
 
 def recoloured(
     audio: Audio, rate: int, rng: np.random.Generator, changes: Sequence[Effect] = CHANNELS
 ) -> Audio:
-    """Return ``audio`` through one of ``changes``, as if another device had recorded it."""
+    """Apply one of ``changes`` to ``audio``, as if another device had recorded it."""
     return changes[int(rng.integers(len(changes)))](audio, rate, rng)
 
 
 def smoothed(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``fake`` with magnitudes brought near the mean of those around, phases as they are.
+    """Return ``fake`` with smoothed magnitudes and the same phases.
 
-    Over 3 to 11 bins of 31 Hz, 3 to 7 frames of 8 ms, or both: what a model trained to be right on
-    average makes of texture.
+    Magnitudes move towards the mean of 3 to 11 bins of 31 Hz, of 3 to 7 frames of 8 ms, or both.
+    Models trained with a mean error smooth textures in this way.
     """
     spectrum = STFT.forward(fake)
     magnitude = np.abs(spectrum)
@@ -86,10 +86,10 @@ def smoothed(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -
 
 
 def cleaned(genuine: Audio, fake: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``fake`` with less of the noise floor that every recording has.
+    """Return ``fake`` with less background noise.
 
-    Bins near their own floor, the tenth percentile over time, are turned down by 6 to 30 dB:
-    generators learn of clean material, and what they make is cleaner than what a room gives.
+    Bins near their floor, the tenth percentile over time, are attenuated by 6 to 30 dB. Generators
+    learn from clean recordings, so that their output has less noise than a recording.
     """
     spectrum = STFT.forward(fake)
     magnitude = np.abs(spectrum)
@@ -116,17 +116,17 @@ def vary(
     rng: np.random.Generator,
     shares: Mapping[str, float],
 ) -> Audio:
-    """Return ``fake`` as it is cut into ``genuine``, of the same length and aligned with it.
+    """Apply random variations to ``fake`` before it is cut into ``genuine``.
 
     Args:
         genuine: Audio of the recording.
-        fake: The recording remade by an attack, throughout.
+        fake: Output of an attack on the whole recording, aligned with it.
         rate: Sample rate in Hz.
-        rng: Draws which variations are made, and their amounts.
-        shares: Share of fakes to which each variation is made, by name.
+        rng: Generator of the choice of variations and of their parameters.
+        shares: Share of fakes that each variation is applied to, by name.
     """
     for name, variation in VARIATIONS.items():
-        # drawn even if never used, so that one share does not move the draws of the others
+        # always drawn, so that a share does not change the draws of other variations
         if rng.random() < shares[name]:
             fake = variation(genuine, fake, rate, rng)
     return fake
@@ -135,6 +135,6 @@ def vary(
 def _rise(
     frequencies: Float32[np.ndarray, " bin"], edge: float, rng: np.random.Generator
 ) -> Float32[np.ndarray, " bin"]:
-    """Return 0 below ``edge`` to 1 above it."""
+    """Return a ramp from 0 below ``edge`` to 1 above it."""
     width = rng.uniform(100, 400)
     return np.clip((frequencies - edge) / width + 0.5, 0, 1)

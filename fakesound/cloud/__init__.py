@@ -1,1 +1,1 @@
-"""Runs at Amazon SageMaker: settings, requests, and the entry point of the container."""
+"""Runs on Amazon SageMaker: settings, requests and the entry point of the container."""

@@ -1,9 +1,9 @@
-"""Entry point of a SageMaker training container: one run, its arguments those of `fakesound.run`.
+"""Entry point of a SageMaker training container: one run, with the arguments of `fakesound.run`.
 
     python -m fakesound.cloud.container key=value ...
 
 Recordings and weights in S3 are downloaded first. ``resume=auto`` resumes the run in the folder
-that SageMaker restores. The reason of a failure goes where SageMaker shows it.
+that SageMaker restores. The reason of a failure is written to a file that SageMaker shows.
 """
 
 import os
@@ -20,10 +20,10 @@ from fakesound.command_line import guarded
 from fakesound.errors import InputError
 
 ROOT = Path("/opt/ml")
-# what SageMaker shows of a failure
+# length of the reason of a failure that SageMaker shows
 LONGEST_REASON = 1024
 LAST_LINES = 40
-# keys whose data is read from local folders; manifests and shards are read from S3 as they are
+# keys whose data must be local; manifests and shards are read from S3 directly
 LOCAL_KEYS = ("data.root", "data.extra", "init.path")
 
 
@@ -39,7 +39,7 @@ def main() -> None:
 def run(arguments: Sequence[str], root: Path) -> int:
     """Do the run and return its exit code; write the reason of a failure under ``root``."""
     try:
-        code, reason = _run([local(word) for word in arguments], root / "checkpoints")
+        code, reason = _run([with_local_data(word) for word in arguments], root / "checkpoints")
     except InputError as error:
         _write_failure(root, f"error: {error}")
         raise
@@ -54,7 +54,7 @@ def _run(arguments: Sequence[str], checkpoints: Path) -> tuple[int, str | None]:
             f"{checkpoints}: cannot be written by this user; build the image with --build-arg "
             "RUN_AS=root"
         )
-    # forged again after an interruption, which is faster than to restore it
+    # forged clips are made again after an interruption, which is faster than restoring them
     prepared = f"data.prepared={Path(tempfile.gettempdir(), 'fakesound', 'prepared')}"
     command = [sys.executable, "-m", "fakesound.run", *arguments, prepared]
     stopped: list[int] = []
@@ -62,7 +62,7 @@ def _run(arguments: Sequence[str], checkpoints: Path) -> tuple[int, str | None]:
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
 
         def stop(number: int, _: object) -> None:
-            # SageMaker sends it when it takes the machine away or a user stops the job
+            # SageMaker sends SIGTERM when it withdraws the machine or a user stops the job
             stopped.append(number)
             process.send_signal(number)
 
@@ -72,7 +72,7 @@ def _run(arguments: Sequence[str], checkpoints: Path) -> tuple[int, str | None]:
             sys.stderr.buffer.write(line)
             sys.stderr.buffer.flush()
             last.append(line.decode(errors="replace").rstrip())
-    # as a shell reports a signal
+    # like a shell, report a signal as 128 and its number
     code = 128 - process.returncode if process.returncode < 0 else process.returncode
     if stopped:
         # an orderly end, but the run may not be complete
@@ -81,10 +81,10 @@ def _run(arguments: Sequence[str], checkpoints: Path) -> tuple[int, str | None]:
     return code, None if code == 0 else errors[-1] if errors else "\n".join(last)
 
 
-def local(argument: str) -> str:
-    """Return ``argument`` with every S3 address of recordings or weights downloaded.
+def with_local_data(argument: str) -> str:
+    """Download the recordings or weights in ``argument`` and return it with their local paths.
 
-    >>> local("data.manifest=s3://bucket/manifest.jsonl")
+    >>> with_local_data("data.manifest=s3://bucket/manifest.jsonl")
     'data.manifest=s3://bucket/manifest.jsonl'
     """
     if argument.partition("=")[0].lstrip("+") not in LOCAL_KEYS:
@@ -99,7 +99,9 @@ def _downloaded(address: str) -> str:
     try:
         fsspec.filesystem("s3").get(address, str(target), recursive=True)
     except (OSError, ImportError) as error:
-        raise InputError(f"{address}: cannot be read ({error}); check the role's rights") from error
+        raise InputError(
+            f"{address}: cannot be read ({error}); check the permissions of the role"
+        ) from error
     return str(target)
 
 

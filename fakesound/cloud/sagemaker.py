@@ -1,8 +1,8 @@
 """Runs as SageMaker training jobs: expand a command line, submit, list and fetch.
 
 A job runs ``python -m fakesound.cloud.container`` with the overrides of the run as container
-arguments, and keeps the run in /opt/ml/checkpoints/IDENTITY, which SageMaker copies to S3 and
-restores after an interruption.
+arguments. The run is in /opt/ml/checkpoints/IDENTITY, which SageMaker copies to S3 and restores
+after an interruption.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ LONGEST_NAME = 31
 RESERVED = ("resume", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra/launcher")
 UNDER_WAY = ("InProgress", "Stopping")
 DONE, SUPERSEDED = "metrics.json", ".superseded"
-# the last checkpoint serves only to resume and stays in S3
+# the last checkpoint is only for resuming and is not downloaded
 LAST_CHECKPOINTS = ("checkpoints/last.ckpt", "checkpoints/previous.ckpt")
 
 
@@ -47,8 +47,8 @@ class Job:
     """A run, or a search of many runs, to submit.
 
     Attributes:
-        name: name of the run or sweep; its folder in the bucket.
-        identity: digest of everything that decides its results.
+        name: name of the run or sweep, and of its folder in the bucket.
+        identity: digest of everything that determines its results.
         arguments: arguments of ``fakesound run``.
     """
 
@@ -71,12 +71,12 @@ def expand(words: Sequence[str], multirun: bool) -> list[Job]:
     """Return the jobs of a command line: one for each run of a grid, one for a whole search.
 
     Args:
-        words: overrides as ``fakesound run`` takes them.
+        words: overrides of ``fakesound run``.
         multirun: whether several values of a key mean several runs, as with ``-m``; a sweep file
             can set this too.
 
     Raises:
-        InputError: if an override, or a run of the grid, is wrong.
+        InputError: if an override, or a run of the grid, is invalid.
     """
     overrides, sweeper = _overrides(words, multirun)
     swept = {key for key, override in overrides.items() if override.is_sweep_override()}
@@ -84,7 +84,7 @@ def expand(words: Sequence[str], multirun: bool) -> list[Job]:
     if sweeper is None:
         return [_job(fixed)]
     if "BasicSweeper" not in str(sweeper.get("_target_")):
-        # a search: each run depends on those before it
+        # one job for a search, since each run depends on the previous ones
         base = _job(fixed)
         what = "\n".join([base.identity, *sorted(words)])
         own = hashlib.sha256(what.encode()).hexdigest()[:16]
@@ -107,14 +107,14 @@ def _overrides(
         given = parser.parse_overrides(list(words))
     for override in given:
         if (override.key_or_group or "") in RESERVED:
-            raise InputError(f"{override.key_or_group}: is set by the launcher; leave it out")
+            raise InputError(f"{override.key_or_group}: is set by the launcher; remove it")
     plain = [word for word, o in zip(words, given, strict=True) if not o.is_sweep_override()]
     hydra = compose_config(plain, with_hydra=True).hydra
     sweeper = hydra.sweeper if multirun or hydra.mode == RunMode.MULTIRUN else None
     params = (sweeper.get("params") or {}) if sweeper is not None else {}
     with readable_errors():
         swept = parser.parse_overrides([f"{key}={values}" for key, values in params.items()])
-    # the command line comes last, so that it wins
+    # the command line comes last, since it overrides the sweep file
     overrides = {
         override.get_key_element(): override
         for override in [*swept, *given]
@@ -128,7 +128,7 @@ def _overrides(
 
 
 def _job(texts: Sequence[str], varied: Sequence[str] = ()) -> Job:
-    """Return the job of one run, named for W&B by what it varies within its sweep."""
+    """Return the job of one run, named at W&B by the keys that vary in its sweep."""
     config = run_config(compose_config(texts))
     _check_remote(config)
     own = identity(config)
@@ -146,7 +146,7 @@ def _text(override: Override) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return ``text`` as one value of Hydra's grammar, whatever characters it holds."""
+    """Return ``text`` quoted as one value of Hydra's grammar."""
 
     # backslashes are literal, except before a quote and at the end
     def escaped(match: re.Match[str]) -> str:
@@ -156,30 +156,30 @@ def quoted(text: str) -> str:
 
 
 def _checked(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return ``arguments`` if SageMaker takes them."""
+    """Return ``arguments``, which must be within the limits of SageMaker."""
     for argument in arguments:
         if len(argument) > LONGEST_ARGUMENT:
             raise InputError(
-                f"{argument[:60]}...: has {len(argument)} characters, SageMaker takes "
+                f"{argument[:60]}...: has {len(argument)} characters, SageMaker allows "
                 f"{LONGEST_ARGUMENT}; put it into a file under conf/ and rebuild the image"
             )
     if len(arguments) > MOST_ARGUMENTS:
         raise InputError(
-            f"{len(arguments)} arguments: SageMaker takes {MOST_ARGUMENTS}; put some into a file "
+            f"{len(arguments)} arguments: SageMaker allows {MOST_ARGUMENTS}; put some into a file "
             "under conf/ and rebuild the image"
         )
     return tuple(arguments)
 
 
 def _check_remote(config: RunConfig) -> None:
-    """Raise `InputError` for data on this machine, with the command that copies it."""
+    """Raise `InputError` for local data, with the command that copies it to S3."""
     given = {f"data.{key}": getattr(config.data, key) for key in ("root", "manifest", "extra")}
     given |= {f"data.{part}": getattr(config.data, part) for part in PARTS}
     given["init.path"] = config.init.path
     for key, value in given.items():
         for place in [value] if isinstance(value, str) else value or []:
             if "://" not in place:
-                # a manifest refers to the audio beside it
+                # the audio of a manifest is usually in its folder
                 folder = key in ("data.root", "data.extra", "init.path")
                 path = Path(place) if folder else Path(place).parent
                 raise InputError(
@@ -194,7 +194,7 @@ def place_of(settings: SageMakerConfig, name: str) -> str:
 
 
 def stem_of(job: Job) -> str:
-    """Return the beginning of the names of all training jobs of this run."""
+    """Return the prefix of the names of all training jobs of this run."""
     return f"{_short(job.name)}-{job.identity}-"
 
 
@@ -244,10 +244,10 @@ def _slug(text: str, also: str = "") -> str:
 
 
 def client(service: str, region: str | None) -> Any:  # noqa: ANN401  # boto3 makes its classes
-    """Return a client of an AWS service, configured as AWS's own tools are.
+    """Return a client of an AWS service, configured like the AWS command line.
 
     Raises:
-        InputError: if boto3 is missing, or no region is known.
+        InputError: if boto3 is missing, or no region is set.
     """
     if find_spec("boto3") is None:
         raise InputError("boto3: is not installed; pip install 'fakesound[aws]'")
@@ -259,9 +259,9 @@ def client(service: str, region: str | None) -> Any:  # noqa: ANN401  # boto3 ma
 
 @contextmanager
 def readable_answers() -> Iterator[None]:
-    """Turn a refusal of AWS or missing credentials into an `InputError` of one line.
+    """Turn an error of AWS or missing credentials into an `InputError` of one line.
 
-    Where AWS cannot be reached, exit with code 1 and one line.
+    If AWS cannot be reached, exit with code 1 and one line.
     """
     from botocore import exceptions
 
@@ -275,7 +275,7 @@ def readable_answers() -> Iterator[None]:
         answer = error.response.get("Error", {})
         message = " ".join(str(answer.get("Message", "")).split())
         raise InputError(
-            f"AWS: {error.operation_name} is refused, {answer.get('Code')}: {message}"
+            f"AWS: {error.operation_name} was refused, {answer.get('Code')}: {message}"
         ) from error
     except exceptions.ParamValidationError as error:
         raise InputError(f"AWS: {' '.join(str(error).split())}") from error
@@ -284,10 +284,10 @@ def readable_answers() -> Iterator[None]:
 
 
 def submit(sagemaker: Any, settings: SageMakerConfig, job: Job) -> str:  # noqa: ANN401
-    """Submit a run unless it is under way or finished; return one line that states which.
+    """Submit a run unless it is running or finished; return a message.
 
     Raises:
-        InputError: if it would resume what another image, with other code, began.
+        InputError: if it would resume a run of another image, with other code.
     """
     before = list_jobs(sagemaker, stem_of(job))
     for state in before:
@@ -300,8 +300,8 @@ def submit(sagemaker: Any, settings: SageMakerConfig, job: Job) -> str:  # noqa:
         began = describe(sagemaker, before[0].name)["AlgorithmSpecification"]["TrainingImage"]
         if began != settings.image:
             raise InputError(
-                f"launch.image={settings.image}: {before[0].name} began this run with {began}; "
-                "give that image, or name=NEW to start anew"
+                f"launch.image={settings.image}: {before[0].name} started this run with {began}; "
+                "give that image, or name=NEW to start again"
             )
     request = training_request(settings, job, datetime.now(UTC))
     with readable_answers():
@@ -339,7 +339,7 @@ def describe(sagemaker: Any, job: str) -> dict[str, Any]:  # noqa: ANN401
 
 
 def finished_runs(s3: Any, place: str) -> dict[str, dict[str, int]]:  # noqa: ANN401
-    """Return, for each finished run under the S3 address ``place``, its files and their sizes."""
+    """Return the files of each finished run under the S3 address ``place``, with their sizes."""
     bucket, _, folder = place.removeprefix("s3://").partition("/")
     with readable_answers():
         sizes = {
@@ -358,9 +358,9 @@ def finished_runs(s3: Any, place: str) -> dict[str, dict[str, int]]:  # noqa: AN
 
 
 def fetch_run(s3: Any, bucket: str, run: str, sizes: Mapping[str, int], out: Path) -> int:  # noqa: ANN401
-    """Download the files of ``run`` into ``out`` and return how many are new.
+    """Download the files of ``run`` into ``out`` and return the number of new ones.
 
-    ``metrics.json`` comes last: a folder that holds it is complete.
+    ``metrics.json`` comes last, so that a folder with this file is complete.
     """
     new = 0
     for key in sorted(sizes, key=lambda key: (key == f"{run}/{DONE}", key)):

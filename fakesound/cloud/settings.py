@@ -1,4 +1,4 @@
-"""Settings of a SageMaker job, from a file and the command line; no part of what a run is."""
+"""Settings of a SageMaker job, from a file and the command line, apart from those of the run."""
 
 import os
 import re
@@ -25,38 +25,38 @@ def _from_environment(key: str) -> str | None:
 
 @dataclass
 class SageMakerConfig:
-    """A training job, apart from the run inside it."""
+    """Settings of a training job, apart from those of the run."""
 
     role: str | None = _from_environment("ROLE")
-    """ARN of the role that jobs run as; it reads the data and writes the bucket."""
+    """ARN of the role of jobs, which must read the data and write to the bucket."""
     image: str | None = _from_environment("IMAGE")
-    """Address of the container image in ECR, with a tag of its own for each state of the code."""
+    """Address of the container image in ECR, with a different tag for each version of the code."""
     bucket: str | None = _from_environment("BUCKET")
     """Bucket for checkpoints and results, without s3://."""
     prefix: str = "fakesound"
     """Folder in the bucket; runs are in PREFIX/NAME/IDENTITY."""
     region: str | None = None
-    """AWS region; null: the region of the AWS settings, as AWS_DEFAULT_REGION."""
+    """AWS region; null: the region of the AWS settings, such as AWS_DEFAULT_REGION."""
     instance_type: str = "ml.g5.xlarge"
-    """Machine of a run."""
+    """Instance type of a run."""
     volume_gb: int = 50
-    """Disk of the machine."""
+    """Disk of the instance in GB."""
     spot: bool = True
-    """Spare capacity, for less; an interrupted run resumes when there is some again."""
+    """Use spot instances, which cost less; an interrupted run resumes when one is available."""
     max_run_seconds: int = 86_400
-    """Longest training."""
+    """Longest time of training."""
     max_wait_seconds: int = 172_800
-    """Longest training and waiting for spare capacity together."""
+    """Longest time of training and waiting for spot instances together."""
     keep_alive_seconds: int = 0
-    """Time that a machine waits for the next run of the same settings; not with spot."""
+    """Time that an instance is kept for the next run with the same settings; not with spot."""
     subnets: list[str] = field(default_factory=list)
-    """Subnets of a VPC to run in; none: no VPC."""
+    """Subnets of a VPC to run in; empty: no VPC."""
     security_groups: list[str] = field(default_factory=list)
     """Security groups of the VPC."""
     tags: dict[str, str] = field(default_factory=dict)
-    """Tags of every job, as for accounting."""
+    """Tags of every job, such as for accounting."""
     environment: dict[str, str] = field(default_factory=dict)
-    """Environment variables of the container; visible to all who may describe the job."""
+    """Environment variables of the container, visible to everyone who may describe the job."""
 
     def __post_init__(self) -> None:
         check_least("launch", self, volume_gb=1, max_run_seconds=1)
@@ -68,7 +68,7 @@ class SageMakerConfig:
         if self.spot and self.keep_alive_seconds:
             raise InputError(
                 f"launch.keep_alive_seconds={self.keep_alive_seconds}: SageMaker keeps no spot "
-                "machines; set launch.spot=false, or leave it at 0"
+                "instances; set launch.spot=false, or keep it at 0"
             )
         if self.spot and self.max_wait_seconds < self.max_run_seconds:
             raise InputError(
@@ -88,7 +88,7 @@ class SageMakerConfig:
             raise InputError("launch.prefix=: must name a folder in the bucket")
 
     def require(self, *keys: str) -> None:
-        """Raise `InputError`, naming all that is missing, unless every one of ``keys`` is given."""
+        """Raise `InputError`, naming all missing keys, unless all of ``keys`` are given."""
         missing = [key for key in keys if not getattr(self, key)]
         if missing:
             names = ", ".join(f"launch.{key}" for key in missing)
@@ -100,14 +100,14 @@ class SageMakerConfig:
 
 
 def read_settings(words: Sequence[str], file: Path | None = None) -> SageMakerConfig:
-    """Return the settings of the command line, before those of a file, before the environment.
+    """Return the settings of the command line, a file and the environment, in this priority.
 
     Args:
         words: settings as ``launch.KEY=VALUE``.
         file: YAML file of keys without ``launch.``.
 
     Raises:
-        InputError: in one line, for a wrong key or value.
+        InputError: in one line, for an invalid key or value.
     """
     with readable_errors():
         # one level deeper, so that errors name launch.KEY
@@ -125,7 +125,7 @@ def read_settings(words: Sequence[str], file: Path | None = None) -> SageMakerCo
 
 
 def keys_help() -> str:
-    """Return every key with its default and meaning, a line each."""
+    """Return every key with its default and meaning, as text."""
     lines = [
         f"  launch.{key}={default}\n      {meaning}"
         for key, default, meaning in keys_of(SageMakerConfig())

@@ -1,8 +1,8 @@
 """Configuration of a run: every key with its type, default and meaning.
 
-The defaults of these classes are those of a run; files under ``conf/`` hold differences from them.
-A wrong key or type is refused while the configuration is composed, a wrong value by
-``__post_init__``; nothing heavy is imported before that.
+These classes hold the defaults; files under ``conf/`` hold differences from them. Invalid keys and
+types are refused when the configuration is composed, invalid values by ``__post_init__``, before
+any slow import.
 """
 
 from fakesound.config.data import (

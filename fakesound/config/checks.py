@@ -1,4 +1,4 @@
-"""Checks of values; the error names the key."""
+"""Check values of the configuration; the error names the key."""
 
 from collections.abc import Collection, Sequence
 
@@ -19,18 +19,18 @@ def at_least(key: str, value: float, low: float) -> None:
 
 
 def check_choices(section: str, config: object, **choices: Sequence[str]) -> None:
-    """Raise `InputError` unless each of these keys of a ``section`` is one of its choices."""
+    """Raise `InputError` unless each key of a ``section`` has one of its choices."""
     for name, allowed in choices.items():
         one_of(f"{section}.{name}".lstrip("."), getattr(config, name), allowed)
 
 
 def check_least(section: str, config: object, **bounds: float) -> None:
-    """Raise `InputError` unless each of these keys of a ``section`` is its bound or more, or null.
+    """Raise `InputError` unless each key of a ``section`` is at least its bound, or null.
 
     Args:
         section: name of the section; empty for the run itself.
-        config: the section.
-        bounds: least value of each key.
+        config: values of the section.
+        bounds: lowest value of each key.
     """
     for name, low in bounds.items():
         if (value := getattr(config, name)) is not None:
@@ -38,7 +38,7 @@ def check_least(section: str, config: object, **bounds: float) -> None:
 
 
 def check_shares(section: str, config: object, *names: str) -> None:
-    """Raise `InputError` unless these keys of a ``section``, or all, are from 0 to 1, or null."""
+    """Raise `InputError` unless the keys of a ``section``, by default all, are 0 to 1 or null."""
     for name in names or vars(config):
         value = getattr(config, name)
         if value is not None and not 0 <= value <= 1:
@@ -46,6 +46,6 @@ def check_shares(section: str, config: object, *names: str) -> None:
 
 
 def unknown_key(key: str, known: Collection[str]) -> InputError:
-    """Return the error for ``key``, whose last part is none of the ``known`` names."""
+    """Return the error for ``key``, whose last part is not one of the ``known`` names."""
     hint = did_you_mean(key.rpartition(".")[2], known, after=" ")
     return InputError(f"{key}: no such key; {hint}there are {', '.join(sorted(known))}")

@@ -1,4 +1,4 @@
-"""Configurations from the command line: Hydra, its errors in one line, and ``--help``."""
+"""Compose configurations from the command line with Hydra, and print ``--help``."""
 
 import ast
 import hashlib
@@ -31,7 +31,7 @@ from fakesound.progress import console
 
 WEIGHTS = "data.crop.weights."
 LONGEST_NAME = 120
-# a longer mapping would fill the page of --keys
+# longer mappings are summarised in --keys
 MOST_ENTRIES = 4
 
 USAGE = """\
@@ -70,47 +70,47 @@ def register_schema() -> None:
     OmegaConf.register_new_resolver("slug", _slug, replace=True)
     OmegaConf.register_new_resolver("attacks", _attacks, replace=True)
     node = OmegaConf.structured(RunConfig)
-    # their names are not known in advance
+    # mappings with keys of the user's choice
     for mapping in (node.data.crop.weights, node.trainer):
         OmegaConf.set_struct(mapping, False)
     ConfigStore.instance().store(name="schema", node=node)
 
 
 def compose_config(overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
-    """Return the configuration that ``overrides`` give.
+    """Compose the configuration of ``overrides``.
 
     Args:
         overrides: ``key=value`` or ``group=choice``, in the grammar of Hydra.
         with_hydra: whether to keep Hydra's own settings, as ``hydra``.
 
     Raises:
-        InputError: in one line, for a key, value or file that is wrong.
+        InputError: in one line, for an invalid key, value or file.
     """
     register_schema()
     current = current_overrides(overrides)
     with readable_errors():
         try:
-            # inside a running application, Hydra is initialised already
+            # in a running application, Hydra is already initialised
             if GlobalHydra.instance().is_initialized():
                 return compose("config", current, return_hydra_config=with_hydra)
             with initialize_config_dir(str(configuration_folder()), version_base="1.3"):
                 return compose("config", current, return_hydra_config=with_hydra)
-        except ValueError as error:  # what Hydra raises for an override it cannot interpret
+        except ValueError as error:  # Hydra raises it for an override that it cannot interpret
             raise InputError(_one_line(error)) from error
 
 
 def run_config(composed: DictConfig) -> RunConfig:
-    """Return the typed configuration, every value checked.
+    """Convert to the typed configuration, with every value checked.
 
     Raises:
-        InputError: in one line, for a value that is wrong or a key that the schema does not have.
+        InputError: in one line, for an invalid value or an unknown key.
     """
     with readable_errors():
         # Hydra's own node resolves only inside a job
         keys = [str(key) for key in composed if key != "hydra"]
         picked = OmegaConf.masked_copy(composed, keys)
         plain = OmegaConf.to_container(picked, resolve=True, throw_on_missing=True)
-        # merged again into the schema, since "+key=value" slips past Hydra's own check
+        # merged into the schema again, since Hydra does not check "+key=value"
         checked = OmegaConf.merge(OmegaConf.structured(RunConfig), plain)
         config = OmegaConf.to_object(checked)
     assert isinstance(config, RunConfig)
@@ -118,10 +118,10 @@ def run_config(composed: DictConfig) -> RunConfig:
 
 
 def current_overrides(overrides: Sequence[str]) -> list[str]:
-    """Return ``overrides`` with the keys of today; those of the last release give a hint.
+    """Return ``overrides`` with renamed keys replaced; each prints a hint.
 
     Raises:
-        InputError: for a key that is gone, naming what to use instead.
+        InputError: for a removed key, naming its replacement.
     """
     return [_current(text) for text in overrides]
 
@@ -129,7 +129,7 @@ def current_overrides(overrides: Sequence[str]) -> list[str]:
 def _current(text: str) -> str:
     sign, key, equals, value = re.fullmatch(r"([+~]*)([^=]*)(=?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
     if key in REMOVED:
-        raise InputError(f"{key}: no such key any more; {REMOVED[key]}")
+        raise InputError(f"{key}: was removed; {REMOVED[key]}")
     new = key
     for old, current in (RENAMED | {"ingredient": "ablation"}).items():
         if f"{key}.".startswith(f"{old}."):
@@ -137,7 +137,7 @@ def _current(text: str) -> str:
     if new != key:
         console.print(f"{key} is now {new}; the old name works for this release", markup=False)
     if new.startswith(WEIGHTS) and "/" in new:
-        # the grammar of Hydra has no such keys, but mappings with them
+        # Hydra's grammar allows such keys only inside mappings
         return f"{sign}{WEIGHTS[:-1]}={{{new.removeprefix(WEIGHTS)}:{value}}}"
     return f"{sign}{new}{equals}{value}"
 
@@ -188,15 +188,15 @@ def _first_line(error: BaseException) -> str:
 
 
 def _attacks(part: str) -> str:
-    """Return the "names" or the "families" of the attacks of the forge, as a sweep over them."""
-    # scipy makes this too slow to import for all that needs no list of attacks
+    """Return the "names" or the "families" of the attacks of the forge, as values of a sweep."""
+    # imports scipy, which is slow
     from fakesound.attacks import ATTACKS, BUILT_IN
 
     return ",".join(sorted({n if part == "names" else ATTACKS[n].family for n in BUILT_IN}))
 
 
 def _slug(text: str) -> str:
-    """Return ``text`` as a folder name, of a length that every file system takes."""
+    """Return ``text`` as a folder name that every file system accepts."""
     name = "".join(c if c.isalnum() or c in "=,.-_" else "-" for c in str(text)) or "run"
     if len(name) <= LONGEST_NAME:
         return name
@@ -213,7 +213,7 @@ def run_help() -> None:
     """Print the help of ``fakesound run``."""
     # to stdout, unlike progress and messages
     out = Console()
-    # a command that is wrapped cannot be copied
+    # wrapped commands could not be copied
     out.print(USAGE, highlight=False, soft_wrap=True)
     for group in ("experiment", "sweep"):
         choices = Table(group, "description", title=f"{group}=", title_justify="left", box=None)

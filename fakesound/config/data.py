@@ -1,4 +1,4 @@
-"""Where clips come from, how training crops are drawn, and what is held out."""
+"""Configuration of clips, training crops, augmentation and splits."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,20 +54,19 @@ class CropConfig:
     max_regions: int = 2
     """Largest number of fake regions in a crop."""
     cross_recording_share: float = 0.2
-    """Share of fakes that are cut into another recording than the one they were made of."""
+    """Share of fakes that are cut into another recording than the one they were made from."""
     channel_share: float = 0.0
-    """Share of crops with fake regions in which the genuine part, also of the partner, passes
-    through another channel first; and share of published fakes that do so before being cut in."""
+    """Share of crops with fake regions in which the channel of the genuine recording is changed,
+    also in the partner; and share of published fakes whose channel is changed before the cut."""
     genuine_splice_share: float = 0.0
     """Share of crops with fake regions whose partner has genuine audio cut in at the same places,
-    so that an edge between two recordings is no sign of a fake."""
+    so that an edge between two recordings does not indicate a fake."""
     independent_share: float = 0.0
     """Share of fully fake crops that are augmented independently of their partner."""
     weights: dict[str, float] = field(default_factory=lambda: dict(ATTACK_WEIGHTS))
-    """Relative frequency of forged attacks, by name or glob; 1 for the rest. A name counts before
-    a glob, a longer glob before a shorter one. Edits, codecs that genuine recordings pass through
-    as well, and attacks that leave hardly a trace are drawn less often: at full frequency they
-    teach the model that genuine audio is fake."""
+    """Relative frequency of forged attacks by name or glob, 1 by default. A name takes precedence
+    over a glob, a longer glob over a shorter one. Edits, common codecs and attacks with hardly any
+    artefacts are drawn less often: at full frequency they raise the false alarms."""
 
     def __post_init__(self) -> None:
         check_least("data.crop", self, seconds=0.2, min_region_seconds=0.02, max_regions=1)
@@ -84,19 +83,18 @@ class PublishedConfig:
     """Fakes of published generators: those with a ``decoder`` in the manifest."""
 
     forged: float = 0.25
-    """Share of forged fakes among all fakes drawn, where the data holds published ones too."""
+    """Share of forged fakes among all drawn fakes, if the data also holds published ones."""
     page: float = 0.06
     """Largest share of the published fakes drawn from one page (domain)."""
     generator: float = 0.03
     """Largest share of the published fakes drawn from one generator (attack)."""
     paste: float = 0.4
-    """Share of published fakes cut into a genuine recording; the rest are fully fake, paired with
-    their twin or a genuine clip of the same page. Fakes with neither are always cut in."""
+    """Share of published fakes cut into a genuine recording; the others are fully fake and paired
+    with their twin or a genuine clip of the same page. Fakes with neither are always cut in."""
     align: float = 0.5
-    """Share of fully fake pairs in which one takes on the long-term spectrum of the other."""
+    """Share of fully fake pairs in which one clip gets the long-term spectrum of the other."""
     band: float = 0.5
-    """Share of fully fake pairs that are limited to a lower bandwidth than the two have in common.
-    """
+    """Share of fully fake pairs that are limited to a lower bandwidth than both clips have."""
 
     def __post_init__(self) -> None:
         check_shares("data.published", self)
@@ -109,13 +107,13 @@ class FakeAugmentationConfig:
     band: float = 0.2
     """Only some frequencies are fake; the others are genuine."""
     dilution: float = 0.2
-    """The fake is mixed with the recording it was made of."""
+    """The fake is mixed with the recording it was made from."""
     smooth: float = 0.1
     """Magnitudes are moved towards the mean of their neighbours."""
     clean: float = 0.1
     """Most of the noise floor is removed."""
     colour: float = 0.3
-    """A band limit, an equaliser or noise is applied to the fake alone."""
+    """A band limit, an equaliser or noise is applied only to the fake."""
 
     def __post_init__(self) -> None:
         check_shares("data.fake_augmentation", self)
@@ -123,7 +121,7 @@ class FakeAugmentationConfig:
 
 @dataclass
 class AugmentConfig:
-    """Share of training crops that each change is applied to, alike for genuine and fake ones."""
+    """Share of training crops that each change is applied to, the same for genuine and fake."""
 
     scale: float = 1.0
     """Factor of all shares; 0 turns augmentation off."""
@@ -132,7 +130,7 @@ class AugmentConfig:
     invert: float = 0.5
     """Inverted polarity."""
     reverb: float = 0.05
-    """Room of 50 to 400 ms reverberation time."""
+    """Room with a reverberation time of 50 to 400 ms."""
     tilt: float = 0.1
     """Gentle random equaliser."""
     band: float = 0.15
@@ -140,7 +138,7 @@ class AugmentConfig:
     noise: float = 0.2
     """Blue to brown noise, 8 to 50 dB below the signal."""
     impulses: float = 0.05
-    """Single wrong samples, at most as loud as the signal."""
+    """Changes of single samples by up to 30 %."""
     saturation: float = 0.05
     """Saturation, as by an overdriven amplifier."""
     codec: float = 0.1
@@ -160,7 +158,7 @@ class AugmentConfig:
 
 @dataclass
 class AttackWeightsConfig:
-    """Folders with the weights of published networks that optional attacks run."""
+    """Folders with the weights of published networks, for optional attacks."""
 
     lyra: str | None = None
     """Lyra V2, for `codec/lyra`: soundstream_encoder.tflite, quantizer.tflite, lyragan.tflite."""
@@ -179,23 +177,23 @@ class DataConfig:
     root: str | None = None
     """Folder of genuine recordings to forge from; null: the embedded corpus."""
     extra: list[str] = field(default_factory=list)
-    """More folders of genuine recordings to forge from, for training and validation only; each
+    """Further folders of genuine recordings to forge from, for training and validation only; each
     subfolder is a domain."""
     manifest: str | None = None
-    """Manifest of labelled clips to use as they are, instead of forging."""
+    """Manifest of labelled clips to use instead of forged ones."""
     train: list[str] = field(default_factory=list)
     """Manifests to train on; their test rows are not used."""
     validation: list[str] = field(default_factory=list)
     """Manifests to validate on; empty: the validation rows of data.train, or a share of it."""
     test: list[str] = field(default_factory=list)
-    """Manifests to test on: their test rows, or all rows where none is marked as test."""
+    """Manifests to test on: their test rows, or all rows if none is marked as test."""
     shared_sources: str = "error"
-    """Sources that data.train and data.test have in common: "error" stops; "drop" leaves their
-    clips out of training and validation and reports how many."""
+    """Sources common to data.train and data.test: "error" stops; "drop" leaves their clips out of
+    training and validation and reports the number."""
     prepared: str = "prepared"
     """Folder for forged clips; later runs reuse them."""
     source: str = "file"
-    """Unit of a source under data.root: each "file", or each "folder" (a speaker, a session)."""
+    """What one source is under data.root: a "file", or a "folder" (a speaker, a session)."""
     on_bad_audio: str = "error"
     """"error" stops at an unusable file; "skip" leaves it out and reports it."""
     sample_rate: int = 16_000
@@ -206,9 +204,9 @@ class DataConfig:
     """Names or globs of the attacks to forge."""
     attack_weights: AttackWeightsConfig = field(default_factory=AttackWeightsConfig)
     train_attacks: int = 4
-    """Fakes forged of each training clip, attacks in rotation."""
+    """Fakes forged from each training clip, with attacks in rotation."""
     evaluation_attacks: int = 2
-    """Fakes forged of each validation and test clip, besides those of held-out attacks."""
+    """Fakes forged from each validation and test clip, besides those of held-out attacks."""
     crop: CropConfig = field(default_factory=CropConfig)
     published: PublishedConfig = field(default_factory=PublishedConfig)
     window_seconds: float = 3.0
@@ -216,9 +214,9 @@ class DataConfig:
     fake_augmentation: FakeAugmentationConfig = field(default_factory=FakeAugmentationConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     batch_size: int = 32
-    """Crops in a step, over all processes; half of them fakes, each followed by its partner."""
+    """Crops in a step, over all processes; half of them are fakes, each with its partner."""
     workers: int = 0
-    """Processes that load data; 0: the main process loads."""
+    """Processes that load data; 0: the main process."""
     forge_workers: int | None = None
     """Processes that forge; null: one per core."""
 
@@ -251,14 +249,14 @@ class DataConfig:
         for key, other in (("train", "test"), ("test", "train")):
             if key not in given:
                 raise InputError(
-                    f"data.{key}: is empty; name its manifests beside data.{other}, or give one "
-                    "manifest as data.manifest"
+                    f"data.{key}: is empty; name its manifests in addition to data.{other}, or "
+                    "give one manifest as data.manifest"
                 )
 
 
 @dataclass
 class SplitConfig:
-    """Parts for training, validation and test, and the attacks held out."""
+    """Splits for training, validation and test, and the held-out attacks."""
 
     name: str = "leave_one_attack_out"
     """"official": the split column of the manifest; "leave_one_attack_out",
@@ -268,20 +266,20 @@ class SplitConfig:
     """Attacks that only the test contains: a name or glob such as inpainting/*, or a list of them;
     for leave_one_family_out a family such as inpainting, or a list."""
     inner_held_out: Any = "auto"
-    """Attacks that only validation and test contain; "auto" takes one of a family that is not held
-    out, and none where nothing is held out."""
+    """Attacks that only validation and test contain; "auto" chooses one from a family that is not
+    held out, and none if nothing is held out."""
     control: bool = False
-    """Training contains the held-out attacks too: the control of the same run without this key, on
-    the same validation and test clips."""
+    """Whether training contains the held-out attacks too: the control of the same run without this
+    key, with the same validation and test clips."""
     seen_per_genuine: int | None = 1
     """Seen fakes per genuine clip in validation and test; null: all."""
     validation_share: float = 0.15
-    """Share of sources that becomes validation where the training set has no validation rows."""
+    """Share of sources used for validation if the training set has no validation rows."""
     folds: int = 5
     """Number of folds for source_folds and decoder_folds."""
     fold: int = 0
-    """Fold to test on, from 0; the next fold validates, the others train. With data.train and
-    decoder_folds this fold validates."""
+    """Fold for the test, from 0; the next fold is for validation, the others for training. With
+    data.train and decoder_folds, this fold is for validation."""
     at_most: int | None = None
     """Largest number of clips of one attack, and of genuine clips of one domain, in validation and
     test of decoder_folds; null: all."""
@@ -296,7 +294,7 @@ class SplitConfig:
                 raise InputError(f"split.{key}={value}: must be a name, a glob or a list of them")
         if self.name == "official" and self.held_out:
             raise InputError(
-                f"split.held_out={self.held_out}: the official split holds nothing out; use "
+                f"split.held_out={self.held_out}: the official split has no held-out attacks; use "
                 "split=leave_one_attack_out"
             )
         if self.name.startswith("leave_one_") and not self.held_out:
@@ -304,13 +302,12 @@ class SplitConfig:
             raise InputError(f"split.held_out: name the {what} to hold out, or use split=official")
         if self.control and not self.held_out:
             raise InputError(
-                "split.control=true: is the control of a run that holds attacks out; name them in "
-                "split.held_out"
+                "split.control=true: needs held-out attacks; name them in split.held_out"
             )
         if self.name == "decoder_folds" and self.held_out:
             raise InputError(
                 f"split.held_out={self.held_out}: decoder_folds holds out the decoders of a fold; "
-                "leave it out"
+                "remove it"
             )
         if not 0 < self.validation_share < 1:
             raise InputError(
@@ -319,7 +316,7 @@ class SplitConfig:
         check_least("split", self, seen_per_genuine=1, at_most=1, folds=3, seed=0)
         if not 0 <= self.fold < self.folds:
             raise InputError(
-                f"split.fold={self.fold}: must be from 0 to {self.folds - 1}, as there are "
+                f"split.fold={self.fold}: must be from 0 to {self.folds - 1} with "
                 f"split.folds={self.folds}"
             )
 

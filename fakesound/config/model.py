@@ -1,11 +1,11 @@
-"""Features and backbone."""
+"""Configuration of features and backbone."""
 
 from dataclasses import dataclass, field, fields
 
 from fakesound.config.checks import check_choices, check_least, check_shares, one_of
 from fakesound.errors import InputError
 
-# kinds of backbones, and which of the keys that not every kind has are theirs
+# keys that only some kinds of backbones have, by kind
 KINDS = {
     "vim": ("state", "tied_decay", "variant", "expand", "order", "pos_embed", "checkpointing"),
     "transformer": ("expand", "head_dim", "order", "pos_embed", "checkpointing"),
@@ -25,7 +25,7 @@ class FeaturesConfig:
     """"logstft": linear frequency; "logmel"; "lfcc": cepstra of linear filters; "mel": power of mel
     bands without logarithm, in one channel, as in the 2024 project."""
     window: int = 512
-    """Samples in an analysis window."""
+    """Length of an analysis window in samples."""
     hop_ms: int = 10
     """Milliseconds between windows; a frame of 20 ms is a whole number of them."""
     bins: int = 256
@@ -40,7 +40,7 @@ class FeaturesConfig:
     floor: float = 1e-5
     """Power added before the logarithm."""
     spread: bool = False
-    """Whether each bin, less its mean over time, is divided by its deviation over time."""
+    """Whether each bin is standardised by its mean and deviation over time."""
 
     def __post_init__(self) -> None:
         check_choices("features", self, kind=("logstft", "logmel", "lfcc", "mel"))
@@ -64,15 +64,15 @@ class FeaturesConfig:
 
 @dataclass
 class StemConfig:
-    """First layers, from spectrogram to tokens."""
+    """First layers, which turn the spectrogram into tokens."""
 
     kind: str = "conv"
     """"conv": 2-D convolutions, one token per 20 ms; "patch": linear patches, as published."""
     channels: list[int] = field(default_factory=lambda: [16, 24, 32, 48, 64])
-    """Channels of the convolutions; each but the first halves frequency. For
-    convolutional networks: channels of their stages; each halves it."""
+    """Channels of the convolutions; each but the first halves the number of bins. For
+    convolutional networks: channels of their stages; each halves the number of bins."""
     blocks: int = 0
-    """conv: residual blocks after each convolution but the first two."""
+    """conv: number of residual blocks after each convolution but the first two."""
     phase_width: int = 12
     """conv, with features.phase: channels of the first convolution of phase."""
     drop_power: float = 0.0
@@ -85,7 +85,7 @@ class StemConfig:
     patch: list[int] = field(default_factory=lambda: [16, 16])
     """Height (bins) and width (windows) of a patch."""
     stride: list[int] | None = None
-    """Step from patch to patch; patches overlap with a smaller one; null: the size of the patch."""
+    """Step from patch to patch; patches overlap if it is smaller; null: the size of the patch."""
 
     def __post_init__(self) -> None:
         check_choices("backbone.stem", self, kind=("conv", "patch"))
@@ -96,7 +96,7 @@ class StemConfig:
         if self.drop_power + self.drop_phase > 1:
             raise InputError(
                 f"backbone.stem.drop_power={self.drop_power}: with drop_phase={self.drop_phase} "
-                "more than 1; lower one of them"
+                "exceeds 1; lower one of them"
             )
         if self.statistics and self.kind != "conv":
             raise InputError(
@@ -110,7 +110,7 @@ class StemConfig:
 
 @dataclass
 class BackboneConfig:
-    """Network from spectrogram to tokens in time; a key that its kind does not have is refused."""
+    """Network from spectrogram to tokens in time; keys of other kinds are refused."""
 
     kind: str = "vim"
     """"vim": Vision Mamba; "transformer"; "ssd": bidirectional Mamba-2; "fcn_resnet", "mobilenet",
@@ -121,34 +121,34 @@ class BackboneConfig:
     dim: int = 96
     """Width of a token."""
     depth: int = 3
-    """Number of blocks; for convolutional networks: in each stage."""
+    """Number of blocks; for convolutional networks, of each stage."""
     state: int = 16
     """vim, ssd: states per channel in the selective scan."""
     tied_decay: bool = False
-    """vim: one decay rate per channel instead of per state: faster, unlike the published model."""
+    """vim: one decay rate per channel instead of per state; faster, unlike the published model."""
     expand: int = 2
-    """Width inside a block (of a transformer: of its perceptron), in units of dim; not for
+    """Width inside a block (for a transformer, of its perceptron) in units of dim; not for
     fcn_resnet."""
     variant: str = "v2"
-    """vim: "v2": each direction has its own parameters (Vim); "v1": they share all but A (AuM);
+    """vim: "v2": separate parameters for each direction (Vim); "v1": shared except for A (AuM);
     "none": forward only."""
     head_dim: int = 32
     """transformer, ssd: channels per head."""
     order: str = "time"
     """Token order: "time"-major (all bands of one instant first) or "frequency"-major."""
     class_token: bool = True
-    """Whether a class token in the middle of the sequence is the summary; without it, as in all
-    convolutional networks, the mean of the tokens is."""
+    """Whether the summary is a class token in the middle of the sequence; otherwise, and in all
+    convolutional networks, it is the mean of the tokens."""
     pos_embed: bool = False
     """Learned position embedding."""
     drop_path: float = 0.0
-    """Rate of stochastic depth at the last block; it rises linearly to it."""
+    """Rate of stochastic depth at the last block; the rate rises linearly from block to block."""
     checkpointing: bool = False
     """Whether activations inside blocks are recomputed for the gradient: less memory, about a third
     more time, the same gradients; not for convolutional networks."""
     interpolate: bool = False
-    """Whether tokens are interpolated linearly to one for each frame of 20 ms, so that a step of
-    the stem may be any number of windows; not for convolutional networks."""
+    """Whether tokens are interpolated linearly to one per frame of 20 ms, so that the stem may step
+    by any number of windows; not for convolutional networks."""
     stem: StemConfig = field(default_factory=StemConfig)
 
     def __post_init__(self) -> None:
@@ -161,16 +161,16 @@ class BackboneConfig:
 
     @property
     def has_tokens(self) -> bool:
-        """Whether the backbone mixes a sequence of tokens, and is not convolutional throughout."""
+        """Whether the backbone processes a sequence of tokens, unlike convolutional networks."""
         return "order" in KINDS[self.kind]
 
     @property
     def has_states(self) -> bool:
-        """Whether the backbone scans, with a state to carry from token to token."""
+        """Whether the backbone is a scan with a state."""
         return "state" in KINDS[self.kind]
 
     def _check_kind(self) -> None:
-        """Refuse keys that the kind does not have, unless they are as they come."""
+        """Refuse keys of other kinds, unless they have their default."""
         defaults = {key.name: key.default for key in fields(self)}
         for key in OWN_KEYS:
             value = getattr(self, key)

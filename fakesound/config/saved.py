@@ -1,4 +1,4 @@
-"""Configurations as plain values: flattened, identified, and read from files of any version."""
+"""Flatten and identify configurations as plain values, and read those saved by any version."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from fakesound.config.checks import unknown_key
 from fakesound.config.training import RunConfig
 from fakesound.errors import InputError
 
-# keys and sections of 0.1 by their names of today
+# current names of keys and sections of version 0.1
 RENAMED = {
     "init.from": "init.path",
     "optim.final": "optim.final_lr_factor",
@@ -28,13 +28,13 @@ RENAMED = {
     "data.crop.genuine": "data.crop.genuine_splice_share",
     "data.crop.independent": "data.crop.independent_share",
 }
-# keys of 0.1 that are gone, and what to use instead
+# replacements of removed keys of version 0.1
 REMOVED = {
     "loss.clip": "use loss.frame_share, the clip loss gets the rest of 1",
     "loss.frame": "use loss.frame_share, the clip loss gets the rest of 1",
     "trainer.strategy": "leave it out, several processes always train with ddp",
 }
-# what a run did before a key existed, where the default of today is or may become another
+# behaviour before a key existed, if it is not or may not stay the default
 BEFORE: dict[str, Any] = {
     "decision.false_alarms": None,
     "decision.fake_time": None,
@@ -59,8 +59,8 @@ BEFORE: dict[str, Any] = {
     "data.fake_augmentation.clean": 0.0,
     "data.fake_augmentation.colour": 0.0,
 }
-# keys that change where a run goes and how it is watched, not its results; for trainer.strategy
-# and the enable_* of the trainer the same holds in saved configurations
+# keys that do not change results; trainer.strategy and the enable_* of the trainer are in saved
+# configurations
 NO_RESULT = (
     *("name", "resume", "tags", "logger", "checkpoint_steps"),
     *("data.workers", "data.forge_workers", "data.prepared"),
@@ -69,7 +69,7 @@ NO_RESULT = (
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested ``values`` as one mapping, keys joined by dots."""
+    """Return nested ``values`` as one mapping, with keys joined by dots."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         inner = flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else None
@@ -78,10 +78,10 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def identity(config: RunConfig | Mapping[str, Any]) -> str:
-    """Return a digest of all keys that decide the results of a run.
+    """Return a digest of all keys that determine the results of a run.
 
     Args:
-        config: configuration, or the plain values of one as its run saved them.
+        config: configuration, or its plain values as saved by a run.
     """
     plain = deepcopy(dict(config)) if isinstance(config, Mapping) else asdict(config)
     for key in NO_RESULT:
@@ -96,11 +96,11 @@ def identity(config: RunConfig | Mapping[str, Any]) -> str:
 
 
 def renamed(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the plain values of a saved configuration under the keys of today.
+    """Return the plain values of a saved configuration under the current keys.
 
     Args:
         plain: values of the configuration, or of one of its sections.
-        prefix: name of the section, with a dot at its end.
+        prefix: name of the section with a final dot.
     """
     made: dict[str, Any] = {}
     for name, value in plain.items():
@@ -109,7 +109,7 @@ def renamed(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             new = RENAMED.get(key, key).rpartition(".")[2]
             made[new] = renamed(value, f"{key}.") if isinstance(value, Mapping) else value
     if prefix == "loss." and {"clip", "frame"} <= plain.keys():
-        # a run whose two weights were both 0 was refused
+        # both weights were never 0
         total = plain["clip"] + plain["frame"]
         made["frame_share"] = plain["frame"] / total if total else 0.0
     return made
@@ -118,10 +118,10 @@ def renamed(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def from_plain(plain: Mapping[str, Any]) -> RunConfig:
     """Return the configuration that a run of any version saved as ``plain`` values.
 
-    A key that is newer than the run gets the value that the run was done with.
+    Keys that are newer than the run get the values that match its behaviour.
 
     Raises:
-        InputError: in one line, for a key that is unknown or a value that is wrong.
+        InputError: in one line, for an unknown key or an invalid value.
     """
     made = renamed(plain)
     seconds = ((plain.get("data") or {}).get("crop") or {}).get("seconds")
@@ -144,7 +144,7 @@ def from_plain(plain: Mapping[str, Any]) -> RunConfig:
 
 
 def _check_keys(plain: Mapping[str, Any], section: Any, prefix: str = "") -> None:  # noqa: ANN401
-    """Refuse keys that a ``section`` of the schema does not have."""
+    """Refuse keys that are not in a ``section`` of the schema."""
     known = vars(section)
     for name, value in plain.items():
         if name not in known:

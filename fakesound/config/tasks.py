@@ -1,11 +1,11 @@
-"""Tasks of the detector: their heads, losses and weights."""
+"""Configuration of tasks: their heads, losses and weights."""
 
 from dataclasses import dataclass
 
 from fakesound.config.checks import check_choices, check_least, check_shares
 from fakesound.errors import InputError
 
-# each has a key among the heads, and a weight among the losses
+# each task has a key in HeadsConfig and a weight in LossConfig
 TASKS = ("clip", "frame", "boundary", "attribution")
 POOLINGS = ("attention", "two_way", "linear_softmax", "max", "mean", "summary")
 WEIGHTINGS = ("fixed", "uncertainty", "dwa")
@@ -14,7 +14,7 @@ FRAME_LOSSES = ("bce", "focal", "dice")
 
 @dataclass
 class HeadsConfig:
-    """Predictions."""
+    """Heads of the detector."""
 
     clip: bool = True
     """Head: is the clip fake?"""
@@ -23,11 +23,11 @@ class HeadsConfig:
     boundary: bool = False
     """Head: where do fake regions begin and end?"""
     attribution: bool = False
-    """Head: which family of attacks made the fake, or an unknown one?"""
+    """Head: which family of attacks made the fake, a known or an unknown one?"""
     pooling: str = "attention"
     """Pooling of frame logits to the clip logit: "attention", "linear_softmax", "max" or "mean";
-    "two_way": two hypotheses, a part is fake (attention) and all of it is fake (mean);
-    "summary": no frame, the backbone's summary (the class token) alone, as in the 2024 project."""
+    "two_way": two hypotheses, a part is fake (attention) or all of it is fake (mean);
+    "summary": only the summary of the backbone, such as the class token, as in the 2024 project."""
     neck: str = "none"
     """"mamba": Mamba blocks on the frame grid before the frame and boundary heads; or "none"."""
     neck_depth: int = 2
@@ -60,20 +60,20 @@ class LossConfig:
     frame_share: float = 0.7
     """Weight of the frame loss; the clip loss gets the rest. A loss of weight 0 is only logged."""
     boundary: float = 0.3
-    """Weight of the boundary loss, where that head is on."""
+    """Weight of the boundary loss, if that head is on."""
     attribution: float = 0.1
-    """Weight of the attribution loss, where that head is on."""
+    """Weight of the attribution loss, if that head is on."""
     frame_loss: str = "bce"
     """"bce" with a weight for fake frames, "focal" or "dice"."""
     positive_weight: float | None = None
-    """Weight of a fake frame in units of a genuine one, in "bce" and "focal"; null: the square root
-    of the number of genuine frames for each fake one in training."""
+    """Weight of a fake frame relative to a genuine one, in "bce" and "focal"; null: the square root
+    of the ratio of genuine to fake frames in training."""
     twin: float = 0.7
-    """Weight, in all tasks but attribution, of the loss that ranks a fake above its twin."""
+    """Weight of the loss that ranks a fake above its twin, in all tasks but attribution."""
     focal_gamma: float = 2.0
     """Focusing parameter of the focal loss."""
     temperature: float = 2.0
-    """Temperature of dynamic weight averaging; a larger one gives more even weights."""
+    """Temperature of dynamic weight averaging; weights are more even with a larger one."""
 
     def __post_init__(self) -> None:
         check_choices("loss", self, weighting=WEIGHTINGS, frame_loss=FRAME_LOSSES)

@@ -1,4 +1,4 @@
-"""Optimisation, processes, logging and reporting of a run, and the run as a whole."""
+"""Configuration of optimisation, processes, logging and reports, and of a whole run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from fakesound.errors import InputError
 KERNELS = ("auto", "cpu", "triton", "mamba_ssm", "chunked", "reference")
 CALIBRATIONS = ("logistic", "isotonic", "none")
 LOGGER_MODES = ("offline", "online", "csv", "tensorboard", "disabled")
-# arguments of lightning.Trainer, without those that a run sets itself
+# arguments of lightning.Trainer that a run does not set itself
 _TRAINER = """
 accelerator accumulate_grad_batches barebones benchmark check_val_every_n_epoch detect_anomaly
 deterministic devices enable_autolog_hparams enable_checkpointing enable_model_summary
@@ -27,7 +27,7 @@ TRAINER_ARGUMENTS = tuple(_TRAINER.split())
 
 @dataclass
 class OptimConfig:
-    """AdamW with linear warm-up, cosine decay and an optional cooldown, step by step."""
+    """AdamW with linear warm-up, cosine decay and an optional cooldown."""
 
     lr: float = 3e-3
     """Peak learning rate."""
@@ -36,12 +36,12 @@ class OptimConfig:
     warmup: float = 0.08
     """Share of the steps in which the learning rate rises to its peak."""
     final_lr_factor: float = 0.02
-    """Last learning rate, in units of the peak."""
+    """Last learning rate, relative to the peak."""
     cooldown: float = 0.0
-    """Share of the steps, at the end, that keep the last learning rate."""
+    """Share of the steps at the end with the last learning rate."""
     ema: float | None = 0.97
-    """Decay of an exponential moving average of the weights, which is then saved and tested; null:
-    no average."""
+    """Decay of an exponential moving average of the weights, which is saved and tested; null: no
+    average."""
 
     def __post_init__(self) -> None:
         if not 0 < self.lr < 1:
@@ -50,8 +50,8 @@ class OptimConfig:
         check_shares("optim", self, "warmup", "final_lr_factor", "cooldown", "ema")
         if self.warmup + self.cooldown > 1:
             raise InputError(
-                f"optim.cooldown={self.cooldown}: with optim.warmup={self.warmup} more than all "
-                "steps; lower one of them"
+                f"optim.cooldown={self.cooldown}: with optim.warmup={self.warmup} exceeds 1; lower "
+                "one of them"
             )
 
 
@@ -60,9 +60,9 @@ class InitConfig:
     """Weights to start from."""
 
     path: str | None = None
-    """Weights: the folder of a run, or a file of Vim, AuM or the original project; null: random."""
+    """Folder of a run, or file of Vim, AuM or the original project; null: random weights."""
     grid: list[int] | None = None
-    """Rows and columns of the file's position embeddings, where the file does not contain them."""
+    """Rows and columns of the position embeddings of the file, if it does not contain them."""
 
     def __post_init__(self) -> None:
         if self.path == "":
@@ -85,11 +85,11 @@ class LoggerConfig:
     project: str = "fakesound"
     """W&B project."""
     entity: str | None = None
-    """User or team at W&B; null: the one logged in."""
+    """User or team at W&B; null: the user who is logged in."""
     group: str | None = None
     """W&B group; a sweep sets it to its name."""
     every_steps: int = 10
-    """Steps over which logged training losses, gradient norm and speed are averaged."""
+    """Steps between logs of training losses, gradient norm and speed."""
     artifacts: bool = True
     """Whether checkpoint, report and manifest are logged as artifacts."""
     table_clips: int = 24
@@ -109,8 +109,7 @@ class ReportConfig:
     examples: int = 8
     """Clips with a player in report.html."""
     confidence: float | None = None
-    """Certainty below which the report counts a clip as "uncertain", say 0.8; null: always decide.
-    """
+    """Probability below which the report counts a clip as "uncertain", such as 0.8; null: never."""
 
     def __post_init__(self) -> None:
         check_least("report", self, draws=0, examples=0)
@@ -122,13 +121,13 @@ class ReportConfig:
 
 @dataclass
 class DecisionConfig:
-    """Conditions for which thresholds are chosen on validation."""
+    """Conditions of the thresholds, which are chosen on validation."""
 
     false_alarms: float | None = None
-    """Largest share of genuine clips called fake; null: no limit."""
+    """Largest share of genuine clips with the verdict fake; null: no limit."""
     fake_time: float | None = None
-    """Share of time that is fake in partial fakes and genuine clips, for the frame threshold; null:
-    half the clips are fake."""
+    """Expected share of fake time in partial fakes and genuine clips, for the frame threshold;
+    null: the share if half of the clips are fake."""
 
     def __post_init__(self) -> None:
         for key, value in vars(self).items():
@@ -137,13 +136,13 @@ class DecisionConfig:
 
 
 def trainer_defaults() -> dict[str, Any]:
-    """Return the arguments of lightning.Trainer that a run has by default."""
+    """Return the default arguments of lightning.Trainer."""
     return {
         "accelerator": "auto",
         # processes on each host, and hosts; together they share data.batch_size
         "devices": 1,
         "num_nodes": 1,
-        # bf16-mixed where the hardware is faster with it, else 32-true
+        # bf16-mixed if the hardware is faster with it, otherwise 32-true
         "precision": "auto",
         "gradient_clip_val": 1.0,
     }
@@ -158,7 +157,7 @@ class RunConfig:
     seed: int = 0
     """Seed of weights, crops and augmentation."""
     resume: str = "never"
-    """"auto" continues the newest unfinished run of the same configuration; "never" starts anew."""
+    """"auto" resumes the unfinished run of the same configuration; "never" starts a new one."""
     tags: list[str] = field(default_factory=list)
     """Tags at W&B."""
     kernel: str = "auto"
@@ -172,7 +171,7 @@ class RunConfig:
     steps: int = 400
     """Training steps in an epoch."""
     checkpoint_steps: int = 200
-    """Steps between checkpoints within an epoch, from which a stopped run resumes."""
+    """Steps between checkpoints within an epoch, to resume from."""
     data: DataConfig = field(default_factory=DataConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
@@ -197,15 +196,15 @@ class RunConfig:
             )
 
     def task_weights(self) -> dict[str, float]:
-        """Return the weight of each task's loss; 0 where its head is off."""
+        """Return the weight of the loss of each task; 0 if its head is off."""
         return {t: self.loss.weight(t) if getattr(self.heads, t) else 0.0 for t in TASKS}
 
 
 def processes_on_host(trainer: Mapping[str, Any]) -> int | None:
-    """Return the number of processes on each host; None where it depends on the host.
+    """Return the number of processes on each host; None if it depends on the host.
 
     Raises:
-        InputError: if ``trainer.devices`` is no number or list of devices.
+        InputError: if ``trainer.devices`` is not a number or list of devices.
     """
     devices = trainer.get("devices", 1)
     wrong = InputError(
@@ -227,17 +226,17 @@ def processes_on_host(trainer: Mapping[str, Any]) -> int | None:
     return count
 
 
-def processes_in_all(trainer: Mapping[str, Any]) -> int | None:
-    """Return the number of processes on all hosts; None where it depends on the hosts."""
-    here = processes_on_host(trainer)
-    return None if here is None else here * int(trainer.get("num_nodes", 1))
+def total_processes(trainer: Mapping[str, Any]) -> int | None:
+    """Return the number of processes on all hosts; None if it depends on the hosts."""
+    count = processes_on_host(trainer)
+    return None if count is None else count * int(trainer.get("num_nodes", 1))
 
 
 def check_trainer(trainer: Mapping[str, Any], batch_size: int) -> None:
     """Check the arguments of the trainer, and that processes can share batches of ``batch_size``.
 
     Raises:
-        InputError: if one is unknown or wrong.
+        InputError: for an unknown or invalid argument.
     """
     for key in trainer:
         if key not in TRAINER_ARGUMENTS:
@@ -245,7 +244,7 @@ def check_trainer(trainer: Mapping[str, Any], batch_size: int) -> None:
     nodes = trainer.get("num_nodes", 1)
     if isinstance(nodes, bool) or not isinstance(nodes, int) or nodes < 1:
         raise InputError(f"trainer.num_nodes={nodes}: must be a number of hosts, at least 1")
-    count = processes_in_all(trainer)
+    count = total_processes(trainer)
     if count is not None:
         check_batch(batch_size, count)
 

@@ -1,7 +1,4 @@
-"""Published data sets, and the user's own, in the layout they come in: listed, checked, reported.
-
-Nothing here knows of models: what comes out are clips for a manifest.
-"""
+"""Readers of published data sets and of the user's own audio; they return clips for a manifest."""
 
 from fakesound.corpora.asvspoof2019_la import ASVSPOOF2019_LA
 from fakesound.corpora.envsdd import ENVSDD

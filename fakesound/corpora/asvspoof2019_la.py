@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from fakesound.corpora.listing import LABEL_NAMES, Corpus, Listing, Row, find_folder, named
+from fakesound.corpora.listing import LABEL_NAMES, Corpus, Listing, Row, canonical_name, find_folder
 from fakesound.errors import InputError
 
 NAME = "asvspoof2019_la"
@@ -11,7 +11,7 @@ LAYOUT = """
 ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.{train.trn,dev.trl,eval.trl}.txt
 ASVspoof2019_LA_{train,dev,eval}/flac/*.flac
 """
-PLACES = (".", "LA", "LA/LA")
+BASES = (".", "LA", "LA/LA")
 PROTOCOLS = "ASVspoof2019_LA_cm_protocols"
 # official part: split and protocol
 PARTS = {
@@ -19,7 +19,7 @@ PARTS = {
     "dev": ("validation", "ASVspoof2019.LA.cm.dev.trl.txt"),
     "eval": ("test", "ASVspoof2019.LA.cm.eval.trl.txt"),
 }
-# what the systems are by the data set's paper: synthesis, conversion, conversion of synthesis
+# systems by kind, from the paper: synthesis, voice conversion, conversion of synthesised speech
 SYSTEMS = {
     "tts": ("A01", "A02", "A03", "A04", "A07", "A08", "A09", "A10", "A11", "A12", "A16"),
     "vc": ("A05", "A06", "A17", "A18", "A19"),
@@ -32,10 +32,10 @@ def read(root: Path) -> Listing:
     """Return the clips of the countermeasure protocols under ``root``; fakes are fake throughout.
 
     Raises:
-        InputError: if there is no protocol.
+        InputError: if no protocol is found.
     """
     protocols = [f"{PROTOCOLS}/{name}" for _, name in PARTS.values()]
-    base = find_folder(root, PLACES, protocols, LAYOUT)
+    base = find_folder(root, BASES, protocols, LAYOUT)
     listing = Listing()
     for part, (split, protocol) in PARTS.items():
         folder = base / f"ASVspoof2019_LA_{part}" / "flac"
@@ -47,7 +47,7 @@ def read(root: Path) -> Listing:
 def _row(line: str, where: str, folder: Path, split: str) -> Row:
     source, name, system, label = protocol_fields(line)
     if (label == "fake") != (system in ATTACKS):
-        raise InputError(f"system: {system!r} does not go with {label}")
+        raise InputError(f"system: {system!r} contradicts the key {label}")
     return Row(
         where=where,
         clip_id=name,
@@ -65,16 +65,16 @@ def _row(line: str, where: str, folder: Path, split: str) -> Row:
 def protocol_fields(line: str) -> tuple[str, str, str, str]:
     """Return source, clip, system and label of a row of a protocol.
 
-    The source is the speaker, whose clips are not independent.
+    The source is the speaker, because clips of one speaker are not independent.
 
     Raises:
         InputError: naming the field.
     """
     fields = line.split()
     if len(fields) != 5:
-        raise InputError(f"fields: {len(fields)}; a row of a protocol has 5")
+        raise InputError(f"fields: found {len(fields)}; a row of a protocol has 5")
     speaker, name, _, system, key = fields
-    return f"{NAME}/{speaker}", name, system, named(key, LABEL_NAMES, "key")
+    return f"{NAME}/{speaker}", name, system, canonical_name(key, LABEL_NAMES, "key")
 
 
 ASVSPOOF2019_LA = Corpus(

@@ -1,4 +1,4 @@
-"""Shared parts of FakeSound and FakeSound2: recordings of AudioCaps, notation of regions."""
+"""AudioCaps recordings and the notation of regions, which FakeSound and FakeSound2 share."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from fakesound.corpora.listing import Listing, Row, locate
 from fakesound.errors import InputError
 from fakesound.timeline import Region
 
-# letters of a YouTube id, which may itself hold "_" and "-"
+# a fixed length, since a YouTube id may contain "_" and "-"
 ID_LENGTH = 11
-# the length of a clip by the book; the files may be a little off
+# documented length of a clip in seconds; files differ from it slightly
 NOMINAL = 10.0
 AUDIOLDM1 = "audioldm1"
 AUDIOLDM2 = "audioldm2"
@@ -23,7 +23,7 @@ def source_of(audio_id: str) -> str:
     """Return the source id of a clip: the AudioCaps recording that its id begins with.
 
     Raises:
-        InputError: if the id is too short to hold one.
+        InputError: if ``audio_id`` is shorter than a YouTube id.
     """
     if len(audio_id) < ID_LENGTH:
         raise InputError(f"audio_id: {audio_id!r} does not begin with a YouTube id")
@@ -36,7 +36,7 @@ def read_spans(text: str) -> tuple[Region, ...] | None:
     FakeSound writes "6.12_7.4" and "0_0", FakeSound2 "0.4-1.6_2.52-5.2", "0-0" and "0-10".
 
     Raises:
-        InputError: if it is written in neither way.
+        InputError: if ``text`` has neither form.
     """
     parts = [part.split("-") for part in text.split("_")] if "-" in text else [text.split("_")]
     try:
@@ -54,16 +54,16 @@ def read_spans(text: str) -> tuple[Region, ...] | None:
 
 
 def find_audio(listing: Listing, root: Path, bases: Sequence[Path]) -> list[Row]:
-    """Return the rows, genuine ones merged by source, each with the place of its audio.
+    """Return the rows with the paths of their audio; genuine rows are merged by source.
 
-    The same recording is listed once in each test set; it becomes one row that belongs to all.
-    Genuine recordings that are not where they are listed are looked for anywhere under ``root``
-    by their YouTube id, with or without the "Y" that downloads of AudioCaps begin with.
+    Each test set lists the same recording again; it becomes one row that belongs to all of them.
+    Genuine recordings missing from their listed path are searched for under ``root`` by YouTube
+    id, with or without the leading "Y" of AudioCaps downloads.
     """
-    # scipy, which comes with it, is slow to import for a check of arguments
+    # imports scipy, which is slow; arguments are checked before
     from fakesound.data.folders import audio_files
 
-    # one walk of the tree, and only if something is missing
+    # the tree is walked once, and only if a file is missing
     stems = cache(lambda: {path.stem: path for path in reversed(audio_files(root))})
     genuine: defaultdict[tuple[str, str | None], list[tuple[Row, Path | None]]] = defaultdict(list)
     fakes = []
@@ -72,7 +72,7 @@ def find_audio(listing: Listing, root: Path, bases: Sequence[Path]) -> list[Row]
         if row.label == "genuine":
             genuine[row.source_id, row.split].append((row, found))
         else:
-            fakes.append(_placed(row, found, root))
+            fakes.append(_with_path(row, found, root))
     merged = []
     elsewhere: list[Path] = []
     for (source, _), places in genuine.items():
@@ -82,19 +82,19 @@ def find_audio(listing: Listing, root: Path, bases: Sequence[Path]) -> list[Row]
             found = stems().get(name) or stems().get(f"Y{name}")
             elsewhere += [found] if found else []
         subsets = dict.fromkeys(name for row, _ in places for name in row.subsets)
-        merged.append(_placed(replace(places[0][0], subsets=tuple(subsets)), found, root))
+        merged.append(_with_path(replace(places[0][0], subsets=tuple(subsets)), found, root))
     count = sum(len(places) for places in genuine.values())
     if count > len(genuine):
         listing.remarks.append(
-            f"{count} genuine rows are {len(genuine)} recordings: merged, subsets united"
+            f"{count} genuine rows list {len(genuine)} recordings: merged, with all their subsets"
         )
     if elsewhere:
         listing.remarks.append(
-            f"{len(elsewhere)} genuine recordings found by their YouTube id elsewhere than listed, "
+            f"{len(elsewhere)} genuine recordings found by YouTube id, not at their listed path, "
             f"such as {elsewhere[0]}"
         )
     return merged + fakes
 
 
-def _placed(row: Row, found: Path | None, root: Path) -> Row:
+def _with_path(row: Row, found: Path | None, root: Path) -> Row:
     return replace(row, path=found or root / row.path)

@@ -1,4 +1,4 @@
-"""Rows of a data set against its audio: what is there becomes clips, the rest is named."""
+"""Check of a data set's rows against its audio files; rows that pass become clips."""
 
 import os
 from collections import Counter, defaultdict
@@ -19,10 +19,10 @@ class Checked:
     """Result of checking the rows.
 
     Attributes:
-        clips: clips that are in order.
-        missing: rows without audio, each in a line.
-        wrong: rows whose audio cannot be opened, or that contradict it or themselves.
-        remarks: what was merged, renamed or cut.
+        clips: clips of the valid rows.
+        missing: rows without audio, one line each.
+        wrong: rows with unreadable audio or contradictory labels, one line each.
+        remarks: changes made to rows, one line each.
     """
 
     clips: list[Clip]
@@ -34,16 +34,16 @@ class Checked:
 def check_rows(
     rows: Sequence[Row], progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Checked:
-    """Return the clips that ``rows`` list, every file opened and compared with its row.
+    """Open every file, compare it with its row and return the clips.
 
-    Rows that name a file again are merged if they agree; ids that recur get a number; regions that
-    pass the end by a rounding are cut. Files are opened in threads.
+    Rows that name the same file are merged if they agree. Repeated ids get a number. Regions that
+    end after the file because of rounding are cut. Files are opened in threads.
     """
     checked = Checked([], [], [], [])
     rows = _unique_ids(_unique_files(rows, checked), checked)
     cut = 0
     for row, info in _headers(rows, progress):
-        if isinstance(info, FileNotFoundError):
+        if info is None:
             checked.missing.append(f"{row.where}: no such file: {row.path}")
             continue
         try:
@@ -57,23 +57,25 @@ def check_rows(
         cut += late
     if cut:
         checked.remarks.append(
-            f"{cut} clips: a region that ended a rounding after its file was cut there"
+            f"{cut} clips: a region that ended just after the file was cut at its end"
         )
     return checked
 
 
 def _headers(
     rows: Sequence[Row], progress: Callable[[int, int], None]
-) -> Iterator[tuple[Row, AudioInfo | FileNotFoundError | InputError]]:
-    def header(row: Row) -> AudioInfo | FileNotFoundError | InputError:
+) -> Iterator[tuple[Row, AudioInfo | InputError | None]]:
+    """Yield each row with the header of its file, the error of reading it, or None: no file."""
+
+    def header(row: Row) -> AudioInfo | InputError | None:
         if not row.path.is_file():
-            return FileNotFoundError()
+            return None
         try:
             return audio_info(row.path)
         except InputError as error:
             return error
 
-    # opening waits for the disk, not for the processor
+    # opening a file waits for the disk, not for the processor
     with ThreadPoolExecutor(4 * (os.cpu_count() or 1)) as threads:
         for done, (row, info) in enumerate(zip(rows, threads.map(header, rows), strict=True), 1):
             progress(done, len(rows))
@@ -81,15 +83,11 @@ def _headers(
 
 
 def _clip(row: Row, info: AudioInfo) -> tuple[Clip, bool]:
-    """Return the clip of a row, and whether a region was cut at its end."""
+    """Return the clip of a row, and whether a region was cut at the end of the file."""
     duration = round(info.duration, 6)
     if duration <= 0:
         raise InputError(f"{row.path}: holds no samples; replace or remove it")
     regions, late = _regions(row, duration)
-    if row.label == "genuine" and (row.attack is not None or regions):
-        raise InputError("label: genuine, but an attack or regions are given")
-    if row.label == "fake" and not regions:
-        raise InputError("label: fake, but no region is")
     clip = Clip(
         clip_id=row.clip_id,
         location=str(row.path.parent.resolve() / row.path.name),
@@ -118,7 +116,7 @@ def _regions(row: Row, duration: float) -> tuple[tuple[Region, ...], bool]:
         excess = microseconds(region.offset) - microseconds(duration)
         if excess > microseconds(row.slack) or region.onset >= duration:
             raise InputError(
-                f"regions: [{region.onset}, {region.offset}] passes the end of {row.path.name}, "
+                f"regions: [{region.onset}, {region.offset}] ends after {row.path.name}, "
                 f"which lasts {duration} s"
             )
         late |= excess > 0
@@ -127,7 +125,7 @@ def _regions(row: Row, duration: float) -> tuple[tuple[Region, ...], bool]:
 
 
 def _unique_files(rows: Sequence[Row], checked: Checked) -> list[Row]:
-    """Return ``rows`` with those of one file merged, or all left out where they contradict."""
+    """Return ``rows`` with one row for each file; rows that contradict each other are dropped."""
     groups: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[os.path.abspath(row.path)].append(row)
@@ -137,19 +135,19 @@ def _unique_files(rows: Sequence[Row], checked: Checked) -> list[Row]:
         claims = {(r.label, r.attack, r.regions, r.source_id, r.split) for r in (first, *others)}
         if len(claims) > 1:
             places = ", ".join(row.where for row in (first, *others))
-            checked.wrong.append(f"{places}: the same file, {first.path}, but not the same labels")
+            checked.wrong.append(f"{places}: different labels for the same file, {first.path}")
             continue
         merged += len(others)
         donors = dict.fromkeys(donor for row in (first, *others) for donor in row.donor_ids)
         subsets = dict.fromkeys(subset for row in (first, *others) for subset in row.subsets)
         kept.append(replace(first, donor_ids=tuple(donors), subsets=tuple(subsets)))
     if merged:
-        checked.remarks.append(f"{merged} rows that name a file again merged with the first")
+        checked.remarks.append(f"{merged} rows merged with an earlier row of the same file")
     return kept
 
 
 def _unique_ids(rows: Sequence[Row], checked: Checked) -> list[Row]:
-    """Return ``rows`` with ids that recur numbered from the second on, in order."""
+    """Return ``rows`` with repeated ids numbered ~2, ~3 and so on."""
     taken = {row.clip_id for row in rows}
     count: Counter[str] = Counter()
     unique = []
@@ -164,5 +162,5 @@ def _unique_ids(rows: Sequence[Row], checked: Checked) -> list[Row]:
         unique.append(replace(row, clip_id=clip_id))
     renamed = sum(number - 1 for number in count.values())
     if renamed:
-        checked.remarks.append(f"{renamed} clips had the id of another: numbered ~2, ~3 ...")
+        checked.remarks.append(f"{renamed} clips had the id of another clip: numbered ~2, ~3 ...")
     return unique

@@ -1,4 +1,4 @@
-"""Files in Debian packages: fetched with apt, unpacked without dpkg."""
+"""Download of Debian packages with apt, and extraction of their files without dpkg."""
 
 import lzma
 import os
@@ -14,13 +14,13 @@ from fakesound.errors import InputError
 
 MAGIC = b"!<arch>\n"
 HEADER = 60
-# between the name of an archive in a package and that of a member
+# separates the name of an archive in a package from the name of its member
 INSIDE = ":"
 ARCHIVES = (".zip", ".pk3")
 
 
 def find_package(folder: Path, name: str) -> Path | None:
-    """Return the newest .deb file of the package ``name`` in ``folder``; None: not there."""
+    """Return the last .deb file, by name, of the package ``name`` in ``folder``; None: no file."""
     return max(folder.glob(f"{name}_*.deb"), default=None)
 
 
@@ -28,7 +28,7 @@ def download_package(name: str, folder: Path) -> Path:
     """Fetch the package ``name`` into ``folder`` with ``apt-get download``.
 
     Raises:
-        InputError: if there is no apt, or with its reason.
+        InputError: if apt-get is not installed or fails.
     """
     if shutil.which("apt-get") is None:
         raise InputError(
@@ -44,13 +44,13 @@ def download_package(name: str, folder: Path) -> Path:
 
 
 def unpack_package(package: Path, wanted: Callable[[str], bool], folder: Path) -> list[str]:
-    """Write the files of a .deb that are ``wanted`` into ``folder``; return their names.
+    """Write the ``wanted`` files of a .deb into ``folder`` and return their names.
 
-    A member of a zip inside the package is named ``path/of/data.zip:path/of/member``. The names of
-    files in ``folder`` are these with ``:`` as a folder of its own.
+    A member of a zip inside the package is named ``path/of/data.zip:path/of/member``; `unpacked`
+    gives its path in ``folder``.
 
     Raises:
-        InputError: if ``package`` is no Debian package.
+        InputError: if ``package`` is not a Debian package or is damaged.
     """
     names: list[str] = []
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,27 +85,30 @@ def unpack_package(package: Path, wanted: Callable[[str], bool], folder: Path) -
                             with archive.open(entry) as member_file:
                                 write(full, member_file)  # type: ignore[arg-type]
                 scratch.unlink()
-    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, EOFError) as error:
-        raise InputError(f"{package}: is damaged ({error}); fetch it again") from None
+    except InputError:
+        raise
+    # a damaged header gives a ValueError
+    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, EOFError, ValueError) as error:
+        raise InputError(f"{package}: is damaged ({error}); download it again") from None
     return names
 
 
 def unpacked(folder: Path, name: str) -> Path:
-    """Return where `unpack_package` writes the file ``name`` in ``folder``."""
+    """Return the path in ``folder`` that `unpack_package` writes the file ``name`` to."""
     return folder / "files" / name.replace(INSIDE, "/:/")
 
 
 def _data(file: BinaryIO, package: Path) -> tarfile.TarFile:
-    """Return the tar of the package's files, read as a stream; ``file`` is an ``ar`` archive."""
+    """Return the tar stream of the package's files; ``file`` is an ``ar`` archive."""
     if file.read(len(MAGIC)) != MAGIC:
-        raise InputError(f"{package}: is no Debian package; fetch it again")
+        raise InputError(f"{package}: is not a Debian package; download it again")
     while len(header := file.read(HEADER)) == HEADER:
         name, size = header[:16].decode("latin-1").strip().rstrip("/"), int(header[48:58])
         if name.startswith("data.tar"):
-            # of zstd, Python has no decoder before 3.14
+            # Python has no zstd decoder before 3.14
             kind = {"data.tar.xz": "xz", "data.tar.gz": "gz", "data.tar": ""}.get(name)
             if kind is None:
                 raise InputError(f"{package}: holds {name}; only xz and gz can be read")
             return tarfile.open(fileobj=file, mode=f"r|{kind}")  # type: ignore[call-overload]
         file.seek(size + size % 2, os.SEEK_CUR)
-    raise InputError(f"{package}: holds no files; fetch it again")
+    raise InputError(f"{package}: holds no files; download it again")

@@ -4,7 +4,7 @@ import csv
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from fakesound.corpora.listing import Corpus, Listing, Row, find_folder, named
+from fakesound.corpora.listing import Corpus, Listing, Row, canonical_name, find_folder
 from fakesound.errors import InputError
 
 NAME = "envsdd"
@@ -15,23 +15,23 @@ development/fake_audio/{TTA,ATA}/MODEL/DATASET/*.wav
 test_metadata.csv
 test/audio/*.wav
 """
-PLACES = (".", "EnvSDD", "released", "EnvSDD/released")
+BASES = (".", "EnvSDD", "released", "EnvSDD/released")
 DEVELOPMENT, TEST = "datasplit_dev.csv", "test_metadata.csv"
 PARTS: dict[str, tuple[str, ...]] = {"train": ("train",), "validation": ("validation",)}
-# what the development set has of every recording
+# generators by kind; the development set has a fake of each for every recording
 MODELS = {"TTA": ("audiogen", "audioldm1", "audioldm2"), "ATA": ("audioldm1",)}
 
 
 def read(root: Path) -> Listing:
-    """Return what the tables under ``root`` list; fakes are fake throughout.
+    """Return the clips of the tables under ``root``; fakes are fake throughout.
 
-    A fake and the recording it was generated from, by caption or audio, share a source. Their data
-    set is the domain. Columns count by their place, as in the code of the data set.
+    A fake shares the source of the recording whose caption or audio it was generated from. The
+    domain is the data set of that recording. Columns are read by position, as in the authors' code.
 
     Raises:
-        InputError: if there is no table.
+        InputError: if no table is found.
     """
-    base = find_folder(root, PLACES, (DEVELOPMENT, TEST), LAYOUT)
+    base = find_folder(root, BASES, (DEVELOPMENT, TEST), LAYOUT)
     listing = Listing()
     tables = ((DEVELOPMENT, _development, base / "development"), (TEST, _test, base / "test/audio"))
     for table, parse, folder in tables:
@@ -41,16 +41,16 @@ def read(root: Path) -> Listing:
 
 
 def _cells(line: str, least: int) -> list[str]:
-    """Return the cells of a row, of which there must be at least so many."""
+    """Return the cells of a row; raise an error for fewer than ``least``."""
     (cells,) = csv.reader([line])
     if len(cells) < least:
-        raise InputError(f"cells: {len(cells)}; a row has {least} or more")
+        raise InputError(f"cells: found {len(cells)}; a row has {least} or more")
     return [cell.strip() for cell in cells]
 
 
 def _development(line: str, where: str, folder: Path) -> list[Row]:
     name, dataset, *_, usage = _cells(line, 3)
-    split, source = named(usage, PARTS, "usage"), f"{dataset}/{PurePosixPath(name).stem}"
+    split, source = canonical_name(usage, PARTS, "usage"), f"{dataset}/{PurePosixPath(name).stem}"
     rows = [_row(where, source, folder / "real_audio" / dataset / name, None, source, split)]
     for kind, models in MODELS.items():
         for model in models:
@@ -64,7 +64,7 @@ def _test(line: str, where: str, folder: Path) -> Row:
     name, original, dataset, kind, generator, *_ = _cells(line, 5)
     attack = None if kind.lower() == "real" else f"{kind.lower()}/{generator}"
     if attack is not None and not all(attack.split("/")):
-        raise InputError(f"generator: {generator!r} and type {kind!r}; a fake has both")
+        raise InputError(f"generator: {generator!r}, type: {kind!r}; a fake needs both")
     clip_id, source = (
         f"{prefix}/{PurePosixPath(file).stem}"
         for prefix, file in (("test", name), (dataset, original))
@@ -73,7 +73,7 @@ def _test(line: str, where: str, folder: Path) -> Row:
 
 
 def _row(where: str, clip_id: str, path: Path, attack: str | None, source: str, split: str) -> Row:
-    """Return a row of ``source``, DATASET/RECORDING."""
+    """Return a row of the recording ``source``, named DATASET/RECORDING."""
     return Row(
         where=where,
         clip_id=clip_id,
@@ -90,7 +90,7 @@ def _row(where: str, clip_id: str, path: Path, attack: str | None, source: str, 
 
 ENVSDD = Corpus(
     name=NAME,
-    summary="environmental sound generated from captions or from audio, other generators in test",
+    summary="environmental sound generated from captions or audio; test has unseen generators",
     layout=LAYOUT,
     source="https://zenodo.org/records/15220951 (development), "
     "https://zenodo.org/records/15241138 (test); tables: https://github.com/apple-yinhan/EnvSDD",

@@ -9,25 +9,25 @@ LAYOUT = """
 {MusicGen_medium,musicldm,audioldm2,stable_audio_open,mustango}/YOUTUBE_ID.wav
 MusicCaps/YOUTUBE_ID.wav (genuine, not part of the download)
 """
-PLACES = (".", "FakeMusicCaps")
+BASES = (".", "FakeMusicCaps")
 GENERATORS = ("MusicGen_medium", "musicldm", "audioldm2", "stable_audio_open", "mustango")
 GENUINE = "MusicCaps"
 
 
 def read(root: Path) -> Listing:
-    """Return the files under ``root``; fakes are fake throughout, and there is no official split.
+    """Return the clips under ``root``; fakes are fake throughout, and there is no official split.
 
-    A fake and the genuine clip whose caption it was generated from share a source.
+    A fake shares the source of the genuine clip whose caption it was generated from.
 
     Raises:
-        InputError: if no folder of a generator is there.
+        InputError: if no folder of a generator is found.
     """
-    base = find_folder(root, PLACES, GENERATORS, LAYOUT)
+    base = find_folder(root, BASES, GENERATORS, LAYOUT)
     listing = Listing()
     for folder in (GENUINE, *GENERATORS):
         files = sorted((base / folder).glob("*.wav"))
         if not files:
-            listing.remarks.append(f"{base / folder}: no audio, so its clips are left out")
+            listing.remarks.append(f"{base / folder}: no audio; its clips are left out")
         fake = folder != GENUINE
         for path in files:
             listing.rows.append(

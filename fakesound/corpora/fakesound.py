@@ -14,14 +14,14 @@ from fakesound.corpora.audiocaps import (
     read_spans,
     source_of,
 )
-from fakesound.corpora.listing import Corpus, Listing, Row, checked, find_folder
+from fakesound.corpora.listing import Corpus, Listing, Row, find_folder, parse_entry
 from fakesound.errors import InputError
 
 LAYOUT = """
 FakeSound/meta_data/{train,easy,hard,zeroshot}.json
 FakeSound/deepfake_data/{train,easy,hard,zeroshot}/*.wav
 """
-PLACES = ("FakeSound/meta_data", "meta_data", "FakeSound/FakeSound/meta_data", "deepfake_data", ".")
+BASES = ("FakeSound/meta_data", "meta_data", "FakeSound/FakeSound/meta_data", "deepfake_data", ".")
 # subset: its split and its generator, as FakeSound2 names it
 SUBSETS = {
     "train": ("train", AUDIOLDM2_AUDIOSR),
@@ -43,12 +43,12 @@ class _Item(msgspec.Struct):
 def read(root: Path) -> Listing:
     """Return the clips of FakeSound's lists under ``root``.
 
-    In the files, label 1 is fake; its README gives 0.
+    Label 1 is fake in the files, although the README of FakeSound states 0.
 
     Raises:
-        InputError: if there is no list, or one is not JSON.
+        InputError: if no list is found, or one is not JSON.
     """
-    folder = find_folder(root, PLACES, [f"{name}.json" for name in SUBSETS], LAYOUT)
+    folder = find_folder(root, BASES, [f"{name}.json" for name in SUBSETS], LAYOUT)
     listing = Listing()
     for subset in SUBSETS:
         path = folder / f"{subset}.json"
@@ -68,19 +68,19 @@ def _items(path: Path, text: str) -> list[Any]:
     except json.JSONDecodeError as error:
         raise InputError(f"{path}: not JSON ({error}); download it again") from None
     except (KeyError, TypeError):
-        raise InputError(f'{path}: holds no "audios"; download it again') from None
+        raise InputError(f'{path}: has no key "audios"; download it again') from None
     if not isinstance(items, list):
-        raise InputError(f'{path}: "audios" is no list; download it again')
+        raise InputError(f'{path}: "audios" is not a list; download it again')
     return items
 
 
 def _row(content: Any, where: str, subset: str) -> Row:  # noqa: ANN401
-    item = checked(content, _Item)
+    item = parse_entry(content, _Item)
     split, generator = SUBSETS[subset]
     fake = item.label == 1
     return Row(
         where=where,
-        # the same region of a source was inpainted by both generators
+        # both generators inpainted the same region of a source, under one id
         clip_id=f"{subset}/{item.audio_id}" if fake else item.audio_id,
         path=Path(item.filepath),
         source_id=source_of(item.audio_id),

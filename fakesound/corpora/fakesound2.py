@@ -16,15 +16,15 @@ from fakesound.corpora.audiocaps import (
     read_spans,
     source_of,
 )
-from fakesound.corpora.listing import Corpus, Listing, Row, checked, find_folder
+from fakesound.corpora.listing import Corpus, Listing, Row, find_folder, parse_entry
 from fakesound.errors import InputError
 
 LAYOUT = """
 scr/data/test/meta/{genuine,addition,splicing,inpainting_*,generation_*,editing_*,separation_*}.jsonl
 scr/data/test/audio/*/*.wav
 """
-PLACES = ("scr/data/test/meta", "data/test/meta", "test/meta", "meta", "data/test", ".")
-# lists and the part of the benchmark they are in: generators seen in its training, or not
+BASES = ("scr/data/test/meta", "data/test/meta", "test/meta", "meta", "data/test", ".")
+# part of the benchmark by list: whether the generator occurs in its training set
 DOMAINS = {
     "genuine": "in_domain",
     "inpainting_tango2": "in_domain",
@@ -48,7 +48,7 @@ DONOR_KEYS = {"add": "add_event", "splice": "splice_event"}
 
 
 class _Item(msgspec.Struct):
-    """Line of a list; the material mixed in is "YouTube id||caption||onset-offset"."""
+    """Line of a list; an event is "YouTube id||caption||onset-offset" of the mixed-in material."""
 
     audio_id: str
     onset_offset: str
@@ -62,12 +62,12 @@ class _Item(msgspec.Struct):
 def read(root: Path) -> Listing:
     """Return the clips of FakeSound2's lists under ``root``.
 
-    Nothing but the source is taken from ids: long ones are cut off in the middle of a region.
+    Only the source is parsed from ids: long ids are truncated in the middle of a region.
 
     Raises:
-        InputError: if there is no list.
+        InputError: if no list is found.
     """
-    folder = find_folder(root, PLACES, [f"{name}.jsonl" for name in DOMAINS], LAYOUT)
+    folder = find_folder(root, BASES, [f"{name}.jsonl" for name in DOMAINS], LAYOUT)
     listing = Listing()
     for name, domain in DOMAINS.items():
         listing.add(listing.lines(folder / f"{name}.jsonl"), partial(_row, domain=domain))
@@ -78,13 +78,13 @@ def read(root: Path) -> Listing:
 
 def _row(line: str, where: str, domain: str) -> Row:
     try:
-        item = checked(json.loads(line), _Item)
+        item = parse_entry(json.loads(line), _Item)
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON ({error.msg})") from None
     kind, model = item.fake_type.lower(), str(item.model).lower()
     fake = kind != "genuine"
     if fake == (model == "none"):
-        raise InputError(f"model: {item.model!r} does not go with fake_type {kind!r}")
+        raise InputError(f"model: {item.model!r} contradicts fake_type {kind!r}")
     return Row(
         where=where,
         clip_id=item.audio_id,

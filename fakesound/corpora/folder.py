@@ -1,4 +1,4 @@
-"""Folders of the user's own: genuine/ and fake/FAMILY/GENERATOR/."""
+"""The user's own folders of audio: genuine/ and fake/FAMILY/GENERATOR/."""
 
 import json
 from collections import Counter
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from fakesound.corpora.listing import LABEL_NAMES, SPLIT_NAMES, Corpus, Listing, Row, named
+from fakesound.corpora.listing import LABEL_NAMES, SPLIT_NAMES, Corpus, Listing, Row, canonical_name
 from fakesound.errors import InputError, field_error
 from fakesound.timeline import Region
 
@@ -27,21 +27,21 @@ class _Sidecar(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read(root: Path) -> Listing:
-    """Return the audio files under ``root``, labelled by their folders alone.
+    """Return the audio files under ``root``, labelled only by their folders.
 
-    Files of the same stem are one source, so that a fake is never apart from what it was made of.
-    A file ``NAME.json`` beside ``NAME.wav`` may say more: ``{"regions": [[0.5, 1.2]], "source_id":
-    ..., "split": ..., "donor_ids": [...], "license": ...}``. A fake without regions is fake
-    throughout.
+    Files with the same stem share a source, so that no split separates a fake from its original.
+    A file ``NAME.json`` beside ``NAME.wav`` may add labels: ``{"regions": [[0.5, 1.2]],
+    "source_id": ..., "split": ..., "donor_ids": [...], "license": ...}``. A fake without regions
+    is fake throughout.
 
     Raises:
-        InputError: if neither folder is there.
+        InputError: if neither folder is found.
     """
     folders = [(label, folder) for folder in sorted(root.iterdir()) if (label := _label(folder))]
     if not folders:
         shown = "; ".join(LAYOUT.strip().splitlines())
         raise InputError(f"root={root}: no folder of genuine or fake audio; expected {shown}")
-    # scipy, which comes with it, is slow to import for a check of arguments
+    # imports scipy, which is slow; arguments are checked before
     from fakesound.data.folders import audio_files
 
     listing = Listing()
@@ -55,13 +55,13 @@ def read(root: Path) -> Listing:
     count = Counter(row.source_id for row in listing.rows)
     shared = sum(number > 1 for number in count.values())
     if shared:
-        listing.remarks.append(f"{shared} sources have several files (by equal names)")
+        listing.remarks.append(f"{shared} sources have several files (of equal names)")
     return listing
 
 
 def _label(folder: Path) -> str | None:
     try:
-        return named(folder.name, LABEL_NAMES, "folder") if folder.is_dir() else None
+        return canonical_name(folder.name, LABEL_NAMES, "folder") if folder.is_dir() else None
     except InputError:
         return None
 
@@ -71,7 +71,7 @@ def _row(path: Path, folder: Path, label: str, where: str, corpus: str) -> Row:
     if label == "fake":
         family, *rest = path.relative_to(folder).parts[:-1] or [""]
         if not rest:
-            raise InputError(f"attack: unknown; move it to {folder.name}/FAMILY/GENERATOR/")
+            raise InputError(f"attack: unknown; move the file to {folder.name}/FAMILY/GENERATOR/")
         attack = f"{family}/{rest[0]}"
     known = _sidecar(path.with_suffix(".json"))
     regions = known.regions
@@ -86,7 +86,7 @@ def _row(path: Path, folder: Path, label: str, where: str, corpus: str) -> Row:
         corpus=corpus,
         attack=attack,
         regions=regions,
-        split=named(known.split, SPLIT_NAMES, "split") if known.split else None,
+        split=canonical_name(known.split, SPLIT_NAMES, "split") if known.split else None,
         donor_ids=known.donor_ids,
         license=known.license,
     )
@@ -109,10 +109,10 @@ def _sidecar(path: Path) -> _Sidecar:
 
 FOLDER = Corpus(
     name="folder",
-    summary="your own audio, labelled by the folders it lies in",
+    summary="your own audio, labelled by its folders",
     layout=LAYOUT,
-    source="wherever yours come from",
-    card="yours to know",
+    source="your own files",
+    card="that of your own files",
     read=read,
     per_folder=True,
 )

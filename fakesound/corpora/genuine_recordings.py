@@ -1,22 +1,23 @@
-"""Free genuine recordings in public repositories and Debian packages, as a training corpus.
+"""A training corpus of free genuine recordings from public repositories and Debian packages.
 
-`genuine_recordings.jsonl` lists the sources: pointers, licences and exclusions, no audio. What
-would teach a detector the wrong thing is left out: speech synthesis, recordings whose pauses a
-noise gate set to digital silence, packages that the embedded corpus draws on.
+`genuine_recordings.jsonl` lists the sources: pointers, licences and exclusions, no audio. Material
+that would mislead a detector is excluded: synthetic speech, recordings whose pauses a noise gate
+set to digital silence, and packages that the embedded corpus uses.
 """
 
 import hashlib
 import io
 import json
 import re
-import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -29,50 +30,52 @@ from fakesound.corpora.git_audio import clone_commit, decode, find_clone, open_c
 from fakesound.data.audio import stream_info
 from fakesound.data.manifest import read_manifest, write_manifest
 from fakesound.errors import InputError
-from fakesound.files import write_whole
+from fakesound.files import new_folder, write_whole
 
 Audio = Float32[np.ndarray, " sample"]
 Read = Callable[[str], bytes]
 
 NAME = "genuine_recordings"
-# files of a package that are taken; a longer list would change the corpus
-TAKEN = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".gsm")
+# suffixes of the files that are used; a longer list would change the corpus
+SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".gsm"),
+)
 RATE = 16_000
-# seconds of a clip at most
+# longest clip in seconds
 CLIP = 10.0
-# seconds kept of one recording: many short looks are worth more than a few long ones
+# longest part of a recording in seconds: many short recordings are worth more than a few long ones
 RECORDING = 120.0
-# peak of what is no more than silence
+# recordings with a lower peak count as silent
 QUIETEST = 0.01
-# root mean square of 20 ms that no microphone gives, relative to full scale
+# root mean square of 20 ms, relative to full scale; no microphone gives a lower one
 DIGITAL_SILENCE = 10 ** (-85 / 20)
 STEP = RATE // 50
-# share of such steps between the first and the last sound that gives a noise gate away
+# recordings with a larger share of digitally silent steps went through a noise gate
 GATED = 0.05
 # folders of the corpus, by whether a source is held out
 PARTS = ("train", "heldout")
-# changes when clips would: what is there of an older one is made again
+# raise it when the clips change, so that clips of older versions are made again
 VERSION = 1
 
 
 @dataclass(frozen=True)
 class Source:
-    """One repository or package, and what is taken of it.
+    """One repository or package, and the files that are used.
 
     Attributes:
-        via: ``git`` (a repository of GitHub) or ``debian`` (a package).
-        name: OWNER/NAME, or the package's.
-        version: commit, or the version of the package that was looked at.
-        globs: files that are taken.
-        exclude: files of those that are not.
+        via: ``git`` (a GitHub repository) or ``debian`` (a package).
+        name: OWNER/NAME, or the name of the package.
+        version: commit, or the version of the package that was reviewed.
+        globs: patterns of the files that are used.
+        exclude: patterns of files among them that are not used.
         kind: ``speech``, ``music`` or ``sound``.
         license: licence of the audio.
-        license_where: file or place that states it.
-        hours: length taken at most.
-        shortest: seconds of the shortest recording.
-        speaker: pattern whose first group, in a file's path, names what must not cross a split;
-            empty: each recording is a source of its own.
-        heldout: whether it is for measuring false alarms, never for training.
+        license_where: file or place that states the licence.
+        hours: maximum length of the source.
+        shortest: length of the shortest recording in seconds.
+        speaker: regular expression whose first group, in a file's path, names the speaker or
+            session; empty if each recording is a source.
+        heldout: whether the source only measures false alarms and never trains.
     """
 
     via: str
@@ -90,30 +93,30 @@ class Source:
 
     @property
     def slug(self) -> str:
-        """Name of its folder and domain: of one source, or of one kind where it gives several."""
+        """Name of the folder and domain; a repository may be listed once for each kind."""
         return f"{self.name.replace('/', '+')}+{self.kind}"
 
-    def takes(self, path: str) -> bool:
-        """Return whether the file at ``path`` is taken."""
-        suffix = path.lower().endswith(TAKEN)
+    def uses(self, path: str) -> bool:
+        """Return whether the file at ``path`` is used."""
+        suffix = path.lower().endswith(SUFFIXES)
         return suffix and _matches(path, self.globs) and not _matches(path, self.exclude)
 
 
 @dataclass
-class Taken:
+class PreparedSource:
     """Result of one source.
 
     Attributes:
-        clips: its clips.
-        left_out: number of recordings left out, by the reason.
+        clips: clips of the source.
+        left_out: number of recordings left out, by reason.
     """
 
     clips: list[Clip]
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int]
 
     @property
     def hours(self) -> float:
-        """Length of all clips."""
+        """Length of all clips in hours."""
         return sum(clip.duration for clip in self.clips) / 3600
 
 
@@ -138,53 +141,49 @@ def prepare_recordings(
     sources: Sequence[Source],
     mirror: Path | None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[dict[Source, Taken], list[str]]:
-    """Return the clips of each source, and a line for each that cannot be fetched.
+) -> tuple[dict[Source, PreparedSource], list[str]]:
+    """Return the result of each source, and the errors of those that cannot be fetched.
 
-    Clips for training go to ``out/train``, those for measuring false alarms to ``out/heldout``;
-    each gets a manifest of the clips of ``sources``. Sources that are there already are kept.
+    Clips for training go to ``out/train``, those that measure false alarms to ``out/heldout``; each
+    folder gets a manifest of the clips of ``sources``. Sources prepared before are kept.
 
     Args:
         out: folder of the corpus.
-        sources: what to take.
+        sources: sources to prepare.
         mirror: folder of clones and .deb files.
-        progress: called with the number of sources done, and of all.
+        progress: function called with the number of sources done and of all.
     """
-    taken: dict[Source, Taken] = {}
+    prepared: dict[Source, PreparedSource] = {}
     problems = []
     for done, source in enumerate(sources):
         progress(done, len(sources))
         try:
-            taken[source] = prepare_source(source, out / _part(source), mirror)
+            prepared[source] = prepare_source(source, out / PARTS[source.heldout], mirror)
         except InputError as error:
             problems.append(str(error))
     progress(len(sources), len(sources))
-    for part in PARTS:
-        clips = [c for source, found in taken.items() if _part(source) == part for c in found.clips]
+    for heldout, part in enumerate(PARTS):
+        clips = [c for s, found in prepared.items() if s.heldout == heldout for c in found.clips]
         if clips:
             write_manifest(out / part / "manifest.jsonl", clips)
-    licenses = [f"{s.name} ({s.kind}): {s.license}; see {s.license_where}" for s in taken]
+    licenses = [f"{s.name} ({s.kind}): {s.license}; see {s.license_where}" for s in prepared]
     write_whole(out / "licenses.txt", "".join(f"{line}\n" for line in licenses))
-    return taken, problems
+    return prepared, problems
 
 
-def _part(source: Source) -> str:
-    return PARTS[source.heldout]
-
-
-def prepare_source(source: Source, out: Path, mirror: Path | None) -> Taken:
-    """Write the clips of ``source`` to a folder under ``out``; read them if they are there already.
+def prepare_source(source: Source, out: Path, mirror: Path | None) -> PreparedSource:
+    """Write the clips of ``source`` to a folder under ``out``, or read those written before.
 
     Clips are 16 kHz mono FLAC of at most 10 s. The folder is complete or absent.
 
     Args:
-        source: the repository or package.
+        source: repository or package.
         out: folder to write to.
-        mirror: folder of clones and .deb files to read; what it lacks is downloaded, and removed
+        mirror: folder of clones and .deb files to read; missing ones are downloaded, and removed
             after use.
 
     Raises:
-        InputError: if the source cannot be fetched.
+        InputError: if the source cannot be fetched or gives no clips.
     """
     folder = out / source.slug
     record = folder / "source.json"
@@ -192,42 +191,38 @@ def prepare_source(source: Source, out: Path, mirror: Path | None) -> Taken:
     if record.is_file():
         found = json.loads(record.read_text(encoding="utf-8"))
         if found["settings"] == settings:
-            return Taken(read_manifest(folder / "manifest.jsonl"), found["left_out"])
-    partial = out / f".{source.slug}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        with _opened(source, partial / "download", mirror) as (names, read):
-            taken = _take(source, names, read, partial)
-        if not taken.clips:
-            raise InputError(f"{source.name}: gives no clips ({_counts(taken.left_out)})")
-        shutil.rmtree(partial / "download", ignore_errors=True)
-        write_manifest(partial / "manifest.jsonl", taken.clips)
-        found = {"settings": settings, "left_out": taken.left_out}
+            return PreparedSource(read_manifest(folder / "manifest.jsonl"), found["left_out"])
+    with new_folder(folder) as partial:
+        with (
+            TemporaryDirectory(dir=partial) as scratch,
+            _opened(source, Path(scratch), mirror) as (names, read),
+        ):
+            prepared = _write_clips(source, names, read, partial)
+        if not prepared.clips:
+            counts = ", ".join(f"{number} {why}" for why, number in prepared.left_out.items())
+            raise InputError(f"{source.name}: gives no clips ({counts or 'no files'})")
+        write_manifest(partial / "manifest.jsonl", prepared.clips)
+        found = {"settings": settings, "left_out": prepared.left_out}
         write_whole(partial / "source.json", json.dumps(found) + "\n")
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return Taken(read_manifest(folder / "manifest.jsonl"), taken.left_out)
+    return PreparedSource(read_manifest(folder / "manifest.jsonl"), prepared.left_out)
 
 
-def cut(audio: Audio, rate: int) -> list[Audio]:
+def split_audio(audio: Audio, rate: int) -> list[Audio]:
     """Return ``audio`` in equal pieces of at most `CLIP` seconds."""
     count = max(1, -(-len(audio) // round(CLIP * rate)))
     return [piece for piece in np.array_split(audio, count) if len(piece)]
 
 
-def trimmed(audio: Audio) -> Audio:
-    """Return ``audio`` (16 kHz) without digital silence at either end, by steps of 20 ms."""
+def trim_silence(audio: Audio) -> Audio:
+    """Return ``audio`` (16 kHz) without digital silence at either end, in steps of 20 ms."""
     sounding = np.flatnonzero(_levels(audio) > DIGITAL_SILENCE)
     if not len(sounding):
         return audio[:0]
     return audio[sounding[0] * STEP : (sounding[-1] + 1) * STEP]
 
 
-def gated(audio: Audio) -> bool:
-    """Return whether pauses of ``audio`` (16 kHz, `trimmed`) are digital silence."""
+def is_gated(audio: Audio) -> bool:
+    """Return whether the pauses of ``audio`` (16 kHz, trimmed) are digital silence."""
     levels = _levels(audio)
     return bool(len(levels)) and float(np.mean(levels <= DIGITAL_SILENCE)) > GATED
 
@@ -237,46 +232,46 @@ def _levels(audio: Audio) -> Float32[np.ndarray, " step"]:
     return np.sqrt(np.mean(np.square(steps), axis=1))
 
 
-def _take(source: Source, names: Iterable[str], read: Read, folder: Path) -> Taken:
-    """Write clips of the files ``names`` to ``folder``, in an order drawn by hash, to the limit."""
-    taken = Taken([])
+def _write_clips(source: Source, names: Iterable[str], read: Read, folder: Path) -> PreparedSource:
+    """Write clips of the files ``names``, in the order of their hashes, up to ``source.hours``."""
+    clips: list[Clip] = []
+    left_out: Counter[str] = Counter()
     seen: set[str] = set()
     seconds = 0.0
-
-    def leave(reason: str) -> None:
-        taken.left_out[reason] = taken.left_out.get(reason, 0) + 1
-
     for name in sorted(names, key=_digest):
         if seconds >= source.hours * 3600:
             break
         try:
             audio = _recording(read(name), name, source.shortest)
         except InputError:
-            leave("unreadable")
+            left_out["unreadable"] += 1
             continue
         digest = hashlib.sha256(audio.tobytes()).hexdigest()
-        if len(audio) < source.shortest * RATE:
-            leave("short")
-        elif np.abs(audio).max() <= QUIETEST:
-            leave("silent")
-        elif gated(audio):
-            leave("gated")
-        elif digest in seen:
-            leave("repeated")
-        else:
-            seen.add(digest)
-            for number, piece in enumerate(cut(audio, RATE)):
-                taken.clips.append(_write(source, name, number, piece, folder))
-                seconds += len(piece) / RATE
-    return taken
+        reason = _reason_to_skip(audio, source.shortest)
+        if reason or digest in seen:
+            left_out[reason or "repeated"] += 1
+            continue
+        seen.add(digest)
+        for number, piece in enumerate(split_audio(audio, RATE)):
+            clips.append(_write(source, name, number, piece, folder))
+            seconds += len(piece) / RATE
+    return PreparedSource(clips, dict(left_out))
+
+
+def _reason_to_skip(audio: Audio, shortest: float) -> str | None:
+    if len(audio) < shortest * RATE:
+        return "short"
+    if np.abs(audio).max() <= QUIETEST:
+        return "silent"
+    return "gated" if is_gated(audio) else None
 
 
 def _recording(content: bytes, name: str, shortest: float) -> Audio:
-    """Return the start of a recording, `trimmed`; nothing if its header says that it is short."""
+    """Return the trimmed start of a recording; nothing if its header declares a short one."""
     # most files of some sources are single words, not worth decoding; GSM has no header
     if not name.endswith(".gsm") and stream_info(io.BytesIO(content), name).duration < shortest:
         return np.zeros(0, np.float32)
-    return trimmed(decode(content, name, RATE)[: round(RECORDING * RATE)])
+    return trim_silence(decode(content, name, RATE)[: round(RECORDING * RATE)])
 
 
 def _write(source: Source, name: str, number: int, piece: Audio, folder: Path) -> Clip:
@@ -303,18 +298,18 @@ def _write(source: Source, name: str, number: int, piece: Audio, folder: Path) -
 
 @contextmanager
 def _opened(source: Source, scratch: Path, mirror: Path | None) -> Iterator[tuple[list[str], Read]]:
-    """Yield the names of the files of ``source`` that are taken, and what reads one."""
+    """Yield the names of the files of ``source`` that are used, and a function that reads one."""
     if source.via == "git":
         folder = find_clone(mirror, source.name) if mirror else None
         if folder is None:
             folder = clone_commit(source.name, source.version, scratch)
         with open_clone(folder, source.version) as clone:
-            yield [path for path in clone.paths if source.takes(path)], clone.read
+            yield [path for path in clone.paths if source.uses(path)], clone.read
         return
     package = debian.find_package(mirror, source.name) if mirror else None
     if package is None:
         package = debian.download_package(source.name, scratch)
-    names = debian.unpack_package(package, source.takes, scratch)
+    names = debian.unpack_package(package, source.uses, scratch)
     yield names, lambda name: debian.unpacked(scratch, name).read_bytes()
 
 
@@ -329,7 +324,7 @@ def _matches(path: str, globs: Sequence[str]) -> bool:
 
 @cache
 def _glob(pattern: str) -> re.Pattern[str]:
-    """Return the pattern of a path: ``**`` any folders, ``*`` anything within one name."""
+    """Return the regular expression of a glob; ``**`` crosses folders, ``*`` does not."""
     parts = re.split(r"(\*\*/|\*\*|\*)", pattern)
     meaning = {"**/": r"(?:.*/)?", "**": ".*", "*": "[^/]*"}
     return re.compile("".join(meaning.get(part, re.escape(part)) for part in parts))
@@ -337,7 +332,3 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
-
-
-def _counts(left_out: dict[str, int]) -> str:
-    return ", ".join(f"{number} {reason}" for reason, number in left_out.items()) or "no files"

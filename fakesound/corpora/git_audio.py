@@ -1,4 +1,4 @@
-"""Audio files in public git repositories, read blob by blob from a clone without a work tree."""
+"""Read audio files of public git repositories from clones without a work tree."""
 
 import io
 import subprocess
@@ -16,7 +16,7 @@ from fakesound.data.decoding import reason
 from fakesound.errors import InputError
 
 GITHUB = "https://github.com"
-# telephone prompts without a header
+# rate of GSM files, which have no header
 GSM_RATE = 8_000
 
 
@@ -24,8 +24,8 @@ class Clone:
     """Files of one commit, read through a single ``git cat-file`` process.
 
     Args:
-        folder: the git directory.
-        commit: the commit, or any name git knows.
+        folder: git directory.
+        commit: commit, or any name that git resolves.
 
     Raises:
         InputError: if ``folder`` lacks the commit.
@@ -67,7 +67,7 @@ class Clone:
         stdin.write(self._blobs[path].encode() + b"\n")
         stdin.flush()
         header = stdout.readline().split()
-        # "OBJECT missing" of a clone that left large files out
+        # git prints "OBJECT missing" if the clone left the file out
         if len(header) != 3:
             raise InputError(f"{self.folder}: lacks the content of {path}")
         content = stdout.read(int(header[2]))
@@ -92,10 +92,10 @@ def open_clone(folder: Path, commit: str = "HEAD") -> Iterator[Clone]:
 
 
 def find_clone(mirror: Path, repository: str) -> Path | None:
-    """Return the git directory of ``repository`` (OWNER/NAME) under ``mirror``; None: not there.
+    """Return the git directory of ``repository`` (OWNER/NAME) under ``mirror``; None: not found.
 
-    It may be a bare clone or a work tree, at OWNER+NAME, OWNER+NAME.git, OWNER/NAME or one of them
-    followed by ``repo``.
+    It may be a bare clone or a work tree at OWNER+NAME, OWNER+NAME/repo or OWNER/NAME, with or
+    without ``.git``.
     """
     joined = repository.replace("/", "+")
     for place in (joined, f"{joined}/repo", f"{joined}.git", repository, f"{repository}.git"):
@@ -108,17 +108,17 @@ def find_clone(mirror: Path, repository: str) -> Path | None:
 def clone_commit(
     repository: str, commit: str, folder: Path, host: str = GITHUB, largest: str | None = None
 ) -> Path:
-    """Fetch one commit of ``repository`` (OWNER/NAME) into a bare clone at ``folder``, no history.
+    """Fetch one commit of ``repository`` (OWNER/NAME) into a bare clone without history.
 
-    Files of ``largest`` or more, such as "4m", are left out.
+    Files of ``largest`` or more, such as "4m", are not fetched.
 
     Raises:
         InputError: with git's reason, if it cannot be fetched.
     """
     folder.mkdir(parents=True, exist_ok=True)
     url = f"{host}/{repository}"
-    some = [f"--filter=blob:limit={largest}"] if largest else []
-    fetch = ("fetch", "-q", "--depth", "1", *some, url, commit)
+    limit = [f"--filter=blob:limit={largest}"] if largest else []
+    fetch = ("fetch", "-q", "--depth", "1", *limit, url, commit)
     for command in (("init", "-q", "--bare", "."), fetch):
         done = _git(folder, *command)
         if done.returncode:
@@ -128,12 +128,12 @@ def clone_commit(
 
 
 def decode(content: bytes | BinaryIO, name: str, rate: int) -> Float32[np.ndarray, " sample"]:
-    """Return the audio in ``content``, mono at ``rate``; ``name`` is for messages and its suffix.
+    """Return the audio in ``content``, mono at ``rate``.
 
-    A ``.gsm`` file has no header and is read as GSM full rate at 8 kHz.
+    A file whose ``name`` ends in ``.gsm`` has no header and is read as GSM full rate at 8 kHz.
 
     Raises:
-        InputError: if it is not audio or is damaged.
+        InputError: naming ``name``, if the content is not audio or is damaged.
     """
     source = io.BytesIO(content) if isinstance(content, bytes) else content
     if name.lower().endswith(".gsm"):

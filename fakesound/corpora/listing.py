@@ -1,4 +1,4 @@
-"""Clips as the files of a data set list them, before any audio is opened."""
+"""Rows of a data set, as its files list them, before any audio is opened."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ SPLIT_NAMES = {
     "validation": ("validation", "dev", "valid", "val"),
     "test": ("test", "eval"),
 }
-# a region may end this many seconds after its file: a step of the coarsest published time grid
+# seconds by which a region may end after its file: a step of the coarsest published time grid
 ROUNDING = 0.05
 
 
@@ -32,12 +32,12 @@ class Row:
 
     Attributes:
         where: file and row, for messages.
-        clip_id: the data set's name for it.
-        path: where its audio should be.
+        clip_id: identifier in the data set.
+        path: listed path of the audio.
         source_id, label, attack, split, donor_ids, domain, license, subsets: as in `Clip`.
-        corpus: the data set.
+        corpus: name of the data set.
         regions: fake spans as listed; None for a clip that is fake throughout.
-        slack: seconds that a region may end after the file.
+        slack: seconds by which a region may end after the file.
     """
 
     where: str
@@ -61,9 +61,9 @@ class Listing:
     """The rows of a data set.
 
     Attributes:
-        rows: those that could be read.
-        problems: those that could not, each in a line that names file and row.
-        remarks: what was merged, or found elsewhere than listed.
+        rows: rows that could be read.
+        problems: errors of the other rows; each line names the file and row.
+        remarks: changes made to rows, and missing lists.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Listing:
     def add(
         self, entries: Iterable[tuple[str, Item]], parse: Callable[[Item, str], Row | list[Row]]
     ) -> None:
-        """Add what ``parse`` returns for each entry and its place, or its error as a problem."""
+        """Parse the entries, pairs of a place and content; add their rows, or their errors."""
         for where, entry in entries:
             try:
                 found = parse(entry, where)
@@ -82,14 +82,14 @@ class Listing:
                 self.problems.append(f"{where}, {error}")
 
     def text(self, path: Path) -> str:
-        """Return the text of a list; nothing, and a remark, where there is no such file."""
+        """Return the text of a list; if the file is missing, add a remark and return ""."""
         if path.is_file():
             return read_text(path)
-        self.remarks.append(f"{path}: not there, so its clips are left out")
+        self.remarks.append(f"{path}: not found, so its clips are left out")
         return ""
 
     def lines(self, path: Path) -> Iterator[tuple[str, str]]:
-        """Yield place and text of the lines of a list, as `text` reads it."""
+        """Yield the place and text of each line of a list."""
         for number, line in enumerate(self.text(path).split("\n"), start=1):
             if line.strip():
                 yield f"{path.name} row {number}", line
@@ -101,12 +101,12 @@ class Corpus:
 
     Attributes:
         name: name of the corpus, ``corpus=NAME`` on the command line.
-        summary: what it holds.
-        layout: what ``root`` is expected to hold, one path a line.
-        source: where to get it.
-        card: its licence, and what to cite.
-        read: returns its listing, given ``root``; raises InputError if nothing of it is there.
-        per_folder: whether each user's ``root`` is another data set, named after it.
+        summary: description of the content.
+        layout: paths that ``root`` must hold, one a line.
+        source: place to download it from.
+        card: licence and citation.
+        read: function from ``root`` to the listing; raises InputError if no list is found.
+        per_folder: whether every ``root`` is a data set of its own, named after the folder.
     """
 
     name: str
@@ -118,11 +118,11 @@ class Corpus:
     per_folder: bool = False
 
 
-def named(value: str, names: dict[str, tuple[str, ...]], key: str) -> str:
-    """Return which of ``names`` has ``value`` among its synonyms, in any case.
+def canonical_name(value: str, names: dict[str, tuple[str, ...]], key: str) -> str:
+    """Return the name that has ``value`` among its synonyms, whatever its case.
 
     Raises:
-        InputError: naming the ``key`` and what it may be.
+        InputError: naming the ``key`` and the allowed values.
     """
     for name, synonyms in names.items():
         if value.strip().lower() in synonyms:
@@ -131,8 +131,8 @@ def named(value: str, names: dict[str, tuple[str, ...]], key: str) -> str:
     raise InputError(f"{key}: {value!r}; must be one of {allowed}")
 
 
-def checked(content: object, schema: type[Item]) -> Item:
-    """Return an entry of a list as its ``schema``, a msgspec Struct.
+def parse_entry(content: object, schema: type[Item]) -> Item:
+    """Convert an entry of a list to its ``schema``, a msgspec Struct.
 
     Raises:
         InputError: naming the field.
@@ -144,18 +144,18 @@ def checked(content: object, schema: type[Item]) -> Item:
         raise InputError(field_error(error, entry, {"label": ("0", "1")})) from None
 
 
-def find_folder(root: Path, places: Iterable[str], names: Iterable[str], layout: str) -> Path:
-    """Return the first of ``places`` under ``root`` that holds any of the files ``names``.
+def find_folder(root: Path, bases: Iterable[str], names: Iterable[str], layout: str) -> Path:
+    """Return the first of ``bases`` under ``root`` that holds any of the files ``names``.
 
     Raises:
-        InputError: that shows the expected layout, if none does.
+        InputError: showing the expected layout, if none does.
     """
     names = list(names)
-    for place in places:
-        if any((root / place / name).exists() for name in names):
-            return root / place
+    for base in bases:
+        if any((root / base / name).exists() for name in names):
+            return root / base
     shown = "; ".join(line.strip() for line in layout.splitlines() if line.strip())
-    raise InputError(f"root={root}: none of the data set is here; expected {shown}")
+    raise InputError(f"root={root}: no file of the data set found; expected {shown}")
 
 
 def read_text(path: Path) -> str:
@@ -171,11 +171,10 @@ def read_text(path: Path) -> str:
 
 
 def locate(bases: Iterable[Path], listed: str) -> Path | None:
-    """Find the file that a data set lists as ``listed``; None if there is none.
+    """Return the file that a data set lists as ``listed``; None if it is not found.
 
-    Leading folders may be missing below a base, and a folder may be doubled in the list
-    (``audio/audio``) but not on disk. The folder that holds the file always counts: files of the
-    same name lie in several.
+    Below a base, leading folders of ``listed`` may be missing, and a repeated folder
+    (``audio/audio``) may exist once. The parent folder must match, since file names are not unique.
     """
     parts = Path(listed).parts
     single = tuple(part for i, part in enumerate(parts) if i == 0 or part != parts[i - 1])

@@ -16,7 +16,7 @@ database/protocols/PartialSpoof_LA_cm_protocols/PartialSpoof.LA.cm.{train,dev,ev
 database/segment_labels/{train,dev,eval}_seglab_0.01.npy
 database/{train,dev,eval}/con_wav/*.wav
 """
-PLACES = (".", "database", "PartialSpoof/database")
+BASES = (".", "database", "PartialSpoof/database")
 PROTOCOLS = "protocols/PartialSpoof_LA_cm_protocols"
 PARTS = {"train": "train", "dev": "validation", "eval": "test"}
 LABELS = ("segment_labels", "segment_labels_v1.2")
@@ -24,23 +24,23 @@ RTTM = ("rttm_2cls_0sil", "rttm_2cls_0sil_spoof")
 
 
 def read(root: Path) -> Listing:
-    """Return the clips of the protocols and the finest segment labels under ``root``.
+    """Return the clips of the protocols under ``root``, with their finest segment labels.
 
-    Sources are the speakers, those of ASVspoof 2019 LA: a fake's segments are of its own speaker.
+    Sources are the speakers of ASVspoof 2019 LA: all segments of a fake are of one speaker.
 
     Raises:
-        InputError: if there is no protocol, or labels cannot be read.
+        InputError: if no protocol is found, or labels cannot be read.
     """
     protocols = {part: f"{PROTOCOLS}/PartialSpoof.LA.cm.{part}.trl.txt" for part in PARTS}
-    base = find_folder(root, PLACES, protocols.values(), LAYOUT)
+    base = find_folder(root, BASES, protocols.values(), LAYOUT)
     listing = Listing()
     for part, split in PARTS.items():
         lines = list(listing.lines(base / protocols[part]))
         if lines:
             spans, slack = _spans(base, part, listing)
             folder = base / part / "con_wav"
-            made = partial(_row, folder=folder, spans=spans, split=split, slack=slack)
-            listing.add(lines, made)
+            parse = partial(_row, folder=folder, spans=spans, split=split, slack=slack)
+            listing.add(lines, parse)
     return listing
 
 
@@ -59,7 +59,7 @@ def _row(
     regions = tuple(spans.get(name, ()))
     if fake != bool(regions):
         raise InputError(f"label: {name} is {label}, but {len(regions)} of its segments are spoof")
-    # published protocols say only that the clip is concatenated
+    # published protocols do not name the system, only that the clip is concatenated
     attack = f"splice/{system}" if system in ATTACKS else f"splice/{NAME}"
     return Row(
         where=where,
@@ -77,7 +77,7 @@ def _row(
 
 
 def _spans(base: Path, part: str, listing: Listing) -> tuple[dict[str, list[Region]], float]:
-    """Return the fake regions of each clip of a part, and how far they may pass a file's end."""
+    """Return the fake regions of each clip of a part, and the slack of `Row` in seconds."""
     for name in RTTM:
         path = base / part / "con_data" / name
         if path.is_file():
@@ -91,7 +91,7 @@ def _spans(base: Path, part: str, listing: Listing) -> tuple[dict[str, list[Regi
                 spans = read_segment_labels(path, float(step))
                 return spans, max(ROUNDING, float(step))
     raise InputError(
-        f"{base / LABELS[0] / f'{part}_seglab_{STEPS[0]}.npy'}: not there; download "
+        f"{base / LABELS[0] / f'{part}_seglab_{STEPS[0]}.npy'}: not found; download "
         "database_segment_labels_v1.2.tar.gz and unpack it beside the audio"
     )
 

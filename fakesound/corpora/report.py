@@ -1,4 +1,4 @@
-"""Printed report of a data set."""
+"""Printed report of a prepared data set."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -9,11 +9,12 @@ from rich.table import Table
 from fakesound.corpora.listing import Corpus
 from fakesound.data.manifest import LABELS, SPLITS, Clip
 
+# lines shown of a longer list
 FEW = 5
 
 
-def found_table(clips: Sequence[Clip]) -> Table:
-    """Return clips, hours and sample rates by split, label and attack."""
+def clip_table(clips: Sequence[Clip]) -> Table:
+    """Return a table of clips, hours and sample rates by split, label and attack."""
     table = Table("split", "label", "attack", "clips", "hours", "sample rates", box=None)
     groups: defaultdict[tuple[int, int, str], list[Clip]] = defaultdict(list)
     for clip in clips:
@@ -26,8 +27,8 @@ def found_table(clips: Sequence[Clip]) -> Table:
     return table
 
 
-def cautions(clips: Sequence[Clip]) -> list[str]:
-    """Return properties of ``clips`` that would mislead training or a test, in a line each."""
+def warnings(clips: Sequence[Clip]) -> list[str]:
+    """Return a line for each property of ``clips`` that would mislead training or a test."""
     lines = []
     by_label = {label: [clip for clip in clips if clip.label == label] for label in LABELS}
     lines += [f"there are no {label} clips" for label, part in by_label.items() if not part]
@@ -36,7 +37,7 @@ def cautions(clips: Sequence[Clip]) -> list[str]:
         shown = "; ".join(
             f"{label} {', '.join(map(str, sorted(values)))}" for label, values in rates.items()
         )
-        lines.append(f"sample rates differ ({shown}): bandwidth alone may give the label away")
+        lines.append(f"sample rates differ ({shown}): bandwidth alone may reveal the label")
     splits: defaultdict[str, set[str]] = defaultdict(set)
     for clip in clips:
         for source in clip.sources:
@@ -44,8 +45,8 @@ def cautions(clips: Sequence[Clip]) -> list[str]:
     crossing = sorted(source for source, names in splits.items() if len(names - {""}) > 1)
     if crossing:
         lines.append(
-            f"{len(crossing)} sources are in several splits, such as {crossing[0]}: a run refuses "
-            "them"
+            f"{len(crossing)} sources are in several splits, such as {crossing[0]}: "
+            "`fakesound run` refuses them"
         )
     return lines
 
@@ -58,9 +59,9 @@ def print_report(
     wrong: Sequence[str],
     remarks: Sequence[str],
 ) -> None:
-    """Print the clips found, missing files and their source, repairs, and the card."""
+    """Print the clips, missing files and where to get them, remarks, warnings and the licence."""
     if clips:
-        console.print(found_table(clips))
+        console.print(clip_table(clips))
     for title, lines in (("missing", missing), ("cannot be used", wrong)):
         if lines:
             console.print(f"\n{title}: {len(lines)}", highlight=False, markup=False)
@@ -68,15 +69,15 @@ def print_report(
             for line in shown:
                 console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
     if missing:
-        _say(console, f"get it: {corpus.source}")
+        _print_line(console, f"get it: {corpus.source}")
     for remark in remarks:
-        _say(console, f"note: {remark}")
-    for caution in cautions(clips) if clips else []:
-        _say(console, f"caution: {caution}")
-    _say(console, f"licence: {corpus.card}")
+        _print_line(console, f"note: {remark}")
+    for warning in warnings(clips) if clips else []:
+        _print_line(console, f"warning: {warning}")
+    _print_line(console, f"licence: {corpus.card}")
 
 
-def _say(console: Console, line: str) -> None:
+def _print_line(console: Console, line: str) -> None:
     console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

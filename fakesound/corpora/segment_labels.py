@@ -1,4 +1,4 @@
-"""PartialSpoof's segment labels, from pickles that are read without running what they hold."""
+"""Read PartialSpoof's segment labels, from pickles without running their code, or from RTTM."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -10,7 +10,7 @@ from fakesound.data.arrays import read_arrays
 from fakesound.errors import InputError
 from fakesound.timeline import FrameGrid, Region, merge_regions
 
-# steps in seconds that labels are published for, the finest first
+# published time steps in seconds, the finest first
 STEPS = ("0.01", "0.02", "0.04", "0.08", "0.16", "0.32", "0.64")
 SPOOF = 0
 
@@ -19,8 +19,8 @@ def read_segment_labels(path: Path, step: float) -> dict[str, list[Region]]:
     """Return the fake regions of each clip of a ``*_seglab_*.npy``; "0" is spoof, "1" bona fide.
 
     Raises:
-        InputError: if the file is damaged, or is no dictionary of labels. What a pickle asks
-            to run, which ``numpy.load`` would do, is refused.
+        InputError: if the file is damaged, is not a dictionary of labels, or asks to run code,
+            which ``numpy.load`` would do.
     """
     labels = read_arrays(path)
     grid = FrameGrid.from_seconds(step)
@@ -32,15 +32,15 @@ def read_segment_labels(path: Path, step: float) -> dict[str, list[Region]]:
         }
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: no dictionary of segment labels ({error}); download it again"
+            f"{path}: not a dictionary of segment labels ({error}); download it again"
         ) from None
 
 
 def read_rttm(path: Path) -> dict[str, list[Region]]:
-    """Return the spans that an RTTM file labels "spoof", of each clip it names.
+    """Return the spans of each clip that an RTTM file labels "spoof".
 
     Raises:
-        InputError: naming the row that is not RTTM.
+        InputError: naming the first row that is not RTTM.
     """
     spans: defaultdict[str, list[Region]] = defaultdict(list)
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
@@ -58,5 +58,5 @@ def read_rttm(path: Path) -> dict[str, list[Region]]:
 def _binary(values: Any) -> np.ndarray:  # noqa: ANN401
     labels = np.asarray(values).astype(np.int64)
     if labels.ndim != 1 or not np.isin(labels, (0, 1)).all():
-        raise ValueError("labels must be 0 or 1, in a row")
+        raise ValueError("labels must be one-dimensional, 0 or 1")
     return labels

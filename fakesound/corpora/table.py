@@ -1,4 +1,4 @@
-"""A table of the user's own: one clip a row, comma or tab separated."""
+"""The user's own table of clips: one clip a row, comma or tab separated."""
 
 import csv
 import difflib
@@ -12,7 +12,7 @@ from fakesound.corpora.listing import (
     Corpus,
     Listing,
     Row,
-    named,
+    canonical_name,
     read_text,
 )
 from fakesound.errors import InputError
@@ -31,11 +31,11 @@ UNKNOWN_ATTACK = "unknown/unknown"
 
 
 def read(root: Path) -> Listing:
-    """Return the rows of the table ``root``, or of the only one in that folder.
+    """Return the rows of the table ``root``, or of the only table in the folder ``root``.
 
-    Paths are relative to the table. Regions are written "0.5-1.2;3-4" and donors "a;b". Without a
-    source, a clip's source is the stem of its file; a fake without regions is fake throughout, one
-    without attack is "unknown/unknown".
+    Paths are relative to the table. Regions are written "0.5-1.2;3-4" and donors "a;b". The source
+    defaults to the stem of the file and the attack of a fake to "unknown/unknown". A fake without
+    regions is fake throughout.
 
     Raises:
         InputError: if there is no table or its header is wrong.
@@ -48,7 +48,7 @@ def read(root: Path) -> Listing:
         columns = _check_header(list(reader.fieldnames or []), table)
         rows = list(reader)
     except csv.Error as error:
-        raise InputError(f"{table} row {reader.line_num}: no table ({error})") from None
+        raise InputError(f"{table} row {reader.line_num}: invalid table ({error})") from None
     listing = Listing()
     unknown = 0
     for number, cells in enumerate(rows, start=2):
@@ -64,7 +64,7 @@ def read(root: Path) -> Listing:
             continue
         unknown += listing.rows[-1].attack == UNKNOWN_ATTACK
     if unknown:
-        listing.remarks.append(f"{unknown} fakes have no attack: called {UNKNOWN_ATTACK}")
+        listing.remarks.append(f"{unknown} fakes have no attack: set to {UNKNOWN_ATTACK}")
     ignored = [name for name in columns.values() if name not in REQUIRED + OPTIONAL]
     if ignored:
         listing.remarks.append(f"columns not used: {', '.join(ignored)}")
@@ -85,9 +85,9 @@ def _check_header(header: list[str], table: Path) -> dict[str, str]:
     names = list(columns.values())
     for name in REQUIRED:
         if name not in names:
-            there = ", ".join(names) or "none"
             raise InputError(
-                f"{table} row 1: no column {name}; a header names path and label (there: {there})"
+                f"{table} row 1: no column {name}; the header must name path and label "
+                f"(found: {', '.join(names) or 'none'})"
             )
     if len(set(names)) != len(header):
         raise InputError(f"{table} row 1: a column is named twice")
@@ -100,9 +100,9 @@ def _check_header(header: list[str], table: Path) -> dict[str, str]:
 
 def _row(cells: Mapping[str, str], where: str, table: Path) -> Row:
     if not cells["path"]:
-        raise InputError("path: empty; every row needs it")
+        raise InputError("path: empty; every row needs one")
     path = table.parent / cells["path"]
-    label = named(cells["label"], LABEL_NAMES, "label")
+    label = canonical_name(cells["label"], LABEL_NAMES, "label")
     fake = label == "fake"
     attack = cells.get("attack") or None
     if attack and not all(attack.partition("/")):
@@ -117,7 +117,7 @@ def _row(cells: Mapping[str, str], where: str, table: Path) -> Row:
         corpus=cells.get("corpus") or table.stem,
         attack=attack or (UNKNOWN_ATTACK if fake else None),
         regions=regions or (None if fake else ()),
-        split=named(cells["split"], SPLIT_NAMES, "split") if cells.get("split") else None,
+        split=canonical_name(cells["split"], SPLIT_NAMES, "split") if cells.get("split") else None,
         donor_ids=tuple(d.strip() for d in cells.get("donor_ids", "").split(";") if d.strip()),
         domain=cells.get("domain", ""),
         license=cells.get("license") or None,
@@ -136,8 +136,8 @@ CSV = Corpus(
     name="csv",
     summary="your own audio, labelled by a table",
     layout=LAYOUT,
-    source="wherever yours come from",
-    card="yours to know",
+    source="your own files",
+    card="that of your own files",
     read=read,
     per_folder=True,
 )

@@ -1,1 +1,1 @@
-"""Clips on disk and in batches: manifests, decoding, splits, regions cut on the fly, datasets."""
+"""Clips on disk and in batches: manifests, decoding, splits, training crops and datasets."""

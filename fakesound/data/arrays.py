@@ -1,7 +1,7 @@
-"""Arrays out of .npz, .npy and pickle files in which nothing is ever run.
+"""Read arrays from .npz, .npy and pickle files without running code.
 
-A pickle is a program. Here its few words for numpy arrays build arrays of numbers, text and lists
-by our own functions, and every other word is refused.
+A pickle is a program. The few names that it needs for numpy arrays are mapped to our own functions,
+which build arrays of numbers, text and lists; every other name is refused.
 """
 
 import pickle
@@ -15,9 +15,9 @@ import numpy as np
 
 from fakesound.errors import InputError
 
-PLAIN_KINDS = "biufSU"  # numbers and text: of a fixed size, and no pointers among them
+PLAIN_KINDS = "biufSU"  # numbers and text: fixed size, no pointers
 NPY_MAGIC = b"\x93NUMPY"
-# what the readers raise for bytes that are not what they expect
+# errors that the readers raise for damaged files
 DAMAGE = (
     AttributeError,
     BadZipFile,
@@ -36,7 +36,7 @@ DAMAGE = (
 
 
 def read_arrays(path: Path) -> object:
-    """Return the content of a file: arrays, and lists, tuples and dicts of them.
+    """Return the arrays in a file, or lists, tuples and dicts of them.
 
     Raises:
         InputError: naming the file, if it is damaged or holds anything else.
@@ -52,7 +52,7 @@ def read_arrays(path: Path) -> object:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
     except DAMAGE as error:
-        raise InputError(f"{path}: no arrays could be read from it ({error})") from error
+        raise InputError(f"{path}: cannot be read as arrays ({error})") from error
 
 
 def _npy(file: BinaryIO) -> object:
@@ -68,32 +68,32 @@ def _npy(file: BinaryIO) -> object:
 
 
 class _Type:
-    """A numpy dtype in a pickle: its name first, its byte order in the state."""
+    """A numpy dtype in a pickle; its state holds the byte order."""
 
     def __init__(self, name: str, *_: object) -> None:
         self.dtype = np.dtype(name)
         if self.dtype.kind not in PLAIN_KINDS + "O":
-            raise InputError(f"holds {name!r}; give arrays of numbers or text")
+            raise InputError(f"holds the type {name!r}; give arrays of numbers or text")
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         if self.dtype.kind != "O":
             self.dtype = self.dtype.newbyteorder(state[1])
 
     def array(self, content: object, shape: tuple[int, ...], fortran: bool) -> np.ndarray:
-        """Return the array of ``content``: bytes, or a list of what the array points to."""
+        """Return the array of ``content``: bytes, or a list of objects."""
         if self.dtype.kind != "O" and isinstance(content, bytes | bytearray):
             values = np.frombuffer(bytes(content), self.dtype)
         elif self.dtype.kind == "O" and isinstance(content, list):
             values = np.empty(len(content), dtype=object)
-            for index, value in enumerate(content):  # at once, numpy would stack equal arrays
+            for index, value in enumerate(content):  # one by one: numpy would stack equal arrays
                 values[index] = _plain(value)
         else:
-            raise InputError("an array in it is damaged")
+            raise InputError("holds a damaged array")
         return values.reshape(shape, order="F" if fortran else "C")
 
 
 class _Array:
-    """A numpy array in a pickle: made empty, and filled by its state."""
+    """A numpy array in a pickle: created empty and filled by its state."""
 
     def __init__(self, *_: object) -> None:
         self.values = np.zeros(0)
@@ -119,15 +119,15 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-# older numpy keeps them in numpy.core
-_WORDS: dict[str, Callable[..., object]] = {
+_CORE: dict[str, Callable[..., object]] = {
     "multiarray._reconstruct": _Array,
     "multiarray.scalar": _scalar,
     "numeric._frombuffer": _from_buffer,
 }
-WORDS: dict[str, Callable[..., object]] = {
-    **{f"numpy.core.{name}": word for name, word in _WORDS.items()},
-    **{f"numpy._core.{name}": word for name, word in _WORDS.items()},
+ALLOWED: dict[str, Callable[..., object]] = {
+    # the module of numpy before version 2
+    **{f"numpy.core.{name}": function for name, function in _CORE.items()},
+    **{f"numpy._core.{name}": function for name, function in _CORE.items()},
     "numpy.ndarray": _Array,
     "numpy.dtype": _Type,
     "_codecs.encode": _encode,
@@ -138,24 +138,24 @@ WORDS: dict[str, Callable[..., object]] = {
 
 
 class _Reader(pickle.Unpickler):
-    """An unpickler that knows :data:`WORDS` and no others."""
+    """Unpickler that resolves the names in `ALLOWED` and no others."""
 
     def find_class(self, module: str, name: str) -> Callable[..., object]:
-        word = WORDS.get(f"{module}.{name}")
-        if word is None:
+        function = ALLOWED.get(f"{module}.{name}")
+        if function is None:
             raise InputError(
-                f"a pickle that asks for {module}.{name}, which is not run; save plain arrays "
+                f"the pickle asks to run {module}.{name}, which is refused; save plain arrays "
                 "as .npz"
             )
-        return word
+        return function
 
 
 def _plain(value: object) -> object:
-    """Return ``value`` with the arrays themselves in place of their stand-ins."""
+    """Return ``value`` with every `_Array` replaced by the array it holds."""
     if isinstance(value, _Array):
         value = value.values
     if isinstance(value, np.ndarray) and value.shape == () and value.dtype.kind == "O":
-        return _plain(value[()])  # a dict that was saved as an array
+        return _plain(value[()])  # numpy saves a dict as such an array
     if isinstance(value, dict):
         return {_plain(key): _plain(content) for key, content in value.items()}
     if isinstance(value, list | tuple):

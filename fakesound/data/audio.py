@@ -1,4 +1,4 @@
-"""Read audio files as mono at one rate: the same samples whole, in windows and in blocks."""
+"""Read audio files as mono at one rate: whole, in windows or in blocks, with the same samples."""
 
 import io
 from collections.abc import Iterator
@@ -21,17 +21,17 @@ from fakesound.errors import InputError
 from fakesound.files import write_whole
 
 FULL_SCALE = 32_768
-# a file may be this many seconds off the duration its manifest gives
+# allowed difference between the duration of a file and of its row, in seconds
 DURATION_TOLERANCE = 0.025
-LOUDEST_FILE = 10.0  # floats of another scale reach more
+LOUDEST_FILE = 10.0  # a higher peak means that samples are not scaled to -1 to 1
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """The shape of an audio file.
+    """Length, rate and channels of an audio file.
 
     Attributes:
-        samples: length, per channel.
+        samples: number of samples per channel.
         sample_rate: samples per second.
         channels: number of channels.
     """
@@ -47,7 +47,7 @@ class AudioInfo:
 
 
 def audio_info(path: AnyLocation) -> AudioInfo:
-    """Return the shape of the audio file at ``path``, by its header where that is right.
+    """Return the length, rate and channels of the audio file at ``path``.
 
     Raises:
         InputError: if the file is missing, empty or not audio.
@@ -57,9 +57,9 @@ def audio_info(path: AnyLocation) -> AudioInfo:
 
 
 def file_info(file: SequentialFile) -> AudioInfo:
-    """Return the shape of an open file, with the length that its header declares.
+    """Return the length, rate and channels of an open file.
 
-    A file without a length is decoded to count its samples.
+    The length is the declared one; a file that declares none is decoded to count its samples.
     """
     if file.counted:
         return AudioInfo(file.expected, file.samplerate, file.channels)
@@ -69,12 +69,12 @@ def file_info(file: SequentialFile) -> AudioInfo:
 
 
 def check_audio(clip: Clip, duration: float, sample_rate: int | None = None) -> None:
-    """Compare audio with its row.
+    """Check that duration and rate of audio are those of its row.
 
     Args:
         clip: Row of the audio.
         duration: Length of the audio in seconds.
-        sample_rate: Samples per second of the file; None where it was resampled.
+        sample_rate: Samples per second of the file; None if it was resampled.
 
     Raises:
         InputError: naming the file, if duration or rate differ.
@@ -86,13 +86,13 @@ def check_audio(clip: Clip, duration: float, sample_rate: int | None = None) -> 
         )
     if sample_rate not in (None, clip.sample_rate):
         raise InputError(
-            f"{clip.location}: is at {sample_rate} Hz, the manifest has {clip.sample_rate} Hz; "
+            f"{clip.location}: has {sample_rate} Hz, the manifest has {clip.sample_rate} Hz; "
             "correct the row"
         )
 
 
 def decode(path: AnyLocation) -> AudioInfo:
-    """Decode all audio of a file and return its header.
+    """Decode all audio of a file and return its length, rate and channels.
 
     Raises:
         InputError: as `read_audio`.
@@ -105,13 +105,13 @@ def decode(path: AnyLocation) -> AudioInfo:
 def read_audio(path: AnyLocation, rate: int, start: int = 0, samples: int | None = None) -> Samples:
     """Return ``samples`` samples from ``start`` on, mono at ``rate``; the rest of the file if None.
 
-    ``start`` and ``samples`` count at ``rate``. Channels are averaged, but for those that cancel
-    (see `fakesound.data.samples.Mixer`); other rates are resampled with a polyphase filter. Samples
-    beyond -1 to 1 are clipped.
+    ``start`` and ``samples`` count at ``rate``. Channels are averaged unless they cancel
+    (see `fakesound.data.samples.Mixer`). Other rates are resampled with a polyphase filter, and
+    samples are clipped to [-1, 1].
 
     Raises:
-        InputError: if the file is missing, not audio, holds no samples, NaN or Inf, or is shorter
-            than its header declares.
+        InputError: if the file is missing, not audio or empty, holds NaN or Inf, or is shorter than
+            its header declares.
     """
     with open_decoder(path) as file:
         return _joined(path, file, rate, start, samples)
@@ -124,14 +124,14 @@ def stream_audio(
     channel: int | None = None,
     content: bytes | None = None,
 ) -> Iterator[Samples]:
-    """Yield the audio of a file in parts; together they are what `read_audio` returns.
+    """Yield the audio that `read_audio` returns, in parts.
 
     Args:
         path: location of the file.
         rate: sample rate to return in Hz.
         notes: notes to add to; complete after the last part.
         channel: channel to read, from 0; the mean of all if None.
-        content: bytes of a file that is in memory; ``path`` is then a name for messages.
+        content: bytes of a file in memory; ``path`` then only names it in messages.
 
     Raises:
         InputError: as `read_audio`, and for a channel that the file does not have.
@@ -141,20 +141,20 @@ def stream_audio(
 
 
 def stream_info(source: BinaryIO, name: str) -> AudioInfo:
-    """Return the shape of an open audio file; ``name`` is for messages.
+    """Return the length, rate and channels of an open audio file.
 
     Raises:
-        InputError: if it is not audio.
+        InputError: naming ``name``, if the content is not audio.
     """
     with open_decoder(name, source.read()) as file:
         return file_info(file)
 
 
 def decode_audio(source: BinaryIO, name: str, rate: int) -> Samples:
-    """Return the audio in an open file, mono at ``rate``; ``name`` is for messages.
+    """Return the audio of an open file, mono at ``rate``.
 
     Raises:
-        InputError: as `read_audio`.
+        InputError: naming ``name``, as `read_audio`.
     """
     with open_decoder(name, source.read()) as file:
         return _joined(name, file, rate, 0, None)
@@ -164,7 +164,7 @@ def _joined(
     path: AnyLocation, file: SequentialFile, rate: int, start: int, samples: int | None
 ) -> Samples:
     parts, count = [np.zeros(0, np.float32)], 0
-    # a window needs few samples beyond its own
+    # a short window needs only a few more samples, for the filter of the resampler
     block = BLOCK if samples is None else min(BLOCK, samples * file.samplerate // rate + 2 * SPAN)
     try:
         for part in _parts(path, file, rate, start, block=block):
@@ -213,7 +213,7 @@ def _mono_blocks(
     notes: Notes | None = None,
     channel: int | None = None,
 ) -> Iterator[Samples]:
-    """Yield the samples of ``file`` from ``start`` on, mixed to mono, at its own rate."""
+    """Yield the samples of ``file`` from ``start`` on, mono at the rate of the file."""
     if channel is not None and not 0 <= channel < file.channels:
         plural = "s" * (file.channels > 1)
         raise InputError(f"{path}: has {file.channels} channel{plural}, no channel {channel + 1}")
@@ -240,10 +240,10 @@ def _mono_blocks(
 
 
 def _check_length(path: AnyLocation, info: AudioInfo, decoded: int) -> None:
-    """Raise if only ``decoded`` of the samples that the header declares are there.
+    """Check that the ``decoded`` samples are as many as the header declares.
 
     Raises:
-        InputError: if the file ends early, by more than the frame of a codec.
+        InputError: if the file ends early by more than a codec frame.
     """
     if decoded < info.samples - round(DURATION_TOLERANCE * info.sample_rate):
         raise InputError(
@@ -253,7 +253,7 @@ def _check_length(path: AnyLocation, info: AudioInfo, decoded: int) -> None:
 
 
 def _mixer(file: SequentialFile) -> Mixer:
-    """Return the power of the channels of the whole file, and of their mean."""
+    """Return the power of the channels and of their mean over the whole file."""
     if file.location is not None:
         local = parse_location(file.location).local
         stat = None if local is None else local.stat()
@@ -264,7 +264,7 @@ def _mixer(file: SequentialFile) -> Mixer:
 
 @lru_cache(maxsize=4096)
 def _mixer_of_file(location: AnyLocation, state: tuple[int, int] | None) -> Mixer:
-    del state  # part of the key: another file may have come to the same place
+    del state  # only a key of the cache: the file may have been replaced
     with open_decoder(location) as file:
         return _mixed(file)
 
@@ -279,15 +279,15 @@ def _mixed(file: SequentialFile) -> Mixer:
 def read_pcm(path: AnyLocation, start: int, samples: int) -> Int16[np.ndarray, " sample"]:
     """Return ``samples`` 16-bit samples from ``start`` on; the rest of the file if -1.
 
-    Those of a mono file of 16-bit PCM are exactly as stored, those of another are converted. What
-    is missing at the end is zero, up to what a duration in a manifest may be off.
+    Samples of a mono 16-bit PCM file are returned as stored, others are converted. Up to
+    `DURATION_TOLERANCE` seconds missing at the end are filled with zeros.
 
     Raises:
         InputError: if the file cannot be read or is shorter.
     """
     with open_decoder(path) as file:
         rate, count = file.samplerate, None if samples < 0 else samples
-        if (file.channels, file.subtype) == (1, "PCM_16"):
+        if (file.channels, file.subtype) == (1, "PCM_16") and file.counted:
             file.seek(start)
             pcm = file.read(file.frames - start if count is None else count, dtype="int16")
         else:
@@ -309,9 +309,8 @@ def from_pcm(pcm: Int16[np.ndarray, " sample"]) -> Float32[np.ndarray, " sample"
 
 
 def write_wav(path: Path, pcm: Int16[np.ndarray, " sample"], rate: int) -> None:
-    """Write 16-bit mono WAV to ``path`` at once: the file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # in memory first: libsndfile does not tell a full disk from other trouble
+    """Write 16-bit mono WAV to ``path``, which is complete or absent."""
+    # in memory first, since libsndfile does not report a full disk as such
     buffer = io.BytesIO()
     soundfile.write(buffer, pcm, rate, subtype="PCM_16", format="WAV")
     write_whole(path, buffer.getvalue(), durable=False)

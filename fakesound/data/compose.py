@@ -1,6 +1,6 @@
-"""Partial fakes made of a genuine clip and a fake of the same length: the regions are cut in.
+"""Make partial fakes: cut regions of a fake into a genuine clip of the same length.
 
-The forge uses this once per fixed fake, training on every crop it draws.
+The forge does this once for each fixed fake, training for every crop.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from jaxtyping import Int16, Shaped
 from fakesound.data.audio import FULL_SCALE
 
 Pcm = Int16[np.ndarray, " sample"]
-# a region is brought to the loudness of what it replaces, by at most this factor (12 dB)
+# largest factor that brings a region to the level of the audio it replaces (12 dB)
 LARGEST_GAIN = 4.0
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A span ``[start, stop)`` of samples to replace, cross-faded over ``fade`` samples inside."""
+    """A span ``[start, stop)`` of samples to replace, with cross-fades of ``fade`` samples."""
 
     start: int
     stop: int
@@ -26,10 +26,10 @@ class Cut:
 
 
 def cut_in(genuine: Pcm, fake: Pcm, cuts: Sequence[Cut]) -> Pcm:
-    """Return ``genuine`` with ``cuts`` taken from ``fake``; bit-identical to it outside them.
+    """Return ``genuine`` with the ``cuts`` replaced from ``fake``; identical outside them.
 
-    Inside a cut the fake is brought to the level of what it replaces, so that loudness does not
-    tell the label, and cross-faded with equal power over ``fade`` samples at both ends.
+    The fake is brought to the level of the audio it replaces, so that loudness does not reveal the
+    label, and cross-faded with equal power at both ends of a cut.
     """
     mixed = genuine.copy()
     for cut in cuts:
@@ -51,9 +51,9 @@ def cut_in(genuine: Pcm, fake: Pcm, cuts: Sequence[Cut]) -> Pcm:
 def level_gain(
     old: Shaped[np.ndarray, " sample"], new: Shaped[np.ndarray, " sample"]
 ) -> np.float32:
-    """Return the factor that gives ``new`` the root mean square of ``old``, within 12 dB.
+    """Return the factor, within 12 dB, that gives ``new`` the root mean square of ``old``.
 
-    Both in 16-bit units.
+    Both are in 16-bit units.
     """
     energy = [np.mean(np.square(part, dtype=np.float32)) + 1.0 for part in (old, new)]
     ratio = np.sqrt(energy[0] / energy[1])
@@ -68,11 +68,11 @@ def draw_cuts(
     longest: float | None = None,
     most: int = 3,
 ) -> list[Cut]:
-    """Return 1 to ``most`` cuts at random in ``length`` samples, apart by 60 ms or more.
+    """Draw 1 to ``most`` cuts in ``length`` samples, at least 60 ms apart.
 
-    Lengths lie between ``shortest`` and ``longest`` seconds (half of the clip if None), even on a
-    scale between a logarithm's, where very short cuts would be most, and time's own. Half of the
-    boundaries are hard, half cross-faded over 2 to 20 ms. One cut always fits.
+    Lengths lie between ``shortest`` and ``longest`` seconds (half of the clip if None). Their
+    distribution is between log-uniform, with mostly very short cuts, and uniform. Half of the cuts
+    have hard edges, half cross-fades of 2 to 20 ms. One cut always fits.
     """
     margin = int(0.06 * rate)
     top = min(length, length // 2 if longest is None else int(longest * rate))

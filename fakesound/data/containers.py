@@ -1,4 +1,4 @@
-"""Decode what libsndfile does not, such as M4A and WebM: with PyAV, else with ffmpeg."""
+"""Decode formats that libsndfile does not read, such as M4A and WebM, with PyAV or ffmpeg."""
 
 import io
 import os
@@ -20,7 +20,7 @@ import soundfile
 from fakesound.data.folders import CONTAINERS
 from fakesound.errors import InputError
 
-# SFE_UNSUPPORTED_ENCODING and SFE_UNIMPLEMENTED of libsndfile: a known file, an unknown codec
+# messages of libsndfile for a known format with an unknown codec
 UNSUPPORTED = ("unsupported encoding", "unimplemented format", "not implemented", "not supported")
 MAGIC = {0: (b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11", b"#!AMR", b"wvpk", b"MAC ", b"TTA", b"DSD ",
              b"FLV", b"\x0bw", b"\x77\x0b", b"ADIF", b".RMF", b"MPCK", b"MP+", b"OggS", b"G@",
@@ -30,12 +30,12 @@ MAGIC = {0: (b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11", b"#!AMR", b"wvpk", b"MAC
 
 @dataclass
 class Decoded:
-    """Audio decoded to a temporary W64 file of 32-bit floats, which lasts as long as this object.
+    """Audio decoded to a temporary W64 file of 32-bit floats, deleted with this object.
 
     Attributes:
         path: temporary file.
-        codec: name of the codec and of the decoder.
-        damaged: packets that could not be decoded.
+        codec: names of the codec and the decoder.
+        damaged: number of packets that could not be decoded.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class Decoded:
 
     @classmethod
     def empty(cls) -> "Decoded":
-        """Return an object whose file is still empty."""
+        """Return an object with an empty file."""
         number, name = tempfile.mkstemp(prefix="fakesound-", suffix=".w64")
         os.close(number)
         return cls(Path(name))
@@ -58,49 +58,49 @@ WAV_TAGS = (0x45, 0x50, 0x55, 0xFF, 0x160, 0x161, 0x162, 0x1600, 0x1610, 0x2000)
 
 
 def is_container(name: str, head: bytes, error: Exception) -> bool:
-    """Return whether a file that libsndfile refuses may be one of another decoder.
+    """Return whether another decoder may read a file that libsndfile refuses.
 
     Args:
         name: name of the file.
-        head: first bytes.
+        head: first bytes of the file.
         error: error of libsndfile.
     """
     if any(word in str(error).lower() for word in UNSUPPORTED):
         return True
     if head[:4] == b"caff":
-        # libsndfile knows the format, so that one it cannot open is damaged
+        # libsndfile knows the format, so a file that it cannot open is damaged
         return False
     if head[:4] == b"RIFF" and head[12:16] == b"fmt ":
         return int.from_bytes(head[20:22], "little") in WAV_TAGS
     # AAC in ADTS frames begins like MP3, with layer 0
     adts = len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0
-    known = any(head[at : at + len(one)] == one for at, some in MAGIC.items() for one in some)
+    known = any(head.startswith(magics, at) for at, magics in MAGIC.items())
     return adts or known or PurePath(name).suffix.lower() in CONTAINERS
 
 
 def decode_container(path: Path | None, content: bytes | None, name: str) -> Decoded:
-    """Return the first audio stream of a file, decoded to the end; recent files are kept.
+    """Decode the first audio stream of a file; the last two files are cached.
 
     Args:
         path: file to decode; None for ``content``.
-        content: bytes of a file that is in memory.
+        content: bytes of a file in memory.
         name: name for messages.
 
     Raises:
-        InputError: if there is no decoder, no audio, or the file is damaged.
+        InputError: if no decoder is installed, or the file holds no audio or is damaged.
     """
     if path is None:
         return _decoded(io.BytesIO(content or b""), name)
     stat = path.stat()
     try:
-        return _kept(path, name, stat.st_size, stat.st_mtime_ns)
+        return _decoded_file(path, name, stat.st_size, stat.st_mtime_ns)
     except OSError as error:
         raise InputError(f"{name}: cannot be decoded ({error.strerror}); free some space") from None
 
 
 @lru_cache(maxsize=2)
-def _kept(path: Path, name: str, size: int, time: int) -> Decoded:
-    del size, time  # parts of the key: a changed file is decoded again
+def _decoded_file(path: Path, name: str, size: int, time: int) -> Decoded:
+    del size, time  # only keys of the cache: a changed file is decoded again
     return _decoded(path, name)
 
 
@@ -121,7 +121,7 @@ def _with_av(source: Path | BinaryIO, name: str) -> Decoded:
 
     decoded = Decoded.empty()
     try:
-        # an open file, so that no name is taken for a protocol
+        # an open file, since FFmpeg would read some names as protocols
         with (
             source.open("rb") if isinstance(source, Path) else source as file,
             av.open(file, "r", metadata_errors="ignore") as container,
@@ -143,19 +143,20 @@ def _with_av(source: Path | BinaryIO, name: str) -> Decoded:
                     except av.error.FFmpegError:
                         decoded.damaged += 1
 
-            every = chain(frames(), [None])
-            blocks = (one for frame in every for one in resampler.resample(frame))
+            # None flushes the resampler
+            frames_and_end = chain(frames(), [None])
+            blocks = (one for frame in frames_and_end for one in resampler.resample(frame))
             _write(decoded.path, blocks, name)
+    except InputError:
+        raise
     except (av.error.FFmpegError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{name}: cannot be read as audio ({reason}); replace it") from None
     return decoded
 
 
 def _write(path: Path, frames: Iterator[Any], name: str) -> None:
-    """Write packed frames of PyAV to ``path``."""
+    """Write packed PyAV frames to ``path``."""
     file = None
     try:
         for frame in frames:
@@ -163,7 +164,7 @@ def _write(path: Path, frames: Iterator[Any], name: str) -> None:
             if file is None:
                 file = soundfile.SoundFile(path, "w", rate, channels, "FLOAT", format="W64")
             if (file.samplerate, file.channels) != (rate, channels):
-                raise InputError(f"{name}: changes its rate or channels in the middle; cut it")
+                raise InputError(f"{name}: changes its rate or channels; cut it into parts")
             file.write(frame.to_ndarray().reshape(-1, channels))
     except soundfile.LibsndfileError as error:
         raise InputError(
@@ -179,10 +180,10 @@ def _write(path: Path, frames: Iterator[Any], name: str) -> None:
 
 def _with_ffmpeg(source: Path | BinaryIO, name: str) -> Decoded:
     decoded = Decoded.empty()
-    # a prefix, so that no name is taken for an option or a protocol
-    place = f"file:{source}" if isinstance(source, Path) else "pipe:0"
+    # a prefix, since ffmpeg would read some names as options or protocols
+    given = f"file:{source}" if isinstance(source, Path) else "pipe:0"
     done = subprocess.run(
-        ["ffmpeg", "-v", "error", "-i", place, "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "w64",
+        ["ffmpeg", "-v", "error", "-i", given, "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "w64",
          "-y", decoded.path],
         input=b"" if isinstance(source, Path) else source.read(),
         capture_output=True,

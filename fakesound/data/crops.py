@@ -1,4 +1,4 @@
-"""Training crops in pairs of a fake and a genuine partner, regions cut in on the fly."""
+"""Training crops in pairs of a fake and a genuine partner, with regions cut in on the fly."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -9,27 +9,28 @@ from jaxtyping import Float, Float32
 from torch.utils.data import Dataset
 
 from fakesound.config import CropConfig, PublishedConfig
-from fakesound.data.audio import from_pcm, to_pcm
+from fakesound.data.audio import FULL_SCALE, from_pcm, to_pcm
 from fakesound.data.compose import Cut, Pcm, cut_in, draw_cuts
-from fakesound.data.dataset import PART, WHOLE, Batch, item_of, read_clip
+from fakesound.data.dataset import PART, WHOLE, Batch, make_item, read_clip
 from fakesound.data.draws import FakeDraw
 from fakesound.data.manifest import Clip
 from fakesound.timeline import FrameGrid, Region
 
 Audio = Float32[np.ndarray, " sample"]
 Rng = np.random.Generator
-# windows of a published fake whose peak is below this, of full scale, are drawn again
+# windows of a published fake with a lower peak, relative to full scale, are drawn again
 QUIET = 0.006
 ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Changes of the audio of crops, all drawn from a generator.
+    """Random changes of the audio of crops.
 
     Attributes:
-        augment: changes a finished crop, given how many samples of it are not padding and the rate.
-        vary: changes a recording remade by an attack, given the recording, before it is cut in.
+        augment: changes a finished crop, given the number of samples before its padding and the
+            rate.
+        vary: changes the result of an attack, given the original, before it is cut in.
         launder: brings a published fake and its partner to one level, band and noise floor.
         recolour: changes the channel of a recording.
     """
@@ -42,7 +43,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class Pair:
-    """A fake and its partner, of one length; ``cuts`` are the fake spans, ``kind`` that of both."""
+    """A fake and its partner, of one length; ``cuts`` are the fake spans."""
 
     fake: Audio
     partner: Audio
@@ -51,27 +52,27 @@ class Pair:
 
 
 class CropDataset(Dataset[Batch]):
-    """Endless training crops; the item with a given number is the same whenever it is read.
+    """Endless training crops; the crop with a given number is always the same.
 
-    Crops come in pairs: a fake and a genuine partner that differs from it in as little as possible.
+    Crops come in pairs: a fake and a genuine partner that differs from it as little as possible.
 
-    - The partner is the same window of the fake's twin, less the ``twin_lag`` seconds that the row
-      of a published fake may give, by which it is late. A fake throughout is, but for a share, cut
-      into it at random places (see `fakesound.data.compose`); filled gaps stay where they are.
-    - Without a twin it is a genuine clip of the same domain, whose recordings are alike.
-    - Without either, the fake is cut into a genuine recording at random, which is its partner. So
-      is a share of all published fakes, and all those whose row has ``paste_only``. These pairs are
-      `PART`, as their domains tell the label.
+    - The partner is the same window of the fake's twin, shifted by the delay ``twin_lag`` that the
+      row of a published fake may give. Most fakes that are fake throughout are cut into the twin at
+      random places (see `fakesound.data.compose`); filled gaps stay in their places.
+    - Without a twin, the partner is a genuine clip of the same domain.
+    - Without either, the fake is cut into a random genuine recording, which is its partner. The
+      same is done with a share of all published fakes, and with all whose row has ``paste_only``.
+      These pairs have the kind `PART`, since their domains would reveal the label.
 
     Args:
         clips: clips of the training set.
-        grid: frames.
-        rate: samples a second.
-        settings: how crops are drawn.
-        published: how fakes of published generators are drawn.
+        grid: frame grid.
+        rate: sample rate in Hz.
+        settings: settings of the crops.
+        published: settings of fakes by published generators.
         changes: changes to the audio.
         seed: seed of every draw.
-        later: numbers of the crops of ``settings.later_seconds``.
+        later: numbers of the crops with ``settings.later_seconds``.
     """
 
     def __init__(
@@ -90,28 +91,28 @@ class CropDataset(Dataset[Batch]):
         self.published, self.changes, self.seed, self.later = published, changes, seed, later
         self.draw = FakeDraw(self.clips, published, settings.weights)
         self.families = sorted({clip.family for clip in self.clips if clip.family is not None})
-        # arrays: a draw from a list would copy all of it
+        # an array, since a draw from a list would copy it
         self.genuine = np.array([i for i, c in enumerate(self.clips) if not c.is_fake], dtype=int)
         mates: defaultdict[str, list[int]] = defaultdict(list)
         for index in self.genuine:
             mates[self.clips[index].domain].append(int(index))
         self.mates = {domain: np.array(found) for domain, found in mates.items()}
         by_id = {clip.clip_id: index for index, clip in enumerate(self.clips)}
-        # -1 where there is none
+        # -1 without a twin
         self.twin = np.array([by_id.get(clip.twin_id or "", -1) for clip in self.clips])
-        # of hosts, where published fakes make the domains uneven
-        self.below = np.zeros(0)
+        # published fakes make the domains uneven, so their hosts are drawn with weights
+        self.cumulated_shares = np.zeros(0)
         if len(self.draw.published):
-            self.below = np.cumsum(_host_shares([self.clips[i] for i in self.genuine]))
+            self.cumulated_shares = np.cumsum(_host_shares([self.clips[i] for i in self.genuine]))
         self._last: tuple[int, tuple[Batch, Batch]] | None = None
 
     def __getitem__(self, number: int) -> Batch:
         """Return training crop ``number``, a batch of one without the leading axis.
 
-        Odd numbers are the genuine partners of the fakes before them.
+        Odd numbers are the genuine partners of the preceding fakes.
         """
         pair = number // 2
-        # both are made at once, and read one after the other
+        # both crops are made at once and read one after the other
         if self._last is None or self._last[0] != pair:
             self._last = pair, self._items(pair)
         return self._last[1][number % 2]
@@ -132,33 +133,33 @@ class CropDataset(Dataset[Batch]):
         else:
             made = self._published(rng, index, samples)
         length = len(made.fake)
-        # one generator for both, but where they are to be independent
-        ways = [rng, _copied(rng)]
+        # equal generators augment both alike, unless the draw makes them independent
+        rngs = [rng, _copied(rng)]
         if made.kind == WHOLE and self.settings.independent_share > 0:
-            apart = np.random.default_rng([self.seed, pair, 2])
-            if apart.random() < self.settings.independent_share:
-                ways[1] = apart
+            independent = np.random.default_rng([self.seed, pair, 2])
+            if independent.random() < self.settings.independent_share:
+                rngs[1] = independent
         regions = [Region(cut.start / self.rate, cut.stop / self.rate) for cut in made.cuts]
         items = []
-        for place, (part, way) in enumerate(zip((made.fake, made.partner), ways, strict=True)):
+        for place, (part, own) in enumerate(zip((made.fake, made.partner), rngs, strict=True)):
             audio = np.zeros(samples, np.float32)
             audio[:length] = part
-            audio = self.changes.augment(audio, length, self.rate, way)
+            audio = self.changes.augment(audio, length, self.rate, own)
             target = self.grid.targets([] if place else regions, frames)
             family = self.families.index(clip.family or "") if target.any() else -1
-            held, number = self.grid.count(length / self.rate), 2 * pair + place
-            items.append(item_of(audio, target, held, number, family, made.kind))
+            valid, number = self.grid.count(length / self.rate), 2 * pair + place
+            items.append(make_item(audio, target, valid, number, family, made.kind))
         return items[0], items[1]
 
     def _forged(self, rng: Rng, pair: int, index: int, samples: int) -> Pair:
-        """Return the pair of a fake that equals its twin, if it has one, outside its regions."""
+        """Return the pair of a forged fake."""
         clip, host = self.clips[index], int(self.twin[index])
         start, length = self._window(rng, clip, samples)
         spans = self._spans(clip, start, length)
         if host < 0:
-            return self._alone(rng, index, start, length, spans, samples)
+            return self._without_twin(rng, index, start, length, spans, samples)
         remade, own, host_start = _throughout(spans, length), host, start
-        # no draw where none is wanted: it would move all others
+        # an unneeded draw would change all later ones
         wanted = self.settings.cross_recording_share
         foreign = remade and wanted > 0 and rng.random() < wanted
         if foreign:
@@ -166,18 +167,18 @@ class CropDataset(Dataset[Batch]):
             host_start, host_length = self._window(rng, self.clips[host], samples)
             length = min(length, host_length)
             spans = [Cut(0, length)]
-        # what is genuine but for its edges is no fake without them
+        # genuine material with edges is a fake only if the edges are in the crop
         edges_only = bool(clip.extra.get("edges_only"))
         cuts = self._choose(rng, spans, length, foreign or edges_only)
         genuine, fake = self._read(host, host_start, length), self._read(index, start, length)
-        # draws of its own leave those of the crop alike
-        apart = np.random.default_rng([self.seed, pair, 1])
+        # a second generator, so that the other draws do not depend on variations
+        variation_rng = np.random.default_rng([self.seed, pair, 1])
         if remade:
-            varied = self.changes.vary(from_pcm(genuine), from_pcm(fake), self.rate, apart)
+            varied = self.changes.vary(from_pcm(genuine), from_pcm(fake), self.rate, variation_rng)
             fake = to_pcm(varied)
             if not _throughout(cuts, length) and not edges_only:
                 decoy = self._read(own, start, length) if foreign else None
-                return self._spliced(apart, fake, genuine, cuts, decoy)
+                return self._spliced(variation_rng, fake, genuine, cuts, decoy)
         kind = WHOLE if _throughout(cuts, length) else PART
         return Pair(from_pcm(cut_in(genuine, fake, cuts)), from_pcm(genuine), cuts, kind)
 
@@ -187,7 +188,7 @@ class CropDataset(Dataset[Batch]):
         lag = round(clip.extra.get("twin_lag", 0) * self.rate) if own >= 0 else 0
         for _ in range(ATTEMPTS):
             start, length = self._common_window(rng, clip, own, lag, samples)
-            if np.abs(self._read(index, start, length)).max() > QUIET * 32_768:
+            if np.abs(self._read(index, start, length)).max() > QUIET * FULL_SCALE:
                 break
         spans = self._spans(clip, start, length)
         mates = self.mates.get(clip.domain)
@@ -195,7 +196,7 @@ class CropDataset(Dataset[Batch]):
             fake, genuine = self._read(index, start, length), self._read(own, start, length)
             return Pair(from_pcm(fake), from_pcm(genuine), spans, PART)
         if not _throughout(spans, length):
-            return self._alone(rng, index, start, length, spans, samples)
+            return self._without_twin(rng, index, start, length, spans, samples)
         paste = rng.random() < self.published.paste or bool(clip.extra.get("paste_only"))
         if not paste and (own >= 0 or mates is not None):
             return self._side_by_side(rng, index, own, start, length, samples, lag)
@@ -210,7 +211,7 @@ class CropDataset(Dataset[Batch]):
             fake = to_pcm(self.changes.recolour(from_pcm(fake), self.rate, rng))
         decoy = None
         if host != own:
-            # genuine audio of the same page in the same places: only the maker differs
+            # genuine audio of the same page in the same places, so that only the source differs
             if own >= 0:
                 decoy = self._read(own, start - lag, length)
             elif mates is not None:
@@ -219,10 +220,10 @@ class CropDataset(Dataset[Batch]):
                 decoy = np.resize(decoy, length)
         return self._spliced(rng, fake, genuine, cuts, decoy)
 
-    def _alone(
+    def _without_twin(
         self, rng: Rng, index: int, start: int, length: int, spans: Sequence[Cut], samples: int
     ) -> Pair:
-        """Return a fake without twin, as it is, beside a genuine clip of its domain."""
+        """Return a fake without a twin and a genuine clip of its domain, or a splice."""
         if self.clips[index].domain in self.mates:
             pair = self._side_by_side(rng, index, -1, start, length, samples)
             kind = WHOLE if _throughout(spans, len(pair.fake)) else PART
@@ -247,7 +248,7 @@ class CropDataset(Dataset[Batch]):
         samples: int,
         lag: int = 0,
     ) -> Pair:
-        """Return a crop of a fake beside one of ``partner``, or of a clip of its domain if -1."""
+        """Return a crop of a fake and one of ``partner``, or of a clip of its domain if -1."""
         clip, partner_start = self.clips[index], start - lag
         if partner < 0:
             partner = int(rng.choice(self.mates[clip.domain]))
@@ -262,10 +263,11 @@ class CropDataset(Dataset[Batch]):
     def _spliced(
         self, rng: Rng, fake: Pcm, genuine: Pcm, cuts: Sequence[Cut], decoy: Pcm | None
     ) -> Pair:
-        """Return ``fake`` cut into ``genuine``, which may change its channel before.
+        """Return ``fake`` cut into ``genuine``, whose channel may be changed before.
 
-        A share of partners has ``decoy`` cut in at the same places, or, without one, the recording
-        itself through another channel: an edge between two recordings is no fake.
+        In a share of pairs, ``decoy`` is cut into the partner at the same places; without a decoy,
+        the recording itself through another channel. So the model learns that an edge between two
+        recordings is not a fake.
         """
         settings, host = self.settings, genuine
         if settings.channel_share > 0 and rng.random() < settings.channel_share:
@@ -278,10 +280,11 @@ class CropDataset(Dataset[Batch]):
         return Pair(from_pcm(cut_in(host, fake, cuts)), from_pcm(partner), cuts, PART)
 
     def _host(self, rng: Rng) -> int:
-        """Return a genuine clip to cut into, of any domain."""
-        if not len(self.below):
+        """Draw a genuine clip of any domain to cut into."""
+        shares = self.cumulated_shares
+        if not len(shares):
             return int(rng.choice(self.genuine))
-        place = np.searchsorted(self.below, rng.random() * self.below[-1], side="right")
+        place = np.searchsorted(shares, rng.random() * shares[-1], side="right")
         return int(self.genuine[min(place, len(self.genuine) - 1)])
 
     def _spans(self, clip: Clip, start: int, length: int) -> list[Cut]:
@@ -297,12 +300,12 @@ class CropDataset(Dataset[Batch]):
     def _choose(
         self, rng: Rng, spans: Sequence[Cut], length: int, edges_only: bool
     ) -> Sequence[Cut]:
-        """Return which parts of the available ``spans`` to use."""
+        """Draw the fake spans of a crop from the available ``spans``."""
         if _throughout(spans, length):
             if rng.random() < self.settings.fully_fake_share and not edges_only:
                 return spans
             return self._draw_cuts(rng, length)
-        # gaps are used as they were filled: their edges belong to the attack
+        # filled gaps are used as a whole, since their edges belong to the attack
         count = int(rng.integers(1, len(spans) + 1)) if spans else 0
         return [spans[i] for i in sorted(rng.permutation(len(spans))[:count])]
 
@@ -313,7 +316,7 @@ class CropDataset(Dataset[Batch]):
         return draw_cuts(rng, length, self.rate, shortest, longest, most)
 
     def _window(self, rng: Rng, clip: Clip, samples: int) -> tuple[int, int]:
-        """Return start and length of a crop of at most ``samples``."""
+        """Draw the start and length of a crop of at most ``samples``."""
         total = round(clip.duration * self.rate)
         length = min(total, samples)
         return int(rng.integers(0, total - length + 1)), length
@@ -321,7 +324,7 @@ class CropDataset(Dataset[Batch]):
     def _common_window(
         self, rng: Rng, clip: Clip, own: int, lag: int, samples: int
     ) -> tuple[int, int]:
-        """Return a window of a fake that its twin, where it has one, has as well."""
+        """Draw a window of a fake that its twin, if it has one, covers as well."""
         if own < 0:
             return self._window(rng, clip, samples)
         last = min(
@@ -337,7 +340,7 @@ class CropDataset(Dataset[Batch]):
 
 
 def _host_shares(clips: Sequence[Clip]) -> Float[np.ndarray, " clip"]:
-    """Return how often genuine ``clips`` are cut into: by duration, a domain by the root of its."""
+    """Return the share of each clip as a host; a domain counts by the root of its duration."""
     seconds = np.array([clip.duration for clip in clips])
     domain = np.unique([clip.domain for clip in clips], return_inverse=True)[1]
     share = seconds / np.sqrt(np.bincount(domain, seconds))[domain]

@@ -1,4 +1,4 @@
-"""Batches of crops, and the windows in which whole clips are scored."""
+"""Batches, windows of whole clips for scoring, and the sampler and loader of training crops."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -24,15 +24,15 @@ class Batch(NamedTuple):
 
     Attributes:
         waveform: samples in [-1, 1), zero after the end of a clip.
-        clip_target: 1 where the crop holds a fake region.
+        clip_target: 1 if the crop holds a fake region.
         frame_target: 1 for fake frames.
         frame_mask: False for frames after the end of a clip.
         number: number of the crop or window.
-        family: number of the attack's family among those of the training set, for a crop that
-            holds a fake region; -1 for others, and for windows.
-        kind: kind of the pair of a training crop: `PART` where its fake holds genuine frames,
-            `WHOLE` where it is fake throughout. Both crops of a pair have it, so that a loss on
-            one kind sees fakes and genuine crops alike. -1 for windows.
+        family: index of the attack's family among those of the training set; -1 for crops without
+            a fake region and for windows.
+        kind: kind of a training pair: `PART` if its fake holds genuine frames, `WHOLE` if it is
+            fake throughout; -1 for windows. Both crops of a pair have the same kind, so that the
+            loss of a kind sees as many genuine crops as fakes.
     """
 
     waveform: Float[Tensor, "batch sample"]
@@ -51,7 +51,7 @@ class WindowDataset(Dataset[Batch]):
         self.clips = list(clips)
         self.grid, self.rate = grid, rate
         self.frames = grid.count(seconds)
-        # clip and first frame of each; an array, for there may be millions
+        # clip and first frame of each window; an array, since there may be millions
         self.windows = window_starts([grid.count(c.duration) for c in clips], self.frames)
 
     def __len__(self) -> int:
@@ -69,22 +69,22 @@ class WindowDataset(Dataset[Batch]):
         padded = np.zeros(self.frames, dtype=bool)
         padded[: len(target)] = target
         audio = np.pad(audio, (0, self.frames * size - len(audio)))
-        return item_of(audio, padded, len(target), number)
+        return make_item(audio, padded, len(target), number)
 
 
 class EpochSampler(Sampler[list[int]]):
     """Numbers of the training crops of each step, new in every epoch, divided among processes.
 
-    The number holds the epoch, so the crops of an epoch are the same after a resume and whatever
-    the number of workers, and an epoch can be taken up in its middle. Lightning calls
-    ``set_epoch``.
+    Numbers depend only on the epoch and step. So the crops of an epoch do not depend on the number
+    of workers, and an epoch can be resumed in its middle. Lightning calls ``set_epoch``.
 
     Args:
-        steps: steps in an epoch.
-        crops: crops in a step, over all processes; even, as a fake and its partner stay together.
+        steps: number of steps in an epoch.
+        crops: number of crops in a step, over all processes; even, since a fake and its partner
+            stay together.
         rank: number of this process.
-        world_size: how many processes there are.
-        later: an epoch, and the crops in a step from it on.
+        world_size: number of processes.
+        later: an epoch, and the number of crops in a step from that epoch on.
     """
 
     def __init__(
@@ -98,19 +98,19 @@ class EpochSampler(Sampler[list[int]]):
         self.steps, self.crops, self.rank, self.world_size = steps, crops, rank, world_size
         self.later = later
         self.epoch = 0
-        self.taken = (0, 0)
+        self.done = (0, 0)
 
     @property
     def sampler(self) -> "EpochSampler":
-        """This sampler, where Lightning looks for what has ``set_epoch``."""
+        """This sampler; Lightning looks here for an object with ``set_epoch``."""
         return self
 
     def start_at(self, epoch: int, steps: int) -> None:
-        """Leave out the first ``steps`` of ``epoch``, which were done before the run stopped."""
-        self.taken = (epoch, steps if steps < self.steps else 0)
+        """Skip the first ``steps`` of ``epoch``, which were done before the run stopped."""
+        self.done = (epoch, steps if steps < self.steps else 0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the crops of ``epoch`` from now on."""
+        """Set the epoch whose crops are sampled."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -120,7 +120,7 @@ class EpochSampler(Sampler[list[int]]):
         crops = self.crops
         if self.later is not None and self.epoch >= self.later[0]:
             crops = self.later[1]
-        first = self.taken[1] if self.taken[0] == self.epoch else 0
+        first = self.done[1] if self.done[0] == self.epoch else 0
         own = crops // 2 // self.world_size
         for step in range(first, self.steps):
             start = (self.epoch * self.steps * self.crops + step * crops) // 2
@@ -129,15 +129,15 @@ class EpochSampler(Sampler[list[int]]):
 
 
 class CropLoader(DataLoader[Batch]):
-    """A loader of training crops that continues in the middle of an epoch, nothing read twice.
+    """Loader of training crops that can resume in the middle of an epoch.
 
-    Lightning keeps its state in checkpoints, and restores it before the first batch of a run that
-    is resumed. What counts is not what was fetched ahead, but the steps that the trainer has done.
+    Lightning saves its state in checkpoints and restores it before the first batch of a resumed
+    run. The state counts the steps that the trainer has done, not the batches that workers fetched.
 
     Args:
         crops: crops to load.
         sampler: sampler of their numbers.
-        progress: returns the epoch and how many of its steps are done.
+        progress: function that returns the epoch and the number of its steps that are done.
         options: options of the `DataLoader`.
     """
 
@@ -146,23 +146,23 @@ class CropLoader(DataLoader[Batch]):
         crops: Dataset[Batch],
         sampler: EpochSampler,
         progress: Callable[[], tuple[int, int]] = lambda: (0, 0),
-        **options: Any,  # noqa: ANN401  # as torch has them
+        **options: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(crops, batch_sampler=sampler, **options)
         self.progress = progress
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        # Lightning asks for the iterator of a resumed run before it says which epoch it is; workers
-        # must not fetch before it did
+        # a generator, since Lightning creates the iterator of a resumed run before it sets the
+        # epoch, and workers must not fetch before
         yield from super().__iter__()
 
     def state_dict(self) -> dict[str, int]:
-        """Return where training is: ``epoch``, and ``steps`` done in it."""
+        """Return the ``epoch`` and the ``steps`` done in it."""
         epoch, steps = self.progress()
         return {"epoch": epoch, "steps": steps}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Continue after the steps that ``state`` has done."""
+        """Continue after the steps of ``state``."""
         assert isinstance(self.batch_sampler, EpochSampler)
         self.batch_sampler.start_at(state["epoch"], state["steps"])
 
@@ -172,20 +172,20 @@ def collate(items: Sequence[Batch]) -> Batch:
     return Batch(*(torch.stack(parts) for parts in zip(*items, strict=True)))
 
 
-def item_of(
+def make_item(
     audio: Float[np.ndarray, " sample"],
     target: Bool[np.ndarray, " frame"],
-    held: int,
+    valid: int,
     number: int,
     family: int = -1,
     kind: int = -1,
 ) -> Batch:
-    """Return a batch of one without the leading axis; ``held`` of its frames are no padding."""
+    """Return a batch of one without the leading axis; frames from ``valid`` on are padding."""
     return Batch(
         torch.from_numpy(audio),
         torch.tensor(float(target.any())),
         torch.from_numpy(target.astype(np.float32)),
-        torch.arange(len(target)) < held,
+        torch.arange(len(target)) < valid,
         torch.tensor(number),
         torch.tensor(family),
         torch.tensor(kind),

@@ -1,4 +1,4 @@
-"""Folds of decoders and pages: a test on makers, pages and recordings that training never had."""
+"""Folds of decoders and pages, to test on decoders, pages and recordings unseen in training."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,17 +10,17 @@ from msgspec.structs import replace
 from fakesound.clip import Clip
 from fakesound.data.splits import deal_groups, linked
 
-# not a class of decoders: never tested on
+# marks fakes of unknown decoder, which are never tested on
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class DecoderFolds:
-    """Which fold each decoder and each clip's page is in.
+    """Folds of decoders and of the pages of clips.
 
     Attributes:
-        decoders: fold of each class of decoders.
-        pages: fold of the page, or the recording, of each clip.
+        decoders: fold by class of decoders.
+        pages: fold of each clip's page, or recording.
     """
 
     decoders: Mapping[str, int]
@@ -28,12 +28,12 @@ class DecoderFolds:
 
 
 def deal_decoders(clips: Sequence[Clip], folds: int, seed: int = 0) -> DecoderFolds:
-    """Return classes of decoders dealt into ``folds``, and the fold of each clip's page.
+    """Assign classes of decoders, and the page of each clip, to ``folds``.
 
-    The largest class of decoders is dealt first, each to the fold with the fewest fakes. A page (a
-    domain) goes to the fold that has the largest share of its fakes there, so that rare decoders
-    keep their pages. Pages that share a source, or have one ``split_group`` in their rows, stay
-    together. Clips of domains without published fakes are dealt by source.
+    Decoders are assigned from the largest class down, each to the fold with the fewest fakes. A
+    page (a domain) goes to the fold of most of its fakes, relative to the size of the fold, so that
+    rare decoders keep their pages. Pages that share a source or a ``split_group`` stay together.
+    Clips of domains without published fakes are assigned by source.
     """
     counts = Counter(c.decoder for c in clips if c.is_fake and c.decoder not in (None, UNKNOWN))
     sizes, decoders = [0] * folds, {}
@@ -70,19 +70,19 @@ def split_by_decoder(
 ) -> list[Clip]:
     """Return the clips that are used, each with its split.
 
-    Validation and test have the genuine clips of their fold's pages and the fakes there whose
-    decoder is of the fold too. Training has the pages of other folds, without fakes whose decoder,
-    or a relative of it (``decoder_also`` of the row), is tested or validated on. Forged fakes
-    follow their recording. Rows with ``evaluation_only`` never train.
+    Validation and test have the genuine clips of their fold's pages, and the fakes of these pages
+    whose decoder is in the same fold. Training has the pages of other folds, without fakes whose
+    decoder, or a relative of it (``decoder_also`` of the row), is in validation or test. Forged
+    fakes follow their recording. Rows with ``evaluation_only`` are never in training.
 
     Args:
-        clips: clips of the corpus; their own splits do not count.
-        validation: fold that validates.
-        test: fold that is tested; None: there is none.
+        clips: clips of the corpus; their own splits are ignored.
+        validation: fold for validation.
+        test: fold for the test; None for no test.
         folds: number of folds.
         seed: seed of the assignment.
-        at_most: clips of one attack, and genuine clips of one domain, in validation and test; None:
-            all there are. Partial fakes count apart.
+        at_most: largest number of clips of one attack, and of genuine clips of one domain, in
+            validation and in test; partial fakes count separately; None for no limit.
     """
     dealt = deal_decoders(clips, folds, seed)
     hidden = {name for name, fold in dealt.decoders.items() if fold in (validation, test)}

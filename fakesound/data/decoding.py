@@ -1,10 +1,10 @@
-"""Decode audio files front to back, to their real end, whatever the header declares.
+"""Decode audio files from start to end, whatever length the header declares.
 
-libsndfile decodes; three things are corrected before it sees a file. Recorders that crash and
-programs that write to a pipe leave a length of zero or a wrong one in a WAV header. An MP3 file of
-variable bit rate without a Xing frame, or one that several files were joined into, has no length,
-and libsndfile would stop at an estimate. And python-soundfile seeks after every read, at which
-lossy decoders lose their state. What libsndfile does not know is decoded by another decoder first.
+libsndfile decodes, with three corrections. Recorders that crash and programs that write to a pipe
+leave a zero or wrong length in a WAV header. An MP3 file of variable bit rate without a Xing frame,
+or one joined from several files, has no length, and libsndfile would stop at an estimate. And
+python-soundfile seeks after every read, which resets the state of lossy decoders. Formats that
+libsndfile does not read are first decoded by another decoder.
 """
 
 import io
@@ -27,34 +27,35 @@ from fakesound.data.containers import Decoded, decode_container, is_container
 from fakesound.data.location import AnyLocation, open_audio, parse_location
 from fakesound.data.mp3 import has_frames, is_mp3, with_length
 from fakesound.data.notes import Notes
+from fakesound.data.patched import patch_start
 from fakesound.data.samples import RATES
 from fakesound.errors import InputError
 
 Block = Float32[np.ndarray, "sample channel"]
 
 BLOCK = 262_144  # samples decoded at a time
-# subtypes in which seeking is exact to the sample; others are decoded from the start
+# subtypes that seek to the exact sample; others are decoded from the start
 EXACT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 LOSSLESS = ("PCM_", "FLOAT", "DOUBLE", "ALAC_", "DWVW", "DPCM")
-AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # of a sample, by its encoding
-# a file that was cut out of a stream may begin inside a frame
+AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # bytes of a sample by encoding
+# known by suffix too, since a file cut out of a stream may begin inside a frame
 MP3_SUFFIXES = (".mp3", ".mpga")
-# libsndfile's remark on a header (WAV, AIFF, AU) that declares more bytes than there are
+# libsndfile's note on a header (WAV, AIFF, AU) that declares more bytes than the file has
 CUT_SHORT = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
-# programs that write to a pipe declare this many bytes or more: they do not know
+# programs that write to a pipe declare this many bytes or more for an unknown length
 UNKNOWN_SIZE = 0x7FFF_0000
-UNKNOWN_FRAMES = 2**40  # libsndfile's count where there is none is far above
+UNKNOWN_FRAMES = 2**40  # libsndfile reports far more frames for an unknown length
 
 
 class Source(NamedTuple):
-    """What libsndfile opens.
+    """Input of libsndfile.
 
     Attributes:
         file: name or stream.
-        options: options of a file without a header.
-        declared: length in seconds that the header declares, None where it gives none; absent where
-            libsndfile knows.
-        decoded: audio of a file that another decoder decoded first.
+        options: options for samples without a header.
+        declared: length in seconds in a wrong header, or None in it for no length; None if the
+            header is right.
+        decoded: audio that another decoder decoded first.
         remark: note on the file.
     """
 
@@ -66,12 +67,12 @@ class Source(NamedTuple):
 
 
 class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is untyped
-    """A file that is read without seeking between reads.
+    """Audio file that is read without seeking between reads.
 
     Attributes:
-        reopen: function that opens the file anew.
+        reopen: function that opens the file again.
         location: location of the file; None for bytes in memory.
-        source: what libsndfile opened.
+        source: input of libsndfile.
     """
 
     reopen: Callable[[], AbstractContextManager["SequentialFile"]]
@@ -79,12 +80,12 @@ class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is
     source: Source
 
     def seekable(self) -> bool:
-        """Return False: soundfile then neither seeks after a read nor stops at the header's end."""
+        """Return False, so that soundfile neither seeks after a read nor stops at the length."""
         return False
 
     @property
     def expected(self) -> int:
-        """Samples per channel that must be there: those declared, if the file was cut short."""
+        """Samples per channel that the file should hold: the declared ones, if it was cut short."""
         if cut := CUT_SHORT.search(self.extra_info):
             declared, found = int(cut[1]), int(cut[2])
             # a few missing bytes are padding
@@ -94,15 +95,15 @@ class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is
 
     @property
     def counted(self) -> bool:
-        """Whether the length is known; FLAC files that were written to a pipe have none."""
+        """Whether the length is known; FLAC files written to a pipe have none."""
         return bool(self.frames < UNKNOWN_FRAMES)
 
     def describe(self, notes: Notes, decoded: int) -> None:
-        """Add what the header and the codec are to ``notes``, and how that fits the content.
+        """Add notes on the declared length, the header and the codec.
 
         Args:
             notes: notes to add to.
-            decoded: samples per channel that were decoded.
+            decoded: number of decoded samples per channel.
         """
         declared = self.frames / self.samplerate if self.counted else None
         if self.source.declared is not None:
@@ -115,18 +116,18 @@ class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is
         if (first := self.source.decoded) is not None:
             notes.write("codec", first.codec)
             if first.damaged:
-                notes.write("codec", f"{first.damaged} damaged packets are left out")
+                notes.write("codec", f"{first.damaged} damaged packets were skipped")
         elif not self.subtype.startswith(LOSSLESS) and self.format != "FLAC":
             notes.write("codec", f"{self.subtype}, lossy")
 
 
 @contextmanager
 def open_decoder(path: AnyLocation, content: bytes | None = None) -> Iterator[SequentialFile]:
-    """Yield the audio file at ``path``, its length corrected where the header is wrong.
+    """Open the audio file at ``path``, with a wrong length in its header corrected.
 
     Args:
-        path: location of the file; with ``content`` a name for messages only.
-        content: bytes of a file that is in memory.
+        path: location of the file; with ``content`` only a name for messages.
+        content: bytes of a file in memory.
 
     Raises:
         InputError: if the file is missing, empty or not audio.
@@ -142,7 +143,7 @@ def open_decoder(path: AnyLocation, content: bytes | None = None) -> Iterator[Se
             file = _open(stack, _decoded_first(path, local, whole, error))
         if not RATES[0] <= file.samplerate <= RATES[1]:
             raise InputError(
-                f"{path}: its header gives {file.samplerate} Hz, a rate no recorder has; replace it"
+                f"{path}: its header gives {file.samplerate} Hz, which no recorder uses; replace it"
             )
         file.reopen = partial(open_decoder, path, content)
         file.location = path if content is None else None
@@ -162,10 +163,10 @@ def _check_file(path: AnyLocation, local: Path) -> None:
             raise InputError(f"{path}: no such file")
         if local.stat().st_size == 0:
             raise InputError(f"{path}: is empty (0 bytes); replace or remove it")
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path}: cannot be read ({why}); check it") from None
 
 
@@ -173,7 +174,7 @@ def _open(stack: ExitStack, source: Source) -> SequentialFile:
     file = stack.enter_context(SequentialFile(source.file, **source.options))
     file.source = source
     if file.subtype == "OPUS":
-        # without this, libsndfile 1.2 returns the samples before the first one, of the encoder
+        # otherwise libsndfile 1.2 also returns the encoder's delay before the first sample
         file.seek(0)
     return file
 
@@ -181,10 +182,10 @@ def _open(stack: ExitStack, source: Source) -> SequentialFile:
 def _decoded_first(
     path: AnyLocation, local: Path | None, whole: BinaryIO, error: Exception
 ) -> Source:
-    """Return the audio of a file that libsndfile refused with ``error``, decoded by another.
+    """Decode a file that libsndfile refused with ``error`` by another decoder.
 
     Raises:
-        InputError: if no other decoder knows the file.
+        InputError: if no other decoder reads the file.
     """
     whole.seek(0)
     head = whole.read(32)
@@ -216,7 +217,7 @@ def _opened(
 def decode_blocks(file: SequentialFile, start: int = 0, block: int = BLOCK) -> Iterator[Block]:
     """Yield the samples of ``file`` from ``start`` to its end, ``block`` at a time.
 
-    The same samples, bit for bit, for every ``start`` and ``block``.
+    They are the same, bit for bit, for every ``start`` and ``block``.
     """
     if start and file.counted and file.subtype.startswith(EXACT):
         file.seek(min(start, file.frames))
@@ -228,29 +229,29 @@ def decode_blocks(file: SequentialFile, start: int = 0, block: int = BLOCK) -> I
 
 
 def reason(error: Exception) -> str:
-    """Return what libsndfile reports, in a few words."""
+    """Return the message of libsndfile without its final dot."""
     text = str(getattr(error, "error_string", error)).strip().rstrip(".")
     return text or type(error).__name__
 
 
 def _corrected(local: Path | None, file: BinaryIO) -> Source:
-    """Return what libsndfile opens."""
+    """Return the input of libsndfile, with a wrong length in the header corrected."""
     head = file.read(24)
     if head[:4] in wav.MARKS and head[8:12] == b"WAVE":
         if (short := wav.longer_than_declared(file)) is not None:
-            return Source(io.BytesIO(short.data), short.options, (short.seconds,))
+            whole = patch_start(file, short.head, short.start)
+            return Source(whole, short.options, (short.seconds,))
     elif head[:4] == b".snd" and len(head) == 24:
         start, size, encoding, rate, channels = struct.unpack(">5I", head[4:])
         if size < UNKNOWN_SIZE and start + size < file.seek(0, io.SEEK_END) - 1:
-            file.seek(24)
-            unknown = head[:8] + b"\xff" * 4 + head[12:] + file.read()
+            unknown = head[:8] + b"\xff" * 4 + head[12:]
             second = AU_BYTES.get(encoding, 0) * channels * rate
             declared = size / second if size and second else None
-            return Source(io.BytesIO(unknown), declared=(declared,))
+            return Source(patch_start(file, unknown, len(head)), declared=(declared,))
     elif head[:4] == flac.MARK:
         if (header := flac.short_header(file)) is not None:
-            file.seek(len(header.unknown))
-            return Source(io.BytesIO(header.unknown + file.read()), declared=(header.seconds,))
+            whole = patch_start(file, header.unknown, len(header.unknown))
+            return Source(whole, declared=(header.seconds,))
     elif head[:4] == ogg.MARK:
         pages = ogg.read_pages(file)
         remark = "" if pages.ended else "the stream has no end; the file may be cut short"
@@ -265,21 +266,21 @@ def _corrected(local: Path | None, file: BinaryIO) -> Source:
         if counted is not None:
             return Source(io.BytesIO(counted.data), declared=(counted.declared,))
         if not has_frames(data):
-            # without its name, by which libsndfile would take it for MP3
+            # not by name, since libsndfile would read it as MP3 because of the suffix
             return Source(io.BytesIO(data))
     file.seek(0)
     return Source(file if local is None else _name(local))
 
 
 def _name(path: Path) -> str | bytes:
-    """Return a path as soundfile takes it: it refuses text of bytes that are not UTF-8."""
+    """Return a path for soundfile, which refuses names that are not UTF-8 unless given as bytes."""
     return str(path) if os.name == "nt" else os.fsencode(path)
 
 
 def _joined(local: Path | None, file: BinaryIO, links: Sequence[int], remark: str) -> Source:
-    """Return an Ogg file of several streams in a row as one, of which libsndfile reads the first.
+    """Decode an Ogg file of several streams in a row, of which libsndfile would read the first.
 
-    Streams that libsndfile cannot read, or of another rate, are left to other decoders.
+    Files with streams that libsndfile cannot read, or of different rates, go to other decoders.
     """
     decoded, out, codec = Decoded.empty(), None, ""
     end = file.seek(0, io.SEEK_END)

@@ -1,4 +1,4 @@
-"""Which fake a training pair is made of: a mixture that no page and no generator dominates."""
+"""Draw the fakes of training pairs, so that no page and no generator dominates."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,21 +10,21 @@ from jaxtyping import Float
 from fakesound.clip import Clip
 from fakesound.config import PublishedConfig
 
-# rounds in which shares above their cap are cut and the rest is scaled up
+# iterations that cut shares above their cap and scale up the others
 ROUNDS = 100
 
 
 class FakeDraw:
-    """Draws the indices of fakes.
+    """Draw the indices of fakes.
 
-    A forged fake is drawn by its attack, then evenly. A published one, which has a ``decoder``, by
-    family evenly, then by page as the root of how many fakes it has, then evenly by generator and
-    clip; shares above the caps go to the others.
+    For a forged fake, the attack is drawn first, then a clip uniformly. For a published fake, which
+    has a ``decoder``, the family is drawn uniformly, then a page with the root of its number of
+    fakes as weight, then generator and clip uniformly. Shares above the caps go to the others.
 
     Args:
         clips: clips of the training set.
-        published: shares of forged fakes, pages and generators in the draws.
-        weights: relative frequency of forged attacks, by name or glob; 1 for the rest.
+        published: share of forged fakes, and caps of pages and generators.
+        weights: relative frequency of forged attacks by name or glob, 1 by default.
     """
 
     def __init__(
@@ -37,31 +37,31 @@ class FakeDraw:
                 groups[clip.attack].append(index)
             elif clip.attack is not None:
                 generated.append(index)
-        # arrays: a draw from a list would copy all of it
+        # arrays, since a draw from a list would copy it
         self.attacks = [np.array(groups[name]) for name in sorted(groups)]
         chance = np.array([_weight(name, weights) for name in sorted(groups)])
         self.chance = chance / chance.sum() if len(chance) else chance
         self.published = np.array(generated, dtype=int)
         found = [clips[i] for i in generated]
         self.share = published_shares(found, published.page, published.generator)
-        self.below = np.cumsum(self.share)
+        self.cumulated = np.cumsum(self.share)
         self.forged = (published.forged if generated else 1.0) if groups else 0.0
 
     def __call__(self, rng: np.random.Generator) -> int:
         """Return the index of a fake."""
-        # no draw where there is no choice: it would move all others
+        # an unneeded draw would change all later ones
         if self.forged == 1 or (self.forged > 0 and rng.random() < self.forged):
             return int(rng.choice(self.attacks[rng.choice(len(self.attacks), p=self.chance)]))
-        place = np.searchsorted(self.below, rng.random() * self.below[-1], side="right")
+        place = np.searchsorted(self.cumulated, rng.random() * self.cumulated[-1], side="right")
         return int(self.published[min(place, len(self.published) - 1)])
 
 
 def published_shares(
     clips: Sequence[Clip], page: float, generator: float
 ) -> Float[np.ndarray, " clip"]:
-    """Return the share of draws of each of ``clips``, as `FakeDraw` draws published fakes.
+    """Return the share of each of ``clips`` when `FakeDraw` draws published fakes.
 
-    A cap that cannot hold, as there are too few pages or generators, is raised to an even share.
+    A cap that is too low for the number of pages or generators is raised to an even share.
     """
     if not clips:
         return np.zeros(0)
@@ -75,7 +75,7 @@ def published_shares(
     first = np.array([names.index(name) for name in cell_of])
     of_family, of_page, of_generator = families[first], pages[first], generators[first]
     per_cell = np.bincount(cells)
-    # the fakes that a family has on a page, and the generators that it has there
+    # number of fakes, and of generators, by family and page
     on_page: defaultdict[tuple[int, int], float] = defaultdict(float)
     kinds: defaultdict[tuple[int, int], int] = defaultdict(int)
     for cell, where in enumerate(zip(of_family, of_page, strict=True)):
@@ -96,6 +96,6 @@ def published_shares(
 
 
 def _weight(attack: str, weights: Mapping[str, float]) -> float:
-    """Return the weight of ``attack``: by its name, else by the longest glob it matches, else 1."""
+    """Return the weight of ``attack`` by its name, or by the longest glob that it matches; or 1."""
     globs = sorted((p for p in weights if fnmatchcase(attack, p)), key=len, reverse=True)
     return weights[attack] if attack in weights else weights[globs[0]] if globs else 1.0

@@ -1,4 +1,4 @@
-"""The length of FLAC files: what the header declares, against the number of the last frame."""
+"""Find FLAC files that hold more samples than their header declares, by the last frame."""
 
 import io
 import struct
@@ -6,14 +6,14 @@ from typing import BinaryIO, NamedTuple
 
 MARK = b"fLaC"
 TAIL = 2**17  # bytes searched for the last frame
-TOTAL = 21  # byte of the file whose low half, with four more, holds the number of samples
+TOTAL = 21  # the low half of this byte and the next four bytes hold the number of samples
 
 
 class Header(NamedTuple):
-    """A FLAC file that declares fewer samples than it holds.
+    """Corrected start of a FLAC file that declares too few samples.
 
     Attributes:
-        unknown: start of the file, with an unknown number of samples in place of the wrong one.
+        unknown: start of the file, with the number of samples set to unknown.
         seconds: length in seconds that the header declares.
     """
 
@@ -40,7 +40,7 @@ def short_header(file: BinaryIO) -> Header | None:
         frame = _frame(tail[place : place + 16])
         if frame is not None:
             number, size = frame
-            # frames of equal size are counted, others give their first sample
+            # the number counts frames if all have one size, otherwise samples
             fixed = tail[place + 1] == 0xF8 and smallest == largest
             if (number * largest if fixed else number) + size <= total:
                 return None
@@ -50,7 +50,7 @@ def short_header(file: BinaryIO) -> Header | None:
 
 
 def _frame(header: bytes) -> tuple[int, int] | None:
-    """Return the number and the samples of a frame, if the checksum of its header is right."""
+    """Return the number and the samples of a frame; None if its header is invalid."""
     if len(header) < 6 or header[1] not in (0xF8, 0xF9):
         return None
     if not header[2] >> 4:
@@ -73,7 +73,7 @@ def _frame(header: bytes) -> tuple[int, int] | None:
 
 
 def _checksum(data: bytes) -> int:
-    """Return the CRC of 8 bits with the polynomial 0x07."""
+    """Return the CRC-8 with the polynomial 0x07."""
     value = 0
     for byte in data:
         value ^= byte

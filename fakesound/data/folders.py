@@ -1,14 +1,14 @@
-"""The files of a folder that count as audio: one rule for all verbs."""
+"""Find the audio files of a folder, by the same rule for all commands."""
 
 import os
 from pathlib import Path
 
-# read by libsndfile
+# formats of libsndfile
 SUFFIXES = (
     ".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2",
     ".mpga", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".voc", ".sph", ".nist", ".gsm",
 )  # fmt: skip
-# read with the extra `formats`, or with ffmpeg
+# formats that need the extra `formats`, or ffmpeg
 CONTAINERS = (
     ".m4a", ".m4b", ".mp4", ".mov", ".3gp", ".3ga", ".aac", ".ac3", ".eac3", ".amr", ".awb", ".wma",
     ".mka", ".mkv", ".webm", ".spx", ".wv", ".ape", ".tta", ".alac", ".avi", ".flv", ".dsf",
@@ -17,17 +17,17 @@ CONTAINERS = (
 
 
 def is_audio(name: str) -> bool:
-    """Return whether the name of a file has a suffix of audio and is not hidden."""
+    """Return whether a file name has an audio suffix and is not hidden."""
     name = name.rpartition("/")[2]
     return name.lower().endswith((*SUFFIXES, *CONTAINERS)) and not name.startswith(".")
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """Return the audio files under ``folder`` by their suffixes, sorted.
+    """Return the audio files under ``folder``, sorted.
 
-    Hidden files and folders (also the ``._`` companions of macOS) do not count. Linked folders are
-    followed once. A folder that cannot be listed is returned itself, and a broken link counts: to
-    read it is an error, so that nothing is passed over.
+    Hidden files and folders are ignored, among them the ``._`` files of macOS. Linked folders are
+    followed once. Folders that cannot be listed and broken links are returned too: reading them is
+    an error, so that none is skipped silently.
     """
     files: list[Path] = []
     seen = {folder.resolve()}

@@ -1,16 +1,16 @@
 """Hashes of a run's audio, in a list that ``sha256sum --check`` reads.
 
-Audio at a URL is left out, since hashing would fetch all of it before the first step.
+Audio at a URL is left out, since hashing would download all of it before the first step.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fakesound.data.location import open_audio, parse_location
 from fakesound.data.manifest import Clip
+from fakesound.data.manifest_paths import relative_path
 
 HASHES = "audio.sha256"
 THREADS = 4
@@ -32,28 +32,19 @@ def audio_hashes(
 
 def hash_list(hashes: Mapping[str, str], folder: Path) -> str:
     """Return ``hashes`` as the lines of a file in ``folder``."""
-    lines = [f"{digest}  {relative(path, folder)}\n" for path, digest in hashes.items()]
+    lines = [f"{digest}  {relative_path(path, str(folder))}\n" for path, digest in hashes.items()]
     return "".join(sorted(lines, key=lambda line: line[64:]))
 
 
 def read_list(text: str) -> dict[str, str]:
-    """Return the digests in ``text`` by location; lines of another form are ignored."""
+    """Return the digests in ``text`` by location; malformed lines are ignored."""
     rows = [line.partition("  ") for line in text.splitlines()]
     return {place: digest for digest, _, place in rows if place}
 
 
 def hash_of(hashes: Mapping[str, str]) -> str:
-    """Return one digest of all audio, independent of order and folder."""
+    """Return one digest of all audio, which does not depend on order or folder."""
     return hashlib.sha256("".join(sorted(hashes.values())).encode()).hexdigest()[:16]
-
-
-def relative(path: str, folder: Path) -> str:
-    """Return the location ``path`` as files in ``folder`` write it."""
-    location = parse_location(path)
-    file = location.file
-    if not location.remote:
-        file = Path(os.path.relpath(file, folder)).as_posix()
-    return str(location._replace(file=file))
 
 
 def audio_digest(path: str) -> str:

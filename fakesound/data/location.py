@@ -1,20 +1,18 @@
-"""Where audio lies: a file of its own or a member of a tar, on this machine or at a URL.
+"""Locations of audio: plain files or members of a tar, local or at a URL.
 
-A location is written as a path, a URL that fsspec knows, or ``TAR::NAME@OFFSET+SIZE`` for a member
-of a tar: with the byte at which it begins and its length, a clip is one read of one range, whatever
-the size of the tar. Without ``@OFFSET+SIZE``, as in tars made by other tools, the headers of the
-tar are read once to find the member.
+A location is a path, a URL that fsspec supports, or ``TAR::NAME@OFFSET+SIZE`` for a member of a
+tar. With its first byte and length, a clip is read in one range request, whatever the size of the
+tar. Without ``@OFFSET+SIZE``, as in tars made by other tools, the headers of the tar are read once
+to find the member.
 """
 
 import io
 import os
-import posixpath
 import re
-import stat
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
@@ -23,12 +21,12 @@ from fakesound.errors import InputError
 HEADER = tarfile.BLOCKSIZE
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 IN_TAR = ".tar::"
-_RANGE = re.compile(r"(.+)@(\d+)\+(\d+)", re.DOTALL)
-# a member up to this size is read whole, a longer one block by block
+RANGE = re.compile(r"(.+)@(\d+)\+(\d+)", re.DOTALL)
+# members up to this size are read whole, longer ones in blocks
 WHOLE = 2**20
-# bytes of a block: on this machine, and from a URL, where each request takes long
+# bytes of a block: local, and from a URL, where each request is slow
 BLOCK, REMOTE_BLOCK = 2**16, 2**18
-# blocks that are kept, so that a return to the header costs nothing
+# the first blocks stay cached, since decoders seek back to the header
 BLOCKS_KEPT = 4
 
 
@@ -36,9 +34,9 @@ class Location(NamedTuple):
     """A file, or a member of a tar.
 
     Attributes:
-        file: Path or URL of the file, or of the tar.
-        member: Name in the tar; "" for a file of its own.
-        offset: Byte of the tar at which the member begins.
+        file: Path or URL of the file or the tar.
+        member: Name in the tar; "" for a plain file.
+        offset: First byte of the member in the tar.
         size: Length of the member in bytes.
     """
 
@@ -54,12 +52,12 @@ class Location(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Last part of the name."""
+        """File name, without folders."""
         return PurePosixPath(self.member or self.file).name
 
     @property
     def suffix(self) -> str:
-        """Ending of the name."""
+        """Suffix of the file name."""
         return PurePosixPath(self.name).suffix
 
     @property
@@ -74,11 +72,11 @@ class Location(NamedTuple):
 
     @property
     def local(self) -> Path | None:
-        """The path of a file of its own on this machine; None for anything else."""
+        """The path of a plain local file; None for anything else."""
         return None if self.member or self.remote else Path(self.file)
 
     def is_file(self) -> bool:
-        """Return whether the file exists and, for a member, whether the tar is long enough."""
+        """Return whether the file exists; for a member, whether the tar is long enough."""
         length = file_size(self.file)
         return length is not None and self.offset + self.size <= length
 
@@ -103,7 +101,7 @@ def parse_location(text: AnyLocation) -> Location:
     if not in_tar:
         return Location(file)
     file += ".tar"
-    if match := _RANGE.fullmatch(member):
+    if match := RANGE.fullmatch(member):
         return Location(file, match[1], int(match[2]), int(match[3]))
     span = _members(file).get(member)
     if span is None:
@@ -124,19 +122,19 @@ def read_bytes(location: AnyLocation) -> bytes:
     """Return all bytes of a file or member.
 
     Raises:
-        InputError: if it cannot be read, or the tar holds something else there.
+        InputError: if it cannot be read, or the tar has changed.
     """
     location = parse_location(location)
     if not location.member:
         return read_range(location.file)
-    # with the header before it, which shows whether the tar is still the one that was listed
+    # with the preceding header, which shows whether the tar has changed
     data = read_range(location.file, location.offset - HEADER, location.offset + location.size)
     _check_header(location, data)
     return data[HEADER:]
 
 
 def files_under(url: str) -> list[str]:
-    """Return the URLs of all files under the folder at ``url``, sorted; a file is itself.
+    """Return the URLs of all files under ``url``, sorted, or ``url`` itself if it is a file.
 
     Raises:
         InputError: if it cannot be listed.
@@ -151,7 +149,7 @@ def open_audio(location: AnyLocation) -> Iterator[BinaryIO]:
     """Open a file or member as a seekable binary stream.
 
     Raises:
-        InputError: if it cannot be read, or the tar holds something else there.
+        InputError: if it cannot be read, or the tar has changed.
     """
     location = parse_location(location)
     if location.local is not None:
@@ -174,7 +172,7 @@ def open_audio(location: AnyLocation) -> Iterator[BinaryIO]:
 
 
 def read_range(file: str, start: int = 0, stop: int | None = None) -> bytes:
-    """Return the bytes ``[start, stop)`` of a file or URL, to its end if None; fewer if it ends."""
+    """Return the bytes ``[start, stop)`` of a file or URL; to its end if None or if it is short."""
     if is_url(file):
         with _remote_errors(file):
             system, name = _system(file)
@@ -187,74 +185,8 @@ def read_range(file: str, start: int = 0, stop: int | None = None) -> bytes:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
 
 
-class Resolver:
-    """Resolves the paths in a manifest, and remembers folders, links and tar sizes meanwhile.
-
-    Args:
-        folder: Path or URL of the folder that holds the manifest.
-    """
-
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
-        self._real_folder = cache(lambda head: os.path.realpath(os.path.join(folder, head)))
-        self._tar = cache(self._file)
-        self._size = cache(file_size)
-
-    def locate(self, path: str) -> str:
-        """Return the text of the location that a row's ``path`` names, links followed.
-
-        Raises:
-            InputError: if it is a member that its tar does not have.
-        """
-        tar, in_tar, member = path.partition(IN_TAR)
-        if not in_tar:
-            return self._file(path)
-        text = f"{self._tar(f'{tar}.tar')}::{member}"
-        return text if _RANGE.fullmatch(member) else str(parse_location(text))
-
-    def exists(self, text: str) -> bool:
-        """Return whether the audio at a location exists; of a tar, only the size is looked at."""
-        location = parse_location(text)
-        if not location.member:
-            return location.is_file()
-        length = self._size(location.file)
-        return length is not None and location.offset + location.size <= length
-
-    def _file(self, path: str) -> str:
-        if is_url(path):
-            return path
-        if is_url(self.folder):
-            scheme, _, start = self.folder.partition("://")
-            return f"{scheme}://{posixpath.normpath(f'{start}/{path}')}"
-        head, slash, name = path.rpartition("/")
-        if name in ("", ".", "..") or (slash and not head):
-            return str(Path(self.folder, path).resolve())
-        text = f"{self._real_folder(head)}/{name}"
-        try:
-            linked = stat.S_ISLNK(os.lstat(text).st_mode)
-        except OSError:
-            return text
-        return os.path.realpath(text) if linked else text
-
-
-def relative(text: str, folder: str) -> str:
-    """Return the location ``text`` as a manifest in ``folder`` writes it; see `Resolver.locate`."""
-    if is_url(text):
-        return text
-    file, in_tar, member = text.partition(IN_TAR)
-    head, _, name = file.rpartition("/")
-    # both may be relative to the working folder, so the cache depends on it
-    way = _relative(head or ("/" if file.startswith("/") else "."), folder, os.getcwd())
-    return f"{name if way == '.' else f'{way}/{name}'}{in_tar}{member}"
-
-
-@lru_cache(maxsize=4096)
-def _relative(head: str, folder: str, _: str) -> str:
-    return Path(os.path.relpath(head, folder)).as_posix()
-
-
 class _Member(io.RawIOBase):
-    """A long member of a tar as a file that reads only the blocks asked for."""
+    """A long member of a tar as a file that reads only the requested blocks."""
 
     def __init__(self, location: Location) -> None:
         self.location, self.position = location, 0
@@ -292,12 +224,12 @@ class _Member(io.RawIOBase):
 
 def _check_header(location: Location, data: bytes) -> None:
     name = data[:100].rstrip(b"\0")
-    # longer names and those outside ASCII stand elsewhere in the header
+    # the header stores longer names, and names outside ASCII, in another place
     plain = location.member.isascii() and len(location.member) < 100
     if len(data) < HEADER or (plain and name != location.member.encode()):
         raise InputError(
-            f"{location.file}: does not hold {location.member} at byte {location.offset}; it was "
-            "changed after the manifest was written, make the shards again"
+            f"{location.file}: does not hold {location.member} at byte {location.offset}, so it "
+            "has changed since the manifest was written; make the shards again"
         )
 
 
@@ -314,13 +246,13 @@ def _members(file: str) -> dict[str, tuple[int, int]]:
 def _system(url: str) -> tuple[Any, str]:
     import fsspec
 
-    # looked up each time: fsspec caches them, and makes new ones in a forked process
+    # not cached here: fsspec caches file systems, and makes new ones in a forked process
     return fsspec.core.url_to_fs(url)
 
 
 @contextmanager
 def _remote_errors(url: str) -> Iterator[None]:
-    """Turn the errors of a store, of which every one has its own, into an `InputError`."""
+    """Turn any error of a file system, whose types differ, into an `InputError`."""
     try:
         yield
     except InputError:

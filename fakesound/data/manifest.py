@@ -1,6 +1,6 @@
-"""The manifest: JSON Lines, one clip per row, validated when it is read.
+"""Read and write manifests: JSON Lines with one clip per row, validated on reading.
 
-The schema of a row is `fakesound.clip.Clip`; further keys are kept in ``extra``. ``path`` is
+The schema of a row is `fakesound.clip.Clip`; unknown keys are kept in ``extra``. ``path`` is
 relative to the manifest and may name a member of a tar, ``00012.tar::00024001.flac@1536+40212``
 (see `fakesound.data.location`), or a URL; the manifest itself may be at a URL. A manifest may have
 millions of rows.
@@ -20,7 +20,8 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from fakesound.clip import LABELS, SPLITS, Clip
-from fakesound.data.location import AnyLocation, Resolver, open_audio, parse_location, relative
+from fakesound.data.location import AnyLocation, open_audio, parse_location
+from fakesound.data.manifest_paths import Resolver, relative_path
 from fakesound.errors import InputError, field_error
 from fakesound.files import atomic_write
 
@@ -39,9 +40,9 @@ __all__ = [
 
 _decode = msgspec.json.Decoder(Clip).decode
 _KEYS = {field.encode_name for field in msgspec.structs.fields(Clip)} - {""}
-# may be null, for the default
+# null stands for the default
 _NULLABLE = ("donor_ids", "domain", "subsets")
-# of text that many rows share one copy is kept
+# fields whose text many rows share; one copy is kept
 _SHARED = ("source_id", "attack", "corpus", "domain", "twin_id", "license", "decoder")
 _CHOICES = {"label": LABELS, "split": ("null", *SPLITS)}
 
@@ -63,7 +64,7 @@ def read_manifest(path: AnyLocation, check_files: bool = True) -> list[Clip]:
     numbers: dict[str, int] = {}
     resolver, plain = Resolver(location.folder), True
     with _without_gc(), open_audio(location) as file:
-        # not splitlines: a title may hold any of Unicode's line separators
+        # not splitlines, since text may contain Unicode line separators
         lines = io.TextIOWrapper(file, encoding="utf-8")
         for number, line in enumerate(_decoded(lines, path), start=1):
             clip = _plain_clip(line) if plain else None
@@ -72,12 +73,12 @@ def read_manifest(path: AnyLocation, check_files: bool = True) -> list[Clip]:
                     continue
                 where = f"{path} row {number}"
                 clip = _checked_clip(_parsed(line, where), where)
-                # others will have further keys as well
+                # later rows will probably have unknown keys as well
                 plain = not clip.extra
             if numbers.setdefault(clip.clip_id, number) != number:
                 raise InputError(
-                    f"{path} row {number}, clip_id: {clip.clip_id!r} is row "
-                    f"{numbers[clip.clip_id]} too; make it unique"
+                    f"{path} row {number}, clip_id: {clip.clip_id!r} is also in row "
+                    f"{numbers[clip.clip_id]}; make it unique"
                 )
             try:
                 _resolve(clip, resolver)
@@ -96,7 +97,7 @@ def read_manifest(path: AnyLocation, check_files: bool = True) -> list[Clip]:
 
 
 def read_locations(path: AnyLocation) -> Iterator[str]:
-    """Yield the location of each row of a manifest whose rows need no key but ``path``.
+    """Yield the location of each row of a manifest; no key but ``path`` is read.
 
     Raises:
         InputError: for the first error, naming the manifest, the row, the field and the fix.
@@ -111,7 +112,7 @@ def read_locations(path: AnyLocation) -> Iterator[str]:
             where = f"{path} row {number}"
             named = _parsed(line, where).get("path")
             if not isinstance(named, str) or not named:
-                raise InputError(f"{where}, path: {named!r} is no path; name the audio file")
+                raise InputError(f"{where}, path: {named!r} is not a path; name the audio file")
             yield resolver.locate(named)
 
 
@@ -134,7 +135,7 @@ def read_rows(rows: Iterable[dict[str, Any]], folder: Path, name: str) -> list[C
 
 
 def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
-    """Write ``clips`` to a manifest; ``path`` holds all of them or stays as it was."""
+    """Write ``clips`` to the manifest ``path``, atomically."""
     with atomic_write(path, durable=False) as file:
         for clip in clips:
             row = clip_row(clip, path.parent)
@@ -143,7 +144,7 @@ def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
 
 def clip_row(clip: Clip, folder: Path) -> dict[str, Any]:
     """Return the row of ``clip`` for a manifest in ``folder``."""
-    return row_of(clip, relative(clip.location, str(folder)))
+    return row_of(clip, relative_path(clip.location, str(folder)))
 
 
 def row_of(clip: Clip, path: str) -> dict[str, Any]:
@@ -174,7 +175,7 @@ def row_of(clip: Clip, path: str) -> dict[str, Any]:
 
 
 def manifest_hash(clips: Sequence[Clip]) -> str:
-    """Return a digest of the rows, independent of their order and folder."""
+    """Return a digest of the rows, which does not depend on their order or folder."""
     rows = sorted(
         json.dumps(row_of(clip, parse_location(clip.location).name), sort_keys=True)
         for clip in clips
@@ -183,7 +184,7 @@ def manifest_hash(clips: Sequence[Clip]) -> str:
 
 
 def _plain_clip(line: str) -> Clip | None:
-    """Return the clip of a row without unknown keys or errors, else None; the quickest way."""
+    """Return the clip of a row, decoded quickly; None for a row with unknown keys or errors."""
     try:
         return _decode(line)
     except msgspec.MsgspecError:
@@ -195,7 +196,7 @@ def _parsed(line: str, where: str) -> dict[str, Any]:
         row = msgspec.json.decode(line)
     except msgspec.MsgspecError:
         try:
-            # accepts NaN too, of which the field is then named
+            # also reads NaN, so that the error names its field
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError(f"{where}: not JSON ({error.msg}); one object per line") from None
@@ -205,7 +206,7 @@ def _parsed(line: str, where: str) -> dict[str, Any]:
 
 
 def _checked_clip(row: dict[str, Any], where: str) -> Clip:
-    """Return the clip of a row with unknown keys, nulls for defaults or an error; uses it up."""
+    """Return the clip of ``row``, which may have unknown keys and nulls; ``row`` is emptied."""
     extra = {key: row.pop(key) for key in list(row) if key not in _KEYS}
     for key in _NULLABLE:
         if row.get(key, "") is None:
@@ -250,6 +251,6 @@ def _check_twins(clips: Sequence[Clip], numbers: Mapping[str, int], path: AnyLoc
     for clip in clips:
         if clip.twin_id is not None and genuine.get(clip.twin_id) != clip.source_id:
             raise InputError(
-                f"{path} row {numbers[clip.clip_id]}, twin_id: {clip.twin_id!r} is no genuine "
+                f"{path} row {numbers[clip.clip_id]}, twin_id: {clip.twin_id!r} is not a genuine "
                 "clip of the same source; add its row or remove the key"
             )

@@ -1,4 +1,4 @@
-"""Merge several manifests: roles of their rows, duplicates once, no source in two parts."""
+"""Merge manifests: assign splits to rows, remove duplicates, keep each source in one split."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -19,22 +19,22 @@ from fakesound.errors import InputError
 def pool_manifests(
     paths: Sequence[AnyLocation], split: str | None, check_files: bool = True
 ) -> tuple[list[Clip], list[str]]:
-    """Return the rows of several manifests that are used together, and warnings about them.
+    """Return the rows of several manifests, merged, and notes on changes.
 
     Args:
         paths: Manifests.
-        split: Split whose rows are used, or "all"; None: test where a manifest has test rows, else
-            all.
+        split: Split whose rows are used, or "all"; None: the test rows of a manifest that has some,
+            otherwise all.
         check_files: Whether the audio of every row must exist.
 
     Raises:
-        InputError: for a row that is wrong, and for a manifest without rows of the split.
+        InputError: for an invalid row, and for a manifest without rows of the split.
     """
     pooled = []
     for path in paths:
         rows = read_manifest(path, check_files)
         part = split or ("test" if any(clip.split == "test" for clip in rows) else "all")
-        # used together, whatever their splits
+        # one split for all, since they are used together
         pooled.append([replace(c, split="test") for c in rows if part in ("all", c.split)])
         if not pooled[-1]:
             raise InputError(f"{path}: has no rows of split {part}; choose another --split")
@@ -44,41 +44,42 @@ def pool_manifests(
 def take_parts(clips: Sequence[Clip], roles: Collection[str], name: str) -> list[Clip]:
     """Return the rows of manifest ``name`` that are used, each with its split.
 
-    For training, its train and validation rows are used, or all if none has a split; for validation
-    or test, its rows of that split, or all if it has none.
+    For training, the train and validation rows are used, or all if none has a split. For validation
+    or test, the rows of that split are used, or all if there are none.
 
     Args:
         clips: Rows of the manifest.
-        roles: Any of "train", "validation" and "test", the keys that name the manifest.
+        roles: Keys that name the manifest: any of "train", "validation" and "test".
         name: Name of the manifest, for error messages.
 
     Raises:
         InputError: if it has no rows for a role, or one row would be in two splits.
     """
-    there = {clip.split for clip in clips}
+    splits = {clip.split for clip in clips}
     use: dict[str | None, str] = {}
     if "train" in roles:
         use = {"train": "train", "validation": "validation"}
-        if there == {None}:
+        if splits == {None}:
             use = {None: "train"}
-        elif "train" not in there:
+        elif "train" not in splits:
+            shown = ", ".join(sorted(split or "null" for split in splits))
             raise InputError(
-                f"data.train={name}: has no train rows, only {_listed(there)}; name it under "
+                f"data.train={name}: has no train rows, only {shown}; name it under "
                 "data.test, or split it with data.manifest and split=source_folds"
             )
     for role in ("validation", "test"):
         if role in roles:
-            if role not in there and len(roles) > 1:
+            if role not in splits and len(roles) > 1:
                 raise InputError(
-                    f"data.{role}={name}: is data.{min(set(roles) - {role})} as well and has no "
+                    f"data.{role}={name}: is also data.{min(set(roles) - {role})} and has no "
                     f"{role} rows; mark some, or name another manifest"
                 )
-            use |= {role: role} if role in there else dict.fromkeys(there, role)
+            use |= {role: role} if role in splits else dict.fromkeys(splits, role)
     return [replace(clip, split=use[clip.split]) for clip in clips if clip.split in use]
 
 
-def opened(clips: Sequence[Clip]) -> list[Clip]:
-    """Return ``clips``; without validation clips, those for training lose their split.
+def without_train_split(clips: Sequence[Clip]) -> list[Clip]:
+    """Return ``clips``; if none is for validation, training clips lose their split.
 
     `carve_validation` then divides them.
     """
@@ -93,18 +94,18 @@ def merge_manifests(
     validation_share: float = 0.15,
     seed: int = 0,
 ) -> tuple[list[Clip], list[str]]:
-    """Merge the clips of all ``corpora``; return them, and what was changed, in words.
+    """Merge the clips of all ``corpora``; return them and notes on changes.
 
-    Genuine clips are duplicates if their files are equal to the byte, or if they have the same clip
-    id and source id: the first one stays, and their sources become one. `carve_validation` divides
-    clips without a split. If several corpora have the same clip id, the later ones get the name of
-    their corpus as a prefix. Test clips are never left out.
+    Genuine clips are duplicates if their files are identical, or if they have the same clip id and
+    source id: the first one stays, and their sources are merged. `carve_validation` divides clips
+    without a split. A clip id that an earlier corpus uses gets the name of its corpus as a prefix.
+    Test clips are never dropped.
 
     Args:
         corpora: Clips of each manifest.
-        drop_shared: Whether clips whose source is in the test are left out of training and
-            validation, and those whose source is in validation out of training.
-        validation_share: Share of the clips without a split that validation gets.
+        drop_shared: Whether training drops clips whose source is in validation or test, and
+            validation those whose source is in the test.
+        validation_share: Share of validation among the clips without a split.
         seed: Seed of `carve_validation`.
 
     Raises:
@@ -132,15 +133,15 @@ def carved_note(before: Sequence[Clip], after: Sequence[Clip]) -> str:
     moved = [clip for clip in dealt if clip.split == "validation"]
     sources = len({clip.source_id for clip in moved})
     return (
-        f"validation: {len(moved)} of {len(dealt)} training clips, all those of {sources} sources, "
-        "as the corpus has no validation rows"
+        f"validation: {len(moved)} of {len(dealt)} training clips, all clips of {sources} sources, "
+        "since the corpus has no validation rows"
     )
 
 
 def without_lost_twins(clips: Sequence[Clip]) -> list[Clip]:
-    """Return ``clips`` without twins that are not among them."""
-    there = {clip.clip_id for clip in clips}
-    return [clip if clip.twin_id in there else replace(clip, twin_id=None) for clip in clips]
+    """Return ``clips`` without references to twins that are not among them."""
+    ids = {clip.clip_id for clip in clips}
+    return [clip if clip.twin_id in ids else replace(clip, twin_id=None) for clip in clips]
 
 
 class _Row(NamedTuple):
@@ -175,10 +176,10 @@ def _rows(corpora: Sequence[Sequence[Clip]]) -> list[_Row]:
 
 
 def _size(path: str) -> int | None:
-    """Return the size of audio whose content can be compared, in bytes; else None.
+    """Return the size of audio in bytes; None if its content is not compared.
 
-    None for audio that does not exist, as scores can be evaluated without it, or is at a URL, as
-    it would have to be fetched.
+    That is audio that does not exist, since scores can be evaluated without it, and audio at a URL,
+    since it would have to be downloaded.
     """
     location = parse_location(path)
     if location.remote or not location.is_file():
@@ -187,12 +188,13 @@ def _size(path: str) -> int | None:
 
 
 @cache
-def _digest(path: str, size: int, changed: int) -> str:  # the rest are keys of the cache
+def _digest(path: str, size: int, changed: int) -> str:
+    del size, changed  # only keys of the cache
     return audio_digest(path)
 
 
 def _same_sources(rows: Sequence[_Row]) -> list[_Row]:
-    """Return ``rows`` with one name for sources that have a clip in common."""
+    """Return ``rows`` with one name for all sources of a clip."""
     links = ((rows[row.first].clip.source_id, row.clip.source_id) for row in rows)
     names = linked(links)
     return [
@@ -210,27 +212,27 @@ def _same_sources(rows: Sequence[_Row]) -> list[_Row]:
 def _apart(
     rows: list[_Row], parts: Collection[str | None], other: str, drop: bool, notes: list[str]
 ) -> list[_Row]:
-    """Return ``rows`` without those of ``parts`` that share a source with the ``other`` part."""
-    theirs = {s for row in rows if row.clip.split == other for s in row.clip.sources}
-    shared = [r for r in rows if r.clip.split in parts and theirs.intersection(r.clip.sources)]
+    """Return ``rows`` without those of ``parts`` that share a source with the split ``other``."""
+    others = {s for row in rows if row.clip.split == other for s in row.clip.sources}
+    shared = [r for r in rows if r.clip.split in parts and others.intersection(r.clip.sources)]
     if not shared:
         return rows
-    sources = {s for row in shared for s in row.clip.sources} & theirs
+    sources = {s for row in shared for s in row.clip.sources} & others
     count = f"{len(sources)} source{'s' * (len(sources) > 1)}"
     if not drop:
         name = min(sources)
-        here = next(row.clip.corpus for row in shared if name in row.clip.sources)
-        there = next(
+        corpus = next(row.clip.corpus for row in shared if name in row.clip.sources)
+        other_corpus = next(
             r.clip.corpus for r in rows if r.clip.split == other and name in r.clip.sources
         )
         raise InputError(
-            f"data.shared_sources=error: training source {name!r} of {here} is in the {other} of "
-            f"{there} too ({count} in all, donors included); set data.shared_sources=drop to "
-            "train without it"
+            f"data.shared_sources=error: training source {name!r} of {corpus} is also in the "
+            f"{other} of {other_corpus} ({count} in all, donors included); set "
+            "data.shared_sources=drop to train without it"
         )
-    gone = {id(row) for row in shared}
+    dropped = {id(row) for row in shared}
     notes.append(f"{len(shared)} clips left out of training: the {other} has their {count}")
-    return [row for row in rows if id(row) not in gone]
+    return [row for row in rows if id(row) not in dropped]
 
 
 def _merged(rows: Sequence[_Row]) -> list[Clip]:
@@ -249,7 +251,7 @@ def _merged(rows: Sequence[_Row]) -> list[Clip]:
             again += 1
         ids[first] = name
         taken.add(name)
-    # a fake equals its twin to the sample, so a re-encoded duplicate is no twin
+    # a fake equals its twin to the sample, so a re-encoded duplicate is not a twin
     twins = {
         (row.corpus, row.clip.clip_id): ids[row.first]
         for row in rows
@@ -264,7 +266,3 @@ def _merged(rows: Sequence[_Row]) -> list[Clip]:
         )
         for first, row in kept.items()
     ]
-
-
-def _listed(splits: Collection[str | None]) -> str:
-    return ", ".join(sorted(split or "null" for split in splits))

@@ -1,9 +1,9 @@
-"""Frames of MP3 files: count them, and correct a file whose header gives no or a wrong count."""
+"""Count the frames of MP3 files, and correct files whose header gives a wrong count or none."""
 
 import struct
 from typing import NamedTuple
 
-# kbit/s of MPEG layer III by version 1 and by versions 2 and 2.5, and rates of version 1
+# bit rates of layer III in kbit/s for MPEG 1 and for MPEG 2 and 2.5; sample rates of MPEG 1 in Hz
 BIT_RATES = (
     (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -26,7 +26,7 @@ class Corrected(NamedTuple):
 
     Attributes:
         data: file with a Xing frame that gives its real length.
-        declared: length in seconds that its own header gives; None without one.
+        declared: length in seconds in the original header; None if it gives none.
     """
 
     data: bytes
@@ -34,10 +34,10 @@ class Corrected(NamedTuple):
 
 
 def with_length(data: bytes) -> Corrected | None:
-    """Return an MP3 file with a Xing frame that gives its real length; None if it has a right one.
+    """Return an MP3 file with a Xing frame that gives its real length; None if it needs none.
 
-    Frames are counted from header to header. Information frames of files that were joined are left
-    out: they hold no audio.
+    Frames are counted from header to header. Further information frames of joined files, which
+    hold no audio, are dropped.
     """
     position = _after_tag(data)
     frames: list[tuple[int, int]] = []
@@ -63,7 +63,7 @@ def with_length(data: bytes) -> Corrected | None:
     start, _ = frames[0]
     header = bytearray(data[start : start + 4])
     header[1] |= 1  # without a checksum
-    header[2] = header[2] & 0x0F | 0x90  # a bit rate at which the frame has room
+    header[2] = header[2] & 0x0F | 0x90  # a bit rate whose frames are long enough
     length = _frame_size(bytes(header), 0)
     assert length is not None
     place = 4 + _side_information(header)
@@ -93,7 +93,7 @@ def _after_tag(data: bytes) -> int:
 
 
 def _next_frame(data: bytes, position: int) -> int | None:
-    """Return where the next two frames in a row begin after ``position``."""
+    """Return the first byte after ``position`` at which two consecutive frames begin."""
     while (position := data.find(b"\xff", position + 1)) >= 0:
         size = _frame_size(data, position)
         if size is None:
@@ -105,7 +105,7 @@ def _next_frame(data: bytes, position: int) -> int | None:
 
 
 def _frame_size(data: bytes, position: int) -> int | None:
-    """Return the bytes of the layer III frame at ``position``, None if there is none."""
+    """Return the size in bytes of the layer III frame at ``position``; None for no frame."""
     if position + 4 > len(data) or data[position] != 0xFF or data[position + 1] & 0xE6 != 0xE2:
         return None
     version = data[position + 1] >> 3 & 3  # 0: 2.5, 2: 2, 3: 1
@@ -119,13 +119,13 @@ def _frame_size(data: bytes, position: int) -> int | None:
 
 
 def _side_information(header: bytes | bytearray) -> int:
-    """Return the bytes between the header of a frame and its Xing mark."""
+    """Return the number of bytes between the header of a frame and its Xing mark."""
     first_version, mono = header[1] >> 3 & 3 == 3, header[3] >> 6 == 3
     return (17 if mono else 32) if first_version else (9 if mono else 17)
 
 
 def _declared(data: bytes, position: int, size: int) -> int | None:
-    """Return the frames that an information frame declares, 0 if it does not; None for audio."""
+    """Return the number of frames in an information frame, 0 for no number; None for audio."""
     body = data[position : position + size]
     place = 4 + _side_information(body[:4])
     if len(body) >= place + 12 and body[place : place + 4] in (b"Xing", b"Info"):

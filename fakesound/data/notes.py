@@ -1,4 +1,4 @@
-"""Notes on how a recording was read, which travel with its result."""
+"""Notes on how a recording was read, for its result."""
 
 import math
 
@@ -8,11 +8,11 @@ from jaxtyping import Float32
 from fakesound.data.samples import Channels, Mixer, Samples
 from fakesound.errors import InputError
 
-SILENT, CLIPPED = 0.5, 0.001  # shares of samples from which a note is made
-QUIET = -60.0  # dB below full scale
+SILENT, CLIPPED = 0.5, 0.001  # larger shares of zero and full-scale samples are noted
+QUIET = -60.0  # lower peaks are noted, in dB of full scale
 FULL = 1 - 2**-15  # highest 16-bit sample
-LOSS = 6.0  # dB below the channels
-OFF = 0.05  # seconds between a header and its content
+LOSS = 6.0  # larger losses by mixing are noted, in dB
+OFF = 0.05  # larger differences between header and content are noted, in seconds
 
 
 class Notes:
@@ -32,14 +32,14 @@ class Notes:
         self.lines.append(f"{keyword}: {text}")
 
     def length(self, declared: float | None, decoded: float) -> None:
-        """Compare the length that a header declares with the decoded one, in seconds."""
+        """Add a note if the declared and the decoded length, in seconds, differ."""
         if declared is None:
             self.write("header", f"gives no length; {decoded:.2f} s were decoded")
         elif abs(declared - decoded) > OFF:
             self.write("header", f"declares {declared:.2f} s; {decoded:.2f} s were decoded")
 
     def mixed(self, mixer: Mixer) -> None:
-        """Add what mixing the channels lost."""
+        """Add a note if mixing the channels lost much of their level."""
         if mixer.loudest is not None:
             self.write(
                 "channels",
@@ -50,12 +50,12 @@ class Notes:
             self.write("channels", f"their mean is {mixer.loss:.0f} dB below them")
 
     def resampled(self, given: int, wanted: int) -> None:
-        """Add a change of the sample rate."""
+        """Add a note if the sample rate was changed."""
         if given != wanted:
             self.write("rate", f"resampled from {given} Hz to {wanted} Hz")
 
     def add(self, block: Float32[np.ndarray, "..."]) -> None:
-        """Add samples as they were decoded."""
+        """Count decoded samples that are zero or at full scale, and update the peak."""
         size = np.abs(block)
         self.samples += size.size
         self.zeros += int((size == 0).sum())
@@ -79,10 +79,10 @@ class Notes:
 
 
 def to_mono(channels: Channels, notes: Notes, channel: int | None = None) -> Samples:
-    """Return the mean of channels, the loudest one where they cancel, or ``channel``.
+    """Return the mean of the channels, the loudest one if they cancel, or ``channel``.
 
     Raises:
-        InputError: for a channel that is not there.
+        InputError: for a channel that does not exist.
     """
     notes.add(channels)
     if channel is not None and not 0 <= channel < channels.shape[1]:

@@ -1,4 +1,4 @@
-"""Pages of Ogg files: several streams one after the other, and a stream without an end."""
+"""Find consecutive streams in Ogg files, and streams without an end."""
 
 import io
 from typing import BinaryIO, NamedTuple
@@ -9,11 +9,11 @@ FIRST, LAST = 2, 4  # flags of the first and the last page of a stream
 
 
 class Pages(NamedTuple):
-    """The pages of an Ogg file.
+    """Structure of an Ogg file.
 
     Attributes:
-        links: bytes at which each of the streams that follow each other begins.
-        ended: whether the last page is the last one of its stream.
+        links: first byte of each consecutive stream.
+        ended: whether the last page ends its stream.
     """
 
     links: tuple[int, ...]
@@ -21,7 +21,7 @@ class Pages(NamedTuple):
 
 
 def read_pages(file: BinaryIO) -> Pages:
-    """Return where the streams of an Ogg file begin; damaged parts are skipped."""
+    """Return the streams of an Ogg file; damaged parts are skipped."""
     end = file.seek(0, io.SEEK_END)
     position, links, ended, opening = 0, [], False, False
     while position + HEADER <= end:
@@ -34,7 +34,7 @@ def read_pages(file: BinaryIO) -> Pages:
             position = found
             continue
         flags, count = header[5], header[26]
-        # streams side by side, as of a film, have their first pages together
+        # parallel streams, as in a film, begin with adjacent first pages
         if flags & FIRST and not opening:
             links.append(position)
         opening = bool(flags & FIRST)
@@ -44,7 +44,7 @@ def read_pages(file: BinaryIO) -> Pages:
 
 
 def _next(file: BinaryIO, position: int) -> int | None:
-    """Return the byte of the next page from ``position`` on, None if there is none."""
+    """Return the first byte of the next page from ``position`` on; None for no page."""
     file.seek(position)
     kept = b""
     while part := file.read(65_536):

@@ -1,4 +1,4 @@
-"""Resample audio in parts, at constant memory: the same samples however it is cut."""
+"""Resample audio in parts of any length, in constant memory and with the same result."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -11,15 +11,15 @@ Samples = Float32[np.ndarray, " sample"]
 
 # half the length of the filter of `scipy.signal.resample_poly`, in samples of the lower rate
 REACH = 10
-SPAN = 16_384  # samples that are resampled at a time, about
-LARGEST = 2**22  # weights of a matrix; rates that no recorder has need more
+SPAN = 16_384  # approximate number of samples that are resampled at a time
+LARGEST = 2**22  # largest number of weights in a matrix; only unusual rates need more
 
 
 class Resampler:
-    """Resample audio that comes in parts as `scipy.signal.resample_poly` resamples the whole.
+    """Resample audio in parts, as `scipy.signal.resample_poly` resamples the whole.
 
-    The output does not depend on how the parts were cut, nor on where they begin: whole spans of
-    the input are always taken at the same places, with as much beside them as the filter reaches.
+    The output does not depend on the lengths of the parts or on their start: the input is always
+    divided into the same spans, each with the context that the filter needs.
 
     Args:
         given: rate of the input in Hz.
@@ -30,18 +30,18 @@ class Resampler:
     def __init__(self, given: int, wanted: int, first: int = 0) -> None:
         common = gcd(given, wanted)
         self.up, self.down = wanted // common, given // common
-        # whole numbers of input and output samples both
+        # a whole number of samples at both rates
         self.span = -(-SPAN // self.down) * self.down
         reach = -(-REACH * max(self.up, self.down) // self.up) + 1
         self.beside = -(-reach // self.down) * self.down
         self.held = np.zeros(0, np.float32)
         at = first * self.down // self.up // self.span * self.span
-        self.start = min(self.beside, at)  # held samples that are only context
+        self.start = min(self.beside, at)  # number of held samples that are only context
         self.begin = first if self.up == self.down else at - self.start
         self.skipped = 0 if self.up == self.down else first - at * self.up // self.down
 
     def push(self, part: Samples) -> Samples:
-        """Return the output that is known after ``part``; the first part is from `begin` on."""
+        """Return the output that is complete after ``part``; the first part starts at `begin`."""
         if self.up == self.down:
             return part
         self.held = np.concatenate((self.held, part))
@@ -54,7 +54,7 @@ class Resampler:
         return np.concatenate(made) if made else np.zeros(0, np.float32)
 
     def finish(self) -> Samples:
-        """Return the rest of the output, after the last part."""
+        """Return the rest of the output after the last part."""
         if self.up == self.down or len(self.held) <= self.start:
             return np.zeros(0, np.float32)
         return self._resampled(self.held, False)
@@ -70,7 +70,7 @@ class Resampler:
 
 
 def resampled(parts: Iterable[Samples], given: int, wanted: int) -> Iterator[Samples]:
-    """Yield ``parts`` at another rate, clipped to [-1, 1]: the filter may pass full scale."""
+    """Yield ``parts`` at another rate, clipped to [-1, 1], which the filter may exceed."""
     resampler = Resampler(given, wanted)
     for part in parts:
         yield np.clip(resampler.push(part), -1, 1)
@@ -78,10 +78,10 @@ def resampled(parts: Iterable[Samples], given: int, wanted: int) -> Iterator[Sam
 
 
 def _resampled_poly(audio: Samples, up: int, down: int) -> Samples:
-    """Return ``audio`` resampled as by `scipy.signal.resample_poly`, by one matrix product.
+    """Return the result of `scipy.signal.resample_poly`, computed by one matrix product.
 
     Every ``down`` samples of the input give ``up`` samples of the output, with the same weights.
-    Importing scipy.signal takes longer than scoring a short recording does.
+    scipy.signal is avoided because its import takes longer than scoring a short recording.
     """
     if up * down > LARGEST:
         from scipy import signal
@@ -100,14 +100,14 @@ def _resampled_poly(audio: Samples, up: int, down: int) -> Samples:
 
 @cache
 def _polyphase(up: int, down: int) -> tuple[int, int, Float32[np.ndarray, "input output"]]:
-    """Return the weights of some input samples for some whole periods of the output.
+    """Return the weights of input samples for several periods of the output.
 
     Returns:
-        Periods of the output; input samples before those of the periods; and the weights.
+        Number of periods, number of input samples before them, and the weights.
     """
     taps = _low_pass(up, down)
     half = len(taps) // 2
-    # few periods make a matrix too thin to be fast
+    # a matrix of few periods would be too narrow to be fast
     periods = -(-64 // up)
     before = -(-half // up)
     inputs = np.arange(-before, (periods * up - 1) * down // up + before + 1)
@@ -119,7 +119,7 @@ def _polyphase(up: int, down: int) -> tuple[int, int, Float32[np.ndarray, "input
 
 @cache
 def _low_pass(up: int, down: int) -> Float[np.ndarray, " tap"]:
-    """Return the filter of `scipy.signal.resample_poly`: a sinc in a Kaiser window."""
+    """Return the filter of `scipy.signal.resample_poly`: a sinc with a Kaiser window."""
     widest = max(up, down)
     time = np.arange(-10 * widest, 10 * widest + 1)
     taps = np.sinc(time / widest) * np.kaiser(len(time), 5.0)

@@ -12,17 +12,17 @@ from fakesound.errors import InputError
 Samples = Float32[np.ndarray, " sample"]
 Channels = Float32[np.ndarray, "sample channel"]
 
-# highest value of floating-point samples: decoders and resamplers pass 1 by a few per cent
+# highest floating-point sample: decoders and resamplers exceed 1 by a few per cent
 LOUDEST = 1.05
-MOST_CHANNELS = 64  # of an array; a larger shorter axis is a mistake
-# samples a second that recorders and converters have
+MOST_CHANNELS = 64  # a larger shorter axis of an array is a mistake
+# lowest and highest sample rate of recorders and converters in Hz
 RATES = (1_000, 400_000)
-CANCELLED = 10 ** (-12 / 10)  # power of the mixed channels against their mean power
+CANCELLED = 10 ** (-12 / 10)  # below this power, relative to the channels, the mean has cancelled
 INTEGERS = ("int8", "int16", "int32", "uint8", "uint16")
 
 
 class Mixer:
-    """Power of channels and of their mean, to find channels that cancel.
+    """Measure the power of channels and of their mean, to detect channels that cancel.
 
     Args:
         channels: number of channels.
@@ -32,13 +32,13 @@ class Mixer:
         self.power, self.mixed = np.zeros(channels), 0.0
 
     def add(self, block: Channels) -> None:
-        """Add samples."""
+        """Add the power of a block of samples."""
         self.power += np.square(block, dtype=np.float64).sum(axis=0)
         self.mixed += float(np.square(block.mean(axis=1), dtype=np.float64).sum())
 
     @property
     def loss(self) -> float:
-        """Level of the mean below the channels in dB; 0 for silence."""
+        """Loss of level by averaging the channels, in dB; 0 for silence."""
         power = float(self.power.mean())
         if power == 0:
             return 0.0
@@ -46,7 +46,7 @@ class Mixer:
 
     @property
     def loudest(self) -> int | None:
-        """The channel to use alone because the mean would cancel; None where it does not."""
+        """The loudest channel if the mean cancels; None otherwise."""
         power = float(self.power.mean())
         cancelled = power > 0 and self.mixed < CANCELLED * power
         return int(self.power.argmax()) if cancelled else None
@@ -56,12 +56,12 @@ def check_rate(rate: object) -> int:
     """Return a sample rate as an integer.
 
     Raises:
-        InputError: if it is not a whole number of Hz that audio has.
+        InputError: if it is not a whole number of Hz within `RATES`.
     """
     whole = isinstance(rate, Integral) or (isinstance(rate, Real) and float(rate).is_integer())
     if isinstance(rate, bool) or not whole or not RATES[0] <= int(rate) <= RATES[1]:  # type: ignore[call-overload]
         raise InputError(
-            f"rate={rate!r}: give whole samples a second, from {RATES[0]} to {RATES[1]}"
+            f"rate={rate!r}: must be a whole number of Hz from {RATES[0]} to {RATES[1]}"
         )
     return int(rate)  # type: ignore[call-overload]
 
@@ -69,10 +69,10 @@ def check_rate(rate: object) -> int:
 def unpack(recording: Any, rate: object) -> tuple[Any, int | None]:  # noqa: ANN401
     """Return the samples and the rate of a ``(rate, samples)`` or ``(samples, rate)`` pair.
 
-    Anything else is returned as it is, with ``rate``.
+    Anything else is returned unchanged, with ``rate``.
 
     Raises:
-        InputError: if ``rate`` is no sample rate, or not that of the pair.
+        InputError: if ``rate`` is not a valid sample rate, or differs from that of the pair.
     """
     given = None if rate is None else check_rate(rate)
     if isinstance(recording, tuple) and len(recording) == 2:
@@ -81,7 +81,7 @@ def unpack(recording: Any, rate: object) -> tuple[Any, int | None]:  # noqa: ANN
             own, samples = recording if scalar[0] else recording[::-1]
             own = check_rate(own)
             if given not in (None, own):
-                raise InputError(f"rate={given}: the pair gives {own}; give one of them")
+                raise InputError(f"rate={given}: the pair gives {own}; remove one of them")
             return samples, own
     return recording, given
 
@@ -94,8 +94,8 @@ def to_channels(audio: Any) -> Channels:  # noqa: ANN401
     holds the channels.
 
     Raises:
-        InputError: if there are no samples, or they have another shape, type or scale, or hold NaN
-            or Inf.
+        InputError: for an array that is empty, has another shape, type or scale, or holds NaN or
+            Inf.
     """
     array = _array(audio)
     if array.ndim not in (1, 2) or not array.size:
@@ -106,8 +106,8 @@ def to_channels(audio: Any) -> Channels:  # noqa: ANN401
         array = array.T
     if array.shape[1] > MOST_CHANNELS or (array.shape[0] == array.shape[1] > 1):
         raise InputError(
-            f"recording: an array of shape {np.shape(audio)} does not tell channels from samples; "
-            "give one channel"
+            f"recording: channels and samples of an array of shape {np.shape(audio)} cannot be "
+            "distinguished; give one channel"
         )
     scaled = _of_integers(array) if array.dtype.kind in "iu" else _of_floats(array)
     return np.clip(np.asarray(scaled, dtype=np.float32), -1, 1)
@@ -115,7 +115,7 @@ def to_channels(audio: Any) -> Channels:  # noqa: ANN401
 
 def _array(audio: Any) -> np.ndarray:  # noqa: ANN401
     if hasattr(audio, "detach"):
-        # a tensor of torch, perhaps on a GPU; numpy has no bfloat16
+        # a torch tensor, perhaps on a GPU; numpy has no bfloat16
         audio = audio.detach().cpu()
         audio = (audio.float() if audio.is_floating_point() else audio).resolve_neg().numpy()
     try:
@@ -130,15 +130,15 @@ def _array(audio: Any) -> np.ndarray:  # noqa: ANN401
 def _of_integers(array: np.ndarray) -> np.ndarray:
     if array.dtype.name not in INTEGERS:
         raise InputError(
-            f"recording: {array.dtype} has no scale of its own; convert it to the type of the "
+            f"recording: {array.dtype} has no standard scale; convert it to the type of the "
             "recording, such as int16"
         )
-    # full scale is half the range, and so is the middle of an unsigned one
+    # full scale is half the range; for unsigned types, it is also the zero level
     full = 2.0 ** (8 * array.dtype.itemsize - 1)
     if array.dtype.name == "int32" and 0 < max(int(array.max()), -int(array.min())) < 2**15:
         raise InputError(
-            "recording: int32 samples below 32768 are of 16 bits, or below -96 dB; convert them to "
-            "int16, or to float32 in [-1, 1]"
+            "recording: int32 samples are all below 32768, so they are probably 16-bit; convert "
+            "them to int16, or to float32 in [-1, 1]"
         )
     return array / full - (array.dtype.kind == "u")
 

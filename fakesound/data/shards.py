@@ -1,14 +1,14 @@
-"""Shards: millions of clips in few tars, for file systems and remote stores.
+"""Write shards: millions of clips in a few tars, for file systems and remote stores.
 
-A shard is a plain tar in the layout of WebDataset (Aizman et al. 2019): for each clip its audio,
-``00000017.flac``, unchanged, and ``00000017.json``, its row without the path. Tools for WebDataset,
-or tar, read them in sequence. Here the manifest holds the place of each clip in its tar, and a crop
-is one read of one range: the order of training stays a function of seed and epoch, unlike with a
-shuffle buffer. LitData and Lance read single clips too, but from containers that only they open,
-and each is a large dependency.
+A shard is a plain tar in the WebDataset layout (Aizman et al. 2019): for each clip its unchanged
+audio, ``00000017.flac``, and its row without the path, ``00000017.json``. WebDataset tools, or tar,
+read them in sequence. Here the manifest holds the position of each clip in its tar, so that a crop
+is one range request and the order of training stays a function of seed and epoch, unlike with a
+shuffle buffer. LitData and Lance also read single clips, but from formats of their own, and each is
+a large dependency.
 
-The same clips give the same bytes: in the order of the manifest, without times and owners. A shard
-is complete or absent, and a second start does not write complete ones again.
+The same clips give the same bytes: members are in the order of the manifest, without times and
+owners. A shard is complete or absent, and complete ones are not written again.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from fakesound.errors import InputError
 from fakesound.files import Journal, atomic_write, clear_remains
 
 JOURNAL = ".shards.jsonl"
-# members of a USTAR archive are no longer
+# largest member of a USTAR archive
 LARGEST = 8 * 2**30 - 1
 
 
@@ -46,7 +46,7 @@ class _Shard:
         first: Number of its first clip in the manifest.
         clips: Clips in their order.
         sizes: Sizes of their audio in bytes.
-        key: Digest of the content, to recognise a tar written before.
+        key: Digest of the content, which identifies a tar written before.
     """
 
     path: Path
@@ -65,17 +65,17 @@ def write_shards(
 ) -> list[str]:
     """Write ``clips`` to shards in ``out`` with a manifest; return the errors of skipped clips.
 
-    All audio is decoded first, so that a run need not check audio from shards again.
+    All audio is decoded first, so that a run need not check it again.
 
     Args:
         clips: Clips with audio in files, shards or at URLs.
         out: Folder of ``manifest.jsonl`` and ``shards``.
-        shard_bytes: Approximate size of a shard; a longer clip has one for itself.
-        skip: Whether clips whose audio cannot be used are skipped.
+        shard_bytes: Approximate size of a shard; a longer clip gets its own shard.
+        skip: Whether clips with unusable audio are skipped.
         progress: Function called with the number of clips done and of all.
 
     Raises:
-        InputError: naming audio that cannot be used, unless ``skip``.
+        InputError: naming unusable audio, unless ``skip``.
     """
     out = out.resolve()
     folder = out / "shards"
@@ -101,35 +101,35 @@ def write_shards(
                 if written.get(shard.path.name) != line:
                     journal.append(line)
                 problems += left_out.values()
-                kept += _placed(shard, left_out)
+                kept += _clips_in(shard, left_out)
                 progress(shard.first + len(shard.clips), len(clips))
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise
     if not kept:
-        raise InputError(f"{out}: no clip can be used, first {problems[0]}")
+        raise InputError(f"{out}: no clip can be used; first error: {problems[0]}")
     write_manifest(out / "manifest.jsonl", without_lost_twins(kept))
     return problems
 
 
 def _planned(clips: Sequence[Clip], folder: Path, shard_bytes: int) -> Iterator[_Shard]:
-    """Divide ``clips`` into shards; a new one begins where one would become too long."""
+    """Divide ``clips`` into shards of up to ``shard_bytes``."""
     first, total, number = 0, 0, 0
-    held: list[tuple[Clip, int, str]] = []
+    members: list[tuple[Clip, int, str]] = []
 
     def shard() -> _Shard:
-        key = hashlib.sha256("\n".join(mark for *_, mark in held).encode()).hexdigest()
-        taken, sizes = tuple(clip for clip, *_ in held), tuple(size for _, size, _ in held)
-        return _Shard(folder / f"{number:05}.tar", first, taken, sizes, key)
+        key = hashlib.sha256("\n".join(mark for *_, mark in members).encode()).hexdigest()
+        own, sizes = tuple(clip for clip, *_ in members), tuple(size for _, size, _ in members)
+        return _Shard(folder / f"{number:05}.tar", first, own, sizes, key)
 
     for place, clip in enumerate(clips):
         size, mark = _size(clip)
-        if held and total + size > shard_bytes:
+        if members and total + size > shard_bytes:
             yield shard()
-            first, total, number, held = place, 0, number + 1, []
-        held.append((clip, size, f"{mark} {json.dumps(_row(clip), sort_keys=True)}"))
+            first, total, number, members = place, 0, number + 1, []
+        members.append((clip, size, f"{mark} {json.dumps(_row(clip), sort_keys=True)}"))
         total += size
-    if held:
+    if members:
         yield shard()
 
 
@@ -146,7 +146,7 @@ def _size(clip: Clip) -> tuple[int, str]:
             size = file.seek(0, io.SEEK_END)
         mark = f"{location} {size}"
     if size > LARGEST:
-        raise InputError(f"{location}: is longer than a member of a tar can be (8 GiB); cut it")
+        raise InputError(f"{location}: is too long for a member of a tar (8 GiB); cut it")
     return size, mark
 
 
@@ -172,7 +172,7 @@ def _write(shard: _Shard, skip: bool) -> dict[str, str]:
     return left_out
 
 
-def _placed(shard: _Shard, left_out: dict[str, str]) -> Iterator[Clip]:
+def _clips_in(shard: _Shard, left_out: dict[str, str]) -> Iterator[Clip]:
     """Yield the clips of a shard with their new locations."""
     offset = 0
     for number, (clip, size) in enumerate(zip(shard.clips, shard.sizes, strict=True), shard.first):
@@ -195,7 +195,7 @@ def _problem(clip: Clip) -> str | None:
 
 
 def _remove_others(folder: Path, shards: Sequence[_Shard]) -> None:
-    """Remove shards of an earlier, longer list, and the remains of a killed process."""
+    """Remove shards of an earlier, longer list, and temporary files of a killed process."""
     clear_remains(folder)
     names = {shard.path.name for shard in shards}
     for path in folder.glob("[0-9]*.tar"):

@@ -1,4 +1,4 @@
-"""Splits into training, validation and test: disjoint in sources, with attacks held out."""
+"""Split clips into training, validation and test, with disjoint sources and held-out attacks."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -20,10 +20,10 @@ class Split:
 
     Attributes:
         train, validation, test: Clips, disjoint in sources, donors included.
-        held_out: Attacks in the test only.
-        inner_held_out: Attacks in validation and test only, so that model selection and thresholds
-            face attacks unknown to the model.
-        control: Whether training has the held-out attacks as well, to be compared with.
+        held_out: Attacks that only the test contains.
+        inner_held_out: Attacks that only validation and test contain, so that unseen attacks select
+            the model and its thresholds.
+        control: Whether training contains the held-out attacks as well, for comparison.
     """
 
     train: tuple[Clip, ...]
@@ -34,7 +34,7 @@ class Split:
     control: bool = False
 
     def fold(self, clip: Clip) -> str | None:
-        """Return "seen" or "unseen" for a fake by its attack; None for genuine and inner ones."""
+        """Return "seen" or "unseen" for a fake; None for genuine and inner held-out clips."""
         if clip.attack is None or clip.attack in self.inner_held_out:
             return None
         return "seen" if clip.attack in self.trained_on else "unseen"
@@ -52,21 +52,21 @@ def split_clips(
     seen_per_genuine: int | None = None,
     control: bool = False,
 ) -> Split:
-    """Return the split of ``clips`` by their ``split`` field, attacks held out.
+    """Return the split of ``clips`` by their ``split`` field, with attacks held out.
 
-    With both lists empty this is the corpus's official split. ``seen_per_genuine`` limits the seen
-    fakes of validation and test to so many per genuine clip, taken in order of clip id and spread
-    over attacks, so that seen and unseen blocks compare at the same share of fakes. With
-    ``control`` training has the held-out attacks too; validation and test are the same.
+    With both lists empty, this is the official split of the corpus. ``seen_per_genuine`` limits the
+    number of seen fakes per genuine clip in validation and test, evenly over attacks, so that seen
+    and unseen blocks have the same share of fakes. With ``control``, training also contains the
+    held-out attacks, and validation and test are the same.
 
     Raises:
-        InputError: if an attack is both held out and inner held out, a part ends up without genuine
-            or without fake clips, or a source crosses parts.
+        InputError: if an attack is both held out and inner held out, a split has no genuine or no
+            fake clips, or a source is in two splits.
     """
     both = set(held_out) & set(inner_held_out)
     if both:
         raise InputError(
-            f"split.inner_held_out={sorted(both)[0]}: is held out already; choose another attack"
+            f"split.inner_held_out={min(both)}: is already held out; choose another attack"
         )
     hidden = set(held_out) | set(inner_held_out)
     part = {name: [c for c in clips if c.split == name] for name in ("train", "validation", "test")}
@@ -90,7 +90,7 @@ def check_split(split: Split) -> None:
     """Check that ``split`` is complete and has no leak.
 
     Raises:
-        InputError: naming the source in two parts, the held-out attack in training, or the part
+        InputError: naming the source in two splits, the held-out attack in training, or the split
             without genuine or fake clips.
     """
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
@@ -120,10 +120,10 @@ def check_split(split: Split) -> None:
 
 
 def inner_attack(held_out: Sequence[str], attacks: Sequence[str]) -> str:
-    """Return the attack to hold out of training for model selection: of a family not held out.
+    """Return the attack to hold out for model selection, from a family that is not held out.
 
-    The choice depends on the attacks held out, so that a leave-one-attack-out sweep does not use
-    the same one every time.
+    The choice depends on the held-out attacks, so that a leave-one-attack-out sweep does not use
+    the same attack every time.
 
     Raises:
         InputError: if every family is held out.
@@ -142,7 +142,7 @@ def inner_attack(held_out: Sequence[str], attacks: Sequence[str]) -> str:
 def _limit(
     clips: Sequence[Clip], hidden: set[str], seen_per_genuine: int | None
 ) -> tuple[Clip, ...]:
-    """Return ``clips`` with at most that many seen fakes per genuine clip, attacks in turn."""
+    """Return ``clips`` with a limited number of seen fakes per genuine clip, evenly by attack."""
     seen = [clip for clip in clips if clip.attack is not None and clip.attack not in hidden]
     allowed = len(seen)
     if seen_per_genuine is not None:
@@ -161,7 +161,7 @@ def _in_turn(clips: Sequence[Clip], key: Callable[[Clip], str]) -> list[Clip]:
 
 
 def linked(links: Iterable[tuple[str, ...]]) -> dict[str, str]:
-    """Return a representative for each name: the first of all names that ``links`` connect."""
+    """Return for each name the first of all names that ``links`` connect to it."""
     number: dict[str, int] = {}
     parent: list[int] = []
 
@@ -185,9 +185,9 @@ def linked(links: Iterable[tuple[str, ...]]) -> dict[str, str]:
 
 
 def source_groups(clips: Iterable[Clip]) -> dict[str, str]:
-    """Return for each source, donors included, the name of its group.
+    """Return the group of each source, donors included.
 
-    Sources are in one group if a clip, or a chain of clips, has them as source and donor.
+    Sources are in one group if a clip, or a chain of clips, connects them as source and donor.
     """
     return linked(sorted({clip.sources for clip in clips}))
 
@@ -198,7 +198,7 @@ def deal_groups(
     """Return the bin of each clip; all clips of a group of sources are in one bin.
 
     Groups are assigned from the largest down, equal ones in random order, each to the bin that
-    lacks most of its content: every bin gets its share of every attack and of genuine clips, as
+    lacks its content most. So every bin gets its share of every attack and of genuine clips, as
     nearly as whole groups allow (after the iterative stratification of Sechidis et al. 2011). The
     order of ``clips`` does not matter.
 
@@ -231,7 +231,7 @@ def deal_folds(clips: Sequence[Clip], folds: int, seed: int = 0) -> Int[np.ndarr
     """Return the fold of each clip, from 0; folds are disjoint in sources, donors included.
 
     Raises:
-        InputError: if a fold ends up without genuine clips, or without fakes where there are some.
+        InputError: if a fold has no genuine clips, or no fakes although the corpus has some.
     """
     dealt = deal_groups(clips, [1 / folds] * folds, seed)
     for label in sorted({clip.label for clip in clips}, reverse=True):
@@ -242,8 +242,9 @@ def deal_folds(clips: Sequence[Clip], folds: int, seed: int = 0) -> Int[np.ndarr
             largest = min(sizes, key=lambda name: (-sizes[name], name))
             raise InputError(
                 f"split.folds={folds}: fold {min(empty)} gets no {label} clips; there are "
-                f"{len(sizes)} groups of sources that share material, the largest, of {largest!r}, "
-                f"with {sizes[largest]} of {len(clips)} clips; use fewer folds, or split=official"
+                f"{len(sizes)} groups of sources that share material, and the largest, of "
+                f"{largest!r}, has {sizes[largest]} of {len(clips)} clips; use fewer folds, or "
+                "split=official"
             )
     return dealt
 
@@ -269,8 +270,8 @@ def split_by_fold(clips: Sequence[Clip], fold: int, folds: int, seed: int = 0) -
 def carve_validation(clips: Sequence[Clip], share: float, seed: int = 0) -> list[Clip]:
     """Divide the clips without a split into training and validation.
 
-    Groups of sources with training or validation clips keep that split; of the others, validation
-    gets ``share``.
+    Groups of sources with training or validation clips keep that split; validation gets ``share``
+    of the others.
 
     Raises:
         InputError: if there are too few groups for both.

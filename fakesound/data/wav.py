@@ -1,4 +1,4 @@
-"""The length of WAV files: what the header declares, against what the file holds."""
+"""Find WAV files that hold more samples than their header declares."""
 
 import io
 import struct
@@ -8,29 +8,31 @@ from typing import Any, BinaryIO, NamedTuple
 from fakesound.data.samples import RATES
 
 MARKS = (b"RIFF", b"RF64", b"BW64")
-MAX_CHANNELS = 1024  # of libsndfile
+MAX_CHANNELS = 1024  # limit of libsndfile
 SUBTYPES = {(1, 8): "PCM_U8", (1, 16): "PCM_16", (1, 24): "PCM_24", (1, 32): "PCM_32",
             (3, 32): "FLOAT", (3, 64): "DOUBLE", (6, 8): "ALAW", (7, 8): "ULAW"}  # fmt: skip
 
 
 class Whole(NamedTuple):
-    """All audio of a WAV file that declares less than it holds.
+    """All samples of a WAV file that declares too few.
 
     Attributes:
-        data: samples without a header, or the file with a corrected one.
+        head: corrected header; empty if libsndfile opens the samples without one.
+        start: first byte of the samples in the file.
         options: options with which libsndfile opens samples without a header.
-        seconds: length in seconds that the header declares; None where it gives none.
+        seconds: length in seconds that the header declares; None if it declares none.
     """
 
-    data: bytes
+    head: bytes
+    start: int
     options: Mapping[str, Any]
     seconds: float | None
 
 
 def longer_than_declared(file: BinaryIO) -> Whole | None:
-    """Return a WAV file whose samples go beyond the declared length; None for others.
+    """Return all samples of a WAV file that declares too few; None for other files.
 
-    The declared length can be right where the file ends there, or chunks follow.
+    The declared length is right if the file ends there or only chunks follow.
     """
     end = file.seek(0, io.SEEK_END)
     position, kind, long_size = 12, None, None
@@ -54,31 +56,30 @@ def longer_than_declared(file: BinaryIO) -> Whole | None:
                 return None
             if size >= end - start or _chunks_follow(file, start + size + size % 2, end):
                 return None
-            return _with_real_length(file, kind, size, start, end)
+            return _whole(file, kind, size, start, end)
         position += 8 + size + size % 2
     return None
 
 
-def _with_real_length(
+def _whole(
     file: BinaryIO, kind: tuple[tuple[int, int], int, int], size: int, start: int, end: int
 ) -> Whole:
     """Return the samples of a WAV file from byte ``start`` to its ``end``."""
     (code, bits), channels, rate = kind
     if (code, bits) in SUBTYPES:
-        file.seek(start)
         options = {"format": "RAW", "channels": channels, "samplerate": rate,
                    "subtype": SUBTYPES[code, bits], "endian": "LITTLE"}  # fmt: skip
         seconds = size / (channels * bits // 8) / rate if size else None
-        return Whole(file.read(), options, seconds)
-    # a codec of blocks: libsndfile needs its header
+        return Whole(b"", start, options, seconds)
+    # for codecs with blocks, libsndfile needs the header
     file.seek(0)
-    data = bytearray(file.read())
-    data[start - 4 : start] = struct.pack("<I", end - start)
-    data[4:8] = struct.pack("<I", end - 8)
-    if (fact := data.find(b"fact", 12, start)) >= 0:
-        # a chunk that is skipped: its count is wrong too
-        data[fact : fact + 4] = b"junk"
-    return Whole(bytes(data), {}, None)
+    head = bytearray(file.read(start))
+    head[start - 4 :] = struct.pack("<I", end - start)
+    head[4:8] = struct.pack("<I", end - 8)
+    if (fact := head.find(b"fact", 12)) >= 0:
+        # its count of samples is wrong too; libsndfile skips unknown chunks
+        head[fact : fact + 4] = b"junk"
+    return Whole(bytes(head), start, {}, None)
 
 
 def _chunks_follow(file: BinaryIO, position: int, end: int) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fakesound.corpora.audit import shortcut_audit
 from fakesound.data.manifest import Clip
-from fakesound.forging.audit import shortcut_audit
 from fakesound.metrics import (
     ClipScore,
     Prior,

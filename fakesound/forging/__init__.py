@@ -1,4 +1,4 @@
-"""The forge: genuine recordings in, laundered genuine clips and labelled fakes out."""
+"""The forge, which makes laundered genuine clips and labelled fakes from genuine recordings."""
 
 from fakesound.forging.corpus import Corpus, resolve_corpus
 from fakesound.forging.forge import Forged, forge

@@ -1,4 +1,4 @@
-"""The corpus of an experiment, resolved from the configuration before anything heavy starts."""
+"""Resolve the corpus of an experiment from the configuration, before any expensive work."""
 
 import hashlib
 from collections.abc import Sequence
@@ -33,8 +33,8 @@ class Corpus:
         jobs: Jobs of the forge; empty if manifests are given.
         folder: Folder of the forged clips.
         held_out, inner_held_out: Names of attacks.
-        left_out: Errors of audio that is not used.
-        notes: Other changes to the clips of manifests, in words.
+        left_out: Errors of unused audio.
+        notes: Notes on other changes to the clips of manifests.
     """
 
     clips: tuple[Clip, ...]
@@ -77,12 +77,12 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
     settings = ForgeSettings(data.sample_rate, data.train_attacks, data.evaluation_attacks)
     complete = {"validation": inner, "test": held_out}
     if split.name == "source_folds":
-        # donors differ from those of other splits, so the clips need a folder of their own
+        # donors differ from those of other splits, so the clips need a separate folder
         name = f"{name}-{split.folds}-folds-{split.seed}"
         planned = _folds(genuine, split)
     else:
         planned = [genuine]
-    # planned separately, so that the other jobs are the same with and without extras
+    # extras are planned separately, so that the other jobs do not depend on them
     jobs = [
         job for clips in (*planned, extra) for job in plan_jobs(clips, settings, attacks, complete)
     ]
@@ -91,7 +91,7 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
 
 
 def _extra(data: DataConfig) -> tuple[list[Clip], list[str]]:
-    """Return the clips of the folders ``data.extra``, which must not overlap, and the errors."""
+    """Return the clips of the folders in ``data.extra``, which must not overlap, and the errors."""
     taken = [EMBEDDED if data.root is None else Path(data.root).expanduser()]
     clips: list[Clip] = []
     left_out: list[str] = []
@@ -101,12 +101,12 @@ def _extra(data: DataConfig) -> tuple[list[Clip], list[str]]:
             inner, outer = folder.resolve(), other.resolve()
             if inner.is_relative_to(outer) or outer.is_relative_to(inner):
                 raise InputError(
-                    f"data.extra={folder}: shares recordings with {other}, which is used already; "
+                    f"data.extra={folder}: shares recordings with {other}, which is also used; "
                     "name separate folders"
                 )
             if inner.name == outer.name and other is not taken[0]:
                 raise InputError(
-                    f"data.extra={folder}: has the name of {other}; rename one of them"
+                    f"data.extra={folder}: has the same name as {other}; rename one of them"
                 )
         taken.append(folder)
         check_apart(folder, Path(data.prepared), "data.prepared")
@@ -119,8 +119,8 @@ def _extra(data: DataConfig) -> tuple[list[Clip], list[str]]:
 def _folds(genuine: Sequence[Clip], split: SplitConfig) -> list[list[Clip]]:
     """Return the recordings of each fold, with their split.
 
-    Folds are planned one by one, so that donors come from the same fold: whichever fold is tested,
-    a fake has the same donor, never from another split, and all runs share the forged clips.
+    Folds are planned separately, so that donors come from the same fold. Then a donor is never in
+    another split, whichever fold is tested, and all runs share the forged clips.
     """
     folds: list[list[Clip]] = [[] for _ in range(split.folds)]
     dealt = deal_folds(genuine, split.folds, split.seed)
@@ -133,32 +133,31 @@ def _folds(genuine: Sequence[Clip], split: SplitConfig) -> list[list[Clip]]:
 def held_out_attacks(
     split: SplitConfig, attacks: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the attacks held out, and of those held out for model selection.
+    """Return the names of the held-out attacks, and of those held out for model selection.
 
     Raises:
-        InputError: if a name or glob matches none of ``attacks``, or nothing is left to train on.
+        InputError: if a name or glob matches none of ``attacks``, or none is left for training.
     """
     if split.name == "official":
         return (), ()
     patterns = split.patterns("held_out")
     if split.name == "leave_one_family_out":
-        patterns = _of_families(patterns, attacks)
+        patterns = _attacks_of_families(patterns, attacks)
     held_out = match_attacks(patterns, attacks, "split.held_out")
     if split.inner_held_out == "auto":
         inner = [inner_attack(held_out, attacks)] if held_out else []
     else:
         inner = match_attacks(split.patterns("inner_held_out"), attacks, "split.inner_held_out")
     if not set(attacks) - set(held_out) - set(inner):
-        raise InputError("split.held_out: no attack is left to train on; hold out fewer")
+        raise InputError("split.held_out: no attack is left for training; hold out fewer")
     return tuple(held_out), tuple(inner)
 
 
-def _of_families(families: Sequence[str], attacks: Sequence[str]) -> list[str]:
-    """Return the attacks of ``families``."""
-    there = sorted({name.split("/")[0] for name in attacks})
+def _attacks_of_families(families: Sequence[str], attacks: Sequence[str]) -> list[str]:
+    known = sorted({name.split("/")[0] for name in attacks})
     for family in families:
-        if family not in there:
+        if family not in known:
             raise InputError(
-                f"split.held_out={family}: no such family; there are {', '.join(there)}"
+                f"split.held_out={family}: no such family; there are {', '.join(known)}"
             )
     return [name for name in attacks if name.split("/")[0] in families]

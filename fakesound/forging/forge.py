@@ -1,4 +1,4 @@
-"""Run forge jobs in parallel, with a journal from which a killed forge resumes."""
+"""Run the jobs of the forge in parallel, with a journal to resume from."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ class Forged:
     Attributes:
         clips: Rows of all usable results, in the order of the jobs.
         left_out: Reason for each job without a result, by clip id.
-        seconds: Length of the audio written by this call, in seconds.
+        seconds: Seconds of audio that this call wrote.
     """
 
     clips: list[Clip]
@@ -44,13 +44,13 @@ def forge(
     on_bad_audio: str = "error",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Forged:
-    """Return the clips of ``jobs``; those that are not in ``folder`` yet are made.
+    """Make the clips of ``jobs`` that ``folder`` does not hold yet, and return all of them.
 
-    Every finished job is one line of ``folder/journal.jsonl``, so that a killed forge resumes;
-    audio is written whole or not at all. ``progress(done, total)`` is called after each job.
+    Every finished job is a line of ``folder/journal.jsonl``, so that a killed forge resumes; audio
+    is written atomically. ``progress(done, total)`` is called after each job.
 
     Raises:
-        InputError: for the first recording that cannot be used, unless ``on_bad_audio`` is "skip".
+        InputError: for the first unusable recording, unless ``on_bad_audio`` is "skip".
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = _known(jobs, folder)
@@ -60,13 +60,13 @@ def forge(
     if total:
         clear_remains(folder)
         journal = Journal(folder / JOURNAL)
-        with _Crew(workers or os.cpu_count() or 1) as crew:
+        with _Workers(workers or os.cpu_count() or 1) as pool:
             for stage in (twins, fakes):
-                ready = [job for job in stage if not _twin_left_out(job, known)]
+                ready = [job for job in stage if not _input_left_out(job, known)]
                 if len(ready) < len(stage):
                     done += len(stage) - len(ready)
                     progress(done, total)
-                for job, result in _work(crew, ready, folder, rate):
+                for job, result in _run_jobs(pool, ready, folder, rate):
                     if isinstance(result, InputError) and on_bad_audio == "error":
                         raise InputError(f"{result}, or set data.on_bad_audio=skip")
                     known[job.clip_id] = result if isinstance(result, Clip) else str(result)
@@ -83,59 +83,59 @@ def forge(
     )
 
 
-class _Crew:
-    """Worker processes, which are replaced when they are killed."""
+class _Workers:
+    """Worker processes that can be replaced when they are killed."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def __enter__(self) -> "_Crew":
-        self.open = ExitStack()
-        self.open.enter_context(one_thread_each())
-        self.pool = self.open.enter_context(process_pool(self.workers))
+    def __enter__(self) -> "_Workers":
+        self.stack = ExitStack()
+        self.stack.enter_context(one_thread_each())
+        self.pool = self.stack.enter_context(process_pool(self.workers))
         return self
 
     def __exit__(self, *_: object) -> None:
         self.pool.shutdown(cancel_futures=True)
-        self.open.close()
+        self.stack.close()
 
-    def renew(self) -> None:
+    def restart(self) -> None:
         """Start new processes."""
         self.__exit__()
         self.__enter__()
 
 
-def _work(
-    crew: _Crew, jobs: Sequence[Job], folder: Path, rate: int
+def _run_jobs(
+    workers: _Workers, jobs: Sequence[Job], folder: Path, rate: int
 ) -> Iterator[tuple[Job, Clip | UnusableError | InputError]]:
     """Yield each job with its result, in the order in which they finish.
 
-    If a worker is killed, new ones continue, as long as any job gets done.
+    If a worker is killed, new ones continue, as long as at least one job was finished before.
 
     Raises:
-        OutsideError: if workers are killed again and again.
+        OutsideError: if workers are killed repeatedly.
     """
     left = {job.clip_id: job for job in jobs}
     while left:
         before = len(left)
         waiting: dict[Future[Clip | UnusableError | InputError], str] = {
-            crew.pool.submit(_attempt, job, folder, rate): name for name, job in left.items()
+            workers.pool.submit(_attempt, job, folder, rate): name for name, job in left.items()
         }
         try:
             while waiting:
                 finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                # finished results count, also if another job failed
+                # results come before errors, so that none is lost
                 for future in sorted(finished, key=lambda each: each.exception() is not None):
                     result = future.result()
                     yield left.pop(waiting.pop(future)), result
         except BrokenProcessPool:
             if len(left) == before:
                 raise OutsideError(
-                    f"{folder}: the worker processes are killed again and again; if memory ran "
-                    "out, use fewer (data.forge_workers or --workers); a new start resumes"
+                    f"{folder}: worker processes were killed repeatedly; if memory ran out, use "
+                    "fewer (data.forge_workers or --workers); the same command resumes"
                 ) from None
             console.print("a worker process was killed; its jobs are repeated")
-            crew.renew()
+            workers.restart()
 
 
 def _attempt(job: Job, folder: Path, rate: int) -> Clip | UnusableError | InputError:
@@ -145,7 +145,7 @@ def _attempt(job: Job, folder: Path, rate: int) -> Clip | UnusableError | InputE
         return error
 
 
-def _twin_left_out(job: Job, known: dict[str, Clip | str]) -> bool:
+def _input_left_out(job: Job, known: dict[str, Clip | str]) -> bool:
     needed = [job.twin_id] if job.donor_id is None else [job.twin_id, job.donor_id]
     return job.attack is not None and any(not isinstance(known.get(i), Clip) for i in needed)
 
@@ -157,10 +157,10 @@ def _row(job: Job, result: Clip | Exception, folder: Path) -> dict[str, Any]:
 
 
 def _known(jobs: Sequence[Job], folder: Path) -> dict[str, Clip | str]:
-    """Return the results of ``jobs`` in the journal, with splits and the like as they are now.
+    """Return the results of ``jobs`` in the journal, with the current splits and labels.
 
-    Added or removed recordings may have moved others to another split, and may have given a fake
-    another donor: such a fake is made again.
+    Added or removed recordings may have moved others to another split, or changed the donor of a
+    fake; such a fake is made again.
     """
     journal = _read_journal(folder)
     known: dict[str, Clip | str] = {}

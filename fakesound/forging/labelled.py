@@ -14,9 +14,9 @@ from fakesound.data.manifest import read_manifest
 from fakesound.data.merge import (
     carved_note,
     merge_manifests,
-    opened,
     take_parts,
     without_lost_twins,
+    without_train_split,
 )
 from fakesound.data.splits import carve_validation, split_by_fold
 from fakesound.errors import InputError
@@ -27,7 +27,7 @@ from fakesound.progress import progress_bar
 def labelled_clips(data: DataConfig, split: SplitConfig) -> tuple[list[Clip], list[str], list[str]]:
     """Return the clips of the manifests in ``data`` with their splits, errors and notes.
 
-    The errors are those of audio that is left out, the notes name other changes to the clips.
+    The errors are those of unused audio, the notes name other changes to the clips.
 
     Raises:
         InputError: naming the key, manifest, clip or source, and the fix.
@@ -37,11 +37,11 @@ def labelled_clips(data: DataConfig, split: SplitConfig) -> tuple[list[Clip], li
     notes: list[str] = []
     if data.manifest is not None:
         (path,) = roles
-        clips = _sound(_used(read_manifest(path), split), path, data, left_out)
+        clips = _with_valid_audio(_used(read_manifest(path), split), path, data, left_out)
         return without_lost_twins(_divided(clips, split, notes)), left_out, notes
     if split.name == "source_folds":
         raise InputError(
-            "split=source_folds: deals one corpus into folds; give it as data.manifest, not as "
+            "split=source_folds: divides one corpus into folds; give it as data.manifest, not as "
             "data.train and data.test"
         )
     corpora = []
@@ -49,9 +49,9 @@ def labelled_clips(data: DataConfig, split: SplitConfig) -> tuple[list[Clip], li
         clips = read_manifest(path)
         if len(parts) > 1 and all(clip.split is None for clip in clips):
             clips = assign_splits(clips)
-        clips = _sound(take_parts(clips, parts, str(path)), path, data, left_out)
+        clips = _with_valid_audio(take_parts(clips, parts, str(path)), path, data, left_out)
         opens = "train" in parts and not data.validation and split.name != "decoder_folds"
-        corpora.append(opened(clips) if opens else clips)
+        corpora.append(without_train_split(clips) if opens else clips)
     if split.name == "decoder_folds":
         corpora = _validated_by_decoder(corpora, split)
     pooled, notes = merge_manifests(
@@ -61,14 +61,14 @@ def labelled_clips(data: DataConfig, split: SplitConfig) -> tuple[list[Clip], li
 
 
 def _validated_by_decoder(corpora: list[list[Clip]], split: SplitConfig) -> list[list[Clip]]:
-    """Return ``corpora``, the training and validation clips of all of them dealt by decoder."""
+    """Return ``corpora`` with their training and validation clips assigned by decoder."""
     pairs = [
         (clip, number)
         for number, clips in enumerate(corpora)
         for clip in clips
         if clip.split != "test"
     ]
-    # ids are unique in a corpus only
+    # ids are only unique within a corpus
     named = [replace(clip, clip_id=f"{number} {clip.clip_id}") for clip, number in pairs]
     dealt = {
         clip.clip_id: clip.split
@@ -87,7 +87,11 @@ def _validated_by_decoder(corpora: list[list[Clip]], split: SplitConfig) -> list
 
 
 def _roles(data: DataConfig) -> dict[Location, dict[str, None]]:
-    """Return the roles of each manifest, all of which must exist."""
+    """Return the keys that name each manifest.
+
+    Raises:
+        InputError: for a manifest that does not exist.
+    """
     roles: dict[Location, dict[str, None]] = {}
     for key, names in data.manifests().items():
         for name in names:
@@ -96,22 +100,22 @@ def _roles(data: DataConfig) -> dict[Location, dict[str, None]]:
                 path = Location(str(path.local.expanduser().resolve()))
             if not path.is_file():
                 raise InputError(
-                    f"data.{key}={name}: no such manifest; check the path, relative ones start "
-                    "where you are"
+                    f"data.{key}={name}: no such manifest; check the path, which is relative to "
+                    "the working directory"
                 )
             roles.setdefault(path, {})[key] = None
     return roles
 
 
 def _used(clips: list[Clip], split: SplitConfig) -> list[Clip]:
-    """Return the rows that have a split, or all where none has or folds are dealt instead."""
+    """Return the rows with a split; all rows if none has one, or if folds replace the splits."""
     if split.name.endswith("_folds") or all(clip.split is None for clip in clips):
         return clips
     return [clip for clip in clips if clip.split is not None]
 
 
 def _divided(clips: list[Clip], split: SplitConfig, notes: list[str]) -> list[Clip]:
-    """Return the clips of one manifest with a split each."""
+    """Return the clips of one manifest, each with a split."""
     if split.name == "source_folds":
         return split_by_fold(clips, split.fold, split.folds, split.seed)
     if split.name == "decoder_folds":
@@ -119,7 +123,7 @@ def _divided(clips: list[Clip], split: SplitConfig, notes: list[str]) -> list[Cl
         return split_by_decoder(clips, after, split.fold, split.folds, split.seed, split.at_most)
     if all(clip.split is None for clip in clips):
         return assign_splits(clips)
-    before = opened(clips)
+    before = without_train_split(clips)
     if all(clip.split is not None for clip in before):
         return clips
     carved = carve_validation(before, split.validation_share, split.seed)
@@ -127,11 +131,13 @@ def _divided(clips: list[Clip], split: SplitConfig, notes: list[str]) -> list[Cl
     return carved
 
 
-def _sound(clips: list[Clip], path: Location, data: DataConfig, left_out: list[str]) -> list[Clip]:
+def _with_valid_audio(
+    clips: list[Clip], path: Location, data: DataConfig, left_out: list[str]
+) -> list[Clip]:
     """Return the clips of a manifest whose audio is valid; the errors go to ``left_out``.
 
-    Audio in shards was decoded when these were written, and is not again: for a corpus of that
-    size it would take hours before the first step.
+    Audio in shards was decoded when they were written and is not decoded again, which would take
+    hours for a large corpus.
     """
     if all(parse_location(clip.location).member for clip in clips):
         return clips

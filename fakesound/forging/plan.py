@@ -1,4 +1,4 @@
-"""Plan of a forge: the laundered twin of every genuine clip, and fakes of it."""
+"""Plan the jobs of the forge: the laundered twin of every genuine clip, and fakes of it."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
@@ -19,13 +19,12 @@ class ForgeSettings:
 
     Attributes:
         sample_rate: Sample rate of all written audio, in Hz.
-        train_attacks: Number of fakes per training clip, attacks in rotation. They are remade
+        train_attacks: Number of fakes per training clip, with attacks in rotation. They are fake
             throughout, or in many gaps; training cuts regions from them on the fly.
-        evaluation_attacks: Number of fakes per validation and test clip, attacks in rotation, with
-            fixed regions.
+        evaluation_attacks: Number of fakes per validation and test clip, with attacks in rotation
+            and fixed regions.
         seed: Seed of all draws.
-        fixed_training: Whether training fakes get fixed regions too, for systems that do not cut
-            their own.
+        fixed_training: Whether training fakes have fixed regions too, for other training programs.
     """
 
     sample_rate: int = 16_000
@@ -41,10 +40,10 @@ class Job:
 
     Attributes:
         clip_id: Id of the result, and name of its file.
-        genuine: Clip it derives from, as recorded.
-        twin_id: Laundered genuine clip that the fake equals outside its regions.
+        genuine: Original recording.
+        twin_id: Laundered genuine clip, which the fake equals outside its regions.
         attack: Name of the attack; None for the twin itself.
-        fixed: Whether regions are cut in now; otherwise the clip is remade throughout.
+        fixed: Whether the fake has fixed regions; otherwise it is fake throughout.
         donor_id, donor_source: Twin and source of the donor, for attacks that need one.
         seed: Seed of all draws of the job.
     """
@@ -65,11 +64,11 @@ def plan_jobs(
     attacks: Sequence[str] = BUILT_IN,
     complete: Mapping[str, Collection[str]] | None = None,
 ) -> list[Job]:
-    """Return the jobs for ``genuine`` clips that all have a split; twins first.
+    """Return the jobs for ``genuine`` clips, which all have a split; twins come first.
 
-    Validation and test clips get ``settings.evaluation_attacks`` attacks in rotation and all those
-    that ``complete`` names for their split. A job depends on its clip, attack and seed alone, so
-    the next run can use what one run has forged.
+    Validation and test clips get ``settings.evaluation_attacks`` attacks in rotation, and all
+    attacks that ``complete`` lists for their split. A job depends only on its clip, attack and
+    seed, so that other runs can reuse its result.
     """
     twins = [_job(clip, None, settings, None) for clip in genuine]
     fakes: list[Job] = []
@@ -86,21 +85,21 @@ def plan_jobs(
 def _rotation(names: list[str], clips: int, per_clip: int, seed: int) -> list[list[str]]:
     """Return ``per_clip`` names for each clip, every name about equally often."""
     rng = np.random.default_rng([seed, 1])
-    dealt: list[list[str]] = []
-    deck: list[str] = []
+    rotation: list[list[str]] = []
+    remaining: list[str] = []
     for _ in range(clips):
-        hand: list[str] = []
-        while len(hand) < min(per_clip, len(names)):
-            if not deck:
-                deck = [names[i] for i in rng.permutation(len(names))]
-            card = next((name for name in deck if name not in hand), None)
-            if card is None:
-                deck = []
+        chosen: list[str] = []
+        while len(chosen) < min(per_clip, len(names)):
+            if not remaining:
+                remaining = [names[i] for i in rng.permutation(len(names))]
+            following = next((name for name in remaining if name not in chosen), None)
+            if following is None:
+                remaining = []
                 continue
-            deck.remove(card)
-            hand.append(card)
-        dealt.append(hand)
-    return dealt
+            remaining.remove(following)
+            chosen.append(following)
+        rotation.append(chosen)
+    return rotation
 
 
 def _job(

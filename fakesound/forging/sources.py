@@ -1,4 +1,4 @@
-"""Genuine recordings to forge from: the embedded corpus or folders of the user's."""
+"""Genuine recordings for the forge: the embedded corpus or the user's folders."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from fakesound.data.manifest import Clip, read_manifest
 from fakesound.data.splits import source_groups
 from fakesound.errors import InputError
 
+# shortest clip in seconds
 SHORTEST = 0.5
 FRACTIONS = {"train": 0.58, "validation": 0.12, "test": 0.30}
 EMBEDDED = Path(str(files("fakesound"))) / "data" / "embedded"
@@ -27,15 +28,15 @@ def embedded_clips() -> list[Clip]:
 def folder_clips(
     root: Path, clip_seconds: float = 10.0, source: str = "file", on_bad_audio: str = "error"
 ) -> tuple[list[Clip], list[str]]:
-    """Return the recordings under ``root`` as genuine clips, and why others are left out.
+    """Return the recordings under ``root`` as genuine clips, and the errors of unusable files.
 
     Recordings are cut into clips of at most ``clip_seconds``; a rest shorter than half a second is
-    dropped. Sources are files, or folders with ``source="folder"`` (one folder a speaker or
-    session). Splits are drawn by source, the same for the same names.
+    dropped. Sources are files, or with ``source="folder"`` folders, such as one per speaker or
+    session. Splits are assigned by source and depend only on names and durations.
 
     Raises:
         InputError: if the folder is missing or holds too few recordings, or, with
-            ``on_bad_audio="error"``, for the first file that cannot be used.
+            ``on_bad_audio="error"``, for the first unusable file.
     """
     if not root.is_dir():
         raise InputError(
@@ -57,13 +58,13 @@ def extra_clips(
 ) -> tuple[list[Clip], list[str]]:
     """Return the recordings under ``root`` as genuine clips for training and validation only.
 
-    As `folder_clips`, but a hash of their names sends one source in ten to validation and the
-    others to training; each direct subfolder is a domain of its own. Source ids begin with the
-    name of the folder and a colon, so that they differ between folders.
+    Like `folder_clips`, but a hash of the source assigns about one source in ten to validation and
+    the others to training, and each direct subfolder is a domain. Source ids begin with the name of
+    the folder and a colon, so that they differ between folders.
 
     Raises:
-        InputError: if the folder is missing or holds no recording that can be used, or, with
-            ``on_bad_audio="error"``, for the first file that cannot.
+        InputError: if the folder is missing or holds no usable recording, or, with
+            ``on_bad_audio="error"``, for the first unusable file.
     """
     if not root.is_dir():
         raise InputError(f"data.extra={root}: no such folder; give folders of genuine recordings")
@@ -71,8 +72,8 @@ def extra_clips(
     clips, problems = _recordings(root, clip_seconds, source, on_bad_audio, f"{corpus}:")
     if not clips:
         raise InputError(
-            f"data.extra={root}: 0 usable {source}s with audio ({', '.join(SUFFIXES)}); give a "
-            "folder that holds some, or remove it"
+            f"data.extra={root}: 0 usable {source}s with audio ({', '.join(SUFFIXES)}); name "
+            "another folder, or remove it"
         )
     made = []
     for clip in clips:
@@ -85,23 +86,23 @@ def extra_clips(
 
 
 def check_apart(root: Path, folder: Path, key: str) -> None:
-    """Check that ``folder``, which is written to, is not in ``root``, which is read as genuine.
+    """Check that the output ``folder`` is not inside ``root``, the genuine recordings.
 
     Raises:
         InputError: naming ``key``, the setting of ``folder``.
     """
     if folder.resolve().is_relative_to(root.resolve()):
         raise InputError(
-            f"{key}={folder}: lies in {root}, the folder of genuine recordings, where its fakes "
-            "would pass for genuine; name a folder outside"
+            f"{key}={folder}: is inside {root}, so its fakes would be read as genuine recordings; "
+            "name a folder outside"
         )
 
 
 def assign_splits(clips: Sequence[Clip]) -> list[Clip]:
-    """Return ``clips`` with a split each, disjoint by source, in the shares of ``FRACTIONS``.
+    """Assign a split to each clip, disjoint by source, in the shares of ``FRACTIONS``.
 
-    Sources that are donors to each other's clips stay together. Sources are taken in the order of
-    a hash of their names, so that the same recordings always fall into the same split.
+    Sources that share clips as donors stay together. They are assigned in the order of a hash of
+    their names, so that the same recordings always get the same split.
     """
     groups = source_groups(clips)
     seconds: dict[str, float] = {}
@@ -114,7 +115,7 @@ def assign_splits(clips: Sequence[Clip]) -> list[Clip]:
     split = {}
     filled = np.zeros(len(names))
     for position, name in enumerate(order):
-        # the first sources go one to each split, so that none stays empty
+        # the first sources go to different splits, so that none is empty
         index = position if position < len(names) else int(np.argmax(wanted - filled))
         split[name] = names[index]
         filled[index] += seconds[name]

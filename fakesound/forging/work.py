@@ -1,4 +1,4 @@
-"""One job of the forge, run in a worker process."""
+"""Run one job of the forge, in a worker process."""
 
 from pathlib import Path
 
@@ -14,20 +14,22 @@ from fakesound.errors import InputError
 from fakesound.forging.plan import Job
 from fakesound.timeline import Region
 
-# spans quieter than this (of full scale), or than 5 % of the clip, are not faked
+# quieter spans, relative to full scale, are not faked
 QUIET = 1e-3
+# share of whole-clip fakes
 WHOLE_CLIP = 0.12
+# seconds around the regions that an attack processes too
 MARGIN = 0.5
-# keys of a recording's row that are not valid for the clips made from it
+# keys of a recording's row that its clips do not inherit
 NOT_INHERITED = ("start", "changes")
 
 
 class UnusableError(Exception):
-    """The job has no sensible result, such as a fake that equals its twin."""
+    """The job has no usable result, such as a fake that equals its twin."""
 
 
 def audio_path(folder: Path, clip_id: str) -> Path:
-    """Return the path of the audio of ``clip_id`` in a prepared ``folder``; names are random."""
+    """Return the path of the audio of ``clip_id`` in a prepared ``folder``."""
     return folder / "audio" / clip_id[:2] / f"{clip_id}.wav"
 
 
@@ -72,10 +74,10 @@ def do_job(job: Job, folder: Path, rate: int) -> Clip:
 
 
 def inherit(made: Clip, genuine: Clip) -> Clip:
-    """Return the row of ``made`` with the origin, split and further keys of its recording."""
+    """Return ``made`` with the source, corpus, split and unknown keys of its recording."""
     extra = {key: value for key, value in genuine.extra.items() if key not in NOT_INHERITED}
     if made.attack is not None and ATTACKS[made.attack].edges_only:
-        # training cuts no region without edges from it
+        # read by training, whose regions of such a fake must have edges
         extra["edges_only"] = True
     return replace(
         made,
@@ -89,14 +91,14 @@ def inherit(made: Clip, genuine: Clip) -> Clip:
 
 
 def launder(genuine: Clip, rate: int, rng: np.random.Generator) -> Pcm:
-    """Return a recording in the format of every clip of a prepared corpus.
+    """Return a recording in the common format of a prepared corpus.
 
-    One channel at ``rate``, a random peak of -12 to -3 dB and offset within 32 LSB, dithered to 16
-    bits (triangular, 1 LSB). Fakes are made from the result, so none of this depends on the label.
-    The offset is there because a mean of exactly zero would otherwise mark genuine clips.
+    It has one channel at ``rate``, a random peak of -12 to -3 dB, a random offset within 32 LSB and
+    triangular dither to 16 bits (1 LSB). Fakes are made from the result, so that none of this
+    depends on the label. Without the offset, a mean of exactly zero would mark genuine clips.
 
     Raises:
-        InputError: if the recording is silent or has no more than half a second.
+        InputError: if the recording is silent or shorter than half a second.
     """
     start = int(genuine.extra.get("start", 0) * rate)
     audio = read_audio(genuine.location, rate, start, int(genuine.duration * rate))
@@ -121,19 +123,19 @@ def _render(
 def _whole(
     twin: Pcm, attack: Attack, rate: int, rng: np.random.Generator, donor: np.ndarray | None
 ) -> tuple[Pcm, list[Cut]]:
-    """Return the clip remade throughout, or in gaps all along, and the remade spans."""
+    """Return the clip fake throughout, or in many gaps, and the fake spans."""
     audio = from_pcm(twin)
     if not attack.fills_gaps:
         made = _render(attack, audio, rate, rng, donor)
         return to_pcm(made * level_gain(twin, made * 32_768)), [Cut(0, len(twin))]
-    cuts = _comb(rng, len(twin), rate, attack.longest_gap or 0.0)
+    cuts = _many_gaps(rng, len(twin), rate, attack.longest_gap or 0.0)
     return _fill(twin, attack, rate, rng, cuts), cuts
 
 
 def _partial(
     twin: Pcm, attack: Attack, rate: int, rng: np.random.Generator, donor: np.ndarray | None
 ) -> tuple[Pcm, list[Cut]]:
-    """Return the clip with fake regions cut in, and their spans; sometimes all of it is fake."""
+    """Return the clip with fake regions and their spans; a share of clips is fake throughout."""
     if attack.fills_gaps:
         cuts = _audible_cuts(twin, rate, rng, longest=attack.longest_gap, most=6)
         return _fill(twin, attack, rate, rng, cuts), cuts
@@ -154,8 +156,8 @@ def _fill(twin: Pcm, attack: Attack, rate: int, rng: np.random.Generator, cuts: 
     return cut_in(twin, to_pcm(attack.render(from_pcm(twin), rate, rng, gaps=gaps)), cuts)
 
 
-def _comb(rng: np.random.Generator, length: int, rate: int, longest: float) -> list[Cut]:
-    """Return gaps all along the clip with 0.15 to 0.6 s between them."""
+def _many_gaps(rng: np.random.Generator, length: int, rate: int, longest: float) -> list[Cut]:
+    """Draw gaps over the whole clip, 0.15 to 0.6 s apart."""
     cuts: list[Cut] = []
     position = int(rng.uniform(0.05, 0.3) * rate)
     while True:
@@ -170,7 +172,7 @@ def _comb(rng: np.random.Generator, length: int, rate: int, longest: float) -> l
 def _audible_cuts(
     twin: Pcm, rate: int, rng: np.random.Generator, longest: float | None, most: int
 ) -> list[Cut]:
-    """Draw cuts, and drop those whose spans are nearly silent."""
+    """Draw cuts that are not nearly silent: above `QUIET` and 5 % of the level of the clip."""
     loudness = np.sqrt(np.mean(twin.astype(np.float32) ** 2))
     floor = max(QUIET * 32_768, 0.05 * loudness)
     for _ in range(20):
@@ -179,9 +181,8 @@ def _audible_cuts(
         cuts = [c for c, s in zip(drawn, spans, strict=True) if np.sqrt(np.mean(s**2)) > floor]
         if cuts:
             return cuts
-    raise UnusableError("nothing audible to fake")
+    raise UnusableError("no audible span to fake")
 
 
 def _read(folder: Path, clip_id: str) -> Pcm:
-    path = audio_path(folder, clip_id)
-    return read_pcm(path, 0, -1)
+    return read_pcm(audio_path(folder, clip_id), 0, -1)

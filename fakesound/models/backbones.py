@@ -1,4 +1,4 @@
-"""From the typed configuration to a backbone."""
+"""Build a backbone from its configuration."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +18,7 @@ from fakesound.models.transformer import Transformer
 from fakesound.models.vim import VisionMamba
 from fakesound.timeline import FrameGrid
 
-# of what all backbones of tokens take and of the keys that are the kind's own
+# constructors of token backbones, which take common arguments and the keys of their kind
 TOKENS: dict[str, Callable[..., nn.Module]] = {
     "vim": VisionMamba,
     "transformer": Transformer,
@@ -38,12 +38,12 @@ def build_backbone(
 
     Args:
         config: backbone section of the configuration.
-        features: whose spectrograms it gets.
+        features: features that compute its input.
         seconds: length of the inputs in training.
         kernel: kernel of selective scan and convolution, for backbones that have them.
 
     Raises:
-        InputError: if stem or stages do not fit the features.
+        InputError: if stem or stages do not match the features.
     """
     windows = features.windows(FrameGrid())
     own = {key: getattr(config, key) for key in KINDS[config.kind]}
@@ -111,7 +111,7 @@ def _build_stem(
 
 
 def _check_halvings(config: BackboneConfig, bins: int) -> None:
-    """Check that frequency can be halved as often as the convolutions do."""
+    """Check that the number of bins can be halved as often as the convolutions do."""
     count = len(config.stem.channels)
     what, halvings = f"a stem of {count} convolutions", count
     if not config.has_tokens:

@@ -1,4 +1,4 @@
-"""Build a detector from the typed configuration."""
+"""Build a detector from the configuration."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from fakesound.timeline import GRID
 
 
 def build_features(config: FeaturesConfig, sample_rate: int) -> Spectrogram:
-    """Return the features, statistics not fitted yet.
+    """Return the features, without fitted statistics.
 
     Raises:
         InputError: if a frame is not a whole number of windows.
@@ -41,16 +41,16 @@ def build_features(config: FeaturesConfig, sample_rate: int) -> Spectrogram:
 
 
 def build_detector(config: RunConfig, families: Sequence[str] = ()) -> Detector:
-    """Return the detector, seeded by the configuration.
+    """Return the detector, with initial weights seeded by the configuration.
 
     Args:
         config: configuration of the run.
         families: attack families of the training, for the attribution head; empty for none.
 
     Raises:
-        InputError: if parts of the configuration do not fit together.
+        InputError: if parts of the configuration contradict each other.
     """
-    # the caller's random state stays as it is
+    # does not change the random state of the caller
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)  # no other device is seeded
         features = build_features(config.features, config.data.sample_rate)
@@ -70,23 +70,23 @@ def build_detector(config: RunConfig, families: Sequence[str] = ()) -> Detector:
 
 
 def build_initial(config: RunConfig) -> InitialWeights | None:
-    """Return the weights that ``config.init`` names, fitted to its detector; None if it does not.
+    """Return the weights of ``config.init``, fitted to the detector; None without a file.
 
     Raises:
-        InputError: if the file cannot be used, or does not fit the backbone.
+        InputError: if the file cannot be used, or does not match the backbone.
     """
     source, grid = config.init.path, config.init.grid
     if source is None:
         return None
-    # read first: that says what is wrong with a file sooner than a large detector is made
+    # read first, so that errors in the file are found before a large detector is built
     file = read_weights(Path(source))
     return fit_weights(file, build_detector(config), (grid[0], grid[1]) if grid else None)
 
 
 def used_kernel(config: RunConfig, module: torch.nn.Module) -> str:
-    """Return which selective scan ``config.kernel`` stands for on the device of ``module``.
+    """Return the kernel that ``config.kernel`` resolves to on the device of ``module``.
 
-    "none" where nothing scans.
+    It is "none" for a detector without selective scans.
     """
     if not config.backbone.has_states and config.heads.neck == "none":
         return "none"

@@ -1,8 +1,8 @@
 """Sums and batch normalisation over the processes that train one model.
 
-A batch that is divided among processes has the loss and the gradient of the whole batch only if
-values that the examples share, a mean over fake frames or the statistics of a normalisation, are
-computed over all of it. With one process, everything here is the identity or torch's own.
+If a batch is divided among processes, statistics over examples, such as a mean over fake frames or
+those of a normalisation, must be computed over the whole batch to get its loss and gradient. With
+one process, these functions are the identity or those of torch.
 """
 
 import torch
@@ -18,15 +18,15 @@ def process_count() -> int:
 
 
 def summed(values: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """Return the sum of ``values`` over all processes; gradients are summed over them as well."""
+    """Return the sum of ``values`` over all processes; gradients are summed as well."""
     return values if process_count() == 1 else all_reduce(values)
 
 
 def shared_sum(values: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """Return the sum of ``values`` over all processes, for a loss that is the same on each.
 
-    The gradient is that of this process's part of the sum, times the number of processes: the mean
-    of the gradients, which data parallelism takes, is then that of the sum.
+    The gradient is that of this process's term times the number of processes, so that the mean over
+    processes, which data parallelism computes, is the gradient of the sum.
     """
     count = process_count()
     if count == 1:
@@ -39,7 +39,7 @@ def shared_sum(values: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
 class BatchNorm(nn.BatchNorm2d):
     """`torch.nn.BatchNorm2d` (Ioffe and Szegedy, ICML 2015) with the statistics of all processes.
 
-    torch's ``SyncBatchNorm`` takes no tensors on CPUs, and a run has the same figures on both.
+    torch's ``SyncBatchNorm`` does not support CPUs.
     """
 
     def forward(

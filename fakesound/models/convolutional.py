@@ -1,8 +1,8 @@
-"""Convolutional backbones: one column of features for each 20 ms frame, from end to end.
+"""Convolutional backbones, which keep one column of features for each 20 ms frame.
 
-Frequency is halved from stage to stage, time never is: where a network for pictures continues
-with coarser steps, the last stages see farther in time by dilation, as in FCN and DeepLab (Long et
-al., CVPR 2015; Chen et al., 2017), and every frame keeps its own token.
+Frequency is halved from stage to stage, but time is not: unlike networks for images, the last
+stages get a larger receptive field by dilation, as in FCN and DeepLab (Long et al., CVPR 2015; Chen
+et al., 2017), and every frame keeps its own token.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,30 +15,31 @@ from fakesound.models.residual import convolution
 from fakesound.models.stem import folded
 from fakesound.models.tokens import BackboneOutput, drop_rates
 
-# steps in time between the taps of a filter, in the last stages; 1 before
+# dilation in time of the last stages; 1 in the others
 DILATIONS = (2, 4)
-# of a pyramid: steps of 20 ms between the taps of the three dilated filters
+# dilations of the pyramid, in frames
 RATES = (12, 24, 36)
 DROPOUT = 0.5
 
-# makes a block of: channels in and out, stride over frequency, dilation in time, drop_path
+# function of channels in and out, stride over frequency, dilation in time and drop_path
 MakeBlock = Callable[[int, int, int, int, float], nn.Module]
 
 
 class ConvolutionalNetwork(nn.Module):
-    """Stages of blocks, then all bands of a frame into one token. The tokens' mean is the summary.
+    """Stages of blocks, then a projection of all bands of a frame to one token.
+
+    The summary is the mean of the tokens.
 
     Args:
-        block: makes a block.
+        block: function that returns a block.
         channels: number of spectrogram channels.
         bins: number of spectrogram bins, a multiple of ``2 ** (len(widths) + 1)``.
-        windows: windows of the spectrogram in a frame.
+        windows: number of spectrogram windows in a frame.
         dim: width of a token.
-        widths: channels of the stages; each halves frequency, the first by the convolution before
-            it.
-        depth: blocks in a stage.
+        widths: channels of the stages; each halves frequency, the first by the stem.
+        depth: number of blocks in a stage.
         drop_path: rate of the last block; it rises linearly from 0.
-        pyramid: what the last stage goes through, of its width; None: nothing.
+        pyramid: module after the last stage, with its width; None for no module.
     """
 
     def __init__(
@@ -78,19 +79,19 @@ class ConvolutionalNetwork(nn.Module):
         self, spectrogram: Float[Tensor, "batch channel bin window"]
     ) -> BackboneOutput:
         """Return one token for each frame, and their mean."""
-        found = self.blocks(self.stem(folded(spectrogram, self.windows)))
-        tokens: Tensor = self.norm(self.proj(found.permute(0, 3, 1, 2).flatten(2)))
+        grid = self.blocks(self.stem(folded(spectrogram, self.windows)))
+        tokens: Tensor = self.norm(self.proj(grid.permute(0, 3, 1, 2).flatten(2)))
         return BackboneOutput(tokens, tokens.mean(1))
 
 
 class AtrousPyramid(nn.Module):
     """Atrous spatial pyramid pooling, the head of DeepLabV3 (Chen et al., 2017).
 
-    It sees each point at several distances in time, and in the mean of the whole grid. Its input
-    has few bands, so filters are dilated in time alone.
+    It combines several dilations in time and the mean of the whole grid. Its input has few bands,
+    so filters are not dilated over frequency.
 
     Args:
-        width: channels before, inside and after.
+        width: channels of input, inner layers and output.
     """
 
     def __init__(self, width: int) -> None:
@@ -100,7 +101,7 @@ class AtrousPyramid(nn.Module):
             nn.Sequential(convolution(width, width, 3, 1, rate), nn.ReLU(inplace=True))
             for rate in RATES
         )
-        # not normalised: a single clip has no variance over its one mean
+        # not normalised, since the mean of a single clip has no variance
         self.mean = nn.Sequential(nn.Conv2d(width, width, 1), nn.ReLU(inplace=True))
         self.joined = nn.Sequential(
             convolution((2 + len(RATES)) * width, width, 1),

@@ -1,4 +1,4 @@
-"""The detector: waveform in, logits of frames and clip out."""
+"""The detector, from waveform to the outputs of the heads."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -32,14 +32,14 @@ class Detector(nn.Module):
     """Features, backbone, neck and heads.
 
     Args:
-        features: waveform to spectrogram.
-        backbone: spectrogram to tokens.
-        frame_windows: windows of the spectrogram in a frame.
+        features: module from waveform to spectrogram.
+        backbone: module from spectrogram to tokens.
+        frame_windows: number of spectrogram windows in a frame.
         heads: heads that are on, their pooling, neck and dropout.
-        families: attack families of the attribution head, where that is on.
-        kernel: kernel of the neck's scan.
-        mask: share of training pairs in which bands are hidden.
-        statistics: whether the backbone gives statistics.
+        families: attack families of the attribution head, if it is on.
+        kernel: kernel of the scan of the neck.
+        mask: share of training pairs with masked bands.
+        statistics: whether the backbone returns statistics.
 
     Raises:
         ValueError: if a step of the backbone is not a whole number of frames.
@@ -62,7 +62,7 @@ class Detector(nn.Module):
         self.features, self.backbone = features, backbone
         self.mask = BandMask(mask)
         self.frame_windows, self.pooling = frame_windows, heads.pooling
-        # a file of weights, or a run, has no attribution before its families are known
+        # without known families there is no attribution head
         self.families = tuple(families) if heads.attribution else ()
         dim, windows = int(backbone.dim), int(backbone.windows)  # type: ignore[arg-type]
         frames, rest = divmod(windows, frame_windows)
@@ -73,7 +73,7 @@ class Detector(nn.Module):
             )
         necked = heads.neck == "mamba"
         self.neck = MambaNeck(dim, frames, heads.neck_depth, kernel) if necked else None
-        # the neck's tokens are frames
+        # the tokens of the neck are frames
         grid_frames = 1 if necked else frames
         sizes = HeadSizes(heads, dim, frames, grid_frames, self.families, statistics)
         for name, task in TASKS.items():
@@ -86,14 +86,14 @@ class Detector(nn.Module):
         return [name for name in TASKS if getattr(self, f"{name}_head") is not None]
 
     def forward(self, waveform: Float[Tensor, "batch sample"]) -> Outputs:
-        """Return the heads' outputs for ``waveform``, a whole number of frames long, by name."""
+        """Return the outputs of the heads for ``waveform``, a whole number of frames, by name."""
         return self.of_spectrogram(self.features(waveform))
 
     def of_spectrogram(self, spectrogram: Float[Tensor, "batch channel bin window"]) -> Outputs:
-        """Return the heads' outputs for a spectrogram of the features, by name."""
+        """Return the outputs of the heads for a spectrogram of the features, by name."""
         spectrogram = self.mask(spectrogram)
         windows = spectrogram.shape[-1]
-        # up to whole token steps, with zeros: the mean in every channel
+        # padded to whole token steps with zeros, the mean of every channel
         step = int(self.backbone.windows)  # type: ignore[arg-type]  # of a Backbone
         spectrogram = pad(spectrogram, (0, -windows % step))
         found = self.backbone.forward_features(spectrogram)  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""Spectrograms: computed in the model, on its device, normalised with statistics it keeps.
+"""Spectrograms, computed in the model on its device and normalised by statistics in its state.
 
 This is the only module that imports torchaudio.
 """
@@ -19,10 +19,10 @@ from fakesound.timeline import FrameGrid
 
 
 def _import_torchaudio() -> types.ModuleType:
-    """Return torchaudio, without its compiled extension where that does not load.
+    """Return torchaudio, without its compiled extension if that does not load.
 
-    The Linux wheel on the package index links CUDA and fails beside a CPU build of torch, or one
-    for another CUDA. Its transforms are plain Python and need none of it.
+    The Linux wheel on the package index links CUDA, and fails with a CPU build of torch or one for
+    another CUDA. Its transforms are plain Python and do not need the extension.
     """
     try:
         return importlib.import_module("torchaudio")
@@ -43,26 +43,26 @@ def _import_torchaudio() -> types.ModuleType:
 
 torchaudio = _import_torchaudio()
 
-# added to power before the logarithm: the rounding noise of 16 bits is some 20 dB below
+# added to power before the logarithm, about 20 dB above the rounding noise of 16 bits
 POWER_FLOOR = 1e-5
-# channels of log power, and of phase beside them; kind "mel" has one channel
+# number of channels of log power and of phase; kind "mel" has one channel
 POWER, PHASE = 3, 3
-# half the step of 16 bits, the peak from which on it is silence, and the share for 24 bits
+# half a 16-bit step, the threshold of silence from this peak on, and its lowest share, for 24 bits
 HALF_STEP, ORDINARY_PEAK, FINEST = 2.0**-16, 0.1, 2.0**-9
-# a recording below this level, in dBFS, is not raised further
+# recordings below this level, in dBFS, get the gain of this level
 QUIETEST = -70.0
-# nepers by which a bin varies over time at least, where that divides its level
+# lowest deviation of a bin over time, in nepers, that its level is divided by
 STEADIEST = 0.5
 
 
 class Spectrum(torchaudio.transforms.Spectrogram):  # type: ignore[misc,name-defined]
-    """Fourier transform in Hann windows, real and imaginary part apart.
+    """Short-time Fourier transform with Hann windows, as real and imaginary parts.
 
-    Scores on a CPU are computed from a transform in double precision.
+    On a CPU, evaluation uses double precision.
 
     Args:
-        window: samples in a window.
-        hop: samples between windows.
+        window: length of a window in samples.
+        hop: step between windows in samples.
     """
 
     def __init__(self, window: int, hop: int) -> None:
@@ -75,8 +75,8 @@ class Spectrum(torchaudio.transforms.Spectrogram):  # type: ignore[misc,name-def
         if self.training or waveform.device.type != "cpu":
             spectrum = super().forward(waveform)
             return spectrum.real, spectrum.imag
-        # single precision errs by the loudest bin, and the logarithm of quiet ones shows it: scores
-        # would differ by 2e-4 between implementations
+        # the rounding error of single precision is relative to the loudest bin and changes the
+        # logarithm of quiet bins: scores would differ by 2e-4 between implementations
         spectrum = torch.stft(
             waveform.double(),
             self.n_fft,
@@ -93,15 +93,15 @@ class Spectrogram(nn.Module):
 
     Kind "mel" has one channel: power of mel bands, normalised by one mean and one deviation.
 
-    1. Log power, normalised by statistics of the training set, bin by bin.
-    2. Log power less each bin's mean over the clip or crop: what differs from its surroundings
-       stands out, whatever the recording's own colour.
-    3. Log power less the mean of the 5 x 5 points around: texture without level or colour.
-    4. and 5. Real and imaginary part of the deviation of the instantaneous frequency from the
-       bin's own, as a number of length 1, near 0 where there is no sound.
-    6. Real part of the group delay's, from the centre of the window.
+    1. Log power, normalised by the mean of each bin and one deviation over the training set.
+    2. Log power minus the mean of each bin over the clip or crop, which removes the colour of the
+       recording and shows local differences.
+    3. Log power minus the mean of the surrounding 5 x 5 points: texture without level or colour.
+    4. and 5. Real and imaginary part of the deviation of the instantaneous frequency from that of
+       the bin, as a unit phasor that is near 0 without sound.
+    6. Real part of the phasor of the group delay, from the centre of the window.
 
-    Phase depends on the process that made a waveform more than on its content (Saratxaga et al.,
+    Phase depends more on the process that made a waveform than on its content (Saratxaga et al.,
     Speech Communication 2016). Products of neighbouring points give its derivatives without
     unwrapping.
 
@@ -109,19 +109,19 @@ class Spectrogram(nn.Module):
         kind: "logstft" (linear frequency), "logmel", "lfcc" (Sahidullah, Kinnunen and Hanilci
             2015: cosine transform of log energies in linear filters) or "mel" (power of mel bands
             of equal area, as in the 2024 project).
-        sample_rate: samples a second.
-        window: samples in an analysis window (Hann).
-        hop: samples between windows.
-        bins: frequency bins below Nyquist, mel bands, or cepstra.
+        sample_rate: sample rate in Hz.
+        window: length of a Hann window in samples.
+        hop: step between windows in samples.
+        bins: number of frequency bins below Nyquist, mel bands, or cepstra.
         phase: whether channels 4 to 6 are computed.
-        level: dBFS to which the sound of a clip or crop is brought; what is digital silence then
-            counts in no mean and is zero in all channels. None: as it is.
+        level: level in dBFS to which a clip or crop is scaled; digital silence is then excluded
+            from means and zero in all channels. None for no change.
         floor: power added before the logarithm.
-        spread: whether channel 2 is divided by each bin's own deviation over the clip or crop, and
-            not by one for all.
+        spread: whether channel 2 is divided by the deviation of each bin over the clip or crop,
+            instead of one deviation for all.
 
     Raises:
-        ValueError: if phase is asked of a kind that has no linear frequency.
+        ValueError: for phase with a kind that has no linear frequency.
     """
 
     mean: Tensor
@@ -161,7 +161,7 @@ class Spectrogram(nn.Module):
         filters, cosine = None, None
         if kind in ("logmel", "mel"):
             with warnings.catch_warnings():
-                # of many bands the lowest are narrower than a bin, and zero throughout
+                # with many bands, the lowest are narrower than a bin and zero
                 warnings.filterwarnings("ignore", message="At least one mel filterbank")
                 filters = bank.melscale_fbanks(
                     window // 2 + 1,
@@ -180,7 +180,7 @@ class Spectrogram(nn.Module):
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("mean", torch.zeros(bins))
         self.register_buffer("deviation", torch.ones(()))
-        # by what a sinusoid in the middle of a bin turns from window to window, taken back
+        # reverses the rotation of a sinusoid at the centre of a bin from window to window
         turns = (torch.arange(bins) * hop) % window
         angle = -2 * math.pi / window * turns.double()
         self.register_buffer("turn_real", angle.cos().float()[:, None], persistent=False)
@@ -193,7 +193,7 @@ class Spectrogram(nn.Module):
         """Return the spectrogram with ``sample / hop`` windows, each centred in its hop."""
         level, phase = self._analysed(waveform)
         sounds = self.active(waveform)
-        # in place: on a CPU, touching new memory takes longer than the arithmetic
+        # in place, since allocating memory takes longer than the arithmetic on a CPU
         own = (level - self.mean[:, None]).div_(self.deviation)
         if self.kind == "mel":
             found = own[:, None]
@@ -229,7 +229,7 @@ class Spectrogram(nn.Module):
             power = real.square().addcmul_(imag, imag)
             phase: list[Tensor] = []
             if self.phase:
-                # the transform leaves bins side by side; what follows goes along windows
+                # contiguous along windows, since the transform is contiguous along bins
                 near = slice(0, self.bins)
                 phase = self._derivatives(real[:, near].contiguous(), imag[:, near].contiguous())
             if self.filters is not None:
@@ -242,15 +242,15 @@ class Spectrogram(nn.Module):
     def _derivatives(
         self, real: Float[Tensor, "batch bin window"], imag: Float[Tensor, "batch bin window"]
     ) -> list[Float[Tensor, "batch bin window"]]:
-        """Return the frequency deviation's two parts and the group delay's real one."""
-        # times the conjugate of the window before, which is zero for the first one
+        """Return both parts of the frequency deviation, and the real part of the group delay."""
+        # times the conjugate of the previous window, which is zero for the first
         before_real, before_imag = (functional.pad(part[..., :-1], (1, 0)) for part in (real, imag))
         across = real * before_real + imag * before_imag
         along = imag * before_real - real * before_imag
         size = torch.sqrt(across.square() + along.square()) + self.floor
         turned = across * self.turn_real - along * self.turn_imag
         deviation = across * self.turn_imag + along * self.turn_real
-        # likewise of the bin below; negative, since a window's centre is half of it from its start
+        # times the conjugate of the bin below; negated, since delay is from the centre of a window
         below_real, below_imag = (
             functional.pad(part[:, :-1], (0, 0, 1, 0)) for part in (real, imag)
         )
@@ -260,7 +260,7 @@ class Spectrogram(nn.Module):
         return [turned.div_(size), deviation.div_(size), delay.div_(length).neg_()]
 
     def _gain(self, waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch 1"]:
-        """Return the factor that brings what sounds to the level asked for."""
+        """Return the factor that brings the waveform without silence to the level."""
         assert self.loudness is not None
         energy = waveform.square().sum(1, keepdim=True)
         held = (waveform.abs() > _silence(waveform)).sum(1, keepdim=True).clamp(min=1)
@@ -272,7 +272,7 @@ class Spectrogram(nn.Module):
         level: Float[Tensor, "batch bin window"],
         sounds: Float[Tensor, "batch window"] | None,
     ) -> Float[Tensor, "batch bin window"]:
-        """Return ``level`` less each bin's mean over time, in units of a deviation."""
+        """Return ``level`` minus the mean of each bin over time, divided by a deviation."""
         if sounds is None:
             centred = level - level.mean(-1, keepdim=True)
             weight = None
@@ -311,10 +311,10 @@ class Spectrogram(nn.Module):
 
 
 def _silence(waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch 1"]:
-    """Return the level up to which samples are digital silence.
+    """Return the amplitude up to which samples are digital silence.
 
-    Half the step of 16 bits, as if the waveform were rounded: lossy codecs decode silence as
-    something below. Less in proportion for a quiet waveform, which has more bits.
+    It is half a 16-bit step, since lossy codecs decode silence to small values. It is lower for
+    quiet waveforms, which may have more bits.
     """
     peak = waveform.abs().amax(1, keepdim=True)
     return HALF_STEP * (peak / ORDINARY_PEAK).clamp(FINEST, 1.0)
@@ -323,16 +323,16 @@ def _silence(waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch 1"
 def texture(
     level: Float[Tensor, "batch bin window"], width: int = 5
 ) -> Float[Tensor, "batch bin window"]:
-    """Return ``level`` less the mean of the ``width`` x ``width`` points around, edges repeated."""
+    """Return ``level`` minus the mean of ``width`` x ``width`` points, with repeated edges."""
     near = width // 2
     padded = functional.pad(level[:, None], (near, near, near, near), mode="replicate")[:, 0]
-    # sums of shifted views: many times faster on a CPU than pooling
+    # sums of shifted views are many times faster than pooling on a CPU
     rows = _sum_of_shifts(padded, 1, width)
     return torch.sub(level, _sum_of_shifts(rows, 2, width), alpha=1 / width**2)
 
 
 def _sum_of_shifts(tensor: Tensor, dim: int, width: int) -> Tensor:
-    """Return the sums of ``width`` neighbours along ``dim``, where there are so many."""
+    """Return the sums of ``width`` neighbours along ``dim``, without padding."""
     length = tensor.shape[dim] - width + 1
     total = tensor.narrow(dim, 0, length).clone()
     for k in range(1, width):

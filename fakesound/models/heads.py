@@ -1,4 +1,4 @@
-"""Heads: logits on the frame grid, and clip logits pooled from the frames."""
+"""Heads: logits on the frame grid, and their pooling to clip logits."""
 
 import math
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from torch.nn.functional import logsigmoid
 
 from fakesound.config.tasks import POOLINGS
 
-# what the heads give, by name, on the frame grid
+# outputs of the heads on the frame grid, by name
 Outputs = Mapping[str, Float[Tensor, "batch frame ..."]]
 
 
 class Head(nn.Module):
-    """Shared parts of the heads: dropout on their input, and how their layers start.
+    """Base of the heads: dropout on their input, and a factor of the frame logits.
 
     Args:
         dim: width of a token.
-        frames: frames in a step of the token grid.
+        frames: number of frames in a step of the token grid.
         dropout: dropout rate of the tokens.
         frame_head: whether there is a frame head, whose logits are an input.
     """
@@ -30,16 +30,15 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def learned(self, value: float) -> nn.Parameter | None:
-        """Return a factor of the frame logits; None without them.
+        """Return a learned factor of the frame logits; None without them.
 
-        A parameter that is not used would stop data-parallel training, which waits for its
-        gradient.
+        Data-parallel training would wait forever for the gradient of an unused parameter.
         """
         return nn.Parameter(torch.tensor(value)) if self.frame_head else None
 
 
 def start_small(*layers: nn.Linear, bias: float = 0.0) -> None:
-    """Draw small weights, and set the biases to ``bias``."""
+    """Initialise weights with small values and biases with ``bias``."""
     for layer in layers:
         nn.init.trunc_normal_(layer.weight, std=0.02)
         nn.init.constant_(layer.bias, bias)
@@ -51,7 +50,7 @@ class FrameHead(Head):
     def __init__(self, dim: int, frames: int, dropout: float) -> None:
         super().__init__(dim, frames, dropout)
         self.proj = nn.Linear(dim, frames)
-        # fakes are rare: start below even odds
+        # starts below even odds, since fake frames are rare
         start_small(self.proj, bias=-1.0)
 
     def forward(self, tokens: Float[Tensor, "batch step dim"]) -> Float[Tensor, "batch frame"]:
@@ -63,10 +62,10 @@ class FrameHead(Head):
 class ClipHead(Head):
     """Evidence and weight of each frame; the clip logit is the weighted mean of the evidence.
 
-    Attention pooling for multiple-instance learning (Ilse, Tomczak and Welling, ICML 2018). With a
-    frame head its logits are part of both, so that clip and frames agree: a clip is fake because
-    some of its frames are. Being a weighted mean over frames, the clip logit of a long clip follows
-    exactly from windows scored apart.
+    Attention pooling for multiple-instance learning (Ilse, Tomczak and Welling, ICML 2018). The
+    logits of a frame head are part of both, so that clip and frames agree: a clip is fake because
+    some of its frames are. Since the clip logit is a weighted mean over frames, that of a long clip
+    follows exactly from windows that are scored separately.
     """
 
     def __init__(self, dim: int, frames: int, dropout: float, frame_head: bool = True) -> None:
@@ -92,19 +91,19 @@ class ClipHead(Head):
 
 
 class TwoWayHead(ClipHead):
-    """Two hypotheses of a clip: a part of it is fake, or all of it is.
+    """Two hypotheses about a clip: a part of it is fake, or all of it is fake.
 
-    The first is a `ClipHead`'s, whose attention looks for the part. The second is the plain mean of
-    evidence over all frames: of their tokens and logits, and of the summary and the statistics of
-    the window. Both follow exactly from windows scored apart.
+    The logit of the first is that of a `ClipHead`, whose attention finds the part. The second is
+    the mean of evidence over all frames, computed from tokens and frame logits, and from the
+    summary and the statistics of the window. Both follow exactly from separate windows.
 
     Args:
-        dim, frames, dropout, frame_head: as of `Head`.
+        dim, frames, dropout, frame_head: the same as in `Head`.
         statistics: whether statistics of the window are an input.
 
     Attributes:
-        maps: slope and intercept of either hypothesis, by which its logit is the log likelihood
-            ratio of such fakes to genuine clips; fitted in validation, the identity before.
+        maps: slope and intercept that make the logit of each hypothesis the log likelihood ratio of
+            such fakes to genuine clips; fitted in validation, initially the identity.
     """
 
     maps: Tensor
@@ -134,7 +133,7 @@ class TwoWayHead(ClipHead):
     ) -> tuple[
         Float[Tensor, "batch frame"], Float[Tensor, "batch frame"], Float[Tensor, "batch frame"]
     ]:
-        """Return evidence and attention logit of each frame, and its evidence that all is fake."""
+        """Return evidence, attention logit and whole-clip evidence of each frame."""
         evidence, attention = self(tokens, summary, frame_logits)
         window = summary if statistics is None else torch.cat((summary, statistics), dim=1)
         own = self.whole_tokens(self.dropout(tokens)) + self.whole_summary(window)[:, None]
@@ -147,9 +146,9 @@ class TwoWayHead(ClipHead):
 
 
 class InstanceHead(Head):
-    """The logit of each frame, of which a pooling without parameters makes the clip's.
+    """The logit of each frame, which a pooling without parameters combines to the clip logit.
 
-    With a frame head it is that head's, so that the clip is what its frames are and nothing else.
+    With a frame head, it is the logit of that head, so that the clip depends only on its frames.
     """
 
     def __init__(self, dim: int, frames: int, dropout: float, frame_head: bool = True) -> None:
@@ -169,7 +168,7 @@ class InstanceHead(Head):
 
 
 class SummaryHead(Head):
-    """The clip logit from the summary alone, as in Vim and in the 2024 project.
+    """The clip logit from only the summary, as in Vim and in the 2024 project.
 
     Every frame has the logit of its window, so that a long clip has the mean of its windows. The
     logits of a frame head are not used.
@@ -186,20 +185,19 @@ class SummaryHead(Head):
         summary: Float[Tensor, "batch dim"],
         frame_logits: Float[Tensor, "batch frame"] | None,
     ) -> tuple[Float[Tensor, "batch frame"], None]:
-        """Return the evidence of each frame, the same for all, and no attention."""
+        """Return the same evidence for each frame, and no attention."""
         evidence: Tensor = self.proj(self.dropout(summary))
         return evidence.expand(-1, tokens.shape[1] * self.frames), None
 
 
 class AttributionHead(Head):
-    """Logits of the families of attacks for each frame, if it is fake, and the frame's weight.
+    """Logits of attack families for each frame, given that it is fake, and its weight.
 
-    The families' logits of a clip are the mean over frames, weighed as in `ClipHead`. Where to look
-    follows from the frame head; no gradient goes back into it, since a family is learned of fakes
-    alone.
+    The family logits of a clip are the mean over frames, weighted as in `ClipHead`. The frame head
+    gives the weights but gets no gradient, since families are only learned from fakes.
 
     Args:
-        dim, frames, dropout, frame_head: as of `Head`.
+        dim, frames, dropout, frame_head: the same as in `Head`.
         families: number of families.
     """
 
@@ -216,7 +214,7 @@ class AttributionHead(Head):
         tokens: Float[Tensor, "batch step dim"],
         frame_logits: Float[Tensor, "batch frame"] | None,
     ) -> tuple[Float[Tensor, "batch frame family"], Float[Tensor, "batch frame"]]:
-        """Return the families' logits and the attention logit of each frame."""
+        """Return the family logits and the attention logit of each frame."""
         own = self.proj(self.dropout(tokens)).repeat_interleave(self.frames, dim=1)
         logits, attention = own[..., :-1], own[..., -1]
         if self.sharpness is None or frame_logits is None:
@@ -232,12 +230,11 @@ def pool(
 ) -> Float[Tensor, " batch"]:
     """Return the clip logit over the frames in ``mask``.
 
-    "attention": the mean of the evidence, weighed by the softmax of ``attention``. The others take
-    the evidence for logits of P(fake) of the frames: "max" is the highest of them, "mean" the logit
-    of their mean probability, and "linear_softmax" that of the mean weighed by the probabilities
-    themselves (Wang, Li and Metze, ICASSP 2019), between the two. "summary": the plain mean.
-
-    "two_way" is "attention" here, the first of the two hypotheses of a `TwoWayHead`.
+    "attention" is the mean of the evidence, weighted by the softmax of ``attention``. "two_way" is
+    the same, for the first hypothesis of a `TwoWayHead`. "summary" is the unweighted mean. For the
+    others, the evidence is the logit of P(fake) of each frame: "max" is the highest logit, "mean"
+    the logit of the mean probability, and "linear_softmax", between the two, the logit of the mean
+    weighted by the probabilities themselves (Wang, Li and Metze, ICASSP 2019).
 
     Raises:
         ValueError: for another pooling.
@@ -256,7 +253,7 @@ def pool(
     fake, genuine = logsigmoid(evidence), logsigmoid(-evidence)
     weight = fake if pooling == "linear_softmax" else torch.zeros_like(fake)
     weight = weight.masked_fill(~mask, -torch.inf)
-    # log odds of the weighted mean, whose weights need not sum to one
+    # log odds of the weighted mean; weights need not be normalised
     return (weight + fake).logsumexp(1) - (weight + genuine).logsumexp(1)
 
 
@@ -265,7 +262,7 @@ def pool_families(
     attention: Float[Tensor, "batch frame"],
     mask: Bool[Tensor, "batch frame"],
 ) -> Float[Tensor, "batch family"]:
-    """Return the families' logits of clips: the mean over frames in ``mask``, by attention."""
+    """Return the family logits of clips: the attention-weighted mean over frames in ``mask``."""
     weight = attention.masked_fill(~mask, -torch.inf).softmax(1)
     return (weight[..., None] * logits.masked_fill(~mask[..., None], 0)).sum(1)
 
@@ -273,7 +270,7 @@ def pool_families(
 def clip_logit(
     outputs: Outputs, mask: Bool[Tensor, "batch frame"], pooling: str = "attention"
 ) -> Float[Tensor, " batch"]:
-    """Return the logit of P(fake) of each clip whose frames are those in ``mask``."""
+    """Return the logit of P(fake) of each clip, over the frames in ``mask``."""
     part = pool(outputs["evidence"], outputs.get("attention"), mask, pooling)
     if "whole_evidence" not in outputs:
         return part
@@ -281,17 +278,17 @@ def clip_logit(
 
 
 def part_logit(outputs: Outputs, mask: Bool[Tensor, "batch frame"]) -> Float[Tensor, " batch"]:
-    """Return the logit of each clip that a part of it is fake, of two hypotheses."""
+    """Return the logit of the hypothesis that a part of the clip is fake."""
     return pool(outputs["evidence"], outputs["attention"], mask)
 
 
 def whole_logit(outputs: Outputs, mask: Bool[Tensor, "batch frame"]) -> Float[Tensor, " batch"]:
-    """Return the logit of each clip that all of it is fake, of two hypotheses."""
+    """Return the logit of the hypothesis that all of the clip is fake."""
     return outputs["whole_evidence"].masked_fill(~mask, 0).sum(1) / mask.sum(1)
 
 
 def either(
     part: Float[Tensor, " batch"], whole: Float[Tensor, " batch"]
 ) -> Float[Tensor, " batch"]:
-    """Return the log likelihood ratio of fakes, half of either hypothesis, to genuine clips."""
+    """Return the log likelihood ratio of fakes, half of each kind, to genuine clips."""
     return torch.logaddexp(part, whole) - math.log(2)

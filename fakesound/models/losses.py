@@ -1,6 +1,6 @@
-"""Losses of the tasks and how they are weighed.
+"""Losses of the tasks and their weighting.
 
-Where several processes share a batch, each gets the loss of the whole batch.
+If several processes share a batch, each gets the loss of the whole batch.
 """
 
 import torch
@@ -24,13 +24,13 @@ def hypothesis_loss(
     counts: Bool[Tensor, " batch"],
     twin: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """Return the loss of one hypothesis on clips of its kind and all genuine ones; 0 without any.
+    """Return the loss of one hypothesis on fakes of its kind and all genuine clips; 0 without any.
 
     Args:
-        logit: that the hypothesis holds.
+        logit: logit of the hypothesis.
         target: 1 for fakes.
-        counts: pairs of its kind, for both of their examples.
-        twin: weight of `twin_loss` on these pairs, beside the cross-entropy.
+        counts: True for both examples of pairs of its kind.
+        twin: weight of `twin_loss` on these pairs, added to the cross-entropy.
     """
     logit = logit.float()
     weight = (counts | (target <= 0)).float()
@@ -52,11 +52,11 @@ def frame_loss(
     Args:
         logits: logits of the frames.
         target: 1 for fake frames.
-        mask: frames that count.
-        kind: "bce": cross-entropy; "focal": of Lin et al. (ICCV 2017); "dice": one less the soft
-            F1 over the batch (Milletari, Navab and Ahmadi, 3DV 2016).
-        positive_weight: what a fake frame counts more than a genuine one, in "bce" and "focal".
-        gamma: focusing of the focal loss.
+        mask: frames that are not padding.
+        kind: "bce": cross-entropy; "focal": focal loss of Lin et al. (ICCV 2017); "dice": 1 minus
+            the soft F1 over the batch (Milletari, Navab and Ahmadi, 3DV 2016).
+        positive_weight: weight of a fake frame relative to a genuine one, in "bce" and "focal".
+        gamma: focusing parameter of the focal loss.
     """
     logits, target = logits.float()[mask], target[mask]
     if kind == "dice":
@@ -70,7 +70,7 @@ def frame_loss(
     if kind != "focal":
         raise ValueError(f"frame loss {kind!r}: must be one of {', '.join(FRAME_LOSSES)}")
     entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    # above 0, where a power below 1 has no gradient
+    # clamped, since a power below 1 has no gradient at 0
     wrong = (-torch.expm1(-entropy)).clamp_min(1e-12)
     focal = ((1 + (weight - 1) * target) * wrong**gamma * entropy).mean()
     return _overall(focal, len(target))
@@ -79,14 +79,14 @@ def frame_loss(
 def edge_target(
     target: Float[Tensor, "batch frame"], mask: Bool[Tensor, "batch frame"]
 ) -> Float[Tensor, "batch frame"]:
-    """Return 1 for frames at an edge of a fake region, and for the frame on either side of them.
+    """Return 1 for frames at an edge of a fake region, and for their neighbours.
 
-    A region's edges are its first and last fake frame, where genuine audio is beside them. A
+    Edges are the first and the last fake frame of a region, if they are next to genuine audio. A
     region that begins or ends with the recording, or with the crop, has no edge there.
 
     Args:
         target: 1 for fake frames.
-        mask: frames that the recording holds.
+        mask: frames that are not padding.
     """
     fake, genuine = (target > 0) & mask, (target <= 0) & mask
     beside = torch.zeros_like(genuine)
@@ -104,7 +104,7 @@ def attribution_loss(
 
     Args:
         logits: logits of the families.
-        family: index of the family of each clip; -1 for clips that do not count.
+        family: index of the family of each clip; -1 for clips to ignore.
     """
     entropy = functional.cross_entropy(logits.float(), family, ignore_index=-1, reduction="sum")
     return shared_mean(entropy, (family >= 0).sum())
@@ -118,13 +118,13 @@ def twin_loss(
     """Rank fakes above their genuine twins: logistic ranking loss (Burges et al., ICML 2005).
 
     Examples at even places are fakes, each followed by its twin: the same recording without the
-    attack. The loss is taken wherever the fake is fake; the recording, which both have in common,
-    cancels out. 0 if nothing is fake.
+    attack. The loss is over fake clips or frames; the effect of the common recording cancels out.
+    It is 0 if nothing is fake.
 
     Args:
         logits: logits of clips or frames.
         target: 1 for fake clips or frames.
-        mask: frames that are not padding; None: no example is padded.
+        mask: frames that are not padding; None for no padding.
     """
     margin = (logits[0::2] - logits[1::2]).float()
     fake = target[0::2] > 0
@@ -135,23 +135,24 @@ def twin_loss(
 
 
 def _overall(mean: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
-    """Return the mean over the whole batch of what has ``mean`` over ``count`` values here."""
+    """Return the mean over the whole batch, given the ``mean`` of ``count`` values here."""
     return mean if process_count() == 1 else shared_mean(mean * count, torch.tensor(count))
 
 
 def shared_mean(total: Float[Tensor, ""], count: Int[Tensor, ""]) -> Float[Tensor, ""]:
-    """Return the mean over the whole batch of what sums to ``total`` here; 0 of nothing."""
+    """Return the mean over the whole batch, given the ``total`` here; 0 without values."""
     total, number = shared_sum(torch.stack((total, count.to(total))))
     return total / number.clamp_min(1)
 
 
 class LossWeighting(nn.Module):
-    """One loss of several tasks.
+    """Weighted sum of the losses of several tasks.
 
-    "fixed": the given weights. "uncertainty": each task's weight is learned as the inverse of its
-    homoscedastic variance, from the given weights on (Kendall, Gal and Cipolla, CVPR 2018). "dwa":
-    the given weights times a softmax of how little each loss fell between the last two epochs
-    (dynamic weight averaging; Liu, Johns and Davison, CVPR 2019). A task of weight 0 is left out.
+    "fixed" uses the given weights. "uncertainty" learns the weight of each task as the inverse of
+    its homoscedastic variance, starting from the given weights (Kendall, Gal and Cipolla, CVPR
+    2018). "dwa" multiplies the given weights by a softmax of the ratio of each loss in the last two
+    epochs (dynamic weight averaging; Liu, Johns and Davison, CVPR 2019). Tasks of weight 0 are
+    ignored.
 
     Args:
         kind: "fixed", "uncertainty" or "dwa".
@@ -168,7 +169,7 @@ class LossWeighting(nn.Module):
         self.base = {task: weights[task] for task in self.tasks}
         count = len(self.tasks)
         self.log_variance = nn.Parameter(torch.zeros(count)) if kind == "uncertainty" else None
-        # mean losses of the last two epochs; no buffers, which weight averaging would mix
+        # mean losses of the last two epochs; not buffers, which weight averaging would average
         self.history: list[list[float]] = []
         self.running: list[list[float]] = []
 
@@ -179,12 +180,12 @@ class LossWeighting(nn.Module):
             self.running.append(chosen.detach().tolist())
         total = (self.weights(chosen.device) * chosen).sum()
         if self.log_variance is not None:
-            # the price of a large variance, for a Bernoulli likelihood log sigma
+            # penalty of a large variance; log sigma for a Bernoulli likelihood
             total = total + 0.5 * self.log_variance.sum()
         return total
 
     def weights(self, device: torch.device | None = None) -> Float[Tensor, " task"]:
-        """Return the weights of the tasks as they are now."""
+        """Return the current weights of the tasks."""
         base = torch.tensor([self.base[task] for task in self.tasks], device=device)
         if self.log_variance is not None:
             return base * torch.exp(-self.log_variance)
@@ -195,16 +196,16 @@ class LossWeighting(nn.Module):
         return base
 
     def end_epoch(self) -> None:
-        """Take note of the epoch's mean losses."""
+        """Store the mean losses of the epoch."""
         if self.running:
             mean = torch.tensor(self.running).mean(0).tolist()
             self.history = [*self.history, mean][-2:]
         self.running = []
 
     def get_extra_state(self) -> dict[str, list[list[float]]]:
-        """Return the losses of the last epochs, and of the steps since, for the checkpoint."""
+        """Return the losses of the last epochs and of the current one, for the checkpoint."""
         return {"history": self.history, "running": self.running}
 
     def set_extra_state(self, state: dict[str, list[list[float]]]) -> None:
-        """Take up the losses of the last epochs from a checkpoint."""
+        """Restore the losses from a checkpoint."""
         self.history, self.running = state["history"], state.get("running", [])

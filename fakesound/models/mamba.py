@@ -1,8 +1,8 @@
 """The bidirectional Mamba mixer of Vision Mamba (Vim).
 
 Parameters have the names and shapes of the published checkpoints of Vim and AuM, so that weights
-interchange. Nothing is flipped: the backward branch is an anti-causal convolution and a scan from
-the last token, and the gate, which both branches share, is applied once to their sum.
+are interchangeable. Sequences are not flipped: the backward branch is an anti-causal convolution
+and a scan from the last token. The gate, which both branches share, is applied once to their sum.
 
 Gu & Dao 2023, "Mamba"; Zhu et al. 2024, "Vision Mamba"; Erol et al. 2024, "Audio Mamba" (v1).
 """
@@ -20,7 +20,7 @@ VARIANTS = ("none", "v1", "v2")
 INITS = ("symmetric", "vim")
 
 _DT_RANGE = (1e-3, 1e-1)
-# Tokens times channels of which one step of the mixer finds in cache what the step before it left.
+# Largest number of tokens times channels that stays in the cache between steps of the mixer.
 _CACHED = 2**20
 
 
@@ -29,22 +29,24 @@ class BidirectionalMamba(nn.Module):
 
     Args:
         dim: width of the tokens.
-        state: states per channel.
-        conv_width: taps of the depthwise convolution.
+        state: number of states per channel.
+        conv_width: number of taps of the depthwise convolution.
         expand: width inside the mixer, in multiples of ``dim``.
         dt_rank: rank of the projection of the step sizes; ceil(dim / 16) if None.
-        variant: "v2": each direction has its own convolution, projections and scan (Vim). "v1": the
-            directions differ in A alone and share the causal convolution (AuM's "Fo-Bi"). "none":
+        variant: "v2": separate convolution, projections and scan for each direction (Vim). "v1":
+            the directions share all but A, with a causal convolution (AuM's "Fo-Bi"). "none":
             forward only (Mamba).
-        divide_out: halve the sum of the directions; "v2" only, as in Vim.
-        init: "symmetric": step sizes start between 0.001 and 0.1 in both directions. "vim": as Vim
-            does, forward alone; the backward ones start near 0.69, a memory of a token or two.
-        tied_decay: one decay rate a channel, whose multiples 1, 2, ... the states have, where Mamba
-            learns a rate for every state. Computes one exponential a token instead of ``state``.
+        divide_out: whether the sum of the directions is halved; "v2" only, as in Vim.
+        init: "symmetric": initial step sizes between 0.001 and 0.1 in both directions. "vim": as in
+            Vim, only for the forward direction; backward step sizes start near 0.69, a memory of
+            one or two tokens.
+        tied_decay: whether a channel has one decay rate, whose multiples 1, 2, ... are the rates of
+            its states, instead of a learned rate for every state as in Mamba. This needs one
+            exponential per token instead of ``state``.
         kernel: kernel of the scan and the convolution; see ``fakesound.models.scan``.
 
     Raises:
-        InputError: if ``variant`` or ``init`` is none of these.
+        InputError: for another ``variant`` or ``init``.
     """
 
     def __init__(
@@ -101,7 +103,7 @@ class BidirectionalMamba(nn.Module):
     def forward(self, tokens: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
         """Return the mixed tokens.
 
-        Without gradients, which keep everything anyway, a CPU mixes a few clips at a time.
+        Without gradients, a CPU mixes a few clips at a time, which fit into its cache.
         """
         if tokens.is_cpu and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
             size = tokens.shape[0] * tokens.shape[1] * self.out_proj.in_features
@@ -130,7 +132,7 @@ class BidirectionalMamba(nn.Module):
         dt = torch.bmm(low_rank.flatten(1, 2), dt_weight.mT).view(x.shape)
 
         def both(tensor: Tensor) -> Tensor:
-            """Share what v1 has once between the directions, without a copy."""
+            """Expand a tensor that the directions share in v1, without a copy."""
             return tensor.expand(len(rates), *tensor.shape[1:])
 
         y = bidirectional_scan(
@@ -159,7 +161,7 @@ def _decay_rates(channels: int, state: int) -> nn.Parameter:
 
 
 def _init_step_sizes(projection: nn.Linear) -> None:
-    """Let softplus(bias) be log-uniform over ``_DT_RANGE`` (Gu & Dao 2023, section 3.6)."""
+    """Initialise softplus(bias) log-uniformly over ``_DT_RANGE`` (Gu & Dao 2023, section 3.6)."""
     bound = projection.in_features**-0.5
     nn.init.uniform_(projection.weight, -bound, bound)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Inverted residuals over the spectrogram: the kind of network the 2024 project compared with."""
+"""Inverted residual blocks for spectrograms, a baseline of the 2024 project."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -8,14 +8,14 @@ from fakesound.models.tokens import without_some
 
 
 class InvertedResidual(nn.Module):
-    """Widen, filter each channel by itself, narrow (MobileNet V2, Sandler et al., CVPR 2018).
+    """Expansion, depthwise convolution and projection (MobileNet V2, Sandler et al., CVPR 2018).
 
     Args:
-        width_in, width: channels before and after.
-        stride: over frequency.
+        width_in, width: channels of input and output.
+        stride: stride over frequency.
         dilation: dilation in time.
-        drop_path: rate of leaving a block with a shortcut out for an example in training.
-        expand: channels inside, in multiples of ``width_in``.
+        drop_path: rate of skipping a block with a shortcut for an example in training.
+        expand: inner channels, in multiples of ``width_in``.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Convolutions that keep the steps in time, and residual blocks of them."""
+"""Convolutions that keep the resolution in time, and residual blocks."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,10 +12,10 @@ class ResidualBlock(nn.Module):
     """Two convolutions and a shortcut, ``relu(x + f(x))`` (He et al., CVPR 2016).
 
     Args:
-        width_in, width: channels before and after.
-        stride: over frequency.
+        width_in, width: channels of input and output.
+        stride: stride over frequency.
         dilation: dilation in time.
-        drop_path: rate of leaving ``f`` out for an example in training.
+        drop_path: rate of skipping ``f`` for an example in training.
     """
 
     def __init__(
@@ -28,8 +28,8 @@ class ResidualBlock(nn.Module):
             nn.ReLU(inplace=True),
             convolution(width, width, 3, 1, dilation),
         )
-        # pooled, not strided: nothing of the finer grid is thrown away (ResNet-D, He et al., CVPR
-        # 2019), and a strided 1 x 1 filter of 8 channels crashes oneDNN on CPUs (torch 2.13)
+        # pooled, not strided, which would discard values (ResNet-D, He et al., CVPR 2019); and a
+        # strided 1 x 1 filter of 8 channels crashes oneDNN on CPUs (torch 2.13)
         shortcut: list[nn.Module] = [nn.AvgPool2d((stride, 1))] if stride > 1 else []
         if width_in != width:
             shortcut.append(convolution(width_in, width, 1))
@@ -59,13 +59,13 @@ def convolution(
     dilation: int = 1,
     groups: int = 1,
 ) -> nn.Module:
-    """Return a convolution that keeps the steps in time, and its normalisation.
+    """Return a convolution that keeps the resolution in time, and its normalisation.
 
     Args:
-        width_in: channels before.
-        width: channels after.
-        size: bands and steps of the filter.
-        stride: over frequency.
+        width_in: number of input channels.
+        width: number of output channels.
+        size: size of the filter in bands and steps.
+        stride: stride over frequency.
         dilation: dilation in time.
         groups: number of channel groups.
     """

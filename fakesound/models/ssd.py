@@ -1,11 +1,11 @@
 """Bidirectional Mamba-2 on the tokens of a spectrogram, by state space duality.
 
-Where all states of a head decay alike, the selective scan is a product with a matrix whose entries
-fade with distance (Dao and Gu, "Transformers are SSMs", ICML 2024). Cut into chunks it is computed
-by matrix products of moderate size, on any device, with gradients from autograd.
+If all states of a head decay equally, the selective scan is a product with a matrix whose entries
+decay with distance (Dao and Gu, "Transformers are SSMs", ICML 2024). In chunks, it is computed by
+matrix products of moderate size, on any device, with gradients from autograd.
 
-As in Vim, the directions share the projection of the input and the gate; each has a convolution,
-step sizes, decay rates and skip of its own.
+As in Vim, the directions share the projection of the input and the gate; each has its own
+convolution, step sizes, decay rates and skip connection.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ _DECAY_RANGE = (1.0, 16.0)
 
 
 class Ssd(TokenEncoder):
-    """Tokens of a spectrogram through bidirectional Mamba-2 blocks, which recur in ``order``.
+    """Bidirectional Mamba-2 blocks on the tokens of a spectrogram, in ``order``.
 
     The options of a layer are those of `BidirectionalSsd`.
     """
@@ -39,11 +39,11 @@ class BidirectionalSsd(nn.Module):
 
     Args:
         dim: width of the tokens.
-        state: states of a channel.
-        head_dim: channels that share a step size and a decay rate.
+        state: number of states of a channel.
+        head_dim: number of channels that share a step size and a decay rate.
         expand: width inside the mixer, in multiples of ``dim``.
-        conv_width: taps of the depthwise convolution.
-        chunk: tokens in a chunk at most; decides the time it takes, not what comes out.
+        conv_width: number of taps of the depthwise convolution.
+        chunk: largest number of tokens in a chunk; affects the speed, not the result.
         kernel: kernel of the convolution; see ``fakesound.models.scan``.
 
     Raises:
@@ -92,17 +92,17 @@ class BidirectionalSsd(nn.Module):
         x, B, C = inner.split(self.inner_splits, dim=-1)
         x = x.unflatten(-1, (-1, self.head_dim))
         dt = dt.unflatten(-1, (2, -1)).movedim(2, 0)
-        # exponents need the precision, whatever activations have
+        # exponents need single precision, also with narrower activations
         dt = dt.to(torch.promote_types(dt.dtype, torch.float32))
         dt = functional.softplus(dt + self.dt_bias[:, None, None])
         log_decay = -self.A_log.exp()[:, None, None] * dt
         driving = x * dt[..., None].to(x.dtype)
-        # both directions at once, the second turned round
+        # both directions at once, the second reversed
         driving, log_decay, B, C = (
-            _turned(part).flatten(0, 1) for part in (driving, log_decay, B, C)
+            _second_reversed(part).flatten(0, 1) for part in (driving, log_decay, B, C)
         )
         y = ssd(driving, log_decay, B, C, self.chunk)
-        y = _turned(y.unflatten(0, (2, -1))) + x * self.D[:, None, None, :, None]
+        y = _second_reversed(y.unflatten(0, (2, -1))) + x * self.D[:, None, None, :, None]
         y = y.mean(0).flatten(2)
         mixed: Tensor = self.out_proj(self.norm(y * functional.silu(z)))
         return mixed
@@ -118,14 +118,14 @@ def ssd(
     """Return ``y_t = C_t · h_t`` where ``h_t = exp(log_decay_t) h_{t-1} + B_t x_t``, h from zero.
 
     Args:
-        x: drives the states; B and C are shared by all heads.
-        log_decay: zero or less.
-        B: how x enters the states.
-        C: how the states are read.
-        chunk: tokens in a chunk at most.
+        x: input of the states; all heads share B and C.
+        log_decay: logarithm of the decay, at most zero.
+        B: input matrix of each token.
+        C: output matrix of each token.
+        chunk: largest number of tokens in a chunk.
     """
     tokens = x.shape[1]
-    # equal chunks: a few tokens are left to fill, of which nothing comes and which let states be
+    # equal chunks, with a few tokens of padding that do not change the states
     count = -(-tokens // chunk)
     size = -(-tokens // count)
     fill = count * size - tokens
@@ -140,7 +140,7 @@ def ssd(
     fading = (since[..., :, None] - since[..., None, :]).masked_fill(~past, -torch.inf).exp()
     y = ((C @ B.mT)[:, :, None] * fading).to(x.dtype) @ x
     if count > 1:
-        # what a chunk adds to the states at its end, (batch, chunk, head, state, channel)
+        # contribution of a chunk to the states at its end, (batch, chunk, head, state, channel)
         left = (since[..., -1:] - since).exp()[..., None]
         added = B.mT[:, :, None] @ (left.to(x.dtype) * x)
         entering = _before(added, since[..., -1])
@@ -152,9 +152,9 @@ def _before(
     added: Float[Tensor, "batch chunk head state channel"],
     log_decay: Float[Tensor, "batch chunk head"],
 ) -> Float[Tensor, "batch chunk head state channel"]:
-    """Return the states before each chunk, from what each adds and how much it lets decay."""
+    """Return the states before each chunk, from the contribution and the decay of each."""
     count = added.shape[1]
-    # sums over the chunks between two, not differences of sums: exact however long the input is
+    # sums over the chunks in between, since differences of sums lose precision with long inputs
     between = log_decay.transpose(1, 2)[..., None].expand(-1, -1, -1, count)
     later = torch.ones(count, count, dtype=torch.bool, device=added.device).tril(-1)
     between = between.masked_fill(~later, 0).cumsum(-2)
@@ -164,6 +164,8 @@ def _before(
     return functional.pad(after[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
 
 
-def _turned(tensor: Float[Tensor, "2 batch token ..."]) -> Float[Tensor, "2 batch token ..."]:
-    """Return ``tensor`` with the second direction turned round in time."""
+def _second_reversed(
+    tensor: Float[Tensor, "2 batch token ..."],
+) -> Float[Tensor, "2 batch token ..."]:
+    """Return ``tensor`` with the second direction reversed in time."""
     return torch.stack((tensor[0], tensor[1].flip(1)))

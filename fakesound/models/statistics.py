@@ -1,10 +1,10 @@
-"""Mean and spread over time: a recording as the reference of its own frames."""
+"""Mean and deviation over time, as a reference for the frames of a recording."""
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-# bands that statistics are taken of at most
+# largest number of bands
 BANDS = 16
 DROPOUT = 0.2
 
@@ -12,11 +12,12 @@ DROPOUT = 0.2
 class Statistics(nn.Module):
     """Mean and standard deviation over time of channels in bands, as one vector.
 
-    What makes all of a recording leaves no part of it to compare with; what it leaves is in its
-    statistics (Afchar, Meseguer-Brocal and Hennequin, ISMIR 2025). A part differs from them.
+    A recording that is fake throughout has no genuine part for comparison, but its statistics
+    contain artefacts (Afchar, Meseguer-Brocal and Hennequin, ISMIR 2025). A fake part differs from
+    the statistics of its recording.
 
     Args:
-        width: channels.
+        width: number of channels.
         bands: number of bands of the grid; neighbours are averaged down to at most 16.
         dim: length of the vector.
     """
@@ -44,7 +45,7 @@ class Statistics(nn.Module):
         weight = (weight / weight.sum(1, keepdim=True).clamp(min=1))[:, None, None]
         mean = (values * weight).sum(3)
         square = ((values - mean[..., None]).square() * weight).sum(3)
-        # a root has no gradient at 0
+        # the gradient of a root is infinite at 0
         spread = torch.sqrt(square + 1e-4)
         found: Tensor = self.proj(self.dropout(self.norm(torch.cat((mean, spread), 1).flatten(1))))
         return found

@@ -1,4 +1,4 @@
-"""Stems: what makes a grid of tokens of a spectrogram."""
+"""Stems, which turn a spectrogram into a grid of tokens."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from fakesound.models.statistics import Statistics
 
 
 class PatchStem(nn.Module):
-    """Linear patches, as in the published Vim and AuM; overlapping where the stride is smaller.
+    """Linear patches, as in the published Vim and AuM; they overlap if the stride is smaller.
 
     Args:
         channels: number of spectrogram channels.
@@ -27,7 +27,7 @@ class PatchStem(nn.Module):
     ) -> None:
         super().__init__()
         self.stride = (stride[0], stride[1])
-        # an overlap is shared between both sides, so that patches stay centred in their stride
+        # padded on both sides, so that patches are centred in their stride
         excess = [max(0, p - s) for p, s in zip(patch, stride, strict=True)]
         self.pad = nn.ZeroPad2d(
             (excess[1] // 2, excess[1] - excess[1] // 2, excess[0] // 2, excess[0] - excess[0] // 2)
@@ -58,29 +58,29 @@ class PatchStem(nn.Module):
 
 
 class ConvStem(nn.Module):
-    """Two-dimensional convolutions that leave one token for each step in time.
+    """Two-dimensional convolutions with one token for each step in time.
 
     Neighbouring bins and the windows of a step are first folded into channels, then each
-    convolution but the first halves frequency. Artefacts live between harmonics and in texture:
-    local filters at full frequency resolution see them where a coarse patch does not. Early
+    convolution but the first halves frequency. Artefacts are between harmonics and in texture,
+    where local filters at full frequency resolution detect them, but coarse patches do not. Early
     convolutions also ease the training of transformers (Xiao et al., NeurIPS 2021).
 
-    Phase has a path of its own, whose first convolution is squared before it is normalised: the
-    evidence is how much the derivatives of phase spread. It joins the power path after the second
-    convolution. In training either path is hidden from a share of the pairs, so that both learn.
+    Phase has a separate path, whose first convolution is squared before it is normalised, since the
+    spread of the derivatives of phase is the evidence. It joins the power path after the second
+    convolution. In a share of training pairs, one of the paths is dropped, so that both learn.
 
     Args:
-        channels: number of spectrogram channels that are log power.
+        channels: number of spectrogram channels of log power.
         dim: width of a token.
         bins: number of spectrogram bins, a multiple of ``2 ** len(widths)``.
-        windows: windows of the spectrogram in one step of the token grid.
+        windows: number of spectrogram windows in one step of the token grid.
         widths: channels of the convolutions.
-        blocks: residual blocks after each convolution but the first two, whose grids are the
-            finest and the dearest.
-        phase: channels of the spectrogram that are phase, after those of power.
+        blocks: number of residual blocks after each convolution but the first two, whose grids are
+            the largest.
+        phase: number of spectrogram channels of phase, which follow those of power.
         phase_width: channels of the first convolution of phase.
-        drop_power, drop_phase: share of training pairs from which these channels are hidden.
-        statistics: whether mean and spread over time are added to every token.
+        drop_power, drop_phase: share of training pairs in which these channels are dropped.
+        statistics: whether mean and deviation over time are added to every token.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class ConvStem(nn.Module):
         self.windows, self.power = windows, channels
         self.drop_power, self.drop_phase = drop_power, drop_phase
         layers: list[nn.Module] = []
-        # of `layers`: where phase joins, and where statistics are taken
+        # number of layers up to the end of each convolution
         ends: list[int] = []
         width_in = channels * 2 * windows
         for place, width in enumerate(widths):
@@ -129,7 +129,7 @@ class ConvStem(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def bands(self, bins: int) -> int:
-        """Return 1: all frequencies go into one token."""
+        """Return 1, since one token covers all frequencies."""
         return 1
 
     def forward(
@@ -141,7 +141,7 @@ class ConvStem(nn.Module):
     def analysed(
         self, spectrogram: Float[Tensor, "batch channel bin window"]
     ) -> tuple[Float[Tensor, "batch dim 1 step"], Float[Tensor, "batch dim"] | None]:
-        """Return one token for each step in time, and the statistics that are part of all."""
+        """Return one token for each step in time, and the statistics that are added to all."""
         power = spectrogram[:, : self.power]
         found = self.layers[: self.joined](folded(power, self.windows))
         if self.phase is not None:
@@ -153,7 +153,7 @@ class ConvStem(nn.Module):
         found = self.layers[self.joined : self.summed](found)
         statistics = None
         if self.statistics is not None:
-            # digital silence, also what fills a window up, is zero throughout
+            # digital silence, also in padding, is zero in all bins
             sounds = (power[:, 0] != 0).any(1).unflatten(1, (-1, self.windows)).any(2)
             statistics = self.statistics(found, sounds)
         found = self.layers[self.summed :](found)
@@ -165,9 +165,9 @@ class ConvStem(nn.Module):
     def _kept(
         self, found: Float[Tensor, "batch ..."]
     ) -> tuple[Float[Tensor, "batch 1 1 1"], Float[Tensor, "batch 1 1 1"]]:
-        """Return 0 for examples whose power, and whose phase, is hidden, else 1; never both.
+        """Return 0 for examples without power, and without phase, else 1; never 0 for both.
 
-        A fake and its genuine partner, at even and odd places, are treated alike.
+        A fake and its genuine partner, at even and odd places, get the same values.
         """
         pairs = -(-len(found) // 2)
         draw = torch.rand(pairs, device=found.device).repeat_interleave(2)[: len(found)]
@@ -177,13 +177,13 @@ class ConvStem(nn.Module):
 
 
 class PhasePath(nn.Module):
-    """A convolution, squared, and another: from derivatives of phase to how much they spread.
+    """A convolution, its square, and another: measures the spread of the derivatives of phase.
 
     Args:
-        width_in: channels, folded.
-        width: channels that are squared.
-        width_out: channels of the path that it joins.
-        stride: over frequency, up to where it joins.
+        width_in: number of folded channels.
+        width: number of squared channels.
+        width_out: channels of the power path where it joins.
+        stride: stride over frequency of the power path where it joins.
     """
 
     def __init__(self, width_in: int, width: int, width_out: int, stride: int) -> None:
@@ -192,7 +192,7 @@ class PhasePath(nn.Module):
         self.square_norm = BatchNorm(width)
         self.second = nn.Conv2d(width, width_out, 3, (stride, 1), padding=1, bias=False)
         self.norm = BatchNorm(width_out)
-        # small at first, so that a power path that was trained before is hardly disturbed
+        # small initially, so that a pretrained power path is hardly changed
         nn.init.constant_(self.norm.weight, 0.2)
 
     def forward(
@@ -209,5 +209,5 @@ def folded(
     """Return ``spectrogram`` with two neighbouring bins and ``windows`` windows in channels."""
     made = spectrogram.unflatten(3, (-1, windows)).unflatten(2, (-1, 2))
     made = made.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
-    # on CPUs a third faster than channels first
+    # channels last is a third faster on CPUs
     return made.contiguous(memory_format=torch.channels_last)

@@ -19,12 +19,12 @@ class HeadSizes:
     """Sizes that a head is built for.
 
     Attributes:
-        config: heads that are on, and how they pool.
+        config: heads that are on, and their pooling.
         dim: width of a token.
-        frames: frames in a step of the backbone's tokens.
-        grid_frames: frames in a step of the neck's tokens; those of the backbone without a neck.
+        frames: number of frames in a step of the backbone.
+        grid_frames: number of frames in a step of the neck, or of the backbone without a neck.
         families: attack families of the training.
-        statistics: whether the backbone gives statistics.
+        statistics: whether the backbone returns statistics.
     """
 
     config: HeadsConfig
@@ -40,9 +40,9 @@ class HeadInput(NamedTuple):
 
     Attributes:
         tokens: tokens of the backbone.
-        grid: tokens of the neck; those of the backbone without a neck.
+        grid: tokens of the neck, or of the backbone without a neck.
         summary: summary of the window.
-        statistics: statistics of the window; None for a backbone without.
+        statistics: statistics of the window; None for a backbone without them.
         frame_logits: output of the frame head; None without it.
     """
 
@@ -87,7 +87,7 @@ class LossInput(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """One thing that the detector predicts; `fakesound.scoring.clip_score` makes scores of it.
+    """A task of the detector; `fakesound.scoring.clip_score` computes scores from its outputs.
 
     Attributes:
         head: function that returns the head, a module.
@@ -170,7 +170,7 @@ def _attribution_loss(given: LossInput) -> Float[Tensor, ""]:
     return losses.attribution_loss(logits, given.batch.family)
 
 
-# in this order: the frame head's logits are an input of the others
+# in this order, since the logits of the frame head are an input of the others
 TASKS = {
     "frame": Task(_frame_head, lambda head, x: {"frame_logits": head(x.grid)}, _frame_loss),
     "clip": Task(_clip_head, _clip_outputs, _clip_loss),

@@ -1,4 +1,4 @@
-"""Shared parts of backbones of tokens: stem, order of tokens, class token and positions.
+"""Base of token backbones: stem, order of tokens, class token and positions.
 
 Vision Mamba, the transformer and the state space duality differ in the blocks that mix the tokens.
 """
@@ -17,7 +17,7 @@ class BackboneOutput(NamedTuple):
     """Output of a backbone.
 
     Attributes:
-        tokens: one for each step in time.
+        tokens: one token for each step in time.
         summary: summary vector of the whole input.
         statistics: statistics of the whole input, taken before tokens are mixed; None without them.
     """
@@ -28,7 +28,7 @@ class BackboneOutput(NamedTuple):
 
 
 class Stem(Protocol):
-    """Layers that make a grid of tokens of a spectrogram."""
+    """Layers that turn a spectrogram into a grid of tokens."""
 
     windows: int
 
@@ -39,12 +39,12 @@ class Stem(Protocol):
     def analysed(
         self, spectrogram: Float[Tensor, "batch channel bin window"]
     ) -> tuple[Float[Tensor, "batch dim band step"], Float[Tensor, "batch dim"] | None]:
-        """Return the tokens on their grid, and statistics of the whole input, if it takes any."""
+        """Return the tokens on their grid, and statistics of the whole input, if any."""
         ...
 
 
 class Block(nn.Module):
-    """Normalise, mix, add: ``x + mixer(norm(x))``, dropped for whole examples while training."""
+    """Residual block ``x + mixer(norm(x))`` with stochastic depth."""
 
     def __init__(self, mixer: nn.Module, dim: int, drop_path: float) -> None:
         super().__init__()
@@ -61,26 +61,26 @@ class Block(nn.Module):
 
 
 class TokenEncoder(nn.Module):
-    """Tokens of a spectrogram through a sequence of layers, which subclasses make.
+    """Sequence of layers on the tokens of a spectrogram; subclasses make the layers.
 
     Args:
-        stem: makes the grid of tokens.
+        stem: module that returns the grid of tokens.
         bins: number of spectrogram bins.
-        steps: length of the token grid in training; position embeddings are stretched to others.
+        steps: length of the token grid in training; position embeddings are interpolated to others.
         dim: width of a token.
         depth: number of layers.
-        order: "time"-major puts all bands of one instant first, then the next; "frequency"-major
-            puts one band over all time first, then the next, as Vim does on images.
-        class_token: one token in the middle of the sequence is the summary; else the mean is.
-        position: whether a learned embedding of the place is added.
+        order: "time": all bands of one instant, then those of the next; "frequency": one band over
+            all time, then the next, as in Vim on images.
+        class_token: whether one token in the middle of the sequence is the summary, not the mean.
+        position: whether a learned position embedding is added.
         drop_path: rate of stochastic depth in the last layer; it rises linearly from 0.
         options: options of a layer.
 
     Attributes:
-        checkpointing: whether layers compute their inner activations again for the gradient instead
-            of keeping them (Chen et al., "Training deep nets with sublinear memory cost", 2016).
-        interpolated: windows in a step to which tokens are interpolated linearly; None: the steps
-            of the stem.
+        checkpointing: whether layers recompute their inner activations for the gradient instead of
+            keeping them (Chen et al., "Training deep nets with sublinear memory cost", 2016).
+        interpolated: number of windows per token after linear interpolation; None for no
+            interpolation.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class TokenEncoder(nn.Module):
         _initialise_outputs(self.layers)
 
     def make_layer(self, dim: int, rate: float, *_: Any, **options: Any) -> nn.Module:  # noqa: ANN401
-        """Return a layer from tokens to tokens, whose residual branches are `Block`."""
+        """Return a layer from tokens to tokens, whose residual branches are each a `Block`."""
         raise NotImplementedError
 
     @property
@@ -154,17 +154,17 @@ class TokenEncoder(nn.Module):
         tokens = tokens.unflatten(1, shape).mean(2 if by_time else 1)
         if self.interpolated is not None:
             count = spectrogram.shape[-1] // self.interpolated
-            # halfway between its neighbours where a frame lies between two steps
+            # a frame between two steps gets their mean
             finer = functional.interpolate(tokens.transpose(1, 2), count, mode="linear")
             tokens = finer.transpose(1, 2)[:, : windows // self.interpolated]
         return BackboneOutput(tokens, summary, statistics)
 
     def no_weight_decay(self) -> set[str]:
-        """Return the names of parameters that are not matrices of a linear map."""
+        """Return the names of parameters without weight decay, which are not linear maps."""
         return {"cls_token", "pos_embed"}
 
     def _positions(self, steps: int) -> Float[Tensor, "1 token dim"]:
-        """Return embeddings for ``steps``, in token order, the class token's in the middle."""
+        """Return embeddings for ``steps`` in token order, with the class token in the middle."""
         assert self.pos_embed is not None
         if steps == self.grid[1]:
             return self.pos_embed
@@ -185,7 +185,7 @@ class TokenEncoder(nn.Module):
 def without_some(
     change: Float[Tensor, "batch ..."], drop_path: float
 ) -> Float[Tensor, "batch ..."]:
-    """Return ``change`` with whole examples set to zero at this rate, the others made up for it.
+    """Return ``change`` with whole examples set to zero at this rate, and the others scaled up.
 
     Stochastic depth (Huang et al., ECCV 2016).
     """
@@ -200,9 +200,10 @@ def drop_rates(depth: int, last: float) -> list[float]:
 
 
 def _initialise_outputs(layers: nn.Module) -> None:
-    """Draw the last matrix (``out_proj``) of every residual branch, smaller the more there are.
+    """Initialise the last matrix (``out_proj``) of every residual branch.
 
-    As GPT-2 and Mamba do, so that the sum of all branches starts no larger than one.
+    As in GPT-2 and Mamba, its scale decreases with the number of branches, so that the sum of all
+    branches is initially no larger than one.
     """
     branches = sum(isinstance(module, Block) for module in layers.modules())
     for name, parameter in layers.named_parameters():

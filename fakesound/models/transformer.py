@@ -2,7 +2,7 @@
 
 Dosovitskiy et al., "An image is worth 16 x 16 words", ICLR 2021; Gong, Chung and Glass, "AST",
 Interspeech 2021. Stem, class token in the middle, positions and norms (RMSNorm) are those of
-`VisionMamba`, so that a comparison of the two is one of what mixes the tokens.
+`VisionMamba`, so that the two differ only in the layers that mix the tokens.
 """
 
 from collections import OrderedDict
@@ -15,9 +15,9 @@ from fakesound.models.tokens import Block, TokenEncoder
 
 
 class Transformer(TokenEncoder):
-    """Tokens of a spectrogram through blocks of attention and a perceptron.
+    """Blocks of attention and a perceptron on the tokens of a spectrogram.
 
-    Without positions attention cannot tell the order of tokens.
+    Without positions, attention does not depend on the order of tokens.
     """
 
     def make_layer(self, dim: int, rate: float, head_dim: int = 64, expand: int = 4) -> nn.Module:
@@ -26,7 +26,7 @@ class Transformer(TokenEncoder):
 
 
 def transformer_block(dim: int, head_dim: int, expand: int, drop_path: float = 0.0) -> nn.Module:
-    """Return attention, then a perceptron, each normalised before and added after.
+    """Return attention and a perceptron, each with a norm before it and a residual connection.
 
     Args:
         dim: width of a token.
@@ -41,7 +41,7 @@ def transformer_block(dim: int, head_dim: int, expand: int, drop_path: float = 0
 
 
 class Attention(nn.Module):
-    """Every token looks at every other (Vaswani et al., NeurIPS 2017).
+    """Multi-head self-attention (Vaswani et al., NeurIPS 2017).
 
     Args:
         dim: width of the tokens.
@@ -69,7 +69,7 @@ class Attention(nn.Module):
 
 
 def perceptron(dim: int, expand: int) -> nn.Module:
-    """Return a perceptron of one hidden layer, ``expand * dim`` wide."""
+    """Return a perceptron with one hidden layer of width ``expand * dim``."""
     return nn.Sequential(
         OrderedDict(
             in_proj=nn.Linear(dim, expand * dim),

@@ -1,4 +1,4 @@
-"""Mamba blocks over the tokens of a spectrogram: a backbone, and a neck on the grid of frames."""
+"""Mamba blocks on the tokens of a spectrogram: a backbone, and a neck on the frame grid."""
 
 from typing import Any
 
@@ -22,14 +22,14 @@ class VisionMamba(TokenEncoder):
 
 
 class MambaNeck(nn.Module):
-    """Bidirectional Mamba blocks over frames, whose tokens are upsampled by a learned linear map.
+    """Bidirectional Mamba blocks on frames, which a learned linear map upsamples from tokens.
 
-    Where a token of the backbone covers several frames, what follows decides each frame beside
-    those around it. Each frame starts as its token; what sets it apart is learned.
+    If a token of the backbone covers several frames, the neck processes each frame in its context.
+    Each frame starts from its token plus a learned difference.
 
     Args:
         dim: width of a token.
-        frames: frames in a step of the token grid.
+        frames: number of frames in a step of the token grid.
         depth: number of blocks.
         kernel: kernel of the scan; see `BidirectionalMamba`.
     """

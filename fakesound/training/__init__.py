@@ -1,1 +1,1 @@
-"""One run: from a configuration to a trained, tested and reported detector."""
+"""Train, test and report a detector from a configuration."""

@@ -1,4 +1,4 @@
-"""Lightning callbacks of a training: checkpoints to resume from, epoch log and progress bars."""
+"""Lightning callbacks: checkpoints to resume from, epoch log and progress bars."""
 
 import json
 import zipfile
@@ -27,7 +27,7 @@ from fakesound.scoring.checkpoint import checkpoint_bytes
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 # keys of a checkpoint: random states within an epoch, and the last logged figures
 RANDOM_KEY, FIGURES_KEY = "fakesound_random_states", "fakesound_figures"
-# figures beside the training bar
+# figures shown next to the training bar
 SHOWN = {
     "train/loss": "loss",
     "validation/clip/auc": "clip AUC",
@@ -35,10 +35,10 @@ SHOWN = {
 }
 
 
-def is_sound(path: Path) -> bool:
+def is_undamaged(path: Path) -> bool:
     """Return whether the checkpoint at ``path`` is undamaged.
 
-    PyTorch writes a zip archive but ignores its checksums when it reads.
+    PyTorch writes a zip archive but does not verify its checksums when reading.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -48,13 +48,13 @@ def is_sound(path: Path) -> bool:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints atomically, and keeps the one before ``last.ckpt``."""
+    """Write checkpoints atomically, and keep the one before ``last.ckpt``."""
 
     def save_checkpoint(
         self,
         checkpoint: dict[str, Any],
         path: str | Path,
-        storage_options: Any = None,  # noqa: ANN401  # lightning's
+        storage_options: Any = None,  # noqa: ANN401
     ) -> None:
         """Write ``checkpoint`` to ``path``; the former ``last.ckpt`` becomes ``previous.ckpt``."""
         path = Path(path)
@@ -73,17 +73,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps the best epoch, also if the run's folder was moved before it is resumed."""
+    """Keep the best epoch, also if the folder of the run is moved before it is resumed."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the best epoch so far, with paths in the present folder."""
-        here = Path(self.dirpath or "")
+        """Restore the best epoch so far, with paths in the current folder."""
+        folder = Path(self.dirpath or "")
         paths = {
-            key: str(here / Path(state_dict[key]).name) if state_dict.get(key) else ""
+            key: str(folder / Path(state_dict[key]).name) if state_dict.get(key) else ""
             for key in ("best_model_path", "last_model_path", "kth_best_model_path")
         }
         best_k = {
-            str(here / Path(path).name): score
+            str(folder / Path(path).name): score
             for path, score in state_dict.get("best_k_models", {}).items()
         }
         moved = {"dirpath": self.dirpath, "best_k_models": best_k}
@@ -91,10 +91,11 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves ``last.ckpt`` after every epoch and every ``steps`` steps within an epoch.
+    """Save ``last.ckpt`` after every epoch and every ``steps`` steps within an epoch.
 
-    A checkpoint within an epoch also holds the random states of each process, so that resumed
-    weights are equal to the bit. The logged training loss of a resumed epoch covers its rest.
+    A checkpoint within an epoch also holds the random states of all processes, so that a resumed
+    run has bit-identical weights. The logged training loss of a resumed epoch covers only the
+    steps after the resume.
     """
 
     def __init__(self, path: Path, steps: int) -> None:
@@ -162,9 +163,9 @@ class LastCheckpoint(Checkpoint):
 def latest_checkpoint(folder: Path) -> Path | None:
     """Return the checkpoint in ``folder`` to resume from; None to train from the beginning.
 
-    Damaged checkpoints are skipped with a message. Steps decide which one is later, not times of
-    files: clocks of hosts may differ. If the best checkpoint is lost, training resumes from a
-    checkpoint that can replace it.
+    Damaged checkpoints are skipped with a message. The latest is found by its step, not by file
+    time, since the clocks of hosts may differ. If the best checkpoint is lost, training resumes
+    from a checkpoint that can replace it.
     """
     present = [path for name in (LAST, PREVIOUS) if (path := folder / name).is_file()]
     states = {path: state for path in present if (state := _read(path)) is not None}
@@ -172,15 +173,15 @@ def latest_checkpoint(folder: Path) -> Path | None:
         if path not in states:
             console.print(f"{path}: damaged, skipped", highlight=False)
     best = folder / BEST
-    best_is_sound = is_sound(best)
-    if present and best.is_file() and not best_is_sound:
+    best_exists = is_undamaged(best)
+    if present and best.is_file() and not best_exists:
         console.print(f"{best}: damaged, replaced", highlight=False)
     for path, state in sorted(states.items(), key=lambda each: -int(each[1]["global_step"])):
         kept = _best_state(state)
-        replaces = kept is not None and not best_is_sound and _is_best(state, kept)
+        replaces = kept is not None and not best_exists and _is_best(state, kept)
         if replaces:
             write_whole(best, path.read_bytes())
-        if kept is None or best_is_sound or replaces:
+        if kept is None or best_exists or replaces:
             step = state["global_step"]
             console.print(f"training resumes from {path.name}, step {step}", highlight=False)
             return path
@@ -190,8 +191,8 @@ def latest_checkpoint(folder: Path) -> Path | None:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Return the content of ``path``, tensors left on disk; None if it is damaged."""
-    if not is_sound(path):
+    """Return the content of ``path`` with tensors on disk; None if it is damaged."""
+    if not is_undamaged(path):
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -210,13 +211,13 @@ def _best_state(state: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_best(state: dict[str, Any], kept: dict[str, Any]) -> bool:
-    """Return whether a checkpoint is of the end of the best epoch."""
+    """Return whether a checkpoint was saved at the end of the best epoch."""
     scores = (torch.as_tensor(kept[key]) for key in ("current_score", "best_model_score"))
     return RANDOM_KEY not in state and torch.equal(*scores)
 
 
 class EpochLog(Callback):
-    """Writes the figures of each epoch as a line of ``path``; a resumed run continues the file."""
+    """Write the figures of each epoch as a line of ``path``; a resumed run continues the file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -228,7 +229,7 @@ class EpochLog(Callback):
         pl_module: LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
-        """Keep the last figures: some, as weights of tasks, already belong to the next epoch."""
+        """Save the last figures, some of which belong to the next epoch, such as task weights."""
         checkpoint[FIGURES_KEY] = _figures(trainer)
 
     def on_load_checkpoint(
@@ -241,7 +242,7 @@ class EpochLog(Callback):
         self.before = checkpoint.get(FIGURES_KEY, {})
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add the epoch; it replaces lines of a killed run from this epoch on."""
+        """Add the epoch; later lines of a killed run are removed."""
         if not trainer.is_global_zero:
             return
         rows = [row for row in read_epochs(self.path) if row["epoch"] < trainer.current_epoch]
@@ -255,14 +256,14 @@ def _figures(trainer: Trainer) -> dict[str, float]:
 
 
 def read_epochs(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of an epoch log; an empty list if there is none."""
+    """Return the rows of an epoch log; an empty list if it does not exist."""
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 class ProgressBars(Callback):
-    """One bar for the whole training, with the last figures, and one for each scoring."""
+    """Show one bar for the whole training, with the last figures, and one for each scoring."""
 
     def __init__(self) -> None:
         self.bar: Progress | None = None
@@ -304,7 +305,7 @@ class ProgressBars(Callback):
             self.bar.update(self.training, completed=trainer.global_step)
 
     def on_train_epoch_end(self, trainer: Trainer, *_: object) -> None:
-        """Show the epoch's loss and the last validation."""
+        """Show the loss of the epoch and the last validation."""
         values = trainer.callback_metrics
         shown = [f"{name} {float(values[key]):.2f}" for key, name in SHOWN.items() if key in values]
         if self.bar:

@@ -1,4 +1,4 @@
-"""The Lightning data module: forges or takes clips, splits them, serves crops and windows."""
+"""The Lightning data module, which forges or reads clips, splits them and loads batches."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -19,7 +19,7 @@ from fakesound.progress import progress_bar
 from fakesound.timeline import FrameGrid
 
 SCORING_BATCH = 64
-# more than any training has
+# no training has so many epochs
 EPOCHS = 10_000
 
 
@@ -27,17 +27,17 @@ class ClipDataModule(lightning.LightningDataModule):
     """Batches of training crops, and of the windows of validation and test clips.
 
     Args:
-        corpus: clips, or what to forge.
-        data: where from and how drawn.
-        split: what is held out.
-        grid: frames.
-        steps: steps in an epoch.
+        corpus: clips, or jobs of the forge.
+        data: configuration of clips and crops.
+        split: configuration of the split.
+        grid: frame grid.
+        steps: number of steps in an epoch.
         seed: seed of the crops.
-        later: first epoch of the longer crops; None: there are none.
+        later: first epoch with longer crops; None for no such epoch.
 
     Attributes:
-        split: the clips of each part, after `setup`.
-        left_out: what is wrong with audio that is not used, after `setup`.
+        split: clips of each split, after `setup`.
+        left_out: errors of unused audio, after `setup`.
     """
 
     split: Split
@@ -81,7 +81,7 @@ class ClipDataModule(lightning.LightningDataModule):
         per_epoch = self.steps * self.data.batch_size
         later = range(0)
         if self.later is not None:
-            # numbers far above those of all epochs are for statistics: they stay of the first kind
+            # crops for statistics have far larger numbers, and keep the first length
             later = range(self.later * per_epoch, EPOCHS * per_epoch)
         self.train_crops = CropDataset(
             self.split.train,
@@ -104,16 +104,16 @@ class ClipDataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the loader of an epoch's crops; their numbers continue from epoch to epoch.
 
-        Processes share each step's batch, so that they train on what one would, and a run that is
-        resumed begins where it stood.
+        Processes share the batch of each step, so that the number of processes does not change the
+        training data. A resumed run continues after the last step.
         """
         trainer = self.trainer
-        rank, world = self._place()
+        rank, world = self._rank()
         return CropLoader(
             self.train_crops,
             EpochSampler(self.steps, self.data.batch_size, rank, world, self._later(world)),
             self._progress,
-            # of its own: a loader draws from it, and not from what the model draws from
+            # a separate generator, since the loader would draw from that of the model
             generator=torch.Generator(),
             collate_fn=collate,
             num_workers=self.data.workers,
@@ -123,7 +123,7 @@ class ClipDataModule(lightning.LightningDataModule):
         )
 
     def _later(self, world: int) -> tuple[int, int] | None:
-        """Return the first epoch of longer crops and how many of them are in a step."""
+        """Return the first epoch with longer crops and their number in a step."""
         if self.later is None:
             return None
         crop = self.data.crop
@@ -132,7 +132,7 @@ class ClipDataModule(lightning.LightningDataModule):
         return self.later, max(fewer // (2 * world), 1) * 2 * world
 
     def _progress(self) -> tuple[int, int]:
-        """Return the epoch, and how many of its steps are done."""
+        """Return the epoch and the number of its steps that are done."""
         if self.trainer is None:
             return 0, 0
         steps: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
@@ -149,15 +149,15 @@ class ClipDataModule(lightning.LightningDataModule):
     def _windows(self, clips: Sequence[Clip]) -> WindowDataset:
         return WindowDataset(clips, self.grid, self.data.sample_rate, self.data.window_seconds)
 
-    def _place(self) -> tuple[int, int]:
-        """Return the number of this process and how many there are."""
+    def _rank(self) -> tuple[int, int]:
+        """Return the number of this process and the number of processes."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _loader(self, windows: WindowDataset) -> DataLoader[Batch]:
-        rank, world = self._place()
-        # batches are divided, not windows: in the same company a window scores the same bits. Where
-        # there are more processes than batches the first is scored again, and counted once:
-        # Lightning would wait for ever for a process that has none
+        rank, world = self._rank()
+        # whole batches are divided among processes, since the exact scores of a window depend on
+        # its batch. A process without a batch scores the first one again, which counts once:
+        # Lightning would wait forever for a process without batches
         starts = range(rank * SCORING_BATCH, len(windows), world * SCORING_BATCH) or [0]
         return DataLoader(
             windows,

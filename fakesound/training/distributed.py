@@ -1,7 +1,7 @@
-"""Several processes for one run: launched with torch's elastic agent, or by torchrun or srun.
+"""Train one run with several processes, launched by torch's elastic agent, torchrun or srun.
 
-The first process checks, prepares and reports as a run alone does. When it is ready to train it
-publishes the folder of the run to the others, so that a mistake is reported once.
+The first process checks, prepares and reports, as in a run with one process. When it is ready to
+train, it publishes the folder of the run to the others, so that errors are reported once.
 """
 
 import json
@@ -26,20 +26,20 @@ from fakesound.config.training import check_batch, processes_on_host
 from fakesound.errors import InputError, OutsideError, ProcessError
 from fakesound.files import write_whole
 
-if TYPE_CHECKING:  # it imports more than a mistake in the configuration needs
+if TYPE_CHECKING:  # a slow import, not needed to report errors in the configuration
     from fakesound.forging import Corpus
 
-# command line of a launched process; the folder of its run comes next
+# first argument of a launched process; the folder of its run is the second
 WORKER = "--worker"
 CONFIGURATION = "config.yaml"
-# longest wait for the first process to prepare data and model
+# longest time that the first process may take to prepare data and model
 RENDEZVOUS_TIMEOUT = timedelta(minutes=60)
 _KEY = "fakesound/folder"
 _stores: list[Any] = []
 
 
 class Rank(NamedTuple):
-    """Number of this process, and number of processes of its run on all hosts."""
+    """Number of this process, and number of processes of the run on all hosts."""
 
     rank: int = 0
     world_size: int = 1
@@ -53,7 +53,7 @@ def current_rank() -> Rank:
 
 
 def adopt_slurm_environment() -> None:
-    """Set the variables of torchrun for a task of a SLURM step, from those of SLURM."""
+    """Set the environment variables of torchrun from those of SLURM, in a task of a SLURM step."""
     if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) == 1 or "RANK" in os.environ:
         return
     from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
@@ -66,7 +66,7 @@ def adopt_slurm_environment() -> None:
         "WORLD_SIZE": os.environ["SLURM_STEP_NUM_TASKS"],
     }
     os.environ.setdefault("MASTER_ADDR", SLURMEnvironment.resolve_root_node_address(hosts))
-    # the same for all tasks of a job, as Lightning chooses it
+    # the same for all tasks of a job; the formula of Lightning
     os.environ.setdefault("MASTER_PORT", str(15_000 + int(os.environ["SLURM_JOB_ID"][-4:])))
 
 
@@ -88,25 +88,32 @@ def process_count(config: RunConfig) -> tuple[int, int]:
 
 
 def check_count(config: RunConfig) -> None:
-    """Raise `InputError` unless as many processes were started as the configuration asks for."""
+    """Check that the number of started processes is that of the configuration.
+
+    Raises:
+        InputError: if it is not.
+    """
     (count, hosts), started = process_count(config), current_rank().world_size
     if started > 1 and started != count * hosts:
         raise InputError(
             f"trainer.devices={count}, trainer.num_nodes={hosts}: {started} processes were "
-            "started; set trainer.devices to those on each host, and trainer.num_nodes to the hosts"
+            "started; set trainer.devices to the number on each host, and trainer.num_nodes to the "
+            "number of hosts"
         )
     if started == 1 and hosts > 1:
-        raise InputError(f"trainer.num_nodes={hosts}: start the run on each with torchrun or srun")
+        raise InputError(
+            f"trainer.num_nodes={hosts}: start the run on each host with torchrun or srun"
+        )
 
 
 def publish_run_dir(folder: Path | None) -> None:
-    """Release the other processes, if there are any, to train in ``folder``; None: to end."""
+    """Let the other processes, if any, train in ``folder``, or end if it is None."""
     if current_rank().world_size > 1:
         _store().set(_KEY, str(folder.resolve()) if folder else "")
 
 
 def _store() -> Any:  # noqa: ANN401  # torch's
-    """Return the store that the processes share before torch's process group exists."""
+    """Return the store that the processes share before the process group exists."""
     from torch.distributed.rendezvous import rendezvous
 
     if not _stores:
@@ -130,13 +137,13 @@ def launch_workers(config: RunConfig, corpus: "Corpus", folder: Path) -> dict[st
     from fakesound.training.experiment import prepare
 
     write_whole(folder / CONFIGURATION, yaml.safe_dump(asdict(config), sort_keys=False))
-    # hours at most, which the workers need not wait for
+    # may take hours, longer than workers wait for each other
     prepare(config, corpus)
     count, _ = process_count(config)
     before = dict(os.environ)
     share = str(max(1, (os.cpu_count() or 1) // count))
     os.environ |= {key: before.get(key, share) for key in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
-    # set for Hydra alone: a worker reports an error in one line
+    # only for Hydra; with it, workers would print tracebacks
     os.environ.pop("HYDRA_FULL_ERROR", None)
     launch = LaunchConfig(
         min_nodes=1,
@@ -147,7 +154,7 @@ def launch_workers(config: RunConfig, corpus: "Corpus", folder: Path) -> dict[st
         local_addr="127.0.0.1",
         max_restarts=0,
     )
-    # the worker has reported its error; the agent's log would repeat it in ten lines
+    # the log of the agent would repeat the error that the worker has reported
     logging.disable(logging.CRITICAL)
     try:
         with tempfile.TemporaryDirectory() as logs:
@@ -157,11 +164,11 @@ def launch_workers(config: RunConfig, corpus: "Corpus", folder: Path) -> dict[st
         rank, failure = error.get_first_failure()
         if failure.exitcode < 0:
             name = signal.Signals(-failure.exitcode).name
-            raise ProcessError(f"process {rank} of the run was ended by {name}", 1) from None
+            raise ProcessError(f"process {rank} of the run was killed by {name}", 1) from None
         raise ProcessError(None, failure.exitcode) from None
     except SignalException as error:
         name = signal.Signals(error.sigval).name
-        raise ProcessError(f"the run was ended by {name}; resume=auto continues it", 1) from None
+        raise ProcessError(f"the run was stopped by {name}; resume=auto resumes it", 1) from None
     finally:
         logging.disable(logging.NOTSET)
         os.environ.clear()
@@ -171,7 +178,7 @@ def launch_workers(config: RunConfig, corpus: "Corpus", folder: Path) -> dict[st
 
 
 def worker_main() -> None:
-    """Train as a process that `launch_workers` started, with its command line."""
+    """Train as a process that `launch_workers` started."""
     _end_with_parent()
     if current_rank().rank > 0:
         wait_and_run()
@@ -180,10 +187,10 @@ def worker_main() -> None:
 
 
 def wait_and_run() -> None:
-    """Train without output in the run that the first process publishes.
+    """Wait for the run of the first process and train in it, without output.
 
     Raises:
-        OutsideError: if it publishes none in time.
+        OutsideError: if the first process does not publish the run in time.
     """
     from torch.distributed import DistError
 
@@ -195,7 +202,7 @@ def wait_and_run() -> None:
         folder = _store().get(_KEY).decode()
     except DistError as error:
         raise OutsideError(
-            f"process {current_rank().rank}: the first process did not begin to train within "
+            f"process {current_rank().rank}: the first process did not start training within "
             f"{RENDEZVOUS_TIMEOUT}; if forging takes longer, forge with one process first"
         ) from error
     if folder:
@@ -209,14 +216,14 @@ def _run(folder: Path) -> None:
     path = folder / CONFIGURATION
     if not path.is_file():
         raise InputError(
-            f"hydra.run.dir={folder}: is not on this host; name a folder that all hosts see"
+            f"hydra.run.dir={folder}: is not on this host; name a folder that all hosts share"
         )
     config = from_plain(yaml.safe_load(path.read_text(encoding="utf-8")))
     run_and_log(config, resolve_corpus(config.data, config.split), folder)
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that launched it is gone, even if that was killed."""
+    """End this process when its parent ends, even if the parent is killed."""
     parent = os.getppid()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""One run from start to end: prepare, train, choose thresholds, test, write results."""
+"""Do one run: prepare, train, choose thresholds, test and write results."""
 
 import json
 import logging
@@ -44,12 +44,12 @@ from fakesound.training.module import MultiTaskModule
 from fakesound.training.run_folder import DONE, IDENTITY, note_code
 from fakesound.training.trainer import build_datamodule, build_module, build_trainer
 
-# receives the clips and the hashes of their audio before the training
+# called with the clips and the hashes of their audio before training
 DataCallback = Callable[[Sequence[Clip], Mapping[str, str]], None]
 
 
 def run_and_log(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str, Any]:
-    """Do a run with `run_experiment`, and close its W&B run however it ends."""
+    """Do a run with `run_experiment`, and close its W&B run also after an error."""
     failed = True
     try:
         results = run_experiment(config, corpus, folder)
@@ -67,18 +67,18 @@ def run_experiment(
 ) -> dict[str, Any]:
     """Train, test and report; return the content of ``metrics.json``.
 
-    With ``resume="auto"`` training resumes from the last undamaged checkpoint in the folder. Where
-    several processes train, the first one returns the results and the others nothing. The caller's
-    random state stays as it is.
+    With ``resume="auto"``, training resumes from the last undamaged checkpoint in the folder. If
+    several processes train, only the first one returns results. The random state of the caller
+    does not change.
 
     Args:
         config: configuration of the run.
-        corpus: clips, or what to forge.
-        folder: folder of the run's files; no other run works there.
-        on_data_ready: function that receives the clips and the hashes of their audio.
+        corpus: clips, or jobs of the forge.
+        folder: folder of the run, which no other run uses.
+        on_data_ready: function of the clips and the hashes of their audio.
 
     Raises:
-        InputError: if the configuration or the data is wrong.
+        InputError: if the configuration or the data is invalid.
         OutsideError: if a process that loads or forges was killed.
     """
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -86,7 +86,7 @@ def run_experiment(
 
 
 def prepare(config: RunConfig, corpus: Corpus) -> ClipDataModule:
-    """Return the data module of a run; forge what is missing, one run at a time."""
+    """Return the data module of a run; forge missing clips, one run at a time."""
     datamodule = build_datamodule(config, corpus)
     with forging_alone(corpus):
         datamodule.prepare_data()
@@ -106,7 +106,7 @@ def _run(
         write_whole(folder / IDENTITY, identity(config) + "\n")
     silence_warnings()
 
-    # before anything that takes long, since it may not fit
+    # before any slow step, since the weights may not fit the model
     initial = build_initial(config)
     with timed(seconds, cpu_seconds, "prepare"):
         datamodule = prepare(config, corpus)
@@ -127,12 +127,12 @@ def _run(
         module = build_module(config, datamodule.train_crops, initial)
         logger = tracking.make_logger(config, plain, folder)
         trainer = build_trainer(config, folder, logger)
-        # the module has the weights now; a second copy is not kept through the training
+        # frees the second copy of the weights, which the module now has
         started_from, initial = initial.report if initial else None, None
         if started_from is not None and trainer.is_global_zero:
             console.print(started_from.table())
         if trainer.is_global_zero:
-            # errors of the data or the configuration would have been raised by now
+            # errors in the data or the configuration would have been raised before
             publish_run_dir(folder)
         trainer.fit(module, datamodule=datamodule, ckpt_path=start and str(start))
     with timed(seconds, cpu_seconds, "evaluate"), worker_crash_as_error():
@@ -158,7 +158,7 @@ def _run(
         "resumed": start is not None,
         "init": started_from and started_from.summary(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
-        # of this process and all its threads
+        # all threads of this process
         "cpu_seconds": {name: round(value, 1) for name, value in cpu_seconds.items()},
     }
     save_calibration(calibrated, split, Path(best))
@@ -173,8 +173,8 @@ def score(
     trainer: lightning.Trainer, module: MultiTaskModule, datamodule: ClipDataModule, best: str
 ) -> tuple[list[ClipScore], list[ClipScore]]:
     """Return the uncalibrated validation and test scores of checkpoint ``best``."""
-    # A checkpoint's weights are the averaged ones. The callback would replace them with the others
-    # for the test, and only for the test.
+    # A checkpoint holds the averaged weights. For the test, and only then, the callback would
+    # replace them with the others.
     averaging = [c for c in trainer.callbacks if isinstance(c, WeightAveraging)]  # type: ignore[attr-defined]
     for callback in averaging:
         trainer.callbacks.remove(callback)  # type: ignore[attr-defined]
@@ -185,7 +185,7 @@ def score(
 
 
 def save_calibration(calibrated: CalibratedScores, split: Split, best: Path) -> None:
-    """Add thresholds, calibration, attacks and sources of the training to checkpoint ``best``."""
+    """Add thresholds, calibration, training attacks and sources to the checkpoint ``best``."""
     attacks = sorted({clip.attack for clip in split.train if clip.attack is not None})
     thresholds = calibrated.thresholds
     assert thresholds is not None
@@ -237,7 +237,7 @@ def write_results(
 ) -> None:
     """Write the report and ``metrics.json``, and log the results.
 
-    ``metrics.json`` comes last: a folder with this file is finished.
+    ``metrics.json`` comes last, so that a folder with this file is finished.
     """
     pending = folder / f"{DONE}.part"
     write_whole(pending, json.dumps(results, indent=1, allow_nan=False) + "\n")
@@ -257,7 +257,7 @@ def write_results(
 
 
 def forging_alone(corpus: Corpus) -> AbstractContextManager[object]:
-    """Let one run at a time forge ``corpus``; others wait and use its files."""
+    """Return a lock that lets one run at a time forge ``corpus``; others wait and reuse files."""
     folder = corpus.folder
     if not corpus.jobs or (folder.exists() and not os.access(folder, os.W_OK)):
         return nullcontext()
@@ -269,20 +269,20 @@ def hash_audio_files(clips: Sequence[Clip], folder: Path, resumed: bool) -> dict
     """Return the hashes of the audio of ``clips``, and write their list into ``folder``.
 
     Raises:
-        InputError: if a resumed run began with other audio.
+        InputError: if a resumed run was started with other audio.
     """
     with progress_bar("hashing audio") as progress:
         hashes = audio_hashes(clips, progress)
     listed = hash_list(hashes, folder)
     path = folder / HASHES
     before = read_list(path.read_text(encoding="utf-8")) if resumed and path.is_file() else {}
-    # paths do not matter: the run may have been moved
+    # paths are not compared, since the run may have been moved
     if before and Counter(before.values()) != Counter(hashes.values()):
         common = set(before.values()) & set(hashes.values())
         both = [*before.items(), *read_list(listed).items()]
         places = sorted({place for place, digest in both if digest not in common})
         raise InputError(
-            f"{folder}: began with other audio ({', '.join(places[:3]) or 'other copies'}); "
+            f"{folder}: was started with other audio ({', '.join(places[:3]) or 'other copies'}); "
             "start again with resume=never"
         )
     write_whole(path, listed)
@@ -291,22 +291,22 @@ def hash_audio_files(clips: Sequence[Clip], folder: Path, resumed: bool) -> dict
 
 @contextmanager
 def worker_crash_as_error() -> Iterator[None]:
-    """Turn the death of a data loading process into an `OutsideError`."""
+    """Turn the crash of a data loading process into an `OutsideError`."""
     try:
         yield
     except RuntimeError as error:
-        # torch has no error of its own for it
+        # torch has no specific error type for it
         if "DataLoader worker" not in str(error):
             raise
         raise OutsideError(
             f"a process that loads data ended ({str(error).splitlines()[0].strip().rstrip('.')}); "
-            "if memory ran out, use fewer data.workers; resume=auto continues the run"
+            "if memory ran out, use fewer data.workers; resume=auto resumes the run"
         ) from error
 
 
 @contextmanager
 def timed(seconds: dict[str, float], cpu_seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Add the time spent inside to ``seconds``, and that of the processor to ``cpu_seconds``."""
+    """Add the duration of the block to ``seconds``, and its processor time to ``cpu_seconds``."""
     start, cpu_start = time.perf_counter(), time.process_time()
     yield
     seconds[name] = time.perf_counter() - start
@@ -314,7 +314,7 @@ def timed(seconds: dict[str, float], cpu_seconds: dict[str, float], name: str) -
 
 
 def silence_warnings() -> None:
-    """Silence warnings of Lightning that users can do nothing about."""
+    """Silence warnings of Lightning that users cannot act on."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
@@ -322,16 +322,16 @@ def silence_warnings() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*LeafSpec.*",
         ".*calling `WeightAveraging`.*",
-        # bfloat16 with weights in float32: no slower than the fused kernel
+        # bfloat16 with float32 weights is no slower than the fused kernel
         ".*Cannot dispatch to fused implementation.*",
-        # the argument in its place does something else
+        # the recommended replacement does something else
         ".*`broadcast_buffers` is deprecated.*",
-        # what is logged is computed of all clips on every process
+        # every process computes the logged figures from all clips
         ".*recommended to use `self.log.*sync_dist=True.*",
-        # scores are of every clip, once, however many processes there are
+        # every clip is scored once, whatever the number of processes
         ".*it is recommended to use `Trainer\\(devices=1, num_nodes=1\\)`.*",
         ".*callbacks used to create the checkpoint need to be provided.*",
-        # the sampler begins where the run stood
+        # the sampler resumes within an epoch
         ".*resuming from a checkpoint that ended before the epoch ended.*",
     ):
         warnings.filterwarnings("ignore", message)

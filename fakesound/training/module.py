@@ -1,4 +1,4 @@
-"""The Lightning module: one detector, several tasks."""
+"""The Lightning module, which trains one detector on several tasks."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -36,17 +36,17 @@ from fakesound.training.optim import parameter_groups, warmup_cosine
 
 
 class MultiTaskModule(lightning.LightningModule):
-    """Trains a detector on all tasks at once and scores whole clips.
+    """Train a detector on all tasks at once, and score whole clips.
 
     Args:
         detector: features, backbone and heads.
         weighting: weighting of the losses of the tasks.
-        config: configuration of the run, also kept in checkpoints.
+        config: configuration of the run, which checkpoints contain.
         balance: class balance of the training crops.
 
     Attributes:
-        scores: scores of the clips of the last validation or test; in validation with thresholds
-            chosen on them.
+        scores: scores of the clips of the last validation or test; validation scores have
+            thresholds chosen on them.
         head_thresholds: thresholds of the further heads, chosen in the last validation.
         step_losses: losses of the last training step.
     """
@@ -59,11 +59,11 @@ class MultiTaskModule(lightning.LightningModule):
         balance: Balance,
     ) -> None:
         super().__init__()
-        # what a checkpoint is read with
+        # needed to read a checkpoint
         self.save_hyperparameters(asdict(config))
         self.detector, self.weighting = detector, weighting
         self.config, self.balance = config, balance
-        # outputs of windows by name, as modules, so that lightning moves them to the device
+        # outputs of windows by name; modules, so that Lightning moves them to the device
         self.kept: dict[str, ScoreAccumulator] = {}
         self.accumulators = nn.ModuleList()
         self.scores: list[ClipScore] = []
@@ -76,7 +76,7 @@ class MultiTaskModule(lightning.LightningModule):
         return outputs
 
     def on_train_epoch_start(self) -> None:
-        """Seed the model's random numbers by the epoch, so that a resumed run repeats them."""
+        """Seed the random numbers of the model by the epoch, so that a resumed run repeats them."""
         state = np.random.SeedSequence(
             [self.config.seed, self.current_epoch, self.global_rank]
         ).generate_state(1)
@@ -99,7 +99,7 @@ class MultiTaskModule(lightning.LightningModule):
         return total
 
     def on_train_epoch_end(self) -> None:
-        """Let the loss weighting see the epoch's losses, and log the weights."""
+        """Update the weights of the losses, and log them."""
         self.weighting.end_epoch()
         weights = self.weighting.weights()
         for task, weight in zip(self.weighting.tasks, weights, strict=True):
@@ -110,7 +110,7 @@ class MultiTaskModule(lightning.LightningModule):
         self._keep(batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Score the validation clips, choose thresholds on them, log every figure."""
+        """Score the validation clips, choose thresholds on them and log all figures."""
         windows: WindowDataset = self._data.validation_windows
         scores = self._gather(windows)
         self.head_thresholds = head_thresholds(scores)
@@ -131,17 +131,17 @@ class MultiTaskModule(lightning.LightningModule):
         self._keep(batch)
 
     def on_test_epoch_end(self) -> None:
-        """Score the test clips; thresholds are the caller's to apply."""
+        """Score the test clips, without thresholds."""
         self.scores = self._gather(self._data.test_windows)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add families and thresholds of the further heads, as of the last validation."""
+        """Add the families and the last thresholds of the further heads."""
         heads = HeadCalibration(self.detector.families, self.head_thresholds).to_plain()
         if heads:
             checkpoint[HEADS_KEY] = heads
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return AdamW, decaying matrices only, with warm-up and cosine decay by the step."""
+        """Return AdamW, with weight decay of matrices only, and its schedule by step."""
         optim, steps = self.config.optim, self.config.epochs * self.config.steps
         optimiser = AdamW(parameter_groups(self, optim.weight_decay), lr=optim.lr)
         schedule = warmup_cosine(
@@ -157,7 +157,7 @@ class MultiTaskModule(lightning.LightningModule):
         return self.trainer.datamodule  # type: ignore[attr-defined]
 
     def _keep(self, batch: Batch) -> None:
-        # in full precision, whatever training goes in: as a checkpoint is scored by others
+        # always in full precision, like scores of the checkpoint by other commands
         with torch.autocast(batch.waveform.device.type, enabled=False):
             outputs = self(batch.waveform)
         count = batch.frame_mask.sum(1)
@@ -165,7 +165,7 @@ class MultiTaskModule(lightning.LightningModule):
             if name not in self.kept:
                 self.kept[name] = ScoreAccumulator().to(self.device)
                 self.accumulators.append(self.kept[name])
-            # a value for each family is several for each frame
+            # attribution has several values for each frame
             each = values[0, 0].numel()
             self.kept[name].update(
                 batch.number, frame_logits=values.flatten(1), frame_count=count * each

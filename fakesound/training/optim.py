@@ -1,4 +1,4 @@
-"""AdamW with the right parameters decayed, and a schedule by the step."""
+"""Parameter groups of AdamW, and the learning rate schedule."""
 
 import math
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Return two groups for AdamW: matrices with decay; everything else without.
+    """Return two groups for AdamW: matrices with weight decay, all other parameters without.
 
-    Vectors (biases, norms), embeddings named by a module's ``no_weight_decay()`` and parameters
-    marked ``_no_weight_decay`` (A, D and the bias of the step size in Mamba) are not decayed: decay
-    there pulls the dynamics of the scan towards a default that means nothing.
+    Without decay are vectors (biases, norms), embeddings in a module's ``no_weight_decay()`` and
+    parameters with ``_no_weight_decay`` (A, D and the bias of the step size in Mamba), where decay
+    would pull the dynamics of the scan towards an arbitrary value.
     """
     spared = set(_spared(model))
     decayed: list[nn.Parameter] = []
@@ -32,14 +32,14 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, ob
 def warmup_cosine(
     optimiser: AdamW, steps: int, warmup: float, final: float, cooldown: float = 0.0
 ) -> LambdaLR:
-    """Return a schedule by the step: linear warm-up, half a cosine down, then constant.
+    """Return a schedule by step: linear warm-up, cosine decay, then constant.
 
     Args:
-        optimiser: whose learning rate is the peak.
-        steps: number of steps in all.
-        warmup: share of them until the peak.
+        optimiser: optimiser with the peak learning rate.
+        steps: total number of steps.
+        warmup: share of the steps until the peak.
         final: last learning rate as a share of the peak.
-        cooldown: share of the steps, at the end, with the last learning rate.
+        cooldown: share of the steps at the end with the last learning rate.
     """
     rising = max(1, round(warmup * steps))
     falling = max(1, steps - rising - round(cooldown * steps))

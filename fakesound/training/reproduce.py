@@ -1,4 +1,4 @@
-"""Repeat a run from its record and compare: circumstances then and now, figures of both."""
+"""Repeat a run from its record, and compare its circumstances and figures."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,9 @@ from rich.table import Table
 
 from fakesound.config import RunConfig
 from fakesound.config.saved import from_plain, identity
-from fakesound.data.hashes import HASHES, read_list, relative
+from fakesound.data.hashes import HASHES, read_list
 from fakesound.data.manifest import Clip, clip_row
+from fakesound.data.manifest_paths import relative_path
 from fakesound.errors import InputError
 from fakesound.files import lock_folder
 from fakesound.forging import resolve_corpus
@@ -23,7 +24,7 @@ from fakesound.training.experiment import run_experiment
 from fakesound.training.tracking import flatten
 
 FOLDER = Path("outputs", "reproduced")
-# what figures may depend on besides code, versions and data
+# circumstances that figures may depend on, besides code, versions and data
 CIRCUMSTANCES = (
     "machine", "gpu", "device", "processes", "kernel", "precision", "threads", "deterministic",
     "matmul_precision", "environment",
@@ -31,17 +32,17 @@ CIRCUMSTANCES = (
 SHOWN = ("clip/auc", "clip/eer", "frame/auc", "segment_f1_20ms", "segment_f1_1s")
 MOST_NAMED = 5
 
-# what differs: name, then, now
+# name of a difference, its recorded and its repeated value
 Change = tuple[str, str, str]
 
 
 def reproduce(recorded: Path) -> bool:
     """Repeat the run in folder ``recorded`` in a new one; return whether the figures agree.
 
-    Precision and threads are those of the record. A repetition that was stopped is resumed.
+    Precision and threads are those of the record. A stopped repetition is resumed.
 
     Raises:
-        InputError: if the record is missing or incomplete, or the data is gone.
+        InputError: if the record is missing or incomplete, or the data is missing.
     """
     run = read_run(recorded)
     then: Mapping[str, Any] = run.metrics.get("provenance") or {}
@@ -56,7 +57,7 @@ def reproduce(recorded: Path) -> bool:
         data.extend(changed_data(run, clips, hashes))
 
     corpus = resolve_corpus(config.data, config.split)
-    # as read from a file
+    # types as read from a file
     results = json.loads(json.dumps(run_experiment(config, corpus, folder, on_data_ready)))
     now = results["provenance"]
     changes = [*changed_circumstances(then, now), *data]
@@ -101,7 +102,10 @@ def changed_data(run: RunResults, clips: Sequence[Clip], hashes: Mapping[str, st
     path = run.folder / HASHES
     if path.is_file():
         listed = read_list(path.read_text(encoding="utf-8"))
-        then = {name: listed.get(relative(before[name].location, run.folder)) for name in common}
+        then = {
+            name: listed.get(relative_path(before[name].location, str(run.folder)))
+            for name in common
+        }
         groups["audio"] = [n for n in common if then[n] != hashes.get(now[n].location)]
     changes = []
     for what, names in groups.items():
@@ -114,14 +118,14 @@ def changed_data(run: RunResults, clips: Sequence[Clip], hashes: Mapping[str, st
 def verdict(
     recorded: Mapping[str, Any], repeated: Mapping[str, Any], changed: bool
 ) -> tuple[bool, str]:
-    """Return whether the figures agree, and one line that states how.
+    """Return whether the figures agree, and a message.
 
-    In the same circumstances a CPU must give the same bits. Elsewhere, and on a GPU, whose sums
-    have no fixed order, the test figures must lie in the recorded intervals.
+    In the same circumstances, a CPU must give bit-identical figures. Otherwise, and on a GPU, whose
+    sums have no fixed order, the test figures must lie in the recorded intervals.
 
     Args:
-        recorded: content of ``metrics.json`` of the record.
-        repeated: content of ``metrics.json`` of the repetition.
+        recorded: content of the recorded ``metrics.json``.
+        repeated: content of the repeated ``metrics.json``.
         changed: whether circumstances differ.
     """
     now = flatten(repeated)
@@ -140,7 +144,7 @@ def verdict(
 
 
 def figures_table(recorded: Mapping[str, Any], repeated: Mapping[str, Any]) -> Table:
-    """Return the main figures, and all that lie outside the recorded intervals."""
+    """Return a table of the main figures and of all figures outside the recorded intervals."""
     table = Table("figure", "recorded", "repeated", "interval", box=None)
     then, now, intervals = flatten(recorded), flatten(repeated), _intervals(recorded)
     for name in sorted(then.keys() | now.keys()):
@@ -165,10 +169,10 @@ def _recorded_config(run: RunResults, then: Mapping[str, Any]) -> RunConfig:
         ) from None
     if then.get("config_hash") not in (None, identity(saved)):
         raise InputError(
-            f"{path}: is not the configuration of metrics.json, or of another version of "
-            "fakesound; give a folder as its run left it"
+            f"{path}: is not the configuration of metrics.json, or is of another version of "
+            "fakesound; give an unchanged folder of a run"
         )
-    # one process gives what several gave, to rounding; precision "auto" depends on the host
+    # one process gives the results of several up to rounding; precision "auto" depends on the host
     pinned = {"devices": 1, "num_nodes": 1, "precision": then.get("precision")}
     trainer = config.trainer | {key: value for key, value in pinned.items() if value is not None}
     logger = replace(config.logger, mode="disabled")
@@ -176,7 +180,7 @@ def _recorded_config(run: RunResults, then: Mapping[str, Any]) -> RunConfig:
 
 
 def _new_folder(recorded: Path, config: RunConfig) -> Path:
-    """Return a new folder, or the folder of a repetition that was stopped."""
+    """Return a new folder, or the folder of a stopped repetition."""
     number = 1
     while True:
         suffix = "" if number == 1 else f"-{number}"

@@ -1,4 +1,4 @@
-"""The folder of a run: find one to resume, archive what another run left, note the code."""
+"""Folders of runs: find one to resume, archive a previous run, record the code."""
 
 import json
 import shutil
@@ -13,15 +13,15 @@ from fakesound.files import LOCK, OWNER, write_whole
 
 IDENTITY, CODE, DONE = "identity", "code", "metrics.json"
 SUPERSEDED = ".superseded"
-# files that stay when a folder is used again: Hydra's, and the locks
+# files that stay when a folder is reused: those of Hydra, and locks
 KEPT = (".hydra", SUPERSEDED, "run.log", LOCK, OWNER)
 
 
 def folder_to_resume(parent: Path, config: RunConfig) -> Path | None:
     """Return the folder of the same configuration to resume; None if there is none.
 
-    Unfinished runs come first, of these the one with the most epochs. The name, which holds the
-    time, decides only between equals: clocks may be wrong.
+    Unfinished runs come first, and among them the one with the most epochs. The name, which is the
+    time, only breaks ties, since clocks may be wrong.
     """
     same = [path.parent for path in parent.glob(f"*/{IDENTITY}") if _is_of(path.parent, config)]
     unfinished = [folder for folder in same if not (folder / DONE).is_file()]
@@ -33,7 +33,7 @@ def folder_to_resume(parent: Path, config: RunConfig) -> Path | None:
 
 
 def finished_results(folder: Path, config: RunConfig) -> dict[str, Any] | None:
-    """Return the results in ``folder`` if the run is finished and is to be resumed."""
+    """Return the results in ``folder`` if its run is finished and ``config`` resumes runs."""
     path = folder / DONE
     if config.resume != "auto" or not path.is_file():
         return None
@@ -56,14 +56,14 @@ def archive_previous_run(folder: Path, config: RunConfig) -> None:
 
 
 def note_code(folder: Path, resumed: bool) -> str | None:
-    """Record the code that trains in ``folder``; return a note if other code began the run."""
+    """Record the version of the code in ``folder``; return a note if it changed during the run."""
     path, now = folder / CODE, provenance.code_hash()
     before = path.read_text(encoding="utf-8").split() if resumed and path.is_file() else []
     codes = before if now in before[-1:] else [*before, now]
     write_whole(path, "\n".join(codes) + "\n")
     if len(codes) == 1:
         return None
-    return f"resumed with other code than it began with: {', '.join(codes)}"
+    return f"resumed with other code than at the start: {', '.join(codes)}"
 
 
 def _is_of(folder: Path, config: RunConfig) -> bool:

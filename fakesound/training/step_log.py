@@ -1,4 +1,4 @@
-"""Log of single steps: losses, learning rate, gradient norm, speed."""
+"""Log losses, learning rate, gradient norm and speed by step."""
 
 import time
 from typing import Any
@@ -13,11 +13,11 @@ from torch.optim import Optimizer
 class StepLog(Callback):
     """Log every few steps to the logger of the trainer, under ``step/``.
 
-    Losses and speed are means over the steps since the last entry, so that the device is waited
-    for once an entry. Time between epochs does not count.
+    Losses and speed are means over the steps since the last entry, so that the device is
+    synchronised only once per entry. Time between epochs is not counted.
 
     Args:
-        every: steps between two entries.
+        every: number of steps between two entries.
     """
 
     def __init__(self, every: int) -> None:
@@ -32,7 +32,7 @@ class StepLog(Callback):
     def on_train_epoch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Begin anew after a validation."""
+        """Reset the means after a validation."""
         self._reset()
 
     def on_before_optimizer_step(
@@ -41,7 +41,7 @@ class StepLog(Callback):
         pl_module: lightning.LightningModule,
         optimizer: Optimizer,
     ) -> None:
-        """Measure the norm of all gradients, before they are clipped, if this step is logged."""
+        """Measure the norm of all gradients before clipping, if this step is logged."""
         if (trainer.global_step + 1) % self.every == 0:
             gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
             self.norm = torch.nn.utils.get_total_norm(gradients)
@@ -50,17 +50,17 @@ class StepLog(Callback):
         self,
         trainer: lightning.Trainer,
         pl_module: lightning.LightningModule,
-        outputs: Any,  # noqa: ANN401  # of Lightning
+        outputs: Any,  # noqa: ANN401
         batch: Any,  # noqa: ANN401
         batch_idx: int,
     ) -> None:
-        """Add a step, and log where ``every`` steps have passed."""
+        """Add a step, and log after ``every`` steps."""
         losses: dict[str, Tensor] = pl_module.step_losses  # type: ignore[assignment]
         for name, loss in losses.items():
             self.losses[name] = self.losses.get(name, 0) + loss
         self.steps += 1
         self.clips += len(batch.waveform) * trainer.world_size
-        # where gradients are accumulated, a step has several batches
+        # with accumulated gradients, a step has several batches
         if trainer.global_step % self.every or trainer.global_step == self.logged:
             return
         self.logged = trainer.global_step

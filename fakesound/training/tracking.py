@@ -1,4 +1,4 @@
-"""Weights & Biases: the run, its results, and its files. Or a table, or TensorBoard."""
+"""Log a run, its results and its files to Weights & Biases, a table or TensorBoard."""
 
 import os
 import re
@@ -17,18 +17,18 @@ from fakesound.data.manifest import Clip
 from fakesound.metrics import ClipScore
 from fakesound.progress import console
 
-# figures that are summarised with their intervals
+# figures in the summary with their intervals
 MAIN = ("clip/auc", "frame/auc", "segment_f1_20ms")
-# longest wait for W&B before the run continues, or ends, without it
+# longest time to wait for W&B at the start and at the end of a run
 INIT_SECONDS = 30
 FINISH_SECONDS = 120
 
 
 def make_logger(config: RunConfig, plain: dict[str, Any], folder: Path) -> Logger | None:
-    """Return the logger of a run whose files stay under ``folder``; None if it is disabled.
+    """Return the logger of a run, with its files under ``folder``; None if it is disabled.
 
-    Where W&B cannot be reached, or no one is logged in, the run is kept offline, to be sent later
-    with ``wandb sync``; it is never stopped.
+    If W&B cannot be reached or no user is logged in, the run is logged offline, to be uploaded
+    later with ``wandb sync``; it is never stopped.
     """
     if config.logger.mode == "disabled" or getattr(rank_zero_only, "rank", 0) != 0:
         return None
@@ -36,7 +36,7 @@ def make_logger(config: RunConfig, plain: dict[str, Any], folder: Path) -> Logge
         return CSVLogger(folder, name="csv")
     if config.logger.mode == "tensorboard":
         return TensorBoardLogger(folder, name="tensorboard")
-    # media of offline runs would otherwise be staged outside the run's folder
+    # otherwise media of offline runs would be staged outside the folder of the run
     os.environ["WANDB_DATA_DIR"] = str(folder / "wandb")
     os.environ.setdefault("WANDB_SILENT", "true")
     try:
@@ -45,9 +45,9 @@ def make_logger(config: RunConfig, plain: dict[str, Any], folder: Path) -> Logge
         if config.logger.mode == "offline":
             raise
         reason = str(error).splitlines()[0]
-        console.print(f"W&B: {reason}; this run is kept offline, send it later with `wandb sync`")
+        console.print(f"W&B: {reason}; logged offline, upload it later with `wandb sync`")
         run = _start(config, plain, folder, "offline")
-    # the summary is what `log_results` chooses
+    # `log_results` writes the summary
     run.define_metric("trainer/global_step", summary="none")
     run.define_metric("*", step_metric="trainer/global_step", summary="none")
     return WandbLogger(experiment=run)
@@ -82,14 +82,14 @@ def log_results(
     scores: Sequence[ClipScore],
     pictures: Mapping[str, Path],
 ) -> None:
-    """Log the results: few figures to the summary, all of them and some clips as tables.
+    """Log the main figures to the summary, and all figures and some clips as tables.
 
     Args:
         logger: logger of the run.
         results: content of ``metrics.json``.
         clips: clips to show.
-        scores: scores of these clips, in their order.
-        pictures: file of the timeline of each clip, by its id.
+        scores: scores of these clips, in the same order.
+        pictures: file of the timeline of each clip, by clip id.
     """
     run = logger.experiment
     columns: list[str | int] = ["clip", "label", "attack", "fold", "score", "timeline", "audio"]
@@ -114,7 +114,7 @@ def log_results(
 
 
 def summary(results: Mapping[str, Any]) -> dict[str, float]:
-    """Return the few figures by which runs are compared, with intervals of the main ones.
+    """Return the figures that compare runs, with intervals of the main ones.
 
     Args:
         results: content of ``metrics.json``.
@@ -136,7 +136,7 @@ def summary(results: Mapping[str, Any]) -> dict[str, float]:
 
 
 def blocks(results: Mapping[str, Any], prefix: str = "") -> dict[str, Mapping[str, Any]]:
-    """Return the parts of nested ``results`` that hold numbers, by their path."""
+    """Return the blocks of nested ``results`` that hold numbers, by their path."""
     found: dict[str, Mapping[str, Any]] = {}
     for key, value in results.items():
         if isinstance(value, Mapping) and key != "ci":
@@ -161,7 +161,7 @@ def log_artifacts(logger: WandbLogger, config: RunConfig, folder: Path) -> None:
         config: configuration of the run.
         folder: folder of the run.
     """
-    # letters that W&B takes in names
+    # characters that W&B allows in names
     name = re.sub(r"[^\w.-]+", "-", config.name).strip("-")
     kinds = {
         "model": (folder / "checkpoints" / "best.ckpt", "best"),
@@ -175,7 +175,7 @@ def log_artifacts(logger: WandbLogger, config: RunConfig, folder: Path) -> None:
 
 
 def flatten(results: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Return the numbers of nested ``results`` under keys joined by slashes, intervals left out."""
+    """Return the numbers of nested ``results``, without intervals, under keys joined by slashes."""
     flat: dict[str, float] = {}
     for key, value in results.items():
         name = f"{prefix}{key}"
@@ -188,9 +188,9 @@ def flatten(results: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def finish(failed: bool) -> None:
-    """Close the W&B run, so that the next one in this process is a run of its own.
+    """Close the W&B run, so that the next one in this process is separate.
 
-    What cannot be sent in time stays in the run's folder.
+    Data that cannot be uploaded in time stays in the folder of the run.
     """
     if wandb.run is None:
         return
@@ -199,4 +199,4 @@ def finish(failed: bool) -> None:
         wandb.finish(exit_code=int(failed))
     except (TimeoutError, wandb.Error) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        console.print(f"W&B: {reason}; send the run later with `wandb sync {place}`")
+        console.print(f"W&B: {reason}; upload the run later with `wandb sync {place}`")

@@ -1,4 +1,4 @@
-"""Build the objects of a training from the typed configuration."""
+"""Build the data module, module and trainer of a run from its configuration."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
 from fakesound.config import TASKS, RunConfig
-from fakesound.config.training import check_batch, processes_in_all
+from fakesound.config.training import check_batch, total_processes
 from fakesound.data.crops import CropDataset
 from fakesound.data.dataset import collate
 from fakesound.errors import InputError
@@ -34,7 +34,7 @@ from fakesound.training.distributed import current_rank
 from fakesound.training.module import MultiTaskModule
 from fakesound.training.step_log import StepLog
 
-# crops that statistics of the features and the share of fake frames are taken from
+# number of crops for feature statistics and class balance
 SAMPLE = 256
 
 
@@ -53,26 +53,26 @@ def build_module(
 
     Args:
         config: configuration of the run.
-        crops: crops of its training clips.
-        initial: result of `build_initial`, if it is known already.
+        crops: training crops.
+        initial: result of `build_initial`; None to build it.
 
     Raises:
-        InputError: if parts of the configuration do not fit together.
+        InputError: if parts of the configuration contradict each other.
     """
     initial = initial or build_initial(config)
     heads = config.heads
     families = crops.families if heads.attribution else ()
     if heads.attribution and len(families) < 2:
         raise InputError(
-            "heads.attribution=true: distinguishes families of attacks, and training has only "
-            f"{', '.join(families)}; give it more, or set heads.attribution=false"
+            "heads.attribution=true: needs several families of attacks, and training has only "
+            f"{', '.join(families)}; add some, or set heads.attribution=false"
         )
     detector = build_detector(config, families)
-    # numbers that no epoch reaches: the same crops for the same seed, none of them trained on
+    # numbers beyond all epochs, so that these crops depend only on the seed and are not trained on
     sample = collate([crops[2**40 + number] for number in range(SAMPLE)])
     detector.features.fit([sample.waveform])  # type: ignore[operator]
     if initial is not None:
-        # after the statistics: those that weights of a run were trained with belong to them
+        # after the statistics, which the weights of a run replace with their own
         initial.load_into(detector)
     fake = float(sample.frame_target.sum() / sample.frame_mask.sum())
     edges = edge_target(sample.frame_target, sample.frame_mask)
@@ -85,16 +85,16 @@ def build_module(
 
 
 def _positive_weight(share: float) -> float:
-    # the square root of the balance: full balance makes every doubt an alarm
+    # the square root of the ratio, since the full ratio gives many false alarms
     return ((1 - share) / max(share, 1e-3)) ** 0.5
 
 
 def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lightning.Trainer:
-    """Return the trainer, which keeps checkpoints and an epoch log in ``folder``.
+    """Return the trainer, which writes checkpoints and an epoch log to ``folder``.
 
     Raises:
-        InputError: if lightning does not take an argument under ``trainer``, or the processes
-            cannot share a batch.
+        InputError: if Lightning refuses an argument under ``trainer``, or the processes cannot
+            share a batch.
     """
     best = BestCheckpoint(
         folder / "checkpoints",
@@ -117,12 +117,12 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
     arguments |= config.trainer
     if arguments.get("precision") == "auto":
         arguments["precision"] = auto_precision()
-    # its filling of new memory is for finding bugs, and costs a tenth of a step
+    # filling new memory only helps debugging, and takes a tenth of a step
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    if current_rank().world_size > 1 or (processes_in_all(config.trainer) or 1) > 1:
+    if current_rank().world_size > 1 or (total_processes(config.trainer) or 1) > 1:
         arguments["strategy"] = DDPStrategy(
-            # normalisation over all processes keeps buffers equal; in scoring, processes have
-            # different numbers of batches, before each of which DDP would exchange buffers
+            # buffers are equal anyway, since normalisation is over all processes; in scoring, DDP
+            # would exchange them before each batch, of which processes have different numbers
             broadcast_buffers=False,
             find_unused_parameters=_without_loss(config),
         )
@@ -135,7 +135,7 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
             log_every_n_steps=1,
             use_distributed_sampler=False,
             default_root_dir=folder,
-            # however the processes were started, the environment gives their ranks
+            # the environment gives the ranks, whatever started the processes
             plugins=[
                 LightningEnvironment(),
                 AtomicCheckpointIO(),
@@ -151,12 +151,12 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
 
 
 def _without_loss(config: RunConfig) -> bool:
-    """Return whether a head that is on learns nothing."""
+    """Return whether a head that is on has no loss."""
     return any(getattr(config.heads, task) and not config.loss.weight(task) for task in TASKS)
 
 
 def auto_precision() -> str:
-    """Return "bf16-mixed" where the processor or GPU multiplies bfloat16 itself, else "32-true".
+    """Return "bf16-mixed" if the processor or GPU supports bfloat16 natively, else "32-true".
 
     Matrix products and convolutions then take half the time or less; weights, sums, the scan and
     all scoring stay in single precision.

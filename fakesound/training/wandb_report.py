@@ -1,4 +1,4 @@
-"""Comparison of a sweep as a report at Weights & Biases."""
+"""Publish the comparison of a sweep as a report at Weights & Biases."""
 
 import os
 from typing import TYPE_CHECKING
@@ -30,40 +30,40 @@ def publish(sweep: Sweep, entity: str, project: str) -> str:
     """Save the report of ``sweep`` at W&B and return its address.
 
     Raises:
-        InputError: if wandb-workspaces is not installed or no one is logged in.
-        SystemExit: with one line, if W&B cannot be reached or refuses.
+        InputError: if wandb-workspaces is not installed or no user is logged in.
+        SystemExit: with one line, if W&B cannot be reached or refuses the report.
     """
     made = report(sweep, entity, project)
     os.environ.setdefault("WANDB_SILENT", "true")
     settings = wandb.setup().settings
     netrc = requests.utils.get_netrc_auth(settings.base_url)
     if not (settings.api_key or settings.identity_token_file or netrc):
-        raise InputError("--wandb: no one is logged in; `wandb login`, or set WANDB_API_KEY")
+        raise InputError("--wandb: no user is logged in; `wandb login`, or set WANDB_API_KEY")
     _check_reach(settings.base_url)
     try:
         # W&B checks the key here
         wandb.login(prompt=False)
         return str(made.save().url)
-    except Exception as error:  # wandb-workspaces has no errors of its own
+    except Exception as error:  # wandb-workspaces has no specific error types
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise SystemExit(f"error: W&B: {lines[0]}") from error
 
 
 def _check_reach(address: str) -> None:
-    """Check that a server answers, since wandb itself would retry for minutes.
+    """Check that a server answers, since wandb would retry for minutes.
 
     Raises:
-        SystemExit: with one line, if none does.
+        SystemExit: with one line, if it does not.
     """
     try:
-        requests.head(address, timeout=REACH_SECONDS)  # any answer will do
+        requests.head(address, timeout=REACH_SECONDS)
     except requests.RequestException as error:
         reason = type(error).__name__
         raise SystemExit(f"error: W&B: {address} cannot be reached ({reason})") from error
 
 
 def report(sweep: Sweep, entity: str, project: str) -> "v2.Report":
-    """Return the report as wandb-workspaces has it; no network is needed.
+    """Return the report as an object of wandb-workspaces, without network access.
 
     Raises:
         InputError: if wandb-workspaces is not installed.
@@ -101,7 +101,7 @@ def report(sweep: Sweep, entity: str, project: str) -> "v2.Report":
 
 
 def settings_table(sweep: Sweep) -> str:
-    """Return objective and test metrics of each setting in Markdown: median and range, or value."""
+    """Return a Markdown table of objective and test metrics: median and range of each setting."""
     keys = [key for key in sweep.columns() if key.startswith(f"{sweep.part}/")]
     titles = [f"{METRICS[key.partition('/')[2]].title}, {sweep.part}" for key in keys]
     rows = [["setting", "runs", "validation objective", *titles]]
@@ -116,7 +116,7 @@ def settings_table(sweep: Sweep) -> str:
 
 
 def attacks_table(sweep: Sweep) -> str:
-    """Return clip AUC and frame AUC of each attack by setting in Markdown: medians of the runs."""
+    """Return a Markdown table of clip and frame AUC by attack and setting: medians of the runs."""
     attacks = sorted({attack for run in sweep.runs for attack in run.attacks})
     labels = [setting.label for setting in sweep.settings]
     rows = [["attack: clip AUC / frame AUC", *labels], ["---"] * (1 + len(labels))]
@@ -134,7 +134,7 @@ def _median(setting: Setting, attack: str, key: str) -> float | None:
 
 
 def _single(sweep: Sweep) -> list[object]:
-    """Return panels of single runs: what was varied and measured, size, and configuration."""
+    """Return panels of single runs: settings, results, size and configuration."""
     from wandb_workspaces.reports import v2
 
     tested = {f"test/{sweep.part}/{key}": METRICS[key].title for key in TEST_KEYS}
@@ -171,7 +171,7 @@ def _single(sweep: Sweep) -> list[object]:
 
 
 def _curves() -> list[object]:
-    """Return learning curves by setting: mean, with the range of its runs."""
+    """Return learning curves by setting: mean and range of its runs."""
     from wandb_workspaces.reports import v2
 
     width = COLUMNS // len(CURVES)

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from fakesound.augmentation.laundering import SIZE, active_level, aligning, bandwidth, launder
+from fakesound.augmentation.laundering import (
+    SIZE,
+    active_level,
+    aligning_filter,
+    bandwidth,
+    launder,
+)
 
 RATE = 16_000
 SHARES = {"align": 0.0, "band": 0.0}
@@ -21,7 +27,7 @@ def spectrum(audio):
 
 
 def aligned(audio, other):
-    taps = aligning(spectrum(audio), spectrum(other), RATE)
+    taps = aligning_filter(spectrum(audio), spectrum(other), RATE)
     return signal.fftconvolve(audio, taps, mode="same")
 
 

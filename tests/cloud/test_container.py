@@ -63,10 +63,10 @@ def test_recordings_in_s3_are_downloaded_and_manifests_are_not(tmp_path, monkeyp
     memory.pipe("/b/audio/a.wav", b"audio")
     monkeypatch.setattr(fsspec, "filesystem", lambda _: S3(memory))
     monkeypatch.setattr(container.tempfile, "gettempdir", lambda: str(tmp_path))
-    word = container.local("data.extra=[s3://b/audio,/here]")
+    word = container.with_local_data("data.extra=[s3://b/audio,/here]")
     assert word == f"data.extra=[{tmp_path}/fakesound/b/audio,/here]"
     assert (tmp_path / "fakesound/b/audio/a.wav").read_bytes() == b"audio"
-    assert container.local("data.train=[s3://b/m.jsonl]") == "data.train=[s3://b/m.jsonl]"
+    assert container.with_local_data("data.train=[s3://b/m.jsonl]") == "data.train=[s3://b/m.jsonl]"
 
 
 class S3:

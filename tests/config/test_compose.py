@@ -106,7 +106,7 @@ def test_old_names_work_with_a_hint(old, new, capsys):
 
 @pytest.mark.parametrize("key", REMOVED)
 def test_removed_keys_name_what_replaces_them(key):
-    assert message(f"{key}=1") == f"{key}: no such key any more; {REMOVED[key]}"
+    assert message(f"{key}=1") == f"{key}: was removed; {REMOVED[key]}"
 
 
 def test_other_errors_pass():

@@ -68,7 +68,7 @@ def test_rows_that_contradict_themselves_are_named(published, tmp_path):
         "2, system: '",
         "3, system: '",
         "4, key: 'fra",
-        "5, fields: 4",
+        "5, fields: f",
     ]
     assert [row.clip_id for row in listing.rows if row.split == "train"] == ["LA_T_6"]
 
@@ -80,4 +80,4 @@ def test_part_of_it_will_do(published, tmp_path):
     listing = ASVSPOOF2019_LA.read(tmp_path)
     assert {row.split for row in listing.rows} == {"train", "validation"}
     (remark,) = listing.remarks
-    assert "eval.trl.txt: not there" in remark
+    assert "eval.trl.txt: not found" in remark

@@ -37,7 +37,7 @@ def test_a_rounding_past_the_end_is_cut_and_no_more(audio, offset, kept):
 
 def test_a_region_that_starts_at_the_end_is_wrong(audio):
     (line,) = check_rows([fake(audio("a.wav", 2), (2.0, 2.01))]).wrong
-    assert "[2.0, 2.01] passes the end of a.wav, which lasts 2.0 s" in line
+    assert "[2.0, 2.01] ends after a.wav, which lasts 2.0 s" in line
 
 
 def test_regions_that_touch_are_one(audio):
@@ -69,7 +69,7 @@ def test_one_file_of_two_labels_is_used_for_neither(audio):
     checked = check_rows([row(path), fake(path, (0, 1), where="other row 9")])
     assert checked.clips == []
     (line,) = checked.wrong
-    assert line.startswith("list row a, other row 9: the same file")
+    assert line.startswith("list row a, other row 9: different labels for the same file")
 
 
 def test_rows_that_agree_on_a_file_are_one(audio):
@@ -89,5 +89,5 @@ def test_numbers_for_ids_never_meet_an_id_that_is_there(audio):
     ids = [clip.clip_id for clip in checked.clips]
     assert ids[:2] == ["x", "x~2"]
     assert len(set(ids)) == 4
-    assert checked.remarks == ["2 clips had the id of another: numbered ~2, ~3 ..."]
+    assert checked.remarks == ["2 clips had the id of another clip: numbered ~2, ~3 ..."]
     assert [clip.clip_id for clip in check_rows(rows).clips] == ids

@@ -62,8 +62,16 @@ def test_packages_that_cannot_be_read_are_refused(tmp_path, members, words):
 
 def test_what_is_no_package_is_refused(tmp_path):
     (tmp_path / "a_1_all.deb").write_bytes(b"<html>")
-    with pytest.raises(InputError, match="is no Debian package"):
+    with pytest.raises(InputError, match="is not a Debian package"):
         unpack_package(tmp_path / "a_1_all.deb", lambda name: True, tmp_path / "out")
+
+
+def test_a_damaged_header_is_refused(tmp_path):
+    path = tmp_path / "a_1_all.deb"
+    build_package(path, {"usr/a.wav": b"x"})
+    path.write_bytes(path.read_bytes().replace(b"4         `", b"odd       `", 1))
+    with pytest.raises(InputError, match="is damaged"):
+        unpack_package(path, lambda name: True, tmp_path / "out")
 
 
 def test_a_package_is_found_by_its_whole_name(tmp_path):

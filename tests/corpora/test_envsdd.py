@@ -54,6 +54,6 @@ def test_rows_that_cannot_be_read_are_named(published, tmp_path, text):
     problems = ENVSDD.read(tmp_path).problems
     assert [line.partition(";")[0] for line in problems] == [
         "datasplit_dev.csv row 4, usage: 'spare'",
-        "datasplit_dev.csv row 5, cells: 1",
-        "test_metadata.csv row 5, generator: '' and type 'tta'",
+        "datasplit_dev.csv row 5, cells: found 1",
+        "test_metadata.csv row 5, generator: '', type: 'tta'",
     ]

@@ -98,7 +98,7 @@ def test_the_published_lists_become_clips(published, tmp_path, root):
     assert len(clips) == len(EXPECTED)
     assert all(clip.label == ("fake" if clip.attack else "genuine") for clip in clips)
     assert {Path(clip.location).parent.name for clip in clips} == set(LISTS)
-    assert remarks == ["5 genuine rows are 3 recordings: merged, subsets united"]
+    assert remarks == ["5 genuine rows list 3 recordings: merged, with all their subsets"]
 
 
 def test_genuine_recordings_of_ones_own_are_found_by_id(lists, audio, tmp_path):
@@ -111,7 +111,7 @@ def test_genuine_recordings_of_ones_own_are_found_by_id(lists, audio, tmp_path):
     assert {Path(clip.location) for clip in checked.clips if not clip.is_fake} == set(own)
     (missing,) = checked.missing
     assert f"FakeSound/deepfake_data/train/{IDS[2]}.wav" in missing
-    assert listing.remarks[1].startswith("2 genuine recordings found by their YouTube id")
+    assert listing.remarks[1].startswith("2 genuine recordings found by YouTube id")
 
 
 def test_a_recording_counts_if_any_test_set_has_it(lists, audio, tmp_path):
@@ -146,7 +146,7 @@ def test_rows_that_contradict_themselves_are_named(lists, audio, tmp_path):
     assert told["train.json clip 4"].startswith("audio_id: 'short'")
     assert told["train.json clip 5"].startswith("onset_offset: region [2.0, 1.0]")
     assert told["train.json clip 6"].startswith("onset_offset: '1;2'")
-    assert told["train.json clip 7"].startswith("regions: [9.0, 11.0] passes the end")
+    assert told["train.json clip 7"].startswith("regions: [9.0, 11.0] ends after")
     assert told["train.json clip 8"].startswith("label: missing")
     assert checked.clips == []
 

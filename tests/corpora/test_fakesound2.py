@@ -139,9 +139,9 @@ def test_the_published_lists_become_clips(published, tmp_path, root):
     }
     assert {clip.sample_rate for clip in clips} == {1_600, 2_400}
     assert remarks[-3:] == [
-        "4 genuine rows are 2 recordings: merged, subsets united",
-        "1 rows that name a file again merged with the first",
-        "1 clips: a region that ended a rounding after its file was cut there",
+        "4 genuine rows list 2 recordings: merged, with all their subsets",
+        "1 rows merged with an earlier row of the same file",
+        "1 clips: a region that ended just after the file was cut at its end",
     ]
 
 

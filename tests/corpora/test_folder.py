@@ -27,7 +27,7 @@ def test_labels_come_from_folders(tmp_path, audio, genuine, fake):
         (f"{fake}/vocoder/world/deep/genuine.wav", "genuine", "vocoder/world", whole, None),
     }
     assert {clip.corpus for clip in checked.clips} == {tmp_path.name}
-    assert listing.remarks == ["1 sources have several files (by equal names)"]
+    assert listing.remarks == ["1 sources have several files (of equal names)"]
 
 
 def test_a_sidecar_says_more(tmp_path, audio, text):
@@ -64,7 +64,7 @@ def test_a_sidecar_says_more(tmp_path, audio, text):
         ('{"regions": [3]}', "x.json, regions: [3]; "),
         ('{"regions": [[2, 1]]}', "x.json, regions: [[2, 1]]; "),
         ('{"regions": []}', "label: fake, but"),
-        ('{"regions": [[1, 3]]}', "regions: [1.0, 3.0] passes"),
+        ('{"regions": [[1, 3]]}', "regions: [1.0, 3.0] ends after"),
         ('{"split": "later"}', "split: 'later'"),
         ('{"source_id": 3}', "x.json, source_id: 3; "),
     ],
@@ -90,6 +90,6 @@ def test_fakes_of_no_attack_are_named(tmp_path, audio):
     listing = FOLDER.read(tmp_path)
     assert listing.rows == []
     assert listing.problems == [
-        "fake/a.wav, attack: unknown; move it to fake/FAMILY/GENERATOR/",
-        "fake/vocoder/b.wav, attack: unknown; move it to fake/FAMILY/GENERATOR/",
+        "fake/a.wav, attack: unknown; move the file to fake/FAMILY/GENERATOR/",
+        "fake/vocoder/b.wav, attack: unknown; move the file to fake/FAMILY/GENERATOR/",
     ]

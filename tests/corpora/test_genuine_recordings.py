@@ -10,12 +10,12 @@ from fakesound.corpora import genuine_recordings
 from fakesound.corpora.genuine_recordings import (
     RATE,
     Source,
-    cut,
-    gated,
+    is_gated,
     prepare_recordings,
     prepare_source,
     read_sources,
-    trimmed,
+    split_audio,
+    trim_silence,
 )
 from fakesound.data.manifest import read_manifest
 from fakesound.errors import InputError
@@ -96,26 +96,26 @@ def test_sources_are_chosen_by_name():
 )
 def test_globs_match_whole_paths(source, glob, taken, left):
     chosen = replace(source, globs=(glob,), exclude=())
-    assert chosen.takes(taken)
-    assert not chosen.takes(left)
-    assert not chosen.takes(f"{taken}.txt")
+    assert chosen.uses(taken)
+    assert not chosen.uses(left)
+    assert not chosen.uses(f"{taken}.txt")
 
 
 def test_clips_are_equal_pieces_of_at_most_ten_seconds():
-    pieces = cut(sound(0, 25.0), RATE)
+    pieces = split_audio(sound(0, 25.0), RATE)
     assert [len(piece) for piece in pieces] == pytest.approx([25 * RATE / 3] * 3, abs=1)
     assert np.array_equal(np.concatenate(pieces), sound(0, 25.0))
-    assert len(cut(sound(0, 10.0), RATE)) == 1
+    assert len(split_audio(sound(0, 10.0), RATE)) == 1
 
 
 def test_digital_silence_is_cut_off_and_found_inside():
     inside = sound(1)
     padded = np.concatenate([np.zeros(RATE), inside, np.zeros(RATE // 2)]).astype(np.float32)
-    assert len(trimmed(padded)) == pytest.approx(len(inside), abs=RATE // 50)
-    assert not len(trimmed(np.zeros(RATE, np.float32)))
-    assert gated(with_pauses(0))
+    assert len(trim_silence(padded)) == pytest.approx(len(inside), abs=RATE // 50)
+    assert not len(trim_silence(np.zeros(RATE, np.float32)))
+    assert is_gated(with_pauses(0))
     room = with_pauses(0) + 1e-3 * np.random.default_rng(0).normal(size=2 * RATE)
-    assert not gated(room.astype(np.float32))
+    assert not is_gated(room.astype(np.float32))
 
 
 def test_recordings_become_clips(source, mirror, tmp_path):

@@ -53,4 +53,4 @@ def test_places_of_lines_count_blank_ones(text, tmp_path):
     path = text("list.txt", "a\n\n b\r\n")
     assert list(listing.lines(path)) == [("list.txt row 1", "a"), ("list.txt row 3", " b")]
     assert list(listing.lines(tmp_path / "lost.txt")) == []
-    assert listing.remarks == [f"{tmp_path / 'lost.txt'}: not there, so its clips are left out"]
+    assert listing.remarks == [f"{tmp_path / 'lost.txt'}: not found, so its clips are left out"]

@@ -59,9 +59,9 @@ def test_label_files_become_clips(published, tmp_path, place):
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ("dev-clean_1_2_3_4 2.0 bonafide", "fields: 3;"),
+        ("dev-clean_1_2_3_4 2.0 bonafide", "fields: found 3;"),
         ("dev-clean_1_2_3_4 2.0 maybe 0-2-bonafide", "label: 'maybe'"),
-        ("dev-clean_1_2_3_4 2.0 spoof 0-2-spoof", "name: 'dev-clean_1_2_3_4' is not one of a fake"),
+        ("dev-clean_1_2_3_4 2.0 spoof 0-2-spoof", "name: 'dev-clean_1_2_3_4' is not the"),
         ("dev01-x-full_1_2_3_4 2.0 spoof 0-2-bonafide", "label: dev01-x-full_1_2_3_4 is spoof,"),
         ("dev-clean_1_2_3_4 2.0 bonafide 0-1-spoof", "label: dev-clean_1_2_3_4 is bonafide, but 1"),
         ("dev01-x-full_1_2_3_4 2.0 spoof 0:2", "segment: '0:2' is not written"),
@@ -75,4 +75,4 @@ def test_rows_that_cannot_be_read_are_named(text, tmp_path, row, problem):
     (line,) = listing.problems
     assert line.startswith(f"label_R01TTS.0.a.txt row 2, {problem}")
     (remark,) = listing.remarks
-    assert "label_R01TTS.0.b.txt: not there" in remark
+    assert "label_R01TTS.0.b.txt: not found" in remark

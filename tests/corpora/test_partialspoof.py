@@ -107,7 +107,7 @@ def test_labels_far_longer_than_the_audio(published, tmp_path):
     published(CON_T_0000029=np.array(["1"] * 100 + ["0"] * 20))
     checked = check_rows(PARTIALSPOOF.read(tmp_path).rows)
     (line,) = checked.wrong
-    assert "[1.0, 1.2] passes the end of CON_T_0000029.wav" in line
+    assert "[1.0, 1.2] ends after CON_T_0000029.wav" in line
 
 
 def test_a_fake_without_labels_is_named(published, tmp_path):
@@ -122,5 +122,5 @@ def test_a_fake_without_labels_is_named(published, tmp_path):
 
 def test_without_labels_it_says_what_to_download(published, tmp_path):
     published(steps=())
-    with pytest.raises(InputError, match=r"train_seglab_0\.01\.npy: not there; download"):
+    with pytest.raises(InputError, match=r"train_seglab_0\.01\.npy: not found; download"):
         PARTIALSPOOF.read(tmp_path)

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from fakesound.corpora import CORPORA
 from fakesound.corpora.check import check_rows
-from fakesound.corpora.report import cautions, found_table, print_report
+from fakesound.corpora.report import clip_table, print_report, warnings
 from tests.corpora.test_check import fake, row
 
 
@@ -26,7 +26,7 @@ def clips(audio):
 
 
 def test_the_table_counts_by_split_label_and_attack(audio):
-    table = printed(lambda console: console.print(found_table(clips(audio))))
+    table = printed(lambda console: console.print(clip_table(clips(audio))))
     assert [line.split() for line in table.splitlines()[1:]] == [
         ["train", "genuine", "1", "0.00", "1000"],
         ["test", "genuine", "1", "0.00", "1000"],
@@ -37,11 +37,11 @@ def test_the_table_counts_by_split_label_and_attack(audio):
 
 def test_what_misleads_is_printed(audio):
     a, b, c, d = clips(audio)
-    assert cautions([a, d]) == []
-    assert cautions([a, b]) == ["there are no fake clips"]
-    (rates,) = cautions([a, c])
+    assert warnings([a, d]) == []
+    assert warnings([a, b]) == ["there are no fake clips"]
+    (rates,) = warnings([a, c])
     assert rates.startswith("sample rates differ (genuine 1000; fake 1500)")
-    (crossing,) = cautions(
+    (crossing,) = warnings(
         check_rows(
             [
                 row(Path(a.location), split="train"),

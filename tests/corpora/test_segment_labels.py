@@ -52,7 +52,7 @@ def test_pickles_of_every_age_are_read(tmp_path, protocol):
 
 def test_nothing_in_a_pickle_is_run(tmp_path):
     path = save(tmp_path / "a.npy", {"a": [Trap(str(tmp_path / "run"))]})
-    with pytest.raises(InputError, match=r"a\.npy: a pickle that asks for"):
+    with pytest.raises(InputError, match=r"a\.npy: the pickle asks to run"):
         read_segment_labels(path, 0.01)
     assert not (tmp_path / "run").exists()
 
@@ -62,7 +62,7 @@ def test_nothing_in_a_pickle_is_run(tmp_path):
 )
 def test_what_is_no_dictionary_of_labels(tmp_path, labels):
     with pytest.raises(
-        InputError, match=r"a\.npy: no dictionary of segment labels .*again"
+        InputError, match=r"a\.npy: not a dictionary of segment labels .*again"
     ) as told:
         read_segment_labels(save(tmp_path / "a.npy", labels), 0.01)
     assert "\n" not in str(told.value)

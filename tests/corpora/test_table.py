@@ -50,7 +50,7 @@ def test_two_columns_are_enough(files, text):
         ("d", "fake", "unknown/unknown", None, "t"),
     ]
     assert clips[1].regions == (Region(0, 2),)
-    assert listing.remarks == ["2 fakes have no attack: called unknown/unknown"]
+    assert listing.remarks == ["2 fakes have no attack: set to unknown/unknown"]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_two_columns_are_enough(files, text):
         ("a.wav,fake,edit/x,1,", ", regions: '1'"),
         ("a.wav,fake,edit/x,2-1,", ", regions: '2-1'"),
         ("a.wav,fake,edit/x,a-b,", ", regions: 'a-b'"),
-        ("a.wav,fake,edit/x,1-3,", ", regions: [1.0, 3.0] passes"),
+        ("a.wav,fake,edit/x,1-3,", ", regions: [1.0, 3.0] ends after"),
         ("a.wav,genuine,edit/x,,", ", label: genuine, but"),
         ("a.wav,genuine,,1-2,", ", label: genuine, but"),
         ("a.wav,fake,edit/x,,later", ", split: 'later'"),

@@ -69,7 +69,7 @@ def test_nothing_in_a_pickle_is_run(tmp_path):
     np.save(tmp_path / "a.npy", hidden)
     np.savez(tmp_path / "a.npz", u=hidden)
     for name in ("a.pkl", "a.npy"):
-        with pytest.raises(InputError, match=rf"{name}: a pickle that asks for \w+\.mkdir"):
+        with pytest.raises(InputError, match=rf"{name}: the pickle asks to run \w+\.mkdir"):
             read_arrays(tmp_path / name)
     with pytest.raises(InputError, match=r"a\.npz: "):
         read_arrays(tmp_path / "a.npz")

@@ -1,6 +1,7 @@
 """Every way of reading a file gives the same samples, whatever its header declares."""
 
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakesound.data.audio import audio_info, read_audio, stream_audio
+from fakesound.data.audio import audio_info, read_audio, read_pcm, stream_audio
 from fakesound.data.decoding import decode_blocks, open_decoder
 
 RATE = 44_100
@@ -107,3 +108,37 @@ def test_channels_that_cancel_leave_the_louder_one(tmp_path):
     np.testing.assert_array_equal(np.concatenate([*stream_audio(path, RATE)]), -x)
     soundfile.write(path, np.stack([x, 0.2 * x], 1), RATE, subtype="FLOAT")
     np.testing.assert_allclose(read_audio(path, RATE), 0.6 * x, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "au"])
+def test_a_wrong_length_is_corrected_in_constant_memory(tmp_path, suffix):
+    noise = np.random.default_rng(0).integers(-9_000, 9_000, 8_000_000).astype(np.int16)
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, noise, RATE, "PCM_16")
+    data = bytearray(path.read_bytes())
+    if suffix == "wav":
+        data[40:44] = bytes(4)
+    elif suffix == "flac":
+        data[21] &= 0xF0
+        data[22:26] = struct.pack(">I", 1_000)
+    else:
+        data[8:12] = struct.pack(">I", 1_000)
+    path.write_bytes(data)
+    tracemalloc.start()
+    with open_decoder(path) as file:
+        count = sum(len(block) for block in decode_blocks(file))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == len(noise)
+    assert peak < 6e6
+
+
+def test_pcm_of_a_flac_file_without_a_length(tmp_path):
+    noise = np.random.default_rng(0).integers(-9_000, 9_000, 5_000).astype(np.int16)
+    path = tmp_path / "a.flac"
+    soundfile.write(path, noise, RATE, "PCM_16")
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    assert np.array_equal(read_pcm(path, 0, -1), noise)

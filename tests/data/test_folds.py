@@ -145,7 +145,7 @@ def test_a_group_too_large_for_the_folds_is_named(clips):
     ]
     with pytest.raises(
         InputError,
-        match=r"split\.folds=5: .*'s00', with 64 of 80 clips",
+        match=r"split\.folds=5: .*'s00', has 64 of 80 clips",
     ):
         deal_folds(joined, 5)
     assert Counter(deal_folds(joined, 4)) == {0: 64, 1: 8, 2: 4, 3: 4}

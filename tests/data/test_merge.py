@@ -76,8 +76,8 @@ def test_rows_play_the_parts_their_manifest_is_given_for(make_clip, splits, role
     ("splits", "roles", "message"),
     [
         (("test", None), ["train"], r"data\.train=M: has no train rows, only null, test; "),
-        (("train",), ["train", "test"], r"data\.test=M: is data\.train as well and has no test"),
-        (("train",), ["train", "validation"], r"data\.validation=M: is data\.train as well"),
+        (("train",), ["train", "test"], r"data\.test=M: is also data\.train and has no test"),
+        (("train",), ["train", "validation"], r"data\.validation=M: is also data\.train"),
     ],
 )
 def test_rows_that_cannot_play_their_part(make_clip, splits, roles, message):
@@ -177,7 +177,7 @@ def test_training_corpora_are_kept_apart_from_validation_ones(make_corpus):
     one = make_corpus("one", "train", "ab")
     two = make_corpus("two", "validation", "bc")
     test = make_corpus("three", "test", "d")
-    with pytest.raises(InputError, match=r"source 'b' of one.*in the validation of two too"):
+    with pytest.raises(InputError, match=r"source 'b' of one.*in the validation of two"):
         merge_manifests([one, two, test])
     clips, _ = merge_manifests([one, two, test], drop_shared=True)
     assert ids(clips, "train") == ["a-g", "a-f"]
@@ -193,7 +193,7 @@ def test_validation_is_carved_of_what_has_no_split(make_corpus):
     assert "s03" in parts[1]
     assert len(parts[1]) == 1 + 3
     assert len(parts[0] | parts[1]) == 21
-    assert notes[0].startswith("validation: 8 of 40 training clips, all those of 4 sources")
+    assert notes[0].startswith("validation: 8 of 40 training clips, all clips of 4 sources")
 
 
 def test_a_twin_that_is_not_there_is_not_named(make_corpus):

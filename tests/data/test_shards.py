@@ -193,7 +193,7 @@ def test_what_does_not_fit_its_manifest_is_told(mixed, tmp_path):
     # other clips in the same place
     tar.write_bytes(b"\0" * 512 + whole[:-512])
     for clip in (clips[1], clips[-1]):
-        with pytest.raises(InputError, match=r"does not hold 000.* at byte \d+; it was changed"):
+        with pytest.raises(InputError, match=r"does not hold 000.* at byte \d+, so it has changed"):
             read_audio(clip.location, RATE)
     tar.unlink()
     with pytest.raises(InputError, match=r"row 1, path: .* does not exist"):

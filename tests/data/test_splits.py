@@ -126,7 +126,7 @@ def test_every_part_needs_both_labels(clips, part, label):
 
 
 def test_an_attack_is_held_out_once(clips):
-    with pytest.raises(InputError, match="inner_held_out=codec/mp3: is held out already"):
+    with pytest.raises(InputError, match="inner_held_out=codec/mp3: is already held out"):
         split_clips(clips, ["codec/mp3"], ["codec/mp3"])
 
 

@@ -87,7 +87,7 @@ def test_wrong_names_are_told_with_their_key():
         held_out_attacks(leave_out("edit/splce"), NAMES)
     with pytest.raises(InputError, match=r"split.inner_held_out=x/\*"):
         held_out_attacks(leave_out("edit/splice", "x/*"), NAMES)
-    with pytest.raises(InputError, match="no attack is left to train on"):
+    with pytest.raises(InputError, match="no attack is left for training"):
         held_out_attacks(leave_out("*", None), NAMES)
 
 
@@ -163,7 +163,7 @@ def test_validation_is_carved_of_an_official_training_set(corpus):
     assert len({(c.source_id, c.split) for c in found.clips}) == 8
     count = sum(c.split == "validation" for c in found.clips)
     (note,) = found.notes
-    assert note.startswith(f"validation: {count} of 18 training clips, all those of {count // 3} ")
+    assert note.startswith(f"validation: {count} of 18 training clips, all clips of {count // 3} ")
     # what is left is a split that nothing is wrong with
     assert split_clips(found.clips).fold(found.clips[-1]) == "seen"
 
@@ -187,7 +187,7 @@ def test_folds_are_dealt_of_all_rows_of_a_manifest(corpus, fold):
         ),
         (
             lambda clip: structs.replace(clip, sample_rate=8_000),
-            "is at 16000 Hz",
+            "has 16000 Hz",
         ),
         (
             lambda clip: Path(clip.location).write_bytes(Path(clip.location).read_bytes()[:4_000]),
@@ -260,7 +260,7 @@ def test_fakes_of_one_fold_serve_the_others():
 
 def test_a_folder_is_not_forged_into_itself(recordings):
     data = DataConfig(root=str(recordings), prepared=str(recordings / "prepared"))
-    with pytest.raises(InputError, match=r"data.prepared=.*would pass for genuine"):
+    with pytest.raises(InputError, match=r"data.prepared=.*would be read as genuine"):
         resolve_corpus(data, SplitConfig("official", None))
 
 
@@ -307,9 +307,9 @@ def test_extra_folders_lie_apart(recordings, tmp_path):
             resolve_with(wrong)
     with pytest.raises(InputError, match=r"^data.extra=.*shares recordings with"):
         resolve_with(named[0], named[0].parent)
-    with pytest.raises(InputError, match=r"^data.extra=.*has the name of .*rename one"):
+    with pytest.raises(InputError, match=r"^data.extra=.*has the same name as .*rename one"):
         resolve_with(*named)
     with pytest.raises(InputError, match=r"^data.extra=.*shares recordings with"):
         resolve_with(Path(embedded_clips()[0].location).parent, root=None)
-    with pytest.raises(InputError, match=r"^data.prepared=.*would pass for genuine"):
+    with pytest.raises(InputError, match=r"^data.prepared=.*would be read as genuine"):
         resolve_with(named[0], prepared=named[0] / "prepared")

@@ -174,5 +174,5 @@ def test_unused_rows_are_not_looked_at(make_manifest, tmp_path):
 
 def test_folds_are_of_one_corpus(make_manifest):
     one, two = (make_manifest(name, {name: None}) for name in ("one", "two"))
-    with pytest.raises(InputError, match="split=source_folds: deals one corpus"):
+    with pytest.raises(InputError, match="split=source_folds: divides one corpus"):
         resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig("source_folds", None))

@@ -120,7 +120,7 @@ class DyingCrew:
     def __exit__(self, *_):
         pass
 
-    def renew(self):
+    def restart(self):
         pass
 
     def submit(self, *_):
@@ -131,7 +131,7 @@ class DyingCrew:
 
 def test_workers_that_are_killed_again_and_again_are_told(recordings, tmp_path, monkeypatch):
     jobs = plan_jobs(folder_clips(recordings)[0], ForgeSettings(16_000, 1, 1), ["codec/adpcm"])
-    monkeypatch.setattr(sys.modules["fakesound.forging.forge"], "_Crew", DyingCrew)
+    monkeypatch.setattr(sys.modules["fakesound.forging.forge"], "_Workers", DyingCrew)
     with pytest.raises(OutsideError, match="if memory ran out") as told:
         forge(jobs, tmp_path / "forged", 16_000, 1)
     assert "\n" not in str(told.value)

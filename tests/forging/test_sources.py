@@ -172,7 +172,7 @@ def test_donors_stay_with_what_they_are_in():
 
 def test_fakes_are_never_written_among_the_recordings(folder, tmp_path):
     for inner in (folder, folder / "a" / "fakes", tmp_path / "x" / ".." / "tapes" / "b"):
-        with pytest.raises(InputError, match=r"OUT=.*would pass for genuine"):
+        with pytest.raises(InputError, match=r"OUT=.*would be read as genuine"):
             check_apart(folder, inner, "OUT")
     check_apart(folder, tmp_path / "tapes 2", "OUT")
     check_apart(folder / "a", folder / "b", "OUT")

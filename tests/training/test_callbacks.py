@@ -21,7 +21,7 @@ from fakesound.training.callbacks import (
     PREVIOUS,
     EpochLog,
     LastCheckpoint,
-    is_sound,
+    is_undamaged,
     latest_checkpoint,
     read_epochs,
 )
@@ -140,7 +140,7 @@ def damage(path, how):
 def test_a_damaged_checkpoint_is_skipped_with_a_message(copy, how, capsys):
     checkpoints = copy / "checkpoints"
     damage(checkpoints / LAST, how)
-    assert not is_sound(checkpoints / LAST)
+    assert not is_undamaged(checkpoints / LAST)
     assert latest_checkpoint(checkpoints) == checkpoints / PREVIOUS
     printed = "".join(capsys.readouterr().err.split())
     assert "last.ckpt:damaged" in printed

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from fakesound.config import RunConfig
-from fakesound.config.training import check_trainer, processes_in_all, processes_on_host
+from fakesound.config.training import check_trainer, processes_on_host, total_processes
 from fakesound.errors import InputError
 from fakesound.training import distributed
 from tests.conftest import fakesound, read_metrics, read_results, read_rows, succeed
@@ -91,7 +91,7 @@ def test_a_worker_ends_with_its_parent(tmp_path):
 def test_devices_give_the_number_of_processes(devices, count):
     assert processes_on_host({"devices": devices}) == count
     both = None if count is None else 2 * count
-    assert processes_in_all({"devices": devices, "num_nodes": 2}) == both
+    assert total_processes({"devices": devices, "num_nodes": 2}) == both
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_two_processes_resume_a_run_of_one_and_score_the_same(alone, small, tmp_
     ("overrides", "words"),
     [
         (("trainer.devices=3",), "data.batch_size=32: 3 processes cannot share"),
-        (("trainer.strategy=fsdp",), "trainer.strategy: no such key any more"),
+        (("trainer.strategy=fsdp",), "trainer.strategy: was removed"),
         (("trainer.devices=2", "data.root=/nowhere"), "data.root=/nowhere"),
     ],
 )
@@ -188,7 +188,7 @@ def test_an_error_of_the_first_process_ends_the_run(small, tmp_path):
     arguments = (*small, *wrong, *held_out, "trainer.devices=2", "trainer.accelerator=cpu")
     done = fakesound("run", *arguments, "hydra.run.dir=out", folder=tmp_path)
     assert done.returncode == 2, done.stderr
-    assert done.stderr.count("heads.attribution=true: distinguishes families") == 1
+    assert done.stderr.count("heads.attribution=true: needs several families") == 1
     assert not (tmp_path / "out" / "metrics.json").exists()
 
 

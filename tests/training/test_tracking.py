@@ -48,7 +48,7 @@ def test_a_run_continues_offline_where_no_one_is_logged_in(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "offline True" in done.stdout
-    assert "kept offline" in done.stderr
+    assert "logged offline" in done.stderr
     assert list((tmp_path / "run").glob("wandb/offline-run-*/*.wandb"))
 
 

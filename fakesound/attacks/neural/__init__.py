@@ -1,10 +1,10 @@
-"""Neural attacks: a clip through a small vocoder or codec that was trained on genuine audio.
+"""Neural attacks: resynthesise a clip with a small vocoder or codec trained on genuine audio.
 
-What learned decoders leave behind differs from what signal processing leaves: images of transposed
-convolutions, phases guessed by a network, harmonics blurred by the mel scale, latents rounded to
-codebooks. The weights come with the package (`experiments/neural_attacks` trains them). They are of
-several stages of training, and stage, inner rate, level and imperfections are drawn anew for each
-clip, so that no single fingerprint can be learned. Torch is imported when the first clip is made.
+Learned decoders leave other artefacts than signal processing: images of transposed convolutions,
+phases predicted by a network, harmonics blurred by the mel scale, quantised latents. The weights
+come with the package (`experiments/neural_attacks` trains them), from several stages of training.
+Stage, inner rate, level and imperfections are drawn for each clip, so that no single fingerprint
+can be learned. Torch is imported for the first clip.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,55 +14,56 @@ from scipy import signal
 
 from fakesound.attacks.spectral import Audio
 
-# rates that the generators run at; they take each for 16 kHz
+# sample rates that the generators run at; the networks treat each as 16 kHz
 INNER_RATES = (16_000, 18_000, 20_000, 22_050)
+# share of clips at the first rate
 NATIVE = 0.4
-# dB of full scale that the peak is brought to
+# range of the peak that the network receives, in dB of full scale
 DRIVE = (-20.0, -4.0)
-# quieter peaks are driven no harder
+# quieter peaks get the gain of this one
 QUIET = 1e-3
 LARGEST_GAIN = 2.0
 
 
 def neural_istft(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` from its mel spectrogram by a network that gives magnitudes and phases.
+    """Resynthesise from the mel spectrogram by a network that predicts magnitudes and phases.
 
-    After Siuzdak, "Vocos", 2023: frames in, one inverse short-time Fourier transform at the end.
+    After Siuzdak, "Vocos", 2023: all layers run at frame rate, before one inverse STFT.
     """
-    return _remade("neural_istft", audio, rate, rng)
+    return _resynthesise("neural_istft", audio, rate, rng)
 
 
 def neural_upsampling(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` from its mel spectrogram by a network of transposed convolutions.
+    """Resynthesise from the mel spectrogram by a network of transposed convolutions.
 
     After Kong, Kim and Bae, "HiFi-GAN", NeurIPS 2020.
     """
-    return _remade("neural_upsampling", audio, rate, rng)
+    return _resynthesise("neural_upsampling", audio, rate, rng)
 
 
 def neural_rvq(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
-    """Return ``audio`` through a neural codec at 11 to 62 kbit/s.
+    """Encode and decode with a neural codec at 11 to 62 kbit/s.
 
     After Zeghidour et al., "SoundStream", TASLP 2021: 1 to 4 stages of 28 bits, 400 to 551 frames
     a second.
     """
-    return _remade("neural_rvq", audio, rate, rng)
+    return _resynthesise("neural_rvq", audio, rate, rng)
 
 
 def neural_filling(
     audio: Audio, rate: int, gaps: Sequence[slice], rng: np.random.Generator
 ) -> Audio:
-    """Return ``audio`` with each gap filled by a network for its mel spectrogram and a vocoder.
+    """Fill gaps with a network that predicts mel spectrograms, and a vocoder.
 
-    The network bridges the gap from both sides; the vocoder is that of `neural_istft`.
+    The network uses both sides of a gap; the vocoder is that of `neural_istft`.
     """
     from fakesound.attacks.neural.rendering import fill
 
     inner = _inner_rate(rng)
-    return filled(audio, rate, gaps, rng, inner, lambda x, spans: fill(x, spans, rng))
+    return fill_gaps(audio, rate, gaps, rng, inner, lambda x, spans: fill(x, spans, rng))
 
 
-def filled(
+def fill_gaps(
     audio: Audio,
     rate: int,
     gaps: Sequence[slice],
@@ -72,31 +73,31 @@ def filled(
 ) -> Audio:
     """Return ``audio`` with each gap filled by ``fill``, a network at the rate ``inner``.
 
-    ``fill`` takes audio that is zero in the gaps, at a level drawn at random, and the gaps at its
-    own rate. Outside the gaps nothing changes.
+    ``fill`` receives audio that is zero in the gaps, at a random level, and the gaps at the inner
+    rate. Audio outside the gaps does not change.
     """
     outside = np.ones(len(audio), dtype=bool)
     for gap in gaps:
         outside[gap] = False
     offset = audio[outside].mean() if outside.any() else np.float32(0)
     known = np.where(outside, audio - offset, 0)
-    there = _resampled(known, rate, inner)
-    drive = _drive(there, rng, DRIVE)
+    resampled = _resampled(known, rate, inner)
+    drive = _drive(resampled, rng, DRIVE)
     spans = [slice(gap.start * inner // rate, -(-gap.stop * inner // rate)) for gap in gaps]
-    made = fill((there * drive).astype(np.float32), spans) / drive
-    back = _resampled(made, inner, rate)[: len(audio)]
-    return np.where(outside, audio, back - back.mean() + offset).astype(np.float32)
+    filled = fill((resampled * drive).astype(np.float32), spans) / drive
+    restored = _resampled(filled, inner, rate)[: len(audio)]
+    return np.where(outside, audio, restored - restored.mean() + offset).astype(np.float32)
 
 
-def _remade(name: str, audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
+def _resynthesise(name: str, audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     """Return ``audio`` by the generator ``name`` of this package."""
-    # torch takes seconds to import, and most of the forge needs none
+    # torch takes seconds to import, and most attacks do not need it
     from fakesound.attacks.neural.rendering import render
 
-    return remade(audio, rate, rng, _inner_rate(rng), lambda x: render(name, x, rng))
+    return resynthesise(audio, rate, rng, _inner_rate(rng), lambda x: render(name, x, rng))
 
 
-def remade(
+def resynthesise(
     audio: Audio,
     rate: int,
     rng: np.random.Generator,
@@ -104,27 +105,27 @@ def remade(
     render: Callable[[Audio], Audio],
     levels: tuple[float, float] = DRIVE,
 ) -> Audio:
-    """Return ``audio`` by ``render``, a network at the rate ``inner``, in place and as loud.
+    """Return ``audio`` by ``render``, a network at the rate ``inner``, aligned and equally loud.
 
-    Above half the inner rate, the clip keeps its own band.
+    The band above half the inner rate is not changed.
 
     Args:
-        audio: any level.
-        rate: samples a second of ``audio``.
-        rng: source of the level.
-        inner: samples a second that ``render`` takes and returns.
-        render: returns as many samples as it takes.
-        levels: range in dB of full scale from which the peak given to ``render`` is drawn.
+        audio: mono audio of any level.
+        rate: sample rate of ``audio`` in Hz.
+        rng: generator of the level.
+        inner: sample rate of the input and output of ``render`` in Hz.
+        render: function that returns as many samples as it receives.
+        levels: range of the peak that ``render`` receives, in dB of full scale.
     """
-    there = _resampled(audio, rate, inner)
-    drive = _drive(there, rng, levels)
-    made = render((there * drive).astype(np.float32)) / drive
-    energy = [float(np.mean(np.square(part))) + 1e-12 for part in (there, made)]
-    made = made * np.clip(np.sqrt(energy[0] / energy[1]), 1 / LARGEST_GAIN, LARGEST_GAIN)
-    back = _resampled(made, inner, rate)[: len(audio)]
+    resampled = _resampled(audio, rate, inner)
+    drive = _drive(resampled, rng, levels)
+    rendered = render((resampled * drive).astype(np.float32)) / drive
+    energy = [float(np.mean(np.square(part))) + 1e-12 for part in (resampled, rendered)]
+    gain = np.clip(np.sqrt(energy[0] / energy[1]), 1 / LARGEST_GAIN, LARGEST_GAIN)
+    restored = _resampled(rendered * gain, inner, rate)[: len(audio)]
     if rate > inner:
-        back = back + (audio - _resampled(there, inner, rate)[: len(audio)])
-    return back.astype(np.float32)
+        restored = restored + (audio - _resampled(resampled, inner, rate)[: len(audio)])
+    return restored.astype(np.float32)
 
 
 def _inner_rate(rng: np.random.Generator) -> int:
@@ -132,7 +133,7 @@ def _inner_rate(rng: np.random.Generator) -> int:
 
 
 def _drive(audio: np.ndarray, rng: np.random.Generator, levels: tuple[float, float]) -> float:
-    """Return the factor that brings the peak of ``audio`` to a level at random."""
+    """Draw the factor that brings the peak of ``audio`` into ``levels``, in dB of full scale."""
     peak = float(np.max(np.abs(audio), initial=0.0))
     return float(10 ** (rng.uniform(*levels) / 20) / max(peak, QUIET))
 

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 from fakesound.attacks.neural.mel import FrameBlock
 
 STRIDE = 40
-# coefficients above this are companded, so that quiet bands are not drowned by loud ones
+# larger coefficients are companded, so that loud bands do not mask quiet ones
 KNEE = 0.01
 LOUDEST = 7.0
 
 
 class Quantiser(nn.Module):
-    """Residual vector quantiser: each stage codes what the ones before it left over.
+    """Residual vector quantiser: each stage codes the residual of the previous ones.
 
     Zeghidour et al., "SoundStream: an end-to-end neural audio codec", TASLP 2021, with a codebook
     for each group of channels as in Yang et al., "HiFi-Codec", 2023.
@@ -26,14 +26,14 @@ class Quantiser(nn.Module):
 
     @property
     def size(self) -> int:
-        """The number of stages."""
+        """Number of stages."""
         return len(self.codebooks)
 
     @torch.no_grad()
     def forward(
         self, latents: Float[Tensor, "batch width frame"], used: int
     ) -> tuple[Float[Tensor, "batch width frame"], Int[Tensor, "stage batch frame group"]]:
-        """Return ``latents`` as the first ``used`` stages have them, and the entries chosen."""
+        """Return ``latents`` quantised by the first ``used`` stages, and the chosen entries."""
         groups = self.codebooks.shape[1]
         rest = latents.transpose(1, 2).unflatten(2, (groups, -1))
         codes = []
@@ -45,11 +45,11 @@ class Quantiser(nn.Module):
 
 
 class Codec(nn.Module):
-    """A lapped transform, blocks on its frames, a residual vector quantiser, and all that back.
+    """Autoencoder with a lapped transform and a residual vector quantiser.
 
-    Zeghidour et al., 2021, but with one strided and one transposed convolution, which start as the
-    MDCT (Princen, Johnson and Bradley, ICASSP 1987) and its inverse: so little training suffices
-    to keep the waveform. 400 frames a second, four codebooks of 7 bits a stage.
+    After Zeghidour et al., 2021, but with one strided and one transposed convolution, which are
+    initialised as the MDCT (Princen, Johnson and Bradley, ICASSP 1987) and its inverse, so that
+    little training suffices. It has 400 frames a second and four codebooks of 7 bits a stage.
     """
 
     def __init__(self, hidden: int = 120, stages: int = 4, groups: int = 4) -> None:
@@ -64,7 +64,7 @@ class Codec(nn.Module):
         for transform in (self.analysis, self.synthesis):
             transform.weight.data.copy_(lapped_cosines(STRIDE)[:, None])
         for block in (*self.before, *self.after):
-            # blocks begin as nothing but their input
+            # blocks are initialised as identities
             nn.init.zeros_(block.narrow.weight)
             nn.init.zeros_(block.narrow.bias)
 
@@ -80,13 +80,13 @@ class Codec(nn.Module):
     def forward(
         self, audio: Float[Tensor, "batch sample"], used: int
     ) -> Float[Tensor, "batch sample"]:
-        """Return ``audio`` coded with the first ``used`` stages of the quantiser and decoded."""
+        """Encode and decode ``audio`` with the first ``used`` stages of the quantiser."""
         quantised, _ = self.quantiser(self.encode(audio), used)
         return self.decode(quantised)
 
 
 def lapped_cosines(size: int) -> Float[Tensor, "size twice"]:
-    """Return the basis of the MDCT with a sine window: its transpose inverts it."""
+    """Return the basis of the MDCT with a sine window, which its transpose inverts."""
     place = torch.arange(2 * size) + 0.5
     window = torch.sin(torch.pi * place / (2 * size))
     angle = torch.pi / size * torch.outer(torch.arange(size) + 0.5, place + size / 2)

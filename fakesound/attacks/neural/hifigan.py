@@ -1,4 +1,4 @@
-"""HiFi-GAN with the weights of others: log-mel spectrogram to waveform (Kong et al., 2020)."""
+"""HiFi-GAN with published weights: log-mel spectrogram to waveform (Kong et al., 2020)."""
 
 import warnings
 from collections.abc import Mapping
@@ -31,10 +31,10 @@ class MelFormat:
     """Mel spectrogram of a vocoder.
 
     Attributes:
-        rate: samples a second.
-        hop: samples a frame.
-        window: length of the Hann window.
-        shift: added to the natural logarithm.
+        rate: sample rate in Hz.
+        hop: number of samples in a frame.
+        window: length of the Hann window in samples.
+        shift: constant added to the natural logarithm.
     """
 
     rate: int
@@ -60,7 +60,7 @@ class Branch(nn.Module):
         self.convs2 = nn.ModuleList(nn.Conv1d(width, width, kernel, padding=pad) for _ in DILATIONS)
 
     def forward(self, x: Float[Tensor, "batch width time"]) -> Float[Tensor, "batch width time"]:
-        """Return ``x`` plus what the pairs add one after the other."""
+        """Return ``x`` after all pairs."""
         for dilated, plain in zip(self.convs1, self.convs2, strict=True):
             added = dilated(functional.leaky_relu(x, SLOPE))
             x = x + plain(functional.leaky_relu(added, SLOPE))
@@ -68,7 +68,7 @@ class Branch(nn.Module):
 
 
 class HifiGan(nn.Module):
-    """Generator V1 of HiFi-GAN; its parameters have the names of the published files."""
+    """Generator V1 of HiFi-GAN, with the parameter names of the published files."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class HifiGan(nn.Module):
         self.conv_post = nn.Conv1d(widths[-1], 1, 7, padding=3)
 
     def forward(self, mel: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch sample"]:
-        """Return 256 samples a frame."""
+        """Return the waveform, 256 samples for each frame."""
         x = self.conv_pre(mel)
         count = len(KERNELS)
         for stage, up in enumerate(self.ups):
@@ -97,12 +97,12 @@ class HifiGan(nn.Module):
 
 @torch.inference_mode()
 def hifigan(path: Path, audio: Audio, form: MelFormat) -> Audio:
-    """Return ``audio`` at ``form.rate`` by the generator at ``path``, as long and in place.
+    """Resynthesise ``audio`` at ``form.rate`` with the generator at ``path``, aligned in time.
 
     Args:
-        path: a published checkpoint, or for a ``.ts`` file its TorchScript.
-        audio: peak just below 1, as in training.
-        form: the spectrogram it was trained on.
+        path: published checkpoint, or TorchScript with the suffix ``.ts``.
+        audio: audio with a peak just below 1, as in training.
+        form: format of the spectrogram in its training.
     """
     padded = np.pad(audio, (0, -len(audio) % form.hop)).astype(np.float32)
     mel = log_mel(torch.from_numpy(padded)[None], form)
@@ -112,7 +112,7 @@ def hifigan(path: Path, audio: Audio, form: MelFormat) -> Audio:
 def log_mel(
     audio: Float[Tensor, "batch sample"], form: MelFormat
 ) -> Float[Tensor, "batch band frame"]:
-    """Return the natural logarithm of the mel spectrogram, one frame a hop."""
+    """Return the natural logarithm of the mel spectrogram."""
     reach = SIZE - form.hop
     mode = "reflect" if audio.shape[-1] > reach else "constant"
     padded = functional.pad(audio[:, None], (reach // 2, reach - reach // 2), mode)[:, 0]
@@ -142,7 +142,7 @@ def slaney_filters(rate: int) -> Float32[np.ndarray, "band bin"]:
 def _network(path: Path) -> nn.Module:
     if path.suffix == ".ts":
         with warnings.catch_warnings():
-            # PyTorch points to torch.export, in which this file is not published
+            # PyTorch recommends torch.export, but this file is only published as TorchScript
             warnings.simplefilter("ignore", DeprecationWarning)
             return torch.jit.load(str(path), map_location="cpu").eval()
     network = HifiGan()

@@ -1,4 +1,4 @@
-"""Lyra V2 and tPLCnet from their TensorFlow Lite files, a clip at 16 kHz at a time."""
+"""Run Lyra V2 and tPLCnet from their TensorFlow Lite files, on clips at 16 kHz."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 LYRA_HOP = 320
 LYRA_FEATURES = 64
 LYRA_CODES = 46
-# tPLCnet: half of a window, and the hops of context before the one that is predicted
+# tPLCnet: half a window in samples, and the number of hops of context before the predicted one
 HOP = 160
 CONTEXT = 4
 
 
 def lyra(folder: Path, audio: Audio, quantisers: int) -> Audio:
-    """Return ``audio``, taken for 16 kHz, coded and decoded, as long and in place.
+    """Encode and decode ``audio`` at 16 kHz, aligned in time.
 
     Args:
-        folder: the three files.
-        audio: peak below 1.
+        folder: folder of the three files.
+        audio: audio with a peak below 1.
         quantisers: stages of the residual vector quantiser, 1 to 46; 0.2 kbit/s each.
     """
-    # encoder and decoder keep a state, so each clip gets new ones
+    # encoder and decoder have a state, so each clip gets new ones
     encode = _interpreter(folder / "soundstream_encoder.tflite").get_signature_runner()
     decode = _interpreter(folder / "lyragan.tflite").get_signature_runner()
     quantise, restore = _quantiser(folder / "quantizer.tflite")
@@ -45,11 +45,11 @@ def lyra(folder: Path, audio: Audio, quantisers: int) -> Audio:
 
 
 def conceal(folder: Path, audio: Audio, gaps: Sequence[slice]) -> Audio:
-    """Return ``audio``, taken for 16 kHz and zero in the ``gaps``, with each predicted.
+    """Fill the ``gaps`` of ``audio`` at 16 kHz, which is zero there.
 
-    The network predicts overlapping windows of 20 ms from the 50 ms before, its own output
-    included, and the 10 ms after. Windows start where the gap does; outside the gaps nothing
-    changes.
+    The network predicts overlapping windows of 20 ms from the preceding 50 ms, its own output
+    included, and the following 10 ms. The first window starts with the gap. Audio outside the gaps
+    does not change.
     """
     predict = _concealer(folder / "tPLCnet_s.tflite")
     filled = audio.copy()
@@ -58,9 +58,9 @@ def conceal(folder: Path, audio: Audio, gaps: Sequence[slice]) -> Audio:
         before, after = (CONTEXT + 1) * HOP, (count + 1) * HOP
         known = np.pad(audio, (before, after))[gap.start : gap.start + before + after]
         hops = known.reshape(-1, HOP).copy()
-        # lost hops are lost whole, though the last one may end outside the gap
+        # only whole hops are lost, so the last one may end outside the gap
         hops[CONTEXT + 1 : CONTEXT + 1 + count] = 0
-        # context: what was played, earlier gaps filled
+        # the context is the output so far, with earlier gaps filled
         played = np.pad(filled, (before, after))[gap.start : gap.start + before].reshape(-1, HOP)
         hops[: CONTEXT + 1] = played
         tail = hops[CONTEXT] * _falling()

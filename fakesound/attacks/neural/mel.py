@@ -1,4 +1,4 @@
-"""The mel spectrogram that the vocoders start from, and blocks that work on its frames."""
+"""Mel spectrogram of the vocoders, and the network block that they share."""
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,7 @@ FLOOR = 1e-5
 
 
 class LogMel(nn.Module):
-    """Log-mel spectrogram, natural logarithm of band means with a full-scale sine near 0."""
+    """Log-mel spectrogram: natural logarithm of band means; a full-scale sine is near 0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class LogMel(nn.Module):
         window = torch.hann_window(SIZE)
         self.register_buffer("window", window, persistent=False)
         self.register_buffer("means", means.float(), persistent=False)
-        # bins from bands: the interpolation between band centres, edges continued
+        # interpolates bins between band centres, constant beyond the first and last
         between[0, filters.sum(0) == 0] = 1.0
         top = filters[-1].argmax()
         between[:, top:] = 0.0
@@ -46,7 +46,7 @@ class LogMel(nn.Module):
 
 
 def standardised(mel: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """Return a log-mel spectrogram in the range that networks like."""
+    """Return a log-mel spectrogram scaled to about -1 to 1."""
     return (mel + 6) / 3
 
 
@@ -63,6 +63,6 @@ class FrameBlock(nn.Module):
         self.narrow = nn.Linear(hidden, width)
 
     def forward(self, x: Float[Tensor, "batch width frame"]) -> Float[Tensor, "batch width frame"]:
-        """Return ``x`` plus what the block adds."""
+        """Return ``x`` plus the output of the block."""
         added = self.norm(self.across(x).transpose(1, 2))
         return x + self.narrow(functional.gelu(self.widen(added))).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Generators with their weights, run for the attacks; torch is needed from here on."""
+"""Run the neural generators with the weights of the package; imports torch."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -26,20 +26,21 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "neural_rvq": Codec,
     "neural_filler": MelFiller,
 }
-# of the standard deviation of each weight tensor
+# largest noise on weights, relative to the standard deviation of each tensor
 LARGEST_NOISE = 0.03
+# share of clips without noise on weights, and without blurred spectrograms
 CLEAN = 0.4
 
 
 def weights_path(name: str) -> Path:
-    """Return where the weights of the generator ``name`` lie, all stages in one file."""
+    """Return the path of the weights of the generator ``name``, for all stages of training."""
     folder = Path(str(files("fakesound"))) / "attacks" / "neural" / "weights"
     return folder / f"{name}.safetensors"
 
 
 @cache
 def read_stages(name: str) -> dict[str, dict[str, Tensor]]:
-    """Return the weights of a generator by the stage of training that they were kept at."""
+    """Return the weights of a generator by stage of training."""
     found: dict[str, dict[str, Tensor]] = {}
     for key, value in sorted(load_file(weights_path(name)).items()):
         stage, parameter = key.split(".", 1)
@@ -48,7 +49,7 @@ def read_stages(name: str) -> dict[str, dict[str, Tensor]]:
 
 
 def build_network(name: str, stage: str) -> nn.Module:
-    """Return the generator ``name`` as it was at ``stage`` of its training."""
+    """Return the generator ``name`` with the weights of a ``stage`` of its training."""
     network = NETWORKS[name]()
     network.load_state_dict(read_stages(name)[stage])
     return network.eval()
@@ -56,12 +57,12 @@ def build_network(name: str, stage: str) -> nn.Module:
 
 @torch.inference_mode()
 def render(name: str, audio: Audio, rng: np.random.Generator) -> Audio:
-    """Return ``audio``, taken for 16 kHz, by the generator ``name``, as long and in place.
+    """Resynthesise ``audio`` at 16 kHz with the generator ``name``, aligned in time.
 
-    The stage of training, a little noise on the weights, the number of codebooks and what a model
-    that predicts mel spectrograms would get wrong in them are drawn at random.
+    The stage of training, a little noise on the weights, the number of codebooks and errors of the
+    mel spectrogram, as a model that predicts it would make, are drawn at random.
     """
-    network = worn_network(name, rng)
+    network = perturbed_network(name, rng)
     samples = whole_frames(audio)
     if isinstance(network, Codec):
         made = network(samples, int(rng.integers(1, network.quantiser.size + 1)))
@@ -73,13 +74,12 @@ def render(name: str, audio: Audio, rng: np.random.Generator) -> Audio:
 
 @torch.inference_mode()
 def fill(audio: Audio, gaps: Sequence[slice], rng: np.random.Generator) -> Audio:
-    """Return ``audio``, taken for 16 kHz and empty in the ``gaps``, with something in them.
+    """Fill the ``gaps`` of ``audio`` at 16 kHz, which is zero there.
 
-    The mel spectrogram is filled from what is around the gaps and given to a vocoder. Its output
-    is returned whole.
+    The mel spectrogram is filled from its context. The whole output of the vocoder is returned.
     """
     mel = LogMel()(whole_frames(audio))
-    # frames whose windows reach into a gap know too little
+    # frames whose windows overlap a gap are predicted too
     centres = np.arange(mel.shape[-1]) * HOP
     missing = np.zeros(mel.shape[-1], dtype=bool)
     for gap in gaps:
@@ -87,13 +87,13 @@ def fill(audio: Audio, gaps: Sequence[slice], rng: np.random.Generator) -> Audio
     bridged = torch.from_numpy(bridge(mel[0].numpy(), missing))[None]
     noise = rng.standard_normal((1, MelFiller.NOISE, len(missing)), np.float32)
     mask = torch.from_numpy(missing.astype(np.float32))[None, None]
-    filled = worn_network("neural_filler", rng)(bridged, mask, torch.from_numpy(noise))
-    made = worn_network("neural_istft", rng)(filled)
+    filled = perturbed_network("neural_filler", rng)(bridged, mask, torch.from_numpy(noise))
+    made = perturbed_network("neural_istft", rng)(filled)
     return made[0, : len(audio)].numpy()
 
 
 def bridge(mel: LogMelArray, missing: Bool[np.ndarray, " frame"]) -> LogMelArray:
-    """Return ``mel`` with straight lines from edge to edge through the frames that are missing."""
+    """Return ``mel`` with the missing frames interpolated linearly."""
     if missing.all():
         return np.full_like(mel, np.log(FLOOR))
     place = np.arange(len(missing))
@@ -101,8 +101,8 @@ def bridge(mel: LogMelArray, missing: Bool[np.ndarray, " frame"]) -> LogMelArray
     return np.stack(lines).astype(np.float32)
 
 
-def worn_network(name: str, rng: np.random.Generator) -> nn.Module:
-    """Return the generator ``name`` at a stage at random, mostly with noise on its weights."""
+def perturbed_network(name: str, rng: np.random.Generator) -> nn.Module:
+    """Return the generator ``name`` at a random stage, usually with noise on its weights."""
     stages = list(read_stages(name))
     network = build_network(name, stages[int(rng.integers(len(stages)))])
     noise = 0.0 if rng.random() < CLEAN else float(rng.uniform(0, LARGEST_NOISE))
@@ -114,12 +114,12 @@ def worn_network(name: str, rng: np.random.Generator) -> nn.Module:
 
 
 def whole_frames(audio: Audio) -> Float[Tensor, "1 sample"]:
-    """Return ``audio`` as a batch, with zeros up to a whole number of frames."""
+    """Return ``audio`` as a batch, padded with zeros to a whole number of frames."""
     return torch.from_numpy(np.pad(audio, (0, -len(audio) % HOP)))[None]
 
 
 def blurred(mel: LogMelArray, rng: np.random.Generator) -> LogMelArray:
-    """Return a log-mel spectrogram (band, frame) as it is, smoothed, rounded or with noise."""
+    """Return a log-mel spectrogram unchanged, smoothed, rounded or with noise, at random."""
     kind = rng.choice(["none", "smooth", "round", "noise"], p=[CLEAN, 0.3, 0.15, 0.15])
     if kind == "smooth":
         return ndimage.gaussian_filter(mel, (rng.uniform(0, 1.0), rng.uniform(0.5, 2.0)))

@@ -1,4 +1,4 @@
-"""Networks at frame rate: a vocoder that gives a spectrum, and one that fills gaps."""
+"""Networks at frame rate: a vocoder that predicts spectra, and a network that fills gaps."""
 
 import torch
 from jaxtyping import Float
@@ -23,7 +23,7 @@ class SpectrumVocoder(nn.Module):
         self.leave = nn.Linear(96, 2 * BINS)
 
     def forward(self, mel: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch sample"]:
-        """Return ``HOP`` samples a frame but the last, from log-mel spectrograms."""
+        """Return the waveform, ``HOP`` samples for each frame but the last."""
         x = self.blocks(self.enter(standardised(mel))).transpose(1, 2)
         correction, phase = self.leave(functional.layer_norm(x, x.shape[-1:])).chunk(2, dim=-1)
         prior = mel.transpose(1, 2) @ self.mel.between
@@ -33,10 +33,10 @@ class SpectrumVocoder(nn.Module):
 
 
 class MelFiller(nn.Module):
-    """Fills gaps of a log-mel spectrogram from what is around them.
+    """Fill gaps of a log-mel spectrogram from their context.
 
-    The gap is bridged by straight lines; dilated blocks correct them. Noise goes in beside, since
-    what is missing has more than one answer, as in Pathak et al., "Context encoders", CVPR 2016.
+    Dilated blocks correct a linear interpolation. Noise is a further input, since the content of a
+    gap is ambiguous, as in Pathak et al., "Context encoders", CVPR 2016.
     """
 
     NOISE = 4
@@ -53,6 +53,6 @@ class MelFiller(nn.Module):
         missing: Float[Tensor, "batch 1 frame"],
         noise: Float[Tensor, "batch channel frame"],
     ) -> Float[Tensor, "batch band frame"]:
-        """Return ``bridged`` with the frames that are ``missing`` (1) corrected."""
+        """Return the interpolation ``bridged`` with the ``missing`` frames (1) corrected."""
         x = torch.cat((standardised(bridged), missing, noise), dim=1)
         return bridged + missing * self.leave(self.blocks(self.enter(x)))

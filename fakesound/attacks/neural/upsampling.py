@@ -1,4 +1,4 @@
-"""Transposed convolutions: from frames to samples, and a vocoder made of them."""
+"""A vocoder of transposed convolutions, from frames to samples."""
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,7 @@ SLOPE = 0.1
 
 
 class DilatedConvolution(nn.Conv1d):
-    """A dilated convolution of what a leaky rectifier lets through, added to what comes in."""
+    """A leaky rectifier and a dilated convolution, with a residual connection."""
 
     def __init__(self, width: int, kernel: int, dilation: int) -> None:
         reach = dilation * (kernel // 2)
@@ -54,7 +54,7 @@ class Upsampler(nn.Module):
         self.leave = nn.Conv1d(channels[-1], 1, 7, padding=3)
 
     def forward(self, x: Float[Tensor, "batch width frame"]) -> Float[Tensor, "batch sample"]:
-        """Return the product of the strides as many samples a frame."""
+        """Return the waveform; the strides multiply to the number of samples in a frame."""
         x = self.enter(x)
         for rise, branches in zip(self.rises, self.branches, strict=True):
             x = branches(rise(functional.leaky_relu(x, SLOPE)))
@@ -62,7 +62,7 @@ class Upsampler(nn.Module):
 
 
 class UpsamplingVocoder(nn.Module):
-    """Log-mel to the waveform by transposed convolutions (Kong et al., 2020)."""
+    """Log-mel spectrogram to waveform by transposed convolutions (Kong et al., 2020)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class UpsamplingVocoder(nn.Module):
         self.upsampler = Upsampler(BANDS, (72, 48, 24, 16), (8, 5, 4))
 
     def forward(self, mel: Float[Tensor, "batch band frame"]) -> Float[Tensor, "batch sample"]:
-        """Return ``HOP`` samples a frame but the last, from log-mel spectrograms."""
+        """Return the waveform, ``HOP`` samples for each frame but the last."""
         samples = self.upsampler(standardised(mel))
-        # the samples of a frame lie around its centre
+        # frames are centred, so the output starts half a hop early
         return samples[:, HOP // 2 : HOP // 2 - HOP]

@@ -1,12 +1,10 @@
 """Published generators with their genuine originals, from public repositories.
 
-The package holds recipes: pointers to files, no audio. See `read_recipes`.
+The package holds recipes, which point to files, and no audio; see `read_recipes`.
 """
 
-from fakesound.corpora.public_generators.collect import fetch
-from fakesound.corpora.public_generators.combine import combine
+from fakesound.corpora.public_generators.prepare import prepare_generators
 from fakesound.corpora.public_generators.recipes import read_recipes
-from fakesound.corpora.public_generators.splices import splice_fakes
-from fakesound.corpora.public_generators.summary import print_summary, with_audit
+from fakesound.corpora.public_generators.summary import print_summary
 
-__all__ = ["combine", "fetch", "print_summary", "read_recipes", "splice_fakes", "with_audit"]
+__all__ = ["prepare_generators", "print_summary", "read_recipes"]

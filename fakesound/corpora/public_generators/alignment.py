@@ -1,4 +1,4 @@
-"""Where a fake and the recording that it was made of lie in time, found by cross-correlation."""
+"""Time alignment of a fake and the recording it was made from, by cross-correlation."""
 
 from typing import NamedTuple
 
@@ -7,19 +7,19 @@ from jaxtyping import Float32
 from scipy import fft
 
 Audio = Float32[np.ndarray, " sample"]
-LONGEST = 0.15
-# least correlation at which waveforms, or their envelopes, count as aligned
+# largest lag and step of the envelopes, in seconds
+LARGEST_LAG, STEP = 0.15, 0.004
+# lowest correlation at which waveforms, or their envelopes, count as aligned
 WAVEFORM, ENVELOPE = 0.5, 0.6
-STEP = 0.004
 
 
 class Alignment(NamedTuple):
-    """How late a fake is.
+    """Delay of a fake against its twin.
 
     Attributes:
-        lag: seconds; what the twin has at ``t`` the fake has at ``t + lag``.
-        correlation: correlation at that lag, of waveforms, or of envelopes where phase was lost.
-        phase: whether waveforms correlate.
+        lag: delay of the fake in seconds; time ``t`` of the twin is ``t + lag`` of the fake.
+        correlation: correlation at that lag, of waveforms or of envelopes.
+        phase: whether the waveforms correlate, not only the envelopes.
     """
 
     lag: float
@@ -28,12 +28,12 @@ class Alignment(NamedTuple):
 
 
 def align(fake: Audio, twin: Audio, rate: int) -> Alignment | None:
-    """Return how ``fake`` lies to ``twin``; None if neither waveforms nor envelopes correlate."""
-    lag, correlation = _peak(fake, twin, round(LONGEST * rate))
+    """Return the delay of ``fake``; None if neither waveforms nor envelopes correlate."""
+    lag, correlation = _peak(fake, twin, round(LARGEST_LAG * rate))
     if correlation >= WAVEFORM:
         return Alignment(lag / rate, correlation, True)
     hop = round(STEP * rate)
-    lag, correlation = _peak(_envelope(fake, hop), _envelope(twin, hop), round(LONGEST / STEP))
+    lag, correlation = _peak(_envelope(fake, hop), _envelope(twin, hop), round(LARGEST_LAG / STEP))
     if correlation >= ENVELOPE:
         return Alignment(lag * hop / rate, correlation, False)
     return None
@@ -46,9 +46,9 @@ def _envelope(audio: Audio, hop: int) -> Audio:
 
 
 def _peak(one: Audio, other: Audio, longest: int) -> tuple[int, float]:
-    """Return the lag of ``one`` behind ``other`` at which they correlate most, and how much.
+    """Return the lag of ``one`` behind ``other`` with the highest correlation, and its value.
 
-    The correlation is that of the whole signals, whatever their polarity.
+    The correlation is normalised by the energy of the whole signals and ignores polarity.
     """
     size = fft.next_fast_len(len(one) + len(other), real=True)
     product = fft.irfft(fft.rfft(one, size) * np.conj(fft.rfft(other, size)), size)

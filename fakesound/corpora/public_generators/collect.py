@@ -1,16 +1,15 @@
-"""Recipes and repositories in, clips at one rate out: a folder for each repository."""
+"""Collect the clips of repositories, at one rate and in one folder for each repository."""
 
 import hashlib
 import json
 import os
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import as_completed
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from jaxtyping import Float32
@@ -23,20 +22,21 @@ from fakesound.corpora.public_generators.recipes import Recipe, identity
 from fakesound.data.audio import from_pcm, read_pcm, to_pcm, write_wav
 from fakesound.data.manifest import read_manifest, write_manifest
 from fakesound.errors import InputError
-from fakesound.files import write_whole
+from fakesound.files import new_folder, write_whole
+from fakesound.processes import process_pool
 from fakesound.timeline import Region
 
 Audio = Float32[np.ndarray, " sample"]
 
 RATE = 16_000
-# seconds of a clip
+# length of a clip in seconds
 SHORTEST, LONGEST = 0.7, 10.0
-# no row needs a larger file; most of a repository is in larger ones
+# no recipe needs a larger file, and larger files are most of a repository
 LARGEST = "4m"
 QUIETEST = 1e-3
-# a twin's length may differ by this share, and by this many seconds
+# allowed difference in length between a fake and its twin: relative, and in seconds
 LENGTH_SHARE, LENGTH_SECONDS = 0.02, 0.02
-# changes when clips would: what an older version made is made again
+# raise it when the clips change, so that clips of older versions are made again
 VERSION = 1
 
 
@@ -46,9 +46,9 @@ class Collected:
 
     Attributes:
         repository: OWNER/NAME.
-        clips: those that could be made.
-        left_out: what is wrong with the others, each in a line.
-        missing: why the repository could not be had; None: it could.
+        clips: clips of the usable files.
+        left_out: errors of the other files, one line each.
+        missing: error of fetching the repository; None if it was fetched.
     """
 
     repository: str
@@ -71,13 +71,15 @@ def fetch(
         recipes: recipes of files in any number of repositories.
         out: folder of the corpus.
         mirror: folder of clones to read.
-        progress: progress bar over the recipes.
-        workers: processes; None: one for each core.
+        progress: function called with the number of recipes done and of all.
+        workers: number of processes; None: one for each core.
         host: URL that repositories are fetched from.
     """
-    groups = by_repository(recipes)
-    # the largest first, so that no process ends alone with it
-    names = sorted(groups, key=lambda name: -len(groups[name]))
+    groups: defaultdict[str, list[Recipe]] = defaultdict(list)
+    for recipe in recipes:
+        groups[recipe.repository].append(recipe)
+    # largest first, so that no process works on it alone at the end
+    names = sorted(groups, key=lambda name: (-len(groups[name]), name))
     found: dict[str, Collected] = {}
 
     def keep(name: str, collected: Collected) -> None:
@@ -89,11 +91,11 @@ def fetch(
         for name in names:
             keep(name, collect(name, groups[name], out, mirror, host))
     else:
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        with process_pool(workers) as pool:
             jobs = {pool.submit(collect, n, groups[n], out, mirror, host): n for n in names}
             for job in as_completed(jobs):
                 keep(jobs[job], job.result())
-    return [found[name] for name in groups]
+    return [found[name] for name in sorted(groups)]
 
 
 def collect(
@@ -103,16 +105,16 @@ def collect(
     mirror: Path | None = None,
     host: str = GITHUB,
 ) -> Collected:
-    """Write the clips of one repository to a folder under ``out``; read them if they are there.
+    """Write the clips of one repository to a folder under ``out``, or read those written before.
 
-    Clips are 16-bit WAV, mono at 16 kHz, of at most 10 s. What is longer is cut, a fake and its
-    twin at the same place. The folder is complete or absent.
+    Clips are 16-bit mono WAV at 16 kHz of at most 10 s. Longer audio is cut, a fake and its twin at
+    the same place. The folder is complete or absent.
 
     Args:
         repository: OWNER/NAME.
         recipes: recipes of its files.
         out: folder of the corpus.
-        mirror: folder of clones to read; what it lacks is fetched, and removed after use.
+        mirror: folder of clones to read; missing ones are fetched, and removed after use.
         host: URL that repositories are fetched from.
     """
     folder = out / repository.replace("/", "+")
@@ -123,50 +125,45 @@ def collect(
         if found["settings"] == settings:
             clips = read_manifest(folder / "manifest.jsonl") if found["clips"] else []
             return Collected(repository, tuple(clips), tuple(found["left_out"]))
-    partial = out / f".{folder.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     try:
-        try:
-            with _cloned(repository, recipes, partial / "clone", mirror, host) as clones:
-                clips, left_out = _made(recipes, clones, partial)
-        except InputError as error:
-            return Collected(repository, missing=str(error))
-        shutil.rmtree(partial / "clone", ignore_errors=True)
-        if clips:
-            write_manifest(partial / "manifest.jsonl", clips)
-        facts = {"settings": settings, "clips": len(clips), "left_out": left_out}
-        write_whole(partial / "repository.json", json.dumps(facts) + "\n")
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with new_folder(folder) as partial:
+            with (
+                TemporaryDirectory(dir=partial) as scratch,
+                _open_clones(repository, recipes, Path(scratch), mirror, host) as clones,
+            ):
+                clips, left_out = _write_clips(recipes, clones, partial)
+            if clips:
+                write_manifest(partial / "manifest.jsonl", clips)
+            facts = {"settings": settings, "clips": len(clips), "left_out": left_out}
+            write_whole(partial / "repository.json", json.dumps(facts) + "\n")
+    except InputError as error:
+        return Collected(repository, missing=str(error))
     moved = read_manifest(folder / "manifest.jsonl") if clips else []
     return Collected(repository, tuple(moved), tuple(left_out))
 
 
 @contextmanager
-def _cloned(
+def _open_clones(
     repository: str, recipes: Sequence[Recipe], folder: Path, mirror: Path | None, host: str
 ) -> Iterator[dict[str, Clone]]:
-    """Yield the open clone of each commit; a mirror may lack some."""
-    place = find_clone(mirror, repository) if mirror is not None else None
+    """Yield the open clone of each commit; commits that the mirror lacks are fetched."""
+    local = find_clone(mirror, repository) if mirror is not None else None
     with ExitStack() as stack:
         clones = {}
         for commit in sorted({recipe.commit for recipe in recipes}):
-            try:
-                if place is None:
-                    raise InputError(f"mirror={mirror}: has no clone of {repository}")
-                clones[commit] = stack.enter_context(open_clone(place, commit))
-            except InputError:
+            if local is not None:
+                with suppress(InputError):
+                    clones[commit] = stack.enter_context(open_clone(local, commit))
+            if commit not in clones:
                 fetched = clone_commit(repository, commit, folder, host, LARGEST)
                 clones[commit] = stack.enter_context(open_clone(fetched, commit))
         yield clones
 
 
-def _made(
+def _write_clips(
     recipes: Sequence[Recipe], clones: dict[str, Clone], folder: Path
 ) -> tuple[list[Clip], list[str]]:
+    """Write the clips of all usable files to ``folder``; return them and the errors."""
     clips: dict[str, Clip] = {}
     left_out: list[str] = []
     for recipe in recipes:
@@ -184,7 +181,7 @@ def _made(
         audio = audio * np.float32(0.999 / max(np.abs(audio).max(), 0.999))
         clip = _clip(recipe, folder / f"{recipe.clip_id}.wav", start / RATE, len(audio) / RATE)
         if clip is None:
-            left_out.append(f"{where}: its fake regions are not in the part that is kept")
+            left_out.append(f"{where}: the part that is kept has no fake region")
             continue
         write_wav(Path(clip.location), to_pcm(audio), RATE)
         clips[clip.clip_id] = clip
@@ -192,7 +189,7 @@ def _made(
 
 
 def _start(recipe: Recipe, samples: int) -> int:
-    """Return where a clip begins; a recording and what was made of it begin at the same place."""
+    """Return the first sample of a clip; the same for a recording and its fakes."""
     room = samples - round(LONGEST * RATE)
     if room <= 0:
         return 0
@@ -240,7 +237,7 @@ def _clip(recipe: Recipe, path: Path, start: float, duration: float) -> Clip | N
 
 
 def _with_twin(clip: Clip, clips: dict[str, Clip]) -> Clip:
-    """Return ``clip`` with how late it is; without its twin, if that is not the same recording."""
+    """Return ``clip`` with its delay, or without its twin if that is not the same recording."""
     twin = clips.get(clip.twin_id or "")
     if clip.twin_id is None:
         return clip
@@ -256,14 +253,6 @@ def _with_twin(clip: Clip, clips: dict[str, Clip]) -> Clip:
     if not found.lag:
         return clip
     return replace(clip, extra={**clip.extra, "twin_lag": round(found.lag, 6)})
-
-
-def by_repository(recipes: Sequence[Recipe]) -> dict[str, list[Recipe]]:
-    """Return the recipes of each repository."""
-    found: defaultdict[str, list[Recipe]] = defaultdict(list)
-    for recipe in recipes:
-        found[recipe.repository].append(recipe)
-    return dict(sorted(found.items()))
 
 
 def _digest(recipes: Sequence[Recipe]) -> str:

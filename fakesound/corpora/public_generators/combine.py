@@ -1,4 +1,4 @@
-"""The clips of all repositories as one corpus: one name for one recording, none of a test bench."""
+"""Merge the clips of all repositories: one source for each recording, none of a test bench."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,31 +13,29 @@ from fakesound.corpora.public_generators.fingerprints import (
 from fakesound.data.audio import read_audio
 from fakesound.data.splits import linked
 
-Progress = Callable[[int, int], None]
-
 
 def combine(
     clips: Sequence[Clip],
     bench: Sequence[Clip] = (),
-    progress: Progress = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[list[Clip], int]:
-    """Return ``clips`` with one source for each recording, and how many were dropped.
+    """Return ``clips`` with one source for each recording, and the number of dropped clips.
 
-    Genuine clips with landmarks in common, and clips with one ``content_key``, are one source.
-    Clips of a source that is in ``bench``, by its landmarks, are dropped.
+    Genuine clips with common landmarks, and clips with the same ``content_key``, share a source.
+    Clips whose source has landmarks in common with ``bench`` are dropped.
 
     Args:
         clips: clips of all repositories, at one rate.
-        bench: clips that are to be tested on.
-        progress: progress bar of the reading.
+        bench: clips of test benches.
+        progress: function called with the number of recordings read and of all.
     """
+    rate = clips[0].sample_rate
     genuine = [clip for clip in clips if not clip.is_fake]
-    looked_at = [*genuine, *bench]
+    compared = [*genuine, *bench]
     marks: list[Landmarks] = []
-    for number, clip in enumerate(looked_at, start=1):
-        rate = clips[0].sample_rate
+    for number, clip in enumerate(compared, start=1):
         marks.append(landmarks(read_audio(clip.location, rate), rate))
-        progress(number, len(looked_at))
+        progress(number, len(compared))
     names = [clip.source_id for clip in genuine] + [f"bench {n}" for n in range(len(bench))]
     links: list[tuple[str, ...]] = sorted({(clip.source_id,) for clip in clips})
     links += [
@@ -46,11 +44,11 @@ def combine(
         if "content_key" in clip.extra
     ]
     links += [(names[one], names[other]) for one, other in same_recordings(marks)]
-    found = linked(links)
-    tested = {found[name] for name in names if name.startswith("bench ") and name in found}
+    sources = linked(links)
+    tested = {sources[name] for name in names[len(genuine) :] if name in sources}
     kept = [
-        replace(clip, source_id=found[clip.source_id])
+        replace(clip, source_id=sources[clip.source_id])
         for clip in clips
-        if found[clip.source_id] not in tested
+        if sources[clip.source_id] not in tested
     ]
     return kept, len(clips) - len(kept)

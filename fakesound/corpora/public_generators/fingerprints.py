@@ -1,7 +1,7 @@
-"""The same recording wherever it occurs, found by landmarks of its spectrogram.
+"""Find copies of a recording by landmarks of its spectrogram.
 
-Peaks of the spectrogram are paired with those that follow them, and two recordings are the same
-where many pairs agree at one lag (Wang, ISMIR 2003). Levels, filters and codecs leave peaks alone.
+Peaks of the spectrogram are paired with the peaks that follow. Two recordings are copies if many
+pairs agree at one lag (Wang, ISMIR 2003). Levels, filters and codecs hardly change peaks.
 """
 
 from collections.abc import Sequence
@@ -11,30 +11,31 @@ from jaxtyping import Float32, Int64
 from scipy import ndimage, signal
 
 Audio = Float32[np.ndarray, " sample"]
-# of each landmark: a hash of two frequencies and the steps between them, and the step of the first
+# columns: a hash of two frequencies and the steps between them, and the step of the first peak
 Landmarks = Int64[np.ndarray, "landmark 2"]
 
 WINDOW, HOP = 1024, 256
-# bins and steps around a peak that have no higher one
-NEAR = (21, 15)
-# below the loudest bin, in dB, where no peak counts
+# a peak is the highest of so many bins and steps
+NEIGHBOURHOOD = (21, 15)
+# peaks further below the loudest bin, in dB, are ignored
 FLOOR = 40.0
+# following peaks that each peak is paired with, and their largest distance in steps
 FAN, FARTHEST = 6, 63
-# pairs that agree at one lag, and their share of the landmarks of the shorter recording
+# fewest pairs that agree at one lag, and as a share of the landmarks of the shorter recording
 LEAST, LEAST_SHARE = 12, 0.05
-# a hash that more recordings than this have tells nothing
+# hashes of more recordings than this carry no information
 COMMON = 60
 
 
 def landmarks(audio: Audio, rate: int) -> Landmarks:
-    """Return the landmarks of a recording at ``rate``, which must be the same for all."""
+    """Return the landmarks of a recording; only landmarks at the same ``rate`` compare."""
     if len(audio) < WINDOW:
         return np.zeros((0, 2), np.int64)
     spectrum = np.abs(signal.stft(audio, rate, nperseg=WINDOW, noverlap=WINDOW - HOP)[2])
     level = 20 * np.log10(spectrum + 1e-9)
-    # the lowest bins hold hum, which recordings of one room share
+    # the lowest bins hold hum, which recordings from one room share
     level = level[4:]
-    highest = ndimage.maximum_filter(level, NEAR) == level
+    highest = ndimage.maximum_filter(level, NEIGHBOURHOOD) == level
     bins, steps = np.nonzero(highest & (level > level.max() - FLOOR))
     order = np.lexsort((bins, steps))
     bins, steps = bins[order].astype(np.int64), steps[order].astype(np.int64)
@@ -44,11 +45,11 @@ def landmarks(audio: Audio, rate: int) -> Landmarks:
         near = (apart > 0) & (apart <= FARTHEST)
         key = (bins[:-ahead] << 18) | (bins[ahead:] << 6) | apart
         found.append(np.stack((key[near], steps[:-ahead][near]), axis=1))
-    return np.concatenate(found) if found else np.zeros((0, 2), np.int64)
+    return np.concatenate(found)
 
 
 def same_recordings(recordings: Sequence[Landmarks]) -> list[tuple[int, int]]:
-    """Return the pairs of ``recordings``, by number, that are the same, or share a part."""
+    """Return the pairs of ``recordings``, by number, that are copies or share a part."""
     sizes = np.array([len(marks) for marks in recordings])
     if not sizes.sum():
         return []
@@ -56,7 +57,7 @@ def same_recordings(recordings: Sequence[Landmarks]) -> list[tuple[int, int]]:
     marks = np.concatenate(recordings)
     order = np.lexsort((owner, marks[:, 0]))
     key, step, owner = marks[order, 0], marks[order, 1], owner[order]
-    votes = []
+    votes = [np.zeros((0, 3), np.int64)]
     for apart in range(1, COMMON):
         alike = (key[apart:] == key[:-apart]) & (owner[apart:] != owner[:-apart])
         if not (key[apart:] == key[:-apart]).any():

@@ -13,27 +13,27 @@ import msgspec
 from fakesound.clip import LABELS, Label
 from fakesound.errors import InputError, field_error
 
-# licences that permit nothing, or are not stated
+# entries that permit no use
 CLOSED = ("none stated", "all rights reserved")
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file of a repository and what is known of it.
+    """One file of a repository and its labels.
 
     Attributes:
         repository: OWNER/NAME on GitHub.
-        commit: where the file was found.
+        commit: commit that holds the file.
         path: path of the file in the repository.
         label, source_id, attack, domain, license, decoder: as in `Clip`.
         kind: speech, singing, music or sound.
         decoder_model: name of the decoder, such as hifigan.
-        decoder_also: classes of decoders that are near relatives.
+        decoder_also: classes of closely related decoders.
         year: year of publication.
-        twin: path of the recording that a fake was made of, aligned with it.
+        twin: path of the recording that a fake was made from, aligned in time.
         regions: fake spans in seconds; None for a fake throughout.
-        content_key: the same for one recording on several pages.
-        split_group: the same for pages that share speakers or recordings.
+        content_key: key shared by copies of one recording on several pages.
+        split_group: key shared by pages with common speakers or recordings.
     """
 
     repository: Text
@@ -71,10 +71,10 @@ def identity(repository: str, path: str) -> str:
 
 
 def read_recipes(path: Path | None = None) -> list[Recipe]:
-    """Return the recipes in a file of JSON Lines, by default those of the package.
+    """Return the recipes of a JSON Lines file, by default those of the package.
 
     Raises:
-        InputError: naming the file, row and key, for the first thing wrong.
+        InputError: for the first error, naming the file, row and key.
     """
     if path is None:
         packed = files("fakesound.corpora.public_generators") / "recipes.jsonl.xz"
@@ -97,13 +97,13 @@ def _parsed(lines: list[str], name: str) -> Iterator[Recipe]:
             row = json.loads(line)
             recipe = msgspec.convert(row, Recipe)
         except json.JSONDecodeError:
-            raise InputError(f"{where}: is no JSON object; write one a line") from None
+            raise InputError(f"{where}: not JSON; write one object per line") from None
         except msgspec.ValidationError as error:
             known = row if isinstance(row, dict) else {}
             raise InputError(f"{where}, {field_error(error, known, {'label': LABELS})}") from None
         if (recipe.label == "fake") != bool(recipe.attack and recipe.decoder):
             raise InputError(f"{where}, attack, decoder: fakes need both, genuine clips have none")
         if recipe.clip_id in seen:
-            raise InputError(f"{where}, path: {recipe.path} has a row already; remove one")
+            raise InputError(f"{where}, path: {recipe.path} already has a row; remove one")
         seen.add(recipe.clip_id)
         yield recipe

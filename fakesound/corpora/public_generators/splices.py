@@ -1,6 +1,6 @@
 """Partial fakes of published generators: spans of a fake in a genuine recording of the same page.
 
-They test and validate what is found of parts made by generators that training never had.
+They measure localisation on generators that training does not contain.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ SHORTEST, LONGEST, MOST = 0.1, 2.0, 3
 def splice_fakes(clips: Sequence[Clip], folder: Path, each: int) -> list[Clip]:
     """Write ``each`` partial fakes of every generator on a page to ``folder`` and return them.
 
-    The host is a genuine clip of the page, of another source than the fake where there is one, and
-    the twin of the result, which equals it outside its regions. Files that are there are kept.
+    The host is a genuine clip of the page, from another source than the fake if possible. It is the
+    twin of the result, which equals it outside the regions. Existing files are kept.
 
     Args:
         clips: whole-clip fakes and genuine clips at one rate.
         folder: folder for the audio.
-        each: partial fakes of a generator on a page.
+        each: number of partial fakes of each generator on a page.
     """
     hosts: defaultdict[str, list[Clip]] = defaultdict(list)
     fakes: defaultdict[tuple[str, str], list[Clip]] = defaultdict(list)
@@ -38,12 +38,11 @@ def splice_fakes(clips: Sequence[Clip], folder: Path, each: int) -> list[Clip]:
         elif clip.regions[0] == Region(0, clip.duration):
             fakes[clip.domain, clip.attack or ""].append(clip)
     made = []
-    for (domain, _), found in sorted(fakes.items()):
+    for (domain, _), group in sorted(fakes.items()):
         if domain not in hosts:
             continue
-        for fake in _some(found, each):
-            digest = hashlib.sha256(f"splice|0|{fake.clip_id}".encode()).digest()
-            rng = np.random.default_rng(list(digest))
+        for fake in sorted(group, key=lambda clip: _digest(f"0|{clip.clip_id}"))[:each]:
+            rng = np.random.default_rng(list(_digest(f"splice|0|{fake.clip_id}")))
             others = [host for host in hosts[domain] if host.source_id != fake.source_id]
             host = (others or hosts[domain])[int(rng.integers(len(others or hosts[domain])))]
             if (spliced := _splice(fake, host, folder, rng)) is not None:
@@ -51,11 +50,8 @@ def splice_fakes(clips: Sequence[Clip], folder: Path, each: int) -> list[Clip]:
     return made
 
 
-def _some(clips: Sequence[Clip], count: int) -> list[Clip]:
-    def place(clip: Clip) -> str:
-        return hashlib.sha256(f"0|{clip.clip_id}".encode()).hexdigest()
-
-    return sorted(clips, key=place)[:count]
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _splice(fake: Clip, host: Clip, folder: Path, rng: np.random.Generator) -> Clip | None:

@@ -1,9 +1,9 @@
 """The exact scan in plain torch in about 2 sqrt(token) steps, forward and backward, on any device.
 
-The tokens are cut into about sqrt(token) chunks. All chunks are scanned at once from a zero state
-to learn how each ends, the ends are chained over the chunks, and all are scanned again from their
-true starts. Nothing is divided and every exponent is negative, so no decay is too fast or too slow.
-Channels go in blocks, and backward computes each block again, which bounds the memory of both. The
+The tokens are cut into about sqrt(token) chunks. All chunks are scanned at once from a zero state,
+which gives their final states; these are chained over the chunks, and all are scanned again from
+their true initial states. There are no divisions and all exponents are negative, so that any decay
+is stable. Channels are processed in blocks, which backward recomputes, to bound the memory. The
 equations of backward are those of ``cpu_scan_backward``.
 """
 
@@ -50,7 +50,7 @@ def scan_backward(grad: Tensor, inputs: ScanInputs, checkpoints: Tensor) -> tupl
 
 
 def checkpoint_shape(inputs: ScanInputs) -> tuple[int | torch.SymInt, ...]:
-    """Return the shape of no checkpoints."""
+    """Return an empty shape, since backward needs no checkpoints."""
     return (0,)
 
 
@@ -64,7 +64,7 @@ def conv_backward(grad: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> tupl
     dtype = torch.promote_types(x.dtype, torch.float32)
     taps = weight.to(dtype)
     slope = grad * _silu_slope(conv_before_silu(x, weight, bias))
-    # The adjoint of a convolution looks the other way.
+    # The adjoint of a convolution has the opposite direction.
     ahead = [
         windows(slope[direction], weight.shape[2], 1 - direction)
         for direction in range(len(weight))
@@ -132,7 +132,7 @@ def _backward(grad: Tensor, inputs: ScanInputs) -> tuple[Tensor, ...]:
         decay = torch.exp(delta[k, ..., None] * A)
         hidden = _scan(decay, drive[..., None] * B[k, :, :, None], reverse)
         total = total + (hidden * C[k, :, :, None]).sum(-1)
-        # The gradient of a state decays with the step after it.
+        # The gradient of a state decays with the next step.
         g = _scan(_shift(decay, not reverse), dy[..., None] * C[k, :, :, None], not reverse)
         p = g * decay * _shift(hidden, reverse)
         g_B = (g * B[k, :, :, None]).sum(-1)
@@ -153,7 +153,7 @@ def _silu_slope(z: Tensor) -> Tensor:
 
 
 def _shift(tensor: Tensor, reverse: bool) -> Tensor:
-    """Return the values of the token before, in the order of the scan, and zeros at the first."""
+    """Return the values of the previous token in the order of the scan, with zeros at the first."""
     fill = (0, 0, 0, 0, 0, 1) if reverse else (0, 0, 0, 0, 1, 0)
     return pad(tensor, fill)[:, 1:] if reverse else pad(tensor, fill)[:, :-1]
 
@@ -167,7 +167,7 @@ def _scan(
     batch, tokens, channels, states = push.shape
     chunks = max(1, isqrt(tokens))
     steps = -(-tokens // chunks)
-    # Padding comes last in time. In reverse it comes first, where it leaves the state at zero.
+    # Padding is last in time. In reverse it is first, where the state stays zero.
     fill = (0, 0, 0, 0, 0, chunks * steps - tokens)
     shape = (batch, chunks, steps, channels, states)
     decay, hidden = (pad(part, fill).view(shape) for part in (decay, push))
@@ -185,7 +185,7 @@ def _scan(
         starts[:, chunk] = start
         start = torch.addcmul(end[:, chunk], chunk_decay[:, chunk], start)
 
-    # In place: what was pushed becomes the state.
+    # In place: the inputs become the states.
     state = starts
     for step in order:
         state = pushes[step].addcmul_(decays[step], state)

@@ -1,4 +1,4 @@
-"""Which kernels there are, which can run here, and which one a name means."""
+"""List the kernels, check which run on this machine, and resolve names."""
 
 import os
 import warnings
@@ -19,7 +19,7 @@ class Kernel(Protocol):
     """Functions of a kernel's module. Autograd does not follow them."""
 
     def scan_forward(self, inputs: ScanInputs, keep: bool) -> tuple[Tensor, Tensor]:
-        """Return the scan and, if ``keep``, what backward needs beside the inputs."""
+        """Return the scan and, if ``keep``, the tensor that backward needs besides the inputs."""
 
     def scan_backward(
         self, grad: Tensor, inputs: ScanInputs, checkpoints: Tensor
@@ -40,13 +40,13 @@ class Kernel(Protocol):
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a kernel is and where it runs.
+    """Module and requirements of a kernel.
 
     Attributes:
         module: name of its module in this package.
         device: type of the only device it runs on; None for any.
-        package: what has to be installed for it.
-        doubles: whether it computes in float64.
+        package: package that it needs.
+        doubles: whether it supports float64.
     """
 
     module: str
@@ -63,7 +63,7 @@ KERNELS = {
 }
 """The kernels in the order in which "auto" tries them.
 
-"reference" is none of them: it is plain torch that autograd follows.
+"reference" is not among them: it is plain torch, differentiated by autograd.
 """
 
 
@@ -72,7 +72,7 @@ def load_kernel(name: str) -> Kernel | None:
     """Return the kernel called ``name``, or None if it does not work on this machine."""
     try:
         module = import_module(f"fakesound.models.scan.{KERNELS[name].module}")
-        # what imports may still not work
+        # a module that imports may still not work
         getattr(module, "probe", lambda: None)()
     except ImportError:
         return None
@@ -82,12 +82,12 @@ def load_kernel(name: str) -> Kernel | None:
 def resolve_kernel(
     name: str, device: torch.device | str, dtype: torch.dtype = torch.float32
 ) -> str:
-    """Return the kernel that ``name`` means for tensors of ``dtype`` on ``device``.
+    """Return the name of the kernel for tensors of ``dtype`` on ``device``.
 
     Args:
-        name: the name of a kernel, returned as it is if it can run, or "auto" for the fastest.
-        device: where the tensors are.
-        dtype: their dtype.
+        name: name of a kernel, which is returned if it can run, or "auto" for the fastest.
+        device: device of the tensors.
+        dtype: type of the tensors.
 
     Raises:
         InputError: if there is no such kernel or it cannot run here.
@@ -110,7 +110,7 @@ def resolve_kernel(
         raise InputError(f"kernel={name}: cannot compute in float64; choose auto or chunked")
     if load_kernel(name) is None:
         raise InputError(
-            f"kernel={name}: needs {entry.package}, which does not work here; install it, or take "
+            f"kernel={name}: needs {entry.package}, which does not work here; install it, or use "
             "kernel=auto"
         )
     return name
@@ -128,7 +128,7 @@ def _fits(entry: Entry, device: torch.device, dtype: torch.dtype) -> bool:
 
 @cache
 def _warn_missing(name: str) -> None:
-    """Warn, once in a process, that a faster kernel lacks its package, or fails."""
+    """Warn once per process that the package of a faster kernel is missing or fails."""
     warnings.warn(
         f"kernel={name} needs {KERNELS[name].package}, which does not work here: "
         "the scan will be many times slower",

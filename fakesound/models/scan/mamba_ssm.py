@@ -1,11 +1,12 @@
-"""The scan by the CUDA extension of mamba-ssm, for those who have it.
+"""The scan by the CUDA extension of mamba-ssm, if it is installed.
 
-The package can be installed and importable without the extension, and the extension can be built
-for another torch. So it counts as there only after `probe` had the right numbers from it. Its own
-layout is (clip, channel, token), and it runs forward in time only: both are changed here and back.
-The convolution is causal-conv1d's if that works, and plain torch otherwise.
+The package can be installed without the extension, and the extension can be built for another
+torch, so it is only used after `probe` has verified its results. It has the layout (clip, channel,
+token) and only runs forward in time, so tensors are converted before and after. The convolution is
+that of causal-conv1d if it works, otherwise plain torch.
 
-Its gradients are sums of atomic additions, not the same bits in every run; ``triton`` has them.
+Its gradients are sums of atomic additions and differ slightly from run to run; those of ``triton``
+do not.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from fakesound.models.scan.reference import ScanInputs, decay_rates
 
 try:
     from mamba_ssm.ops import selective_scan_interface
-except Exception as error:  # whatever a build for another torch raises
+except Exception as error:  # a build for another torch raises many kinds of errors
     raise ImportError(f"mamba-ssm does not import: {error}") from error
 
 extension: Any = getattr(selective_scan_interface, "selective_scan_cuda", None)
@@ -75,7 +76,7 @@ def scan_backward(grad: Tensor, inputs: ScanInputs, checkpoints: Tensor) -> tupl
         du, ddt, dA, dB, dC, dD, dbias, *_ = extension.bwd(
             u, dt, A, B, C, D, None, bias, dy, kept, None, None, True, False
         )
-        # through A = -n exp(A_log): the chain's factor is A itself, summed where rates are tied
+        # chain rule through A = -n exp(A_log): the factor is A, summed over tied rates
         dA = dA * A
         if inputs.A_log.shape[-1] == 1:
             dA = dA.sum(-1, keepdim=True)
@@ -135,7 +136,7 @@ def _convolve(
 
 @cache
 def _causal_conv1d(device: torch.device) -> Callable[..., Tensor] | None:
-    """Return causal-conv1d's function if it gives on ``device`` what plain torch gives."""
+    """Return the function of causal-conv1d if its results on ``device`` are those of torch."""
     x, weight, bias = (
         torch.linspace(-1, 1, count, device=device).view(shape)
         for count, shape in ((40, (1, 5, 8)), (32, (1, 8, 4)), (8, (1, 8)))
@@ -144,14 +145,14 @@ def _causal_conv1d(device: torch.device) -> Callable[..., Tensor] | None:
         from causal_conv1d import causal_conv1d_fn
 
         found = _convolve(causal_conv1d_fn, x, weight, bias)
-    except Exception:  # not there, or built for another torch
+    except Exception:  # not installed, or built for another torch
         return None
     right = torch.allclose(found, chunked.conv_forward(x, weight, bias), rtol=1e-3, atol=1e-4)
     return causal_conv1d_fn if right else None
 
 
 def _arguments(inputs: ScanInputs, direction: int) -> tuple[Tensor, ...]:
-    """Return u, dt, A, B, C, D and the bias of dt as the extension takes them."""
+    """Return u, dt, A, B, C, D and the bias of dt in the layout of the extension."""
     dtype = inputs.x.dtype
     # tokens last; B and C with an axis of groups
     u, dt, B, C = (
@@ -164,7 +165,7 @@ def _arguments(inputs: ScanInputs, direction: int) -> tuple[Tensor, ...]:
 
 
 def _in_time(tensor: Tensor, direction: int) -> Tensor:
-    """Return (clip, token, ...) in the order of the scan, or back: flipping is its own inverse."""
+    """Return (clip, token, ...) in the order of the scan, or back in time order."""
     return tensor.flip(1) if direction == 1 else tensor
 
 

@@ -1,9 +1,9 @@
 """The scan and its convolution as torch operators that compile and export as one call each.
 
 Forward and backward are separate operators, and autograd is a ``torch.autograd.Function`` around
-them: the arrangement with the least overhead. The name of the kernel is resolved when an operator
-runs, so that an exported program picks the kernel of the machine that it runs on. The reference is
-no operator: autograd and compilers see its single steps.
+them, which has the least overhead. The name of the kernel is resolved when an operator runs, so
+that an exported program uses the kernel of its machine. The reference is not an operator: autograd
+and compilers see its single steps.
 """
 
 from collections.abc import Callable
@@ -50,13 +50,13 @@ def bidirectional_scan(
     Args:
         x: outputs of the convolution; may be one tensor expanded over the directions.
         dt: step sizes before bias and softplus.
-        A_log: logarithms of the decay rates; one column ties them: state n decays n times as fast
-            as that column says, and the kernel takes one exponential in place of one a state.
-        B: how tokens are written to the states.
-        C: how tokens are read from the states.
+        A_log: logarithms of the decay rates; with one column, the rate of state n is n times that
+            of the column, and the kernel computes one exponential instead of one per state.
+        B: input matrix of each token.
+        C: output matrix of each token.
         D: skip connection.
         dt_bias: bias of the step sizes.
-        z: gate, or None for none.
+        z: gate; None for no gate.
         scale: factor of the result.
         kernel: "auto" or a name of `fakesound.models.scan.kernels.KERNELS`.
 
@@ -124,7 +124,7 @@ def bidirectional_conv(
 
 def _check_directions(count: int) -> None:
     if count not in (1, 2):
-        raise ValueError(f"{count} directions: there are one, forward, or two")
+        raise ValueError(f"{count} directions: must be 1 (forward) or 2")
 
 
 def _check_shapes(**tensors: tuple[Tensor | None, tuple[int, ...]]) -> None:
@@ -207,7 +207,7 @@ def _fake_scan_backward(
 
 
 def _no_gate(grad: Tensor) -> Tensor:
-    """Return a stand-in for the gradient of a gate: an operator's tensors cannot be None."""
+    """Return an empty gradient of a missing gate, since operators cannot return None."""
     return grad.new_empty(0)
 
 

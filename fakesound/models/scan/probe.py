@@ -1,4 +1,4 @@
-"""Whether a kernel that imports also works: a small scan and its gradients beside plain torch."""
+"""Check that a kernel works, by comparing a small scan and its gradients with plain torch."""
 
 from collections.abc import Callable
 
@@ -16,26 +16,26 @@ def check(what: str, forward: Forward, backward: Backward, device: str) -> None:
     """Compare ``forward`` and ``backward`` of a kernel with ``chunked`` on ``device``.
 
     Raises:
-        ImportError: if ``what``, the kernel, fails or computes something else.
+        ImportError: naming the kernel ``what``, if it fails or its results differ.
     """
     try:
         pairs = _scan_twice(forward, backward, device)
-    except Exception as error:  # whatever a build for other hardware raises
+    except Exception as error:  # a build for other hardware raises many kinds of errors
         raise ImportError(f"{what} does not work: {error}") from error
     if not all(_near(one, other) for one, other in pairs):
-        raise ImportError(f"{what} computes another scan")
+        raise ImportError(f"{what} gives wrong results")
 
 
 def _near(one: Tensor, other: Tensor) -> bool:
-    """Return whether two tensors differ little beside their largest value.
+    """Return whether two tensors differ little relative to their largest value.
 
-    Gradients of a scan reach from thousands down to nearly nothing, all in single precision.
+    Gradients of a scan in single precision range from thousands to nearly zero.
     """
     return bool((one - other).abs().max() <= 1e-4 * other.abs().max())
 
 
 def _scan_twice(forward: Forward, backward: Backward, device: str) -> list[tuple[Tensor, Tensor]]:
-    """Return a scan and its gradients by a kernel, each with what ``chunked`` makes of it."""
+    """Return a scan and its gradients by a kernel, each with the result of ``chunked``."""
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:

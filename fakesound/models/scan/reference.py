@@ -1,17 +1,17 @@
-"""The selective scan and its convolution step by step: what every other kernel must equal.
+"""The selective scan and its convolution step by step, the definition for all other kernels.
 
-Plain torch in the order of the equations, for any dtype and device, differentiable by autograd. It
-is slow, and it is the definition.
+Plain torch in the order of the equations, for any dtype and device, differentiable by autograd, and
+slow.
 
 Glossary (Gu & Dao 2023, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
 section 3 and algorithm 2; Zhu et al. 2024, "Vision Mamba", algorithm 1):
 
-    here       papers      what it is
+    here       papers      meaning
     x          x, x'       output of the convolution, one per direction
     dt         Δ           step size before its bias and softplus, depends on the token
     A_log      log(-A)     decay rate of each state, so that A = -exp(A_log) < 0; a single column
                            stands for the tied rates A_n = -n exp(A_log), n = 1 ... N
-    B, C       B, C        how a token is written to the states and read from them
+    B, C       B, C        input and output matrix of a token
     D          D           skip from x to y
     dt_bias    Parameter^Δ bias of Δ
     z          z           gate
@@ -55,19 +55,19 @@ class ScanInputs(NamedTuple):
         return tuple(field for field in self if isinstance(field, Tensor))
 
     def wide(self) -> "ScanInputs":
-        """Return the inputs in the dtype to compute in: float64 stays, the rest is float32."""
+        """Return the inputs in the dtype of the computation: float64 or float32."""
         dtype = torch.promote_types(self.x.dtype, torch.float32)
         return self.replace_tensors([tensor.to(dtype) for tensor in self.tensors])
 
     def replace_tensors(self, tensors: Sequence[Tensor]) -> "ScanInputs":
-        """Return the inputs with ``tensors`` in place of the present ones, in order."""
+        """Return the inputs with their tensors replaced by ``tensors``, in order."""
         present = [name for name in self._fields if isinstance(getattr(self, name), Tensor)]
         fields: dict[str, Any] = dict(zip(present, tensors, strict=True))
         return self._replace(**fields)
 
 
 def decay_rates(A_log: Float[Tensor, "*lead rate"], states: int) -> Float[Tensor, "*lead {states}"]:
-    """Return -A of every state: exp(A_log), or its multiples 1 ... N where there is one column."""
+    """Return -A of every state: exp(A_log), or its multiples 1 ... N if there is one column."""
     rates = A_log.exp()
     if A_log.shape[-1] == states:
         return rates
@@ -119,10 +119,9 @@ def conv(
     weight: Float[Tensor, "direction channel width"],
     bias: Float[Tensor, "direction channel"],
 ) -> Float[Tensor, "direction batch token channel"]:
-    """Return SiLU of the depthwise convolutions of each token with those behind it.
+    """Return SiLU of the depthwise convolution over previous tokens.
 
-    Behind means before it for direction 0 (causal) and after it for direction 1; the last tap is
-    the token's own.
+    For direction 1, it is over following tokens. The last tap is for the token itself.
     """
     return silu(conv_before_silu(x, weight, bias)).to(x.dtype)
 
@@ -132,7 +131,7 @@ def conv_before_silu(
     weight: Float[Tensor, "direction channel width"],
     bias: Float[Tensor, "direction channel"],
 ) -> Float[Tensor, "direction batch token channel"]:
-    """Return the convolutions alone, in the dtype to compute in."""
+    """Return the convolutions without SiLU, in the dtype of the computation."""
     dtype = torch.promote_types(x.dtype, torch.float32)
     directions, _, width = weight.shape
     totals = []
@@ -147,7 +146,7 @@ def conv_before_silu(
 def windows(
     x: Float[Tensor, "batch token channel"], width: int, direction: int
 ) -> list[Float[Tensor, "batch token channel"]]:
-    """Return, for each tap, the tokens that it sees: zeros beyond the ends, the last tap ``x``."""
+    """Return the input of each tap, with zeros beyond the ends; that of the last tap is ``x``."""
     tokens = x.shape[1]
     if direction == 1:
         padded = pad(x, (0, 0, 0, width - 1))

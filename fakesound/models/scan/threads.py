@@ -1,7 +1,7 @@
 """A thread pool for kernels that run without the interpreter lock.
 
-Not numba's: its OpenMP layer aborts any process forked after the first parallel call, and with it
-every data loading worker.
+The threads of numba are not used: its OpenMP layer aborts any process that is forked after the
+first parallel call, among them data loading workers.
 """
 
 import os
@@ -12,15 +12,15 @@ from itertools import count
 
 import torch
 
-# More pieces than threads, so that a thread which loses its core to another program gets fewer.
+# More pieces than threads, so that threads on busy cores get fewer.
 _PIECES_PER_THREAD = 4
 
 
 def run(kernel: Callable[..., None], tasks: int, *arguments: object) -> None:
     """Call ``kernel(first, after, *arguments)`` on pieces that cover ``range(tasks)``.
 
-    As many threads work at once as torch may use, the calling one among them. What a task computes
-    must not depend on the piece that it falls in.
+    The number of threads, including the calling one, is that of torch. The result of a task must
+    not depend on its piece.
     """
     threads = min(torch.get_num_threads(), tasks)
     if threads <= 1:
@@ -41,5 +41,5 @@ def run(kernel: Callable[..., None], tasks: int, *arguments: object) -> None:
 
 @cache
 def _pool(process: int, size: int) -> ThreadPoolExecutor:
-    """Return the pool of this ``process``: a forked child has none of its parent's threads."""
+    """Return the pool of this ``process``, since a forked child has no threads of its parent."""
     return ThreadPoolExecutor(size, thread_name_prefix=f"scan-{process}")

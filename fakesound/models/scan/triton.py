@@ -1,11 +1,11 @@
 # mypy: disable-error-code="import-untyped"
 """The Triton kernel: GPU code compiled on the machine itself, so that no CUDA build is needed.
 
-This module hands tensors to the kernels of ``triton_scan``, ``triton_scan_backward``,
-``triton_sums`` and ``triton_conv`` with their strides, so that views are not copied. Every call
-launches a fixed number of kernels and never waits for the device, as CUDA graphs want it.
+This module passes tensors with their strides to the kernels of ``triton_scan``,
+``triton_scan_backward``, ``triton_sums`` and ``triton_conv``, so that views are not copied. Every
+call launches a fixed number of kernels and never waits for the device, as CUDA graphs require.
 
-Where TRITON_INTERPRET=1 is set before Triton is imported, all of it runs on CPU tensors, slowly.
+If TRITON_INTERPRET=1 is set before Triton is imported, everything runs on CPU tensors, slowly.
 """
 
 import torch
@@ -29,14 +29,14 @@ TILE = 16
 STEPS = 8
 """Steps of a run of the backward scan."""
 
-# Fused multiply and add is Triton's default until 3.9 and no longer after.
+# Fused multiply-add is the default only up to Triton 3.9.
 _OPTIONS = {"enable_fp_fusion": True}
-# Left alone, the compiler takes over 200 registers for loads that it moves far ahead. With 168
-# there is room for twelve warps in place of nine, and what it then puts aside, a hundred bytes, is
-# read outside the loops over states.
+# By default, the compiler uses over 200 registers for loads that it moves far ahead. With 168 there
+# is room for twelve warps instead of nine, and the hundred bytes that are spilled are read outside
+# the loops over states.
 _BACKWARD_REGISTERS = 168
-# The warps of a program find B and C in the cache that the first of them has filled; but with fewer
-# programs than this, what an H100 has room for, they would load its processors unevenly.
+# The warps of a program share B and C in the cache; but with fewer programs than this number, which
+# fits on an H100, its processors would be loaded unevenly.
 _RESIDENT_WARPS = 132 * 12
 
 _GATE_ROWS = 8
@@ -49,10 +49,10 @@ _CONV_BACKWARD_SPANS = 8
 
 
 def probe(device: str = "cuda") -> None:
-    """Compare a scan and its gradients with ``chunked``, where there is a GPU.
+    """Compare a scan and its gradients with ``chunked``, if there is a GPU.
 
     Raises:
-        ImportError: if the kernels fail or compute something else on it.
+        ImportError: if the kernels fail or their results differ.
     """
     if device != "cuda" or torch.cuda.is_available():
         check("the Triton kernel", scan_forward, scan_backward, device)
@@ -217,7 +217,7 @@ def conv_backward(grad: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> tupl
 
 
 def _rows(tensor: Tensor) -> Rows:
-    """Return a tensor, with or without directions, and its strides, copying only if it must."""
+    """Return a tensor, with or without directions, and its strides, copied only if necessary."""
     if tensor.stride(-1) != 1:
         tensor = tensor.contiguous()
     direction, clip, token = (0, *tensor.stride()[:-1])[-3:]
@@ -225,7 +225,7 @@ def _rows(tensor: Tensor) -> Rows:
 
 
 def _pack(B: Tensor, C: Tensor) -> int:
-    """Return how many numbers of B and C can be read as one word of 64 bits."""
+    """Return the number of elements of B and C that can be read as one 64-bit word."""
     pack = 8 // B.element_size()
     whole = all(
         tensor.element_size() == B.element_size()
@@ -238,7 +238,7 @@ def _pack(B: Tensor, C: Tensor) -> int:
 
 
 def _forward_warps(threads: int) -> int:
-    """Return the warps of a forward program, a power of two, of ``threads`` in all."""
+    """Return the number of warps of a forward program, given the total number of threads."""
     rounds = threads // LANES // _RESIDENT_WARPS
     return 4 if rounds >= 4 else 2 if rounds >= 2 else 1
 

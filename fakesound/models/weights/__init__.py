@@ -1,7 +1,7 @@
-"""Starting from weights of others: Vim, AuM, the original project's, and earlier runs of ours.
+"""Initial weights from Vim, AuM, the original project or an earlier run.
 
-`read_weights` reads a file without running what it holds, `fit_weights` brings it to the names,
-shapes and token order of a detector and accounts for every tensor on both sides.
+`read_weights` reads a file without running code in it. `fit_weights` converts it to the names,
+shapes and token order of a detector, and reports the status of every tensor.
 """
 
 from fakesound.models.weights.fit import InitialWeights, fit_weights

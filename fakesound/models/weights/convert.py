@@ -1,7 +1,7 @@
-"""The arithmetic of taking over weights: patches, channels and positions of another size.
+"""Convert patches, channels and positions of weights to another size.
 
-Resizing is by matrices of our own: `torch.nn.functional.interpolate` with ``antialias`` is wrong
-where a side becomes 1 (torch 2.13, CPU).
+Resizing uses explicit matrices, since `torch.nn.functional.interpolate` with ``antialias`` is wrong
+if a side becomes 1 (torch 2.13, CPU).
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from torch import Tensor
 
 
 class Positions(NamedTuple):
-    """Position embeddings, free of the order of tokens.
+    """Position embeddings, independent of the order of tokens.
 
     Attributes:
-        grid: rows and columns of the patches.
-        class_place: position of the class token, None without one.
+        grid: embeddings of the patches, by row and column.
+        class_place: embedding of the class token; None without one.
     """
 
     grid: Float[Tensor, "1 dim band step"]
@@ -27,11 +27,10 @@ class Positions(NamedTuple):
 def channels_shared(
     weight: Float[Tensor, "dim channel height width"], channels: int
 ) -> Float[Tensor, "dim {channels} height width"]:
-    """Return patch filters for ``channels`` alike: the sum over the channels, shared among them.
+    """Return patch filters that are equal for all ``channels``: the sum divided by their number.
 
-    Colours say nothing about the channels of a spectrogram. Input that is the same in all channels
-    gets the response it had: of three channels for three each becomes their mean, and a filter for
-    one channel is divided by ``channels``.
+    Colour channels do not correspond to channels of a spectrogram. The response to input that is
+    the same in all channels does not change.
     """
     shared = weight.sum(1, keepdim=True) / channels
     return shared.repeat(1, channels, 1, 1)
@@ -42,9 +41,8 @@ def patch_resized(
 ) -> Float[Tensor, "dim channel new_height new_width"]:
     """Return patch filters of another ``size`` (pseudo-inverse resize).
 
-    Of all filters of that size these answer to patches resized to it most nearly as ``weight``
-    does to the patches as they were; exactly so where they grow (Beyer et al., "FlexiViT", CVPR
-    2023, section 3.4).
+    The response to resized patches is as close as possible to that of ``weight`` to the original
+    patches, and equal if patches become larger (Beyer et al., "FlexiViT", CVPR 2023, section 3.4).
     """
     rows, columns = (
         torch.linalg.pinv(_resizing(old, new, _linear).mT)
@@ -63,10 +61,10 @@ def positions_of(
     """Return the positions in a sequence of embeddings.
 
     Args:
-        embedding: positions as stored in the file.
-        grid: bands and steps.
+        embedding: embeddings in the order of the file.
+        grid: number of bands and steps.
         order: "frequency"-major, as published, or "time"-major.
-        class_at: where the class token's is stored: in the middle (Vim), first (AuM), None without.
+        class_at: index of the class token: in the middle (Vim) or first (AuM); None without one.
     """
     own = None
     if class_at is not None:
@@ -79,7 +77,7 @@ def positions_of(
 def arranged(
     positions: Positions, grid: tuple[int, int], order: str, class_token: bool
 ) -> Float[Tensor, "1 place dim"]:
-    """Return the embeddings as `VisionMamba` keeps them, brought to ``grid``, bands by steps."""
+    """Return the embeddings in the order of `VisionMamba`, resized to ``grid``, bands by steps."""
     laid = positions.grid
     if laid.shape[2:] != grid:
         bands, steps = (
@@ -96,7 +94,7 @@ def arranged(
 def _resizing(
     old: int, new: int, kernel: Callable[[Tensor], Tensor]
 ) -> Float[Tensor, "{new} {old}"]:
-    """Return the matrix that resizes ``old`` values to ``new``, smoothing where it shrinks them."""
+    """Return the matrix that resizes ``old`` values to ``new``, with smoothing if they shrink."""
     scale = old / new
     centres = (torch.arange(new, dtype=torch.float64)[:, None] + 0.5) * scale
     weights = kernel((torch.arange(old) + 0.5 - centres).abs() / max(scale, 1.0))
@@ -108,7 +106,7 @@ def _linear(distance: Float[Tensor, "new old"]) -> Float[Tensor, "new old"]:
 
 
 def _cubic(distance: Float[Tensor, "new old"]) -> Float[Tensor, "new old"]:
-    """Return Keys' kernel (1981), as libraries for images have it where they smooth."""
+    """Return Keys' kernel (1981), which image libraries use with antialiasing."""
     x = distance.clamp_max(2)
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     return torch.where(x < 1, near, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2)

@@ -1,4 +1,4 @@
-"""Bringing the tensors of a file to a detector's names, shapes and token order."""
+"""Fit the tensors of a file to the names, shapes and token order of a detector."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class InitialWeights:
     """Weights for a detector to start from.
 
     Attributes:
-        tensors: weights, by their names in the `Detector`.
+        tensors: weights by name in the `Detector`.
         report: status of every tensor of the file and of the detector.
     """
 
@@ -39,7 +39,7 @@ class InitialWeights:
     report: LoadReport
 
     def load_into(self, detector: Detector) -> None:
-        """Replace the values of ``detector``, which is of the same configuration."""
+        """Replace the values of ``detector``, which must have the same configuration."""
         detector.load_state_dict(dict(self.tensors), strict=False)
 
 
@@ -54,16 +54,16 @@ class _Fitted(NamedTuple):
 def fit_weights(
     file: WeightsFile, detector: Detector, grid: tuple[int, int] | None = None
 ) -> InitialWeights:
-    """Return the weights of ``file`` as ``detector`` can take them; it is not changed.
+    """Return the weights of ``file``, fitted to ``detector``, which is not changed.
 
     Args:
         file: weights of Vim, AuM, the 2024 project or a run.
         detector: detector with its initial weights.
-        grid: rows (bands) and columns (steps) of the file's position embeddings, where the file
-            does not tell.
+        grid: rows (bands) and columns (steps) of the position embeddings, if the file does not
+            contain them.
 
     Raises:
-        InputError: if the backbones do not fit, with what to change.
+        InputError: if the backbones do not match, with the change that is needed.
     """
     if not isinstance(detector.backbone, VisionMamba):
         raise refusal(
@@ -109,7 +109,7 @@ def fit_weights(
 
 @dataclass(frozen=True)
 class _Fitting:
-    """State while tensors are fitted, one after the other."""
+    """Inputs of the fit of each tensor."""
 
     file: WeightsFile
     layout: Layout
@@ -184,7 +184,7 @@ class _Fitting:
         return _Fitted(how, ", ".join(notes), made)
 
     def _other_stem(self, start: Mapping[str, Tensor]) -> bool:
-        """Return whether one of the two stems is of patches and the other of convolutions."""
+        """Return whether one stem has patches and the other convolutions."""
         names = {self.layout.ours(name): tensor.ndim for name, tensor in self.file.tensors.items()}
         return names.get(PATCHES) != start[PATCHES].ndim
 

@@ -1,4 +1,4 @@
-"""The grid that the position embeddings of a file lie on, which no file states."""
+"""Infer the grid of the position embeddings of a file, which no file states."""
 
 import math
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ def source_grid(
 ) -> tuple[str, Grid]:
     """Return the token order and the grid, bands by steps, of positions in ``file``.
 
-    What is ``given`` holds; else what the file's hyperparameters tell; else what the publishers'
-    inputs make of the number of ``places`` and the size of a patch.
+    The grid is the ``given`` one, or that of the hyperparameters in the file, or follows from the
+    number of ``places``, the size of a patch and the published input sizes.
 
     Raises:
-        InputError: if the grid remains unknown, or is not one of ``places``.
+        InputError: if the grid is unknown, or does not have so many ``places``.
     """
     order = "frequency"
     if layout.own:
@@ -30,7 +30,7 @@ def source_grid(
         if given[0] * given[1] != places:
             raise InputError(
                 f"init.grid={list(given)}: {file.path} has {places} position embeddings; give rows "
-                "and columns that make these"
+                "and columns with this product"
             )
         return order, given
     grid = _of_run(file, backbone, places) if layout.own else _published(file, layout, places)
@@ -44,13 +44,13 @@ def source_grid(
 
 
 def setting(settings: Mapping[str, Any], section: str, key: str) -> Any:  # noqa: ANN401
-    """Return a value of a run's configuration as kept in a file; None if it is not there."""
+    """Return a value of a saved configuration; None if it is missing."""
     held = settings.get(section)
     return held.get(key) if isinstance(held, Mapping) else None
 
 
 def _of_run(file: WeightsFile, backbone: VisionMamba, places: int) -> Grid | None:
-    """Return the grid of an earlier run; that of ``backbone`` where nothing else is known."""
+    """Return the grid of an earlier run, by default that of ``backbone``."""
     stem = setting(file.settings, "backbone", "stem")
     bins = setting(file.settings, "features", "bins")
     if not isinstance(stem, Mapping) or bins is None:
@@ -64,9 +64,9 @@ def _of_run(file: WeightsFile, backbone: VisionMamba, places: int) -> Grid | Non
 def _published(file: WeightsFile, layout: Layout, places: int) -> Grid | None:
     """Return the grid of published weights.
 
-    Images are square. AuM has 128 mel bands, of any length, the original project 280 bands and
-    1000 windows; both cut them into patches that do not overlap. The original project also saves
-    its sizes with the weights.
+    Images are square. AuM has 128 mel bands and any length, the original project 280 bands and
+    1000 windows; patches of both do not overlap. The original project also saves its sizes with
+    the weights.
     """
     grid: Grid | None = _recorded(file.settings)
     patches = file.tensors.get(f"{layout.prefix}patch_embed.proj.weight")
@@ -83,7 +83,7 @@ def _published(file: WeightsFile, layout: Layout, places: int) -> Grid | None:
 
 
 def _recorded(settings: Mapping[str, Any]) -> Grid | None:
-    """Return the grid in the original project's hyperparameters, None if they have none."""
+    """Return the grid in the hyperparameters of the original project; None without them."""
     try:
         sizes = [settings[key] for key in ("img_size", "patch_size", "stride")]
         rows, columns = (

@@ -1,7 +1,7 @@
-"""Whose file it is, and what its tensors are in our terms.
+"""Recognise the origin of a file of weights, and map its names to those of `Detector`.
 
-Published names are Vim's; a file may put anything before them (``module.`` of data parallelism,
-``vim.`` of the original project's Lightning module, ``backbone.`` of segmentation toolkits).
+Published names are those of Vim, with any prefix (``module.`` from data parallelism, ``vim.`` from
+the Lightning module of the original project, ``backbone.`` from segmentation toolkits).
 """
 
 import re
@@ -37,12 +37,12 @@ class Layout:
     """The conventions of a file.
 
     Attributes:
-        name: whose they are.
-        prefix: what stands before every name of the model.
+        name: origin of the file.
+        prefix: prefix of every name of the model.
         own: whether names are those of our `Detector`.
-        dim, depth, state, expand, tied_decay, variant: of its backbone, see `VisionMamba`.
-        class_token: whether it has one.
-        class_first: whether its place comes first among the positions, not in the middle.
+        dim, depth, state, expand, tied_decay, variant: settings of its backbone, see `VisionMamba`.
+        class_token: whether it has a class token.
+        class_first: whether the class token comes first among the positions, not in the middle.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Layout:
     class_first: bool
 
     def ours(self, name: str) -> str | None:
-        """Return the name in our `Detector` of a tensor of the file; None if it has none."""
+        """Return the name of a tensor of the file in our `Detector`; None if it is not used."""
         if not name.startswith(self.prefix):
             return None
         name = name.removeprefix(self.prefix)
@@ -70,7 +70,7 @@ class Layout:
         return None
 
     def why_not(self, name: str) -> str:
-        """Return why a tensor of the file that has no name in our `Detector` is not used."""
+        """Return the reason why a tensor of the file is not used."""
         if not name.startswith(self.prefix):
             return _OUTSIDE
         name = name.removeprefix(self.prefix)
@@ -81,7 +81,7 @@ def recognise(file: WeightsFile) -> Layout:
     """Return the layout of ``file``.
 
     Raises:
-        InputError: if it is not of a Vision Mamba, or of one that this backbone cannot be.
+        InputError: if it is not of a Vision Mamba, or of an unsupported relative.
     """
     names = file.tensors
     first = next((found for name in names if (found := _FIRST.fullmatch(name))), None)
@@ -115,10 +115,10 @@ def recognise(file: WeightsFile) -> Layout:
 
 
 def check_fit(file: WeightsFile, layout: Layout, backbone: VisionMamba) -> None:
-    """Check that the layers of ``file`` are of the kind and size of those of ``backbone``.
+    """Check that the layers of ``file`` have the kind and size of those of ``backbone``.
 
     Raises:
-        InputError: if they are not, with what to change.
+        InputError: if they do not, with the change that is needed.
     """
     mixer = backbone.layers[0].get_submodule("mixer")
     assert isinstance(mixer, BidirectionalMamba)
@@ -131,7 +131,7 @@ def check_fit(file: WeightsFile, layout: Layout, backbone: VisionMamba) -> None:
                 f"its backbone has {key} {there}, yours has {own}; "
                 f"use {fix}backbone.{key}={str(there).lower()}",
             )
-    # every layer must be whole, and hold nothing that ours would not heed
+    # every layer must be complete, without tensors that this backbone would ignore
     start = layout.prefix + ("backbone." if layout.own else "")
     expected = {f"{start}layers.{name}" for name in backbone.layers.state_dict()}
     within = re.compile(rf"{re.escape(start)}layers\.(\d+)\.")
@@ -152,7 +152,7 @@ def check_fit(file: WeightsFile, layout: Layout, backbone: VisionMamba) -> None:
 
 
 def _refuse_strangers(file: WeightsFile, prefix: str) -> None:
-    """Raise for relatives whose layers compute something else under the same names."""
+    """Refuse related models whose layers have the same names but compute something else."""
     names = [name.removeprefix(prefix) for name in file.tensors]
     signs = ("cpredlayer", "gpredlayer", "mask_embed")
     if any(sign in name.split(".") for name in file.tensors for sign in signs):

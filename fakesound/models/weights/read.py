@@ -1,4 +1,4 @@
-"""Reading files of weights. Nothing in them is run: no pickle but of plain values and tensors."""
+"""Read files of weights without running code in them."""
 
 import argparse
 import hashlib
@@ -16,9 +16,9 @@ from torch import Tensor
 
 from fakesound.errors import InputError
 
-# of a run, in its folder
+# best checkpoint in the folder of a run
 BEST = Path("checkpoints", "best.ckpt")
-# where training scripts keep the weights: DeiT's (Vim), Lightning's, others'
+# keys of the weights in files of DeiT (Vim), Lightning and other training scripts
 _PLACES = ("model", "state_dict", "model_state_dict")
 _AGAIN = "download it again, or give another file"
 
@@ -28,9 +28,9 @@ class WeightsFile:
     """Content of a file of weights.
 
     Attributes:
-        path: where it is.
-        tensors: weights, by their names in the file.
-        others: names of what lies beside them: optimiser state, arguments, counters.
+        path: path of the file.
+        tensors: weights by name in the file.
+        others: names of other content: optimiser state, arguments, counters.
         settings: hyperparameters that were saved with the weights, if any.
         digest: SHA-256 of the file.
     """
@@ -43,23 +43,24 @@ class WeightsFile:
 
 
 def refusal(path: Path, why: str) -> InputError:
-    """Return the error with the reason why the file at ``path`` cannot be used."""
+    """Return the error of a file at ``path`` that cannot be used."""
     return InputError(f"init.path={path}: {why}")
 
 
 def read_weights(path: Path) -> WeightsFile:
     """Return the content of the file at ``path``, in PyTorch's format or safetensors.
 
-    Of the folder of a run, its best checkpoint.
+    For the folder of a run, its best checkpoint is read.
 
     Raises:
-        InputError: if there is no such file, it is damaged, holds no weights, or would have to run
-            code to be read.
+        InputError: if the file is missing or damaged, holds no weights, or asks to run code.
     """
     if path.is_dir():
         path = path / BEST
     if not path.is_file():
-        raise refusal(path, "no such file; check the path, relative ones start where you are")
+        raise refusal(
+            path, "no such file; check the path, which is relative to the working directory"
+        )
     try:
         with path.open("rb") as file:
             start = file.read(9)
@@ -99,9 +100,9 @@ def _safetensors(path: Path) -> dict[str, Any]:
 
 def _pickled(path: Path, archive: bool) -> dict[Any, Any]:
     try:
-        # the arguments of Vim's training script; a Namespace only holds values
+        # for the arguments of Vim's training script; a Namespace only holds values
         with torch.serialization.safe_globals([argparse.Namespace]):
-            # mapped, so that the state of an optimiser, twice as large, never gets into memory
+            # mapped, so that the state of the optimiser, twice as large, is not loaded
             held = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
     except pickle.UnpicklingError as error:
         needed = re.search(r"(?:GLOBAL|global:?) ([\w.]+\.\w+)", str(error))
@@ -109,10 +110,10 @@ def _pickled(path: Path, archive: bool) -> dict[Any, Any]:
             raise refusal(path, f"is not a file of weights, or damaged; {_AGAIN}") from error
         raise refusal(
             path,
-            f"reading it would run code ({needed[1]}); where you trust it, save its state_dict "
-            "alone and give that file",
+            f"reading it would run code ({needed[1]}); if you trust the file, save only its "
+            "state_dict and give that file",
         ) from error
-    except Exception as error:  # bytes that are no checkpoint fail in every way there is
+    except Exception as error:  # other bytes raise many kinds of errors
         raise refusal(path, f"is not a file of weights, or cut short; {_AGAIN}") from error
     if not isinstance(held, dict):
         raise refusal(

@@ -1,4 +1,4 @@
-"""The status of every tensor of a weights file and of the model it was loaded into."""
+"""Report the status of every tensor of a weights file and of the model."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ class Fate(NamedTuple):
 
     Attributes:
         name: name in the model; for skipped tensors, in the file.
-        note: what was done to it, or the reason.
+        note: change of the tensor, or the reason for its status.
     """
 
     name: str
@@ -26,14 +26,14 @@ class LoadReport:
     """Status of every tensor of a file and of the model.
 
     Attributes:
-        file: its name.
-        digest: hash of its content.
-        layout: whose names and conventions it has.
-        loaded: names in the model of what was copied as it is.
-        resized: what was brought to another size.
-        converted: what was brought to other conventions, its size kept.
-        skipped: what of the file is not used.
-        left: what of the model keeps its start values.
+        file: name of the file.
+        digest: hash of the file.
+        layout: origin of the file.
+        loaded: names in the model of tensors that were copied unchanged.
+        resized: tensors that were resized.
+        converted: tensors of the same size that were converted.
+        skipped: tensors of the file that are not used.
+        left: tensors of the model that keep their initial values.
     """
 
     file: str
@@ -46,7 +46,7 @@ class LoadReport:
     left: tuple[Fate, ...]
 
     def summary(self) -> dict[str, Any]:
-        """Return the report in few plain values, for ``metrics.json``."""
+        """Return the report as a few plain values, for ``metrics.json``."""
         return {
             "file": self.file,
             "sha256": self.digest,
@@ -71,7 +71,7 @@ class LoadReport:
             ("resized", self.resized),
             ("converted", self.converted),
             ("skipped", self.skipped),
-            ("left as it starts", self.left),
+            ("initial values", self.left),
         ):
             for note, names in by_note(fates).items():
                 count = sum(fate.note == note for fate in fates)
@@ -88,7 +88,7 @@ def by_note(fates: Iterable[Fate]) -> dict[str, str]:
 
 
 def condensed(names: Iterable[str]) -> str:
-    """Return names in short: layers as ranges, weight and bias as one.
+    """Return names in short form: layers as ranges, weight and bias as one.
 
     >>> condensed(["layers.0.norm.weight", "layers.1.norm.weight", "head.weight", "head.bias"])
     'layers.0-1, head'

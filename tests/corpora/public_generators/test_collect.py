@@ -55,7 +55,7 @@ def test_a_repository_that_is_there_is_not_made_again(published, recipes, tmp_pa
     def fail(*_):
         raise AssertionError("made again")
 
-    monkeypatch.setattr(module, "_made", fail)
+    monkeypatch.setattr(module, "_write_clips", fail)
     again = collect("two/beta", mine, tmp_path, published[0])
     folder = tmp_path
     assert [clip_row(c, folder) for c in first.clips] == [clip_row(c, folder) for c in again.clips]

@@ -38,3 +38,8 @@ def test_other_recordings_and_silence_are_not_the_same():
     ]
     assert same_recordings(marks) == []
     assert same_recordings([]) == []
+
+
+def test_recordings_without_a_common_landmark_are_no_pair():
+    marks = np.array([[7, 0], [8, 1]])
+    assert same_recordings([marks, marks + 10]) == []

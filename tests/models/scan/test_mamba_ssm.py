@@ -152,7 +152,7 @@ def test_the_probe_passes_what_works(install, extension):
 
 @pytest.mark.parametrize(
     ("extension", "message"),
-    [(Broken(), "does not work: no kernel image"), (Wrong(), "computes another scan")],
+    [(Broken(), "does not work: no kernel image"), (Wrong(), "gives wrong results")],
 )
 def test_the_probe_refuses_what_does_not(install, extension, message):
     with pytest.raises(ImportError, match=message):

@@ -1,7 +1,7 @@
-"""Shortcut audit: can a classifier separate fake from genuine clips without any artefact?
+"""Shortcut audit: measure whether trivial properties separate fake from genuine clips.
 
-Level, length, offset, bandwidth or dither must not give the label away; otherwise a detector
-learns them and fails in the field (Müller et al., "Speech is silver, silence is golden", 2021).
+Level, length, offset, bandwidth or dither must not reveal the label; otherwise a detector learns
+them and fails in the field (Müller et al., "Speech is silver, silence is golden", 2021).
 """
 
 from collections import defaultdict
@@ -17,19 +17,19 @@ from fakesound.metrics import auc
 from fakesound.timeline import Region
 
 FOLDS = 5
-# clips of each label for an audit of a page
+# fewest and most clips of each label in the audit of a page
 LEAST, MOST = 8, 40
-# not seen in laundered crops of one length
+# properties that laundering and crops of one length remove
 HIDDEN = ("duration", "sample rate", "offset", "level", "peak")
 
 
 @dataclass(frozen=True)
 class Audit:
-    """AUCs of classifiers that know trivial properties only.
+    """AUCs of trivial properties.
 
     Attributes:
         auc: Mean AUC over folds of a classifier of all properties; None if undefined.
-        properties: AUC of each property alone, in the direction that helps, so 0.5 or more.
+        properties: AUC of each property alone, in the better direction, so 0.5 or more.
     """
 
     auc: float | None
@@ -37,7 +37,7 @@ class Audit:
 
 
 def trivial_properties(clip: Clip) -> dict[str, float]:
-    """Measure properties of a clip that are no artefacts of an attack."""
+    """Return properties of a clip that are not artefacts of an attack."""
     audio = read_audio(clip.location, clip.sample_rate).astype(np.float64)
     pcm = np.round(audio * 32_768).astype(np.int64)
     loud = np.sqrt(np.mean(audio**2)) + 1e-9
@@ -68,11 +68,11 @@ def shortcut_audit(clips: Sequence[Clip], without: Collection[str] = ()) -> Audi
     """Measure how well trivial properties separate fake from genuine clips.
 
     The classifier is a logistic regression on the ranks of the properties and their squares. Its
-    AUC is the mean over folds that share no source; near 0.5, nothing trivial leaks.
+    AUC is the mean over folds that share no source; near 0.5, no trivial property leaks.
 
     Args:
-        clips: Clips whose audio is read.
-        without: Properties that are left out.
+        clips: Clips to audit; their audio is read.
+        without: Properties to leave out.
     """
     rows = [trivial_properties(clip) for clip in clips]
     fake = np.array([clip.is_fake for clip in clips], dtype=bool)
@@ -86,7 +86,7 @@ def shortcut_audit(clips: Sequence[Clip], without: Collection[str] = ()) -> Audi
     folds = min(FOLDS, len(set(sources)), int(fake.sum()), int((~fake).sum()))
     if folds < 2:
         return Audit(None, alone)
-    # takes a second to import
+    # scikit-learn takes a second to import
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
@@ -114,9 +114,8 @@ def page_audits(
 ) -> dict[str, float]:
     """Measure the AUC of trivial properties within each page (domain).
 
-    Properties that laundered crops of one length hide (`HIDDEN`) are left out, as are pages with
-    fewer than `LEAST` whole-clip fakes or genuine clips. Of more than `MOST` clips of a label on a
-    page some are used, evenly chosen.
+    The properties in `HIDDEN` are left out, as are pages with fewer than `LEAST` whole-clip fakes
+    or genuine clips. Of more than `MOST` clips of a label on a page, an even selection is used.
 
     Args:
         clips: Clips of all pages; partial fakes are ignored.
@@ -133,14 +132,14 @@ def page_audits(
         progress(number, len(pages))
         if min(map(len, labels.values())) < LEAST:
             continue
-        some = [clip for group in labels.values() for clip in group[:: -(-len(group) // MOST)]]
-        area = shortcut_audit(some, without=HIDDEN).auc
+        selected = [clip for group in labels.values() for clip in group[:: -(-len(group) // MOST)]]
+        area = shortcut_audit(selected, without=HIDDEN).auc
         if area is not None:
             found[page] = area
     return found
 
 
 def _with_squares(ranks: Float[np.ndarray, "clip rank"]) -> Float[np.ndarray, "clip input"]:
-    """Return ranks from [0, 1] in [-1, 1], and their squares: extremes on both sides may differ."""
+    """Return ranks in [0, 1] scaled to [-1, 1], and their squares, which mark both extremes."""
     ranks = 2 * ranks - 1
     return np.concatenate((ranks, ranks**2), axis=1)

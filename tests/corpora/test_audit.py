@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fakesound.corpora.audit import shortcut_audit, trivial_properties
 from fakesound.data.audio import write_wav
-from fakesound.forging.audit import shortcut_audit, trivial_properties
 from tests.factories import make_clip
 
 RATE = 8_000
