@@ -117,6 +117,17 @@ def test_a_checkpoint_scores_as_its_run_did(run, finished, tmp_path):
     )
 
 
+def test_a_checkpoint_without_thresholds_is_evaluated_at_a_half(run, finished, tmp_path):
+    clips = [c for c in read_manifest(finished / "manifest.jsonl") if c.split == "test"]
+    write_manifest(tmp_path / "m.jsonl", clips)
+    last, out = finished / "checkpoints" / "last.ckpt", tmp_path / "out"
+    arguments = ("--manifest", tmp_path / "m.jsonl", "--draws", 0, "--out", out)
+    code, told = run("--checkpoint", last, *arguments)
+    assert code == 0, told
+    expected = {"clip": 0.5, "frame": 0.5, "origin": "a default of 0.5"}
+    assert results(out)["thresholds"] == expected
+
+
 def test_validation_scores_of_a_run_judge_what_its_checkpoint_says(run, finished, tmp_path):
     clips = [c for c in read_manifest(finished / "manifest.jsonl") if c.split == "test"]
     write_manifest(tmp_path / "m.jsonl", clips)

@@ -127,16 +127,12 @@ class _Recordings:
             raise HTTPException(400, "no body; send the file as the body of the request")
 
     def _score(self, path: Path, work: Callable[[Path, Detection], Response]) -> Response:
-        def check(seconds: float) -> None:
-            if seconds > 60 * self.limits.minutes:
+        try:
+            if audio_info(path).duration > 60 * self.limits.minutes:
                 raise HTTPException(
                     413, f"longer than {self.limits.minutes:g} minutes (--max-minutes)"
                 )
-
-        try:
-            check(audio_info(path).duration)
-            # checked again while reading: a header may declare a shorter duration
-            return work(path, self.detector.detect(path, progress=check))
+            return work(path, self.detector.detect(path))
         except InputError as error:
             raise HTTPException(422, str(error).replace(str(path), path.name)) from None
 

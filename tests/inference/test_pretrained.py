@@ -12,7 +12,7 @@ from fakesound.attacks import ATTACKS
 from fakesound.data.audio import from_pcm, read_audio, to_pcm
 from fakesound.data.compose import Cut, cut_in
 from fakesound.forging import embedded_clips
-from fakesound.inference.model import PRETRAINED_ONNX
+from fakesound.inference.model import PRETRAINED_ONNX, read_model
 from fakesound.scoring.checkpoint import read_checkpoint
 from fakesound.scoring.metadata import PRETRAINED
 
@@ -74,6 +74,12 @@ def test_a_part_put_into_a_recording_is_found(detector, tmp_path):
             best = max(told.regions, key=lambda region: region.offset - region.onset)
             found += best.onset < 1.3 and best.offset > 1.7
     assert found >= 3
+
+
+@pytest.mark.parametrize("threads", ["2,1", "", "all"])
+def test_any_number_of_threads_in_the_environment_is_accepted(threads, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    assert read_model("default", "onnx").backend == "onnx"
 
 
 def test_onnxruntime_collects_no_usage_data(tmp_path):
