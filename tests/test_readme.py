@@ -98,6 +98,9 @@ def check_run(arguments):
     if "--reproduce" in arguments:
         assert len(arguments) == 2
         return
+    if "--keys" in arguments:
+        assert len(arguments) <= 2
+        return
     options = get_args_parser().parse_args(arguments)
     if options.help:
         return
