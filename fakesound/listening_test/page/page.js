@@ -54,7 +54,7 @@ async function next() {
   const [verdict, sureness] = [chosen("verdict"), Number(chosen("sureness"))];
   if (!heard) return say("Listen first: press Space to play.", true);
   if (!verdict) return say("Genuine or fake? Press G or F.", true);
-  if (!sureness) return say("How sure are you? Press 1 (a guess) to 5 (certain).", true);
+  if (!sureness) return say("How sure are you? Press 1 (guessing) to 5 (certain).", true);
   busy = true;
   wave.pause();
   const regions = verdict === "fake" ? wave.marks() : [];
@@ -123,8 +123,8 @@ function changed() {
   if (heard) keep("draft", { clip: clips[at].clip, verdict, sureness, regions });
   const off = verdict === "genuine" && regions.length > 0;
   part("wave").classList.toggle("off", off);
-  part("marks-note").textContent = off ? "Marks do not count if the clip is genuine."
-    : regions.length ? "" : "No marks. Drag over the waveform if a part sounds fake.";
+  part("marks-note").textContent = off ? "Marks do not count if you choose genuine."
+    : regions.length ? "" : "No part is marked. Drag over the waveform if a part sounds fake.";
 }
 
 function told(what) {
@@ -152,13 +152,13 @@ function list() {
 
 function markIn() {
   wave.markIn();
-  say(`Fake from ${wave.begin.toFixed(2)} s. Press O where the fake part ends.`);
+  say(`Fake from ${wave.begin.toFixed(2)} s. Go to the end of the part and press O.`);
 }
 
 function markOut() {
   const region = wave.markOut();
   if (region) say(`Marked ${span([region.start, region.end])}`);
-  else say(wave.begin === null ? "Press I first, where the fake part begins." : "Too short: press O later, where the fake part ends.", true);
+  else say(wave.begin === null ? "First press I where the fake part starts." : "The part is too short. Go to its end and press O.", true);
 }
 
 function remove(region) {

@@ -94,6 +94,6 @@ button.addEventListener("click", async () => {
     button.textContent = "Stop";
   } catch (error) {
     status.className = "unseen";
-    status.textContent = `The microphone cannot be used: ${error.message}`;
+    status.textContent = `Cannot use the microphone: ${error.message}`;
   }
 });
