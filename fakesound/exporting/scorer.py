@@ -17,7 +17,7 @@ from fakesound.data.samples import LOUDEST
 from fakesound.models.detector import Detector
 from fakesound.models.heads import either, pool
 from fakesound.scoring.calibration import IDENTITY, Calibrator
-from fakesound.scoring.clip_score import LOGIT_LIMIT, SMOOTHED
+from fakesound.scoring.clip_score import LOGIT_LIMIT, MEAN_SHARE, SMOOTHED
 from fakesound.timeline import GRID, window_step
 
 MIN_WIDTH = 1e-5  # smallest distance of two knots, in logits
@@ -97,6 +97,8 @@ class WaveformScorer(nn.Module):
             if "whole_evidence" in outputs:
                 whole = outputs["whole_evidence"].mean().clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
                 logit = either(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT), whole)
+                # see `fakesound.scoring.clip_score.frame_scores`
+                logits = logits - MEAN_SHARE * logits.mean().clamp(min=0)
         else:
             logit = _highest(logits, frames)
         logit = self.calibration(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT))

@@ -19,7 +19,7 @@ from fakesound.inference.detection import Detection, Detections
 from fakesound.inference.model import Model, read_model
 from fakesound.inference.record import Record
 from fakesound.progress import progress_bar
-from fakesound.scoring.clip_score import attack_families, clip_logits, frame_probabilities
+from fakesound.scoring.clip_score import attack_families, clip_logits, frame_scores
 from fakesound.scoring.decision import CONFIDENCE, decide, find_regions, with_prior
 from fakesound.scoring.metadata import DEFAULT
 from fakesound.scoring.windows import FrameValues, cut_windows, score_windows
@@ -261,7 +261,7 @@ class Detector:
         if not isfinite(score):
             raise InputError(f"{model.name}: its score is not a number; use another checkpoint")
         verdict = decide(score, with_prior(self.clip_threshold, prior), confidence)
-        frames = frame_probabilities(outputs, "frame_logits")
+        frames = frame_scores(outputs)
         detection = Detection(
             verdict,
             score,

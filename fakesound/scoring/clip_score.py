@@ -21,6 +21,7 @@ from fakesound.timeline import GRID
 FAKE_SHARE = 0.5
 
 LOGIT_LIMIT = 30.0  # bound of clip and frame logits, beyond which float32 scores do not change
+MEAN_SHARE = 0.5  # share of the mean frame logit that `frame_scores` subtracts
 SMOOTHED = 5  # consecutive frames that are averaged for a model without a clip head
 
 OneFrameValue = Float[np.ndarray, " frame"]
@@ -62,6 +63,22 @@ def clip_logits(outputs: Mapping[str, FrameValues], pooling: str) -> ClipLogits:
 
 def _limited(logit: float) -> float:
     return float(np.clip(logit, -LOGIT_LIMIT, LOGIT_LIMIT))
+
+
+def frame_scores(outputs: Mapping[str, FrameValues]) -> Float32[np.ndarray, " frame"]:
+    """Return the scores of the frames of a clip; empty without a frame head.
+
+    A detector with two hypotheses has a separate score for "all of it is fake". Its frame scores
+    show which parts differ from the rest of the clip: if the mean frame logit is positive, half of
+    it is subtracted from every frame.
+
+    Args:
+        outputs: frame outputs by their names in `fakesound.models.tasks`.
+    """
+    if "whole_evidence" in outputs and "frame_logits" in outputs:
+        frames = outputs["frame_logits"]
+        outputs = {"frame_logits": frames - MEAN_SHARE * max(float(frames.mean()), 0.0)}
+    return frame_probabilities(outputs, "frame_logits")
 
 
 def frame_probabilities(outputs: Mapping[str, FrameValues], name: str) -> Float32[np.ndarray, " _"]:
@@ -163,7 +180,7 @@ def score_clip(
         part_score=None if logits.part is None else float(expit(logits.part)),
         whole_score=None if logits.whole is None else float(expit(logits.whole)),
         frame_step=GRID.step,
-        frame_scores=frame_probabilities(outputs, "frame_logits"),
+        frame_scores=frame_scores(outputs),
         fold=fold,
         **further,
     )

@@ -76,6 +76,18 @@ def test_a_score_holds_the_outputs_of_every_head():
     assert (score.fold, score.frame_step) == ("unseen", 0.02)
 
 
+@pytest.mark.parametrize(("logits", "subtracted"), [([5.0, 1, 0], 1.0), ([-5.0, 1, 1], 0.0)])
+def test_frames_of_two_hypotheses_are_measured_against_the_whole_clip(logits, subtracted):
+    """Half of a positive mean goes to the hypothesis that all of the clip is fake."""
+    frames = np.array(logits)
+    outputs = {"frame_logits": frames, "evidence": frames, "attention": np.zeros(3)}
+    found = score_clip(make_clip(3), outputs).frame_scores
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-frames)), rtol=1e-6)
+    outputs["whole_evidence"] = np.zeros(3)
+    found = score_clip(make_clip(3), outputs, "two_way").frame_scores
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(subtracted - frames)), rtol=1e-6)
+
+
 def test_a_detector_without_further_heads_has_no_scores_of_them():
     score = score_clip(make_clip(50), {"frame_logits": np.zeros(50)})
     assert score.boundary_scores.size == 0
