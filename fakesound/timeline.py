@@ -149,8 +149,8 @@ GRID = FrameGrid()
 
 
 def window_step(window: int) -> int:
-    """Return the number of frames between the starts of windows: half a window."""
-    return max(1, window // 2)
+    """Return the number of frames between the starts of windows: three quarters of a window."""
+    return max(1, 3 * window // 4)
 
 
 def window_starts(counts: Sequence[int], window: int) -> Int[np.ndarray, "window 2"]:

@@ -178,7 +178,7 @@ def test_steps_in_seconds():
 def test_windows_cover_every_clip_and_end_with_it(window):
     counts = range(1, 120)
     clips, firsts = window_starts(counts, window).T
-    assert window_step(window) == max(1, window // 2)
+    assert window_step(window) == max(1, 3 * window // 4)
     for clip, frames in enumerate(counts):
         starts = firsts[clips == clip].tolist()
         assert {start + i for start in starts for i in range(window)} >= set(range(frames))
