@@ -31,7 +31,7 @@ def test_a_hidden_cell_is_zero_in_every_window_that_holds_it(occlusion, detector
     assert explanation.hertz == pytest.approx([0, 500, 1000, 1500, 2000])
     spectrograms = occlusion.spectrograms.clone()
     starts = [window.first for window in occlusion.windows]
-    assert starts == [0, 25, 50, 70]
+    assert starts == [0, 37, 70]
     # columns of 10 ms, two a frame: the cell of 1.2 to 1.8 s
     for spectrogram, start in zip(spectrograms, starts, strict=True):
         first, after = (max(0, column - 2 * start) for column in (120, 180))
