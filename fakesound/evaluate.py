@@ -122,8 +122,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--seed", type=int, default=0, help="seed of the draws (0)")
     how.add_argument("--examples", type=int, default=8, help="clips shown in the report (8)")
-    how.add_argument("--device", default="auto", help="auto, cpu or cuda (auto)")
-    how.add_argument("--kernel", default="auto", help="kernel of the selective scan (auto)")
+    how.add_argument(
+        "--device", default="auto", help="device of --checkpoint: auto, cpu or cuda (auto)"
+    )
+    how.add_argument(
+        "--kernel", default="auto", help="kernel of the selective scan of --checkpoint (auto)"
+    )
     others = parser.add_argument_group("other score formats")
     others.add_argument(
         "--format", choices=FORMATS, default="jsonl", help="format of --scores (jsonl)"
@@ -211,6 +215,9 @@ def _check_scores(options: argparse.Namespace) -> None:
         raise InputError(f"--format={options.format}: has no labels; give them with --manifest")
     if options.split is not None and not options.manifest:
         raise InputError(f"--split={options.split}: selects rows of manifests; give --manifest")
+    for name in ("device", "kernel"):
+        if getattr(options, name) != "auto":
+            raise InputError(f"--{name}={getattr(options, name)}: only for --checkpoint; remove it")
     if options.robustness is not None:
         raise InputError("--robustness: needs a detector; give --checkpoint, not --scores")
     if options.drop_training_sources:
