@@ -71,7 +71,8 @@ def _main() -> None:
 
 
 def _submit(words: Sequence[str], settings: "SageMakerConfig", options: argparse.Namespace) -> None:
-    from fakesound.cloud.sagemaker import client, expand, submit, training_request
+    from fakesound.cloud.jobs import expand
+    from fakesound.cloud.sagemaker import client, submit, training_request
 
     jobs = expand(words, options.multirun)
     settings.require("role", "image", "bucket")

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import yaml
 
-from fakesound.data.audio import to_pcm, write_wav
+from fakesound.data.audio import write_wav
 from fakesound.data.manifest import Clip, write_manifest
+from fakesound.data.samples import to_pcm
 from fakesound.evaluation.results import apply_calibration, compute_metrics
 from fakesound.metrics import ClipScore, Prior, logit, write_scores
 from fakesound.timeline import FrameGrid, Region

@@ -1,4 +1,4 @@
-"""Read audio files as mono at one rate: whole, in windows or in blocks, with the same samples."""
+"""Read audio files as mono at one rate, whole or in parts with the same samples; write WAV."""
 
 import io
 from collections.abc import Iterator
@@ -9,18 +9,17 @@ from typing import BinaryIO
 
 import numpy as np
 import soundfile
-from jaxtyping import Float32, Int16
+from jaxtyping import Int16
 
 from fakesound.clip import Clip
 from fakesound.data.decoding import BLOCK, SequentialFile, decode_blocks, open_decoder
 from fakesound.data.location import AnyLocation, parse_location
 from fakesound.data.notes import Notes
 from fakesound.data.resampling import SPAN, Resampler
-from fakesound.data.samples import Mixer, Samples
+from fakesound.data.samples import Mixer, Samples, to_pcm
 from fakesound.errors import InputError
 from fakesound.files import write_whole
 
-FULL_SCALE = 32_768
 # allowed difference between the duration of a file and of its row, in seconds
 DURATION_TOLERANCE = 0.025
 LOUDEST_FILE = 10.0  # a higher peak means that samples are not scaled to -1 to 1
@@ -296,16 +295,6 @@ def read_pcm(path: AnyLocation, start: int, samples: int) -> Int16[np.ndarray, "
     if missing > round(DURATION_TOLERANCE * rate):
         raise InputError(f"{path}: is shorter than expected; replace it or prepare the data again")
     return np.pad(pcm, (0, missing)) if missing else pcm
-
-
-def to_pcm(audio: Float32[np.ndarray, " sample"]) -> Int16[np.ndarray, " sample"]:
-    """Return ``audio`` in [-1, 1) as 16-bit samples, rounded and clipped."""
-    return np.clip(np.round(audio * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
-
-
-def from_pcm(pcm: Int16[np.ndarray, " sample"]) -> Float32[np.ndarray, " sample"]:
-    """Return 16-bit samples as floats in [-1, 1)."""
-    return pcm.astype(np.float32) / np.float32(FULL_SCALE)
 
 
 def write_wav(path: Path, pcm: Int16[np.ndarray, " sample"], rate: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int16, Shaped
 
-from fakesound.data.audio import FULL_SCALE
+from fakesound.data.samples import FULL_SCALE
 
 Pcm = Int16[np.ndarray, " sample"]
 # largest factor that brings a region to the level of the audio it replaces (12 dB)

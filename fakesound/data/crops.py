@@ -9,11 +9,11 @@ from jaxtyping import Float, Float32
 from torch.utils.data import Dataset
 
 from fakesound.config import CropConfig, PublishedConfig
-from fakesound.data.audio import FULL_SCALE, from_pcm, to_pcm
 from fakesound.data.compose import Cut, Pcm, cut_in, draw_cuts
 from fakesound.data.dataset import PART, WHOLE, Batch, make_item, read_clip
 from fakesound.data.draws import FakeDraw
 from fakesound.data.manifest import Clip
+from fakesound.data.samples import FULL_SCALE, from_pcm, to_pcm
 from fakesound.timeline import FrameGrid, Region
 
 Audio = Float32[np.ndarray, " sample"]

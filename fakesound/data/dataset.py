@@ -9,10 +9,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from fakesound.data.audio import read_audio, read_pcm, to_pcm
+from fakesound.data.audio import read_audio, read_pcm
 from fakesound.data.compose import Pcm
 from fakesound.data.location import parse_location
 from fakesound.data.manifest import Clip
+from fakesound.data.samples import to_pcm
 from fakesound.timeline import FrameGrid, window_starts
 
 # kinds of training pairs

@@ -1,11 +1,11 @@
-"""Convert arrays of samples of any type to mono float32 in [-1, 1]."""
+"""Convert arrays of samples: any type to mono float32 in [-1, 1], and to 16 bits and back."""
 
 import math
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int16
 
 from fakesound.errors import InputError
 
@@ -18,6 +18,7 @@ MOST_CHANNELS = 64  # a larger shorter axis of an array is a mistake
 # lowest and highest sample rate of recorders and converters in Hz
 RATES = (1_000, 400_000)
 CANCELLED = 10 ** (-12 / 10)  # below this power, relative to the channels, the mean has cancelled
+FULL_SCALE = 32_768
 INTEGERS = ("int8", "int16", "int32", "uint8", "uint16")
 
 
@@ -153,3 +154,13 @@ def _of_floats(array: np.ndarray) -> np.ndarray:
             "their full scale, such as 32768"
         )
     return array
+
+
+def to_pcm(audio: Float32[np.ndarray, " sample"]) -> Int16[np.ndarray, " sample"]:
+    """Return ``audio`` in [-1, 1) as 16-bit samples, rounded and clipped."""
+    return np.clip(np.round(audio * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def from_pcm(pcm: Int16[np.ndarray, " sample"]) -> Float32[np.ndarray, " sample"]:
+    """Return 16-bit samples as floats in [-1, 1)."""
+    return pcm.astype(np.float32) / np.float32(FULL_SCALE)

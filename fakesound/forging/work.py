@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from fakesound.attacks import ATTACKS, Attack
 from fakesound.attacks.spectral import Audio
-from fakesound.data.audio import from_pcm, read_audio, read_pcm, to_pcm, write_wav
+from fakesound.data.audio import read_audio, read_pcm, write_wav
 from fakesound.data.compose import Cut, Pcm, cut_in, draw_cuts, level_gain
 from fakesound.data.manifest import Clip
+from fakesound.data.samples import from_pcm, to_pcm
 from fakesound.errors import InputError
 from fakesound.forging.plan import Job
 from fakesound.timeline import Region

@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Float32
 from msgspec.structs import replace
 
-from fakesound.data.audio import read_audio, to_pcm, write_wav
+from fakesound.data.audio import read_audio, write_wav
 from fakesound.data.manifest import Clip, read_manifest, write_manifest
 from fakesound.data.merge import pool_manifests
+from fakesound.data.samples import to_pcm
 from fakesound.errors import InputError
 from fakesound.files import write_whole
 from fakesound.listening_test.drawing import draw_pairs, draw_thirds

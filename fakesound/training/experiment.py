@@ -37,7 +37,7 @@ from fakesound.scoring.checkpoint import annotate_checkpoint
 from fakesound.scoring.clip_score import FAKE_SHARE
 from fakesound.scoring.thresholds import OperatingPoint
 from fakesound.training import tracking
-from fakesound.training.callbacks import BEST, latest_checkpoint
+from fakesound.training.checkpoints import BEST, latest_checkpoint
 from fakesound.training.datamodule import ClipDataModule
 from fakesound.training.distributed import CONFIGURATION, current_rank, publish_run_dir
 from fakesound.training.module import MultiTaskModule

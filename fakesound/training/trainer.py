@@ -21,18 +21,16 @@ from fakesound.models.losses import LossWeighting, edge_target
 from fakesound.models.tasks import Balance
 from fakesound.models.weights import InitialWeights
 from fakesound.timeline import GRID
-from fakesound.training.callbacks import (
+from fakesound.training.callbacks import EpochLog, ProgressBars, StepLog
+from fakesound.training.checkpoints import (
     LAST,
     AtomicCheckpointIO,
     BestCheckpoint,
-    EpochLog,
     LastCheckpoint,
-    ProgressBars,
 )
 from fakesound.training.datamodule import ClipDataModule
 from fakesound.training.distributed import current_rank
 from fakesound.training.module import MultiTaskModule
-from fakesound.training.step_log import StepLog
 
 # number of crops for feature statistics and class balance
 SAMPLE = 256

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from fakesound.cloud import container
-from fakesound.cloud.sagemaker import CHECKPOINTS, expand
+from fakesound.cloud.jobs import CHECKPOINTS, expand
 from tests.conftest import command, fakesound, read_results, succeed
 
 

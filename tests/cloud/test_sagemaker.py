@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 
 from fakesound.cloud import sagemaker
-from fakesound.cloud.sagemaker import Job, expand, training_request
+from fakesound.cloud.jobs import Job, expand, quoted
+from fakesound.cloud.sagemaker import training_request
 from fakesound.cloud.settings import SageMakerConfig, read_settings
 from fakesound.config.compose import compose_config, run_config
 from fakesound.config.saved import identity
@@ -186,7 +187,7 @@ def test_wrong_overrides_are_refused_before_anything_is_sent(words, multirun, ke
 
 @pytest.mark.parametrize("text", ["a,b=c", "it's", r"back\slash", "a\\", r"\'", "[x]", ""])
 def test_quoted_values_are_read_as_they_are(text):
-    assert compose_config([f"name={sagemaker.quoted(text)}"]).name == text
+    assert compose_config([f"name={quoted(text)}"]).name == text
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,8 @@ import pytest
 import soundfile
 
 from fakesound.data import audio as module
-from fakesound.data.audio import (
-    audio_info,
-    from_pcm,
-    read_audio,
-    read_pcm,
-    stream_audio,
-    to_pcm,
-    write_wav,
-)
+from fakesound.data.audio import audio_info, read_audio, read_pcm, stream_audio, write_wav
+from fakesound.data.samples import from_pcm, to_pcm
 from fakesound.errors import InputError
 
 RATE = 16_000

@@ -9,8 +9,9 @@ import soundfile
 
 import fakesound
 from fakesound.attacks import ATTACKS
-from fakesound.data.audio import from_pcm, read_audio, to_pcm
+from fakesound.data.audio import read_audio
 from fakesound.data.compose import Cut, cut_in
+from fakesound.data.samples import from_pcm, to_pcm
 from fakesound.forging import embedded_clips
 from fakesound.inference.model import PRETRAINED_ONNX, read_model
 from fakesound.scoring.checkpoint import read_checkpoint

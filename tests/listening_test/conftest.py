@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from fakesound.data.audio import to_pcm, write_wav
+from fakesound.data.audio import write_wav
 from fakesound.data.manifest import write_manifest
+from fakesound.data.samples import to_pcm
 from fakesound.listening_test import AnswerLog, Settings, make_test, open_test
 from fakesound.listening_test.server import ListeningServer
 from fakesound.listening_test.session import Session

@@ -19,8 +19,9 @@ from fakesound.clip import Clip
 from fakesound.corpora.git_audio import GITHUB, Clone, clone_commit, decode, find_clone, open_clone
 from fakesound.corpora.public_generators.alignment import align
 from fakesound.corpora.public_generators.recipes import Recipe, identity
-from fakesound.data.audio import from_pcm, read_pcm, to_pcm, write_wav
+from fakesound.data.audio import read_pcm, write_wav
 from fakesound.data.manifest import read_manifest, write_manifest
+from fakesound.data.samples import from_pcm, to_pcm
 from fakesound.errors import InputError
 from fakesound.files import new_folder, write_whole
 from fakesound.processes import process_pool

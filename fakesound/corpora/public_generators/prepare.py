@@ -1,11 +1,14 @@
 """Prepare the corpus: collect repositories, merge and audit their clips, write the manifest."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec.structs import replace
+from rich.console import Console
+from rich.table import Table
 
 from fakesound.clip import Clip
 from fakesound.corpora.audit import page_audits
@@ -92,3 +95,34 @@ def prepare_generators(
     clips += splice_fakes(clips, out / "splices", SPLICES)
     write_manifest(out / "manifest.jsonl", clips)
     return Prepared(clips, paste_only, len(left_out), len(missing), dropped)
+
+
+def print_summary(console: Console, prepared: Prepared) -> None:
+    """Print fakes by decoder, licences, pages with pasted fakes only, and what was left out."""
+    clips = prepared.clips
+    table = Table("decoder", "generators", "fakes", "with a twin", box=None)
+    fakes = [clip for clip in clips if clip.is_fake and not clip.extra.get("evaluation_only")]
+    for decoder, count in Counter(clip.decoder or "" for clip in fakes).most_common():
+        own = [clip for clip in fakes if clip.decoder == decoder]
+        twins = sum(clip.twin_id is not None for clip in own)
+        table.add_row(decoder, str(len({clip.attack for clip in own})), str(count), str(twins))
+    console.print(table)
+    hours = sum(clip.duration for clip in clips) / 3600
+    genuine = sum(not clip.is_fake for clip in clips)
+    licences = Counter(clip.license or "none stated" for clip in clips).most_common()
+    lines = [
+        f"{len(clips)} clips, {genuine} of them genuine, {hours:.1f} h",
+        f"licences: {', '.join(f'{name} {count}' for name, count in licences)}",
+    ]
+    if prepared.paste_only:
+        lines.append(
+            "fakes only pasted into recordings, since trivial properties reveal them (AUC above "
+            f"{AUDIT_LIMIT}): {', '.join(prepared.paste_only)}"
+        )
+    if prepared.missing or prepared.left_out or prepared.dropped:
+        lines.append(
+            f"left out: {prepared.missing} repositories, {prepared.left_out} files (problems.txt), "
+            f"{prepared.dropped} clips whose recording is in a test bench"
+        )
+    for line in lines:
+        console.print(line, highlight=False)
