@@ -120,11 +120,15 @@ def print_results(table: "Table") -> None:
         print("\t".join(" ".join(text.split()) for text in plain))
 
 
-def guarded(entry: Callable[[], object]) -> NoReturn:
+def guarded(entry: Callable[[], object], again: str = "") -> NoReturn:
     """Run ``entry`` and exit with 0 if done, 2 for wrong input or configuration, else 1.
 
     Wrong input, a full disk and a killed process print one line on stderr; ``--debug`` or
     ``HYDRA_FULL_ERROR=1`` adds the traceback.
+
+    Args:
+        entry: function to run.
+        again: words that complete "run the command again" after a full disk.
     """
     debug = "--debug" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
@@ -153,7 +157,7 @@ def guarded(entry: Callable[[], object]) -> NoReturn:
         where = f"{error.filename}: " if error.filename else ""
         _print_error(
             f"{where}cannot be written ({error.strerror}); free some space and run the "
-            "command again, `fakesound run` with resume=auto",
+            f"command again{again}",
             debug,
         )
         sys.exit(FAILED)

@@ -172,16 +172,22 @@ def _detect_in_shards(
         options.channels,
         options.frames,
     )
-    with progress_bar("detecting") as progress:
-        counts = detect_in_shards(
-            files, options.out, settings, options.workers, dict(options.worker_option), progress
-        )
+    worker_options = dict(options.worker_option)
+    try:
+        with progress_bar("detecting") as progress:
+            counts = detect_in_shards(
+                files, options.out, settings, options.workers, worker_options, progress
+            )
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command resumes")
     table = Table("verdict", "recordings", box=None)
     for verdict in ("fake", "uncertain", "genuine", "error"):
         table.add_row(verdict, str(counts[verdict]))
     print_results(table)
     console.print(f"results: {options.out / RESULTS}", markup=False, highlight=False)
     if counts["error"]:
+        message = f"{counts['error']} could not be scored; column error has the reasons"
+        console.print(message, markup=False, highlight=False)
         sys.exit(SOME_UNREADABLE)
     if options.exit_code and counts["fake"]:
         sys.exit(SOME_FAKE)
@@ -245,12 +251,14 @@ def _check(options: argparse.Namespace) -> None:
     if not 0.5 <= options.confidence < 1:
         raise InputError(f"--confidence={options.confidence}: must be from 0.5 to below 1")
     if not 0 < options.prior < 1:
-        raise InputError(f"--prior={options.prior}: must be between 0 and 1")
+        raise InputError(f"--prior={options.prior}: must be above 0 and below 1")
     channels = options.channels
     if channels not in ("mix", "each") and not (channels.isdecimal() and int(channels) > 0):
         raise InputError(f"--channels={channels}: must be mix, each, or a number from 1")
-    if options.out is None and (options.workers != "1" or options.worker_option):
+    if options.out is None and options.workers != "1":
         raise InputError(f"--workers={options.workers}: needs --out DIR")
+    if options.out is None and options.worker_option:
+        raise InputError(f"--worker-option={options.worker_option[0][0]}: needs --out DIR")
     if options.out is not None:
         check_folder("--out", options.out, options.out)
         others = ("json", "jsonl", "csv", "rttm", "html", "audacity", "watch")

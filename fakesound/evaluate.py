@@ -38,6 +38,9 @@ a score file holds one JSON object per line: clip_id, score (P(fake)), label, at
 source_id, regions ([[onset, offset], ...] in seconds), duration and, for localisation, frame_step
 and frame_scores. With a manifest, clip_id and score are enough.
 """
+# files that an evaluation writes to --out
+REPLACED = ("scores.jsonl", "validation_scores.jsonl", "manifest.jsonl")
+MOST_DRAWS = 100_000
 
 
 def main() -> None:
@@ -147,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.02,
         metavar="S",
-        help="frame length in seconds (0.02)",
+        help="frame length in seconds, where the file has none (0.02)",
     )
     return parser
 
@@ -171,6 +174,8 @@ def _check(options: argparse.Namespace) -> None:
     for name in ("draws", "seed", "examples"):
         if getattr(options, name) < 0:
             raise InputError(f"--{name}={getattr(options, name)}: must be at least 0")
+    if options.draws > MOST_DRAWS:
+        raise InputError(f"--draws={options.draws}: must be at most {MOST_DRAWS}")
     if options.confidence is not None and not 0.5 <= options.confidence < 1:
         raise InputError(f"--confidence={options.confidence}: must be from 0.5 to below 1")
     if options.out.exists() and not options.out.is_dir():
@@ -178,6 +183,10 @@ def _check(options: argparse.Namespace) -> None:
     for path in options.manifest:
         if not path.is_file():
             raise InputError(f"{path}: no such file")
+    for path in (*options.scores, *options.validation_scores, *options.manifest):
+        path = Path(str(path))
+        if path.name in REPLACED and path.resolve().parent == options.out.resolve():
+            raise InputError(f"--out={options.out}: {path} would be replaced; name another folder")
     # each is read once, so a pipe will do
     for path in (*options.scores, *options.validation_scores):
         if path.is_dir() or not path.exists():

@@ -75,7 +75,7 @@ def _draw(detector: "Detector", recording: Path, out: Path) -> None:
     occlusion = Occlusion(detector, audio)
     with progress_bar("hiding parts") as progress:
         explanation = occlusion.explain(progress)
-    detection = detector.detect(audio)
+    detection = detector.detect(audio, detector.rate)
     relevance = Relevance(explanation.relevance, explanation.seconds, explanation.hertz)
     sound = Sound(audio, detector.rate)
     content = detection_content(detection, detector.frame_threshold, sound, relevance)

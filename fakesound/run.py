@@ -49,6 +49,13 @@ from fakesound.training.run_folder import (
     folder_to_resume,
 )
 
+# options of Hydra itself
+HYDRA_FLAGS = {
+    *("--hydra-help", "--version", "--cfg", "-c", "--resolve", "--package", "-p", "--run", "-r"),
+    *("--shell-completion", "-sc", "--config-path", "-cp", "--config-name", "-cn"),
+    *("--config-dir", "-cd", "--experimental-rerun", "--info", "-i"),
+}
+
 if TYPE_CHECKING:  # a slow import, not needed to report errors in the configuration
     from fakesound.forging import Corpus
 
@@ -68,7 +75,7 @@ LAUNCHER_NEEDS = {
 
 def main() -> None:
     """Run from the command line."""
-    guarded(_main)
+    guarded(_main, again=" with resume=auto")
 
 
 def _main() -> None:
@@ -79,7 +86,7 @@ def _main() -> None:
     if distributed.current_rank().rank > 0:
         distributed.wait_and_run()
         return
-    if not sys.argv[1:]:
+    if not set(sys.argv[1:]) - {"-m", "--multirun"}:
         sys.stderr.write(run_usage())
         sys.exit(WRONG_INPUT)
     if "--reproduce" in sys.argv:
@@ -90,8 +97,13 @@ def _main() -> None:
         run_help()
         return
     if arguments.keys is not None:
+        if arguments.overrides:
+            raise InputError(f"{arguments.overrides[0]}: --keys takes one word; remove it")
         keys_help(arguments.keys)
         return
+    for flag in flags:
+        if flag.startswith("-") and flag.partition("=")[0] not in HYDRA_FLAGS:
+            raise InputError(f"{flag}: no such option; see fakesound run --help")
     register_schema()
     # Hydra reads the command line itself
     renamed = dict(zip(arguments.overrides, current_overrides(arguments.overrides), strict=True))
@@ -296,7 +308,7 @@ def _compare(folder: Path) -> None:
     from fakesound.progress import console
     from fakesound.report import write_comparison
 
-    if folder.is_dir():
+    if any(folder.glob("*/metrics.json")):
         page = folder / "comparison.html"
         console.print(write_comparison([folder], page, defaults=flatten(asdict(RunConfig()))))
         console.print(f"comparison: {page}")

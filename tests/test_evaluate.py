@@ -177,6 +177,16 @@ def test_a_checkpoint_that_names_no_recordings_of_its_training_is_reported(run, 
     assert "--drop-training-sources" in told
 
 
+def test_an_input_is_never_replaced(run, tmp_path):
+    scores = tmp_path / "scores.jsonl"
+    scores.write_text("{}\n")
+    for out in (tmp_path, tmp_path / "there" / ".."):
+        code, told = run("--scores", scores, "--out", out)
+        assert code == 2
+        assert f"{scores} would be replaced" in told
+    assert scores.read_text() == "{}\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -188,6 +198,7 @@ def test_a_checkpoint_that_names_no_recordings_of_its_training_is_reported(run, 
         (("--scores", "a", "b", "c"), "--scores: 3 files; give one, or two to compare"),
         (("--scores", "a", "--format", "asvspoof"), "give them with --manifest"),
         (("--scores", "a", "--split", "test"), "--split=test: selects rows of manifests"),
+        (("--scores", "a", "--draws", "999999999"), "--draws=999999999: must be at most"),
         (("--scores", "a", "--robustness"), "--robustness: needs a detector"),
         (("--scores", "a", "--device", "cpu"), "--device=cpu: only for --checkpoint"),
         (("--scores", "a", "--kernel", "cpu"), "--kernel=cpu: only for --checkpoint"),

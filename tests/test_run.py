@@ -343,6 +343,22 @@ def test_help_teaches(tmp_path):
         assert words in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("-m",), "fakesound run -m"),
+        (("--foo",), "--foo"),
+        (("--keys", "data", "crop"), "crop"),
+        (("experiment=smoke", "--keys", "epochs"), "experiment=smoke"),
+    ],
+)
+def test_arguments_without_a_meaning_start_nothing(arguments, named, tmp_path):
+    done = fakesound("run", *arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["original", "original_cnn"])
 def test_the_2024_systems_train(name, small, tmp_path):
     width = "backbone.dim=32" if name == "original" else "backbone.stem.channels=[4,8,8,8]"

@@ -50,7 +50,7 @@ them, holds one attack out of training, and tests the detector on that attack.
   experiment=mt_vim resume=auto               resume a stopped run
   experiment=smoke                            everything once, in half a minute
   --reproduce RUN_DIR                         repeat a run and compare the results
-  --keys data.crop                            keys that contain "data.crop"; all without a word
+  --keys crop                                 keys about "crop"; all without a word
 
 Results are in outputs/NAME/TIME/: report.html, metrics.json, scores.jsonl and
 checkpoints. Exit codes: 0 done; 2 wrong input or configuration (one line; --debug
@@ -236,9 +236,10 @@ def keys_help(word: str) -> None:
         InputError: if there is none.
     """
     rows = keys_of(RunConfig())
-    found = [row for row in rows if word.lower() in f"{row[0]} {row[2]}".lower()]
+    found = [row for row in rows if word.lower() in row[0]]
+    found += [row for row in rows if word.lower() in row[2].lower() and row not in found]
     if not found:
-        hint = did_you_mean(word, (key for key, _, _ in rows))
+        hint = did_you_mean(word, (key for key, _, _ in rows), after=" ")
         raise InputError(f"--keys {word}: no key contains it; {hint}--keys alone lists all")
     out = Console()
     for key, default, meaning in found:

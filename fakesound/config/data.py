@@ -226,7 +226,9 @@ class DataConfig:
         check_least("data", self, sample_rate=8_000, clip_seconds=1, window_seconds=0.2, workers=0)
         check_least("data", self, train_attacks=1, evaluation_attacks=1, forge_workers=1)
         if self.batch_size < 2 or self.batch_size % 2:
-            raise InputError(f"data.batch_size={self.batch_size}: must be even, for pairs of clips")
+            raise InputError(
+                f"data.batch_size={self.batch_size}: must be even and 2 or more, for pairs of clips"
+            )
         if self.root is not None and self.manifest is not None:
             raise InputError("data.root and data.manifest: give one of them, not both")
         if self.extra and (given := list(self.manifests())):

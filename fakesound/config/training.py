@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fakesound.config.checks import check_choices, check_least, check_shares, unknown_key
@@ -12,6 +13,7 @@ from fakesound.errors import InputError
 
 KERNELS = ("auto", "cpu", "triton", "mamba_ssm", "chunked", "reference")
 CALIBRATIONS = ("logistic", "isotonic", "none")
+MOST_SEEDS = 2**63  # of torch
 LOGGER_MODES = ("offline", "online", "csv", "tensorboard", "disabled")
 # arguments of lightning.Trainer that a run does not set itself
 _TRAINER = """
@@ -188,6 +190,10 @@ class RunConfig:
     def __post_init__(self) -> None:
         check_choices("", self, resume=("auto", "never"), kernel=KERNELS, calibration=CALIBRATIONS)
         check_least("", self, epochs=1, steps=1, checkpoint_steps=1, seed=0)
+        if self.seed >= MOST_SEEDS:
+            raise InputError(f"seed={self.seed}: must be below {MOST_SEEDS}")
+        if not self.name or ".." in Path(self.name).parts or Path(self.name).is_absolute():
+            raise InputError(f"name={self.name}: must name a folder under outputs/")
         check_trainer(self.trainer, self.data.batch_size)
         if not any(self.task_weights().values()):
             raise InputError(

@@ -231,7 +231,7 @@ def _mono_blocks(
                 "scale, such as 32768"
             )
         if notes is not None:
-            notes.add(block)
+            notes.add(block if channel is None else block[:, channel])
         if channel is not None:
             yield block[:, channel]
         else:

@@ -84,7 +84,6 @@ def to_mono(channels: Channels, notes: Notes, channel: int | None = None) -> Sam
     Raises:
         InputError: for a channel that does not exist.
     """
-    notes.add(channels)
     if channel is not None and not 0 <= channel < channels.shape[1]:
         raise InputError(f"channel={channel}: the recording has {channels.shape[1]} channels")
     if channel is None and channels.shape[1] > 1:
@@ -92,6 +91,7 @@ def to_mono(channels: Channels, notes: Notes, channel: int | None = None) -> Sam
         mixer.add(channels)
         notes.mixed(mixer)
         channel = mixer.loudest
+    notes.add(channels if channel is None else channels[:, channel])
     if channel is None:
         return channels.mean(axis=1, dtype=np.float32)
     return np.ascontiguousarray(channels[:, channel])

@@ -67,7 +67,7 @@ def largest_window_difference(onnx: bytes, weights: Path) -> float:
     original = Detector(read_model(weights, "torch", "cpu"))
     differences = []
     for sound in _sounds(original.rate, original.model.config.data.window_seconds):
-        found, wanted = exported.detect(sound), original.detect(sound)
+        found, wanted = exported.detect(sound, exported.rate), original.detect(sound, original.rate)
         score, frames = np.array(found.score), found.frame_scores
         differences.append(_apart(score, frames, wanted))
     return _checked(max(differences))

@@ -13,7 +13,7 @@ from fakesound.config.checks import one_of
 from fakesound.data.audio import stream_audio
 from fakesound.data.notes import Notes, to_mono
 from fakesound.data.resampling import resampled
-from fakesound.data.samples import Samples, to_channels, unpack
+from fakesound.data.samples import Samples, check_rate, to_channels, unpack
 from fakesound.errors import InputError
 from fakesound.inference.detection import Detection, Detections
 from fakesound.inference.model import Model, read_model
@@ -110,7 +110,7 @@ class Detector:
         Args:
             recording: path of a file, an open binary file, an array of samples or channels (see
                 `fakesound.data.samples.to_channels`), a tensor, or a ``(rate, samples)`` pair.
-            rate: sample rate of an array in Hz; None for that of the detector.
+            rate: sample rate of an array in Hz, which a file or a pair has itself.
             channel: index of the channel to use, from 0; None for the mean of all channels.
             confidence: probability below which the verdict is "uncertain"; None for that of the
                 detector.
@@ -122,6 +122,8 @@ class Detector:
         """
         settings = self._settings(confidence, prior)
         notes = Notes()
+        if rate is not None and (isinstance(recording, str | Path) or hasattr(recording, "read")):
+            raise InputError(f"rate={rate}: a file has its own; remove it")
         if isinstance(recording, str | Path):
             path = Path(recording)
             parts = stream_audio(path, self.rate, notes, channel)
@@ -137,25 +139,26 @@ class Detector:
             found = self._detect(parts, notes, *settings, progress)
             return replace(found, path=name, sha256=digest)
         samples, given = unpack(recording, rate)
-        given = given or self.rate
-        mono = to_mono(to_channels(samples), notes, channel)
+        channels = to_channels(samples)
+        if given is None:
+            raise InputError("recording: an array has no sample rate; give rate= in Hz")
+        mono = to_mono(channels, notes, channel)
         notes.resampled(given, self.rate)
         return self._detect(resampled([mono], given, self.rate), notes, *settings, progress)
 
-    def detect_stream(self, parts: Iterable[Any], rate: int | None = None) -> Detection:
+    def detect_stream(self, parts: Iterable[Any], rate: int) -> Detection:
         """Detect in a recording that arrives in parts, with constant memory.
 
         Args:
             parts: arrays of mono samples, converted as in `detect`; empty ones are skipped.
-            rate: sample rate of the parts in Hz; None for that of the detector.
+            rate: sample rate of the parts in Hz.
 
         Raises:
             InputError: for parts that are invalid or have several channels.
         """
-        _, given = unpack(None, rate)
-        given = given or self.rate
+        check_rate(rate)
         notes = Notes()
-        notes.resampled(given, self.rate)
+        notes.resampled(rate, self.rate)
 
         def mono() -> Iterator[Samples]:
             for part in parts:
@@ -169,7 +172,7 @@ class Detector:
                 yield to_mono(channels, notes)
 
         settings = self._settings(None, None)
-        return self._detect(resampled(mono(), given, self.rate), notes, *settings)
+        return self._detect(resampled(mono(), rate, self.rate), notes, *settings)
 
     def detect_many(
         self,
@@ -191,6 +194,8 @@ class Detector:
             InputError: with "raise", naming the recording and the fault.
         """
         one_of("on_error", on_error, ON_ERROR)
+        if isinstance(recordings, str | bytes | Path):
+            raise InputError("recordings: one path; give a list of recordings, or use detect")
         every = list(recordings)
         if progress is True:
             with progress_bar("detecting") as bar:
@@ -222,7 +227,7 @@ class Detector:
         if not 0.5 <= confidence < 1:
             raise InputError(f"confidence={confidence}: must be from 0.5 to below 1")
         if not 0 < prior < 1:
-            raise InputError(f"prior={prior}: must be between 0 and 1")
+            raise InputError(f"prior={prior}: must be above 0 and below 1")
         return confidence, prior
 
     def _detect(
@@ -246,7 +251,9 @@ class Detector:
         for outputs in score_windows(self.model.forward, windows):
             duration, crop = samples / self.rate, self.model.config.data.crop.seconds
             if duration < crop / 2:
-                notes.write("length", f"{duration:.2g} s; a training crop has {crop:g} s")
+                notes.write(
+                    "length", f"{duration:.2g} s; the detector needs {crop / 2:g} s or more"
+                )
             detection = self._answer(outputs, duration, confidence, prior)
             return replace(detection, notes=notes.texts())
         raise InputError("recording: has no samples")

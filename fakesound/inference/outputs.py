@@ -70,6 +70,7 @@ def write_outputs(
     if failed:
         option, first = failed[0]
         if first.errno in FULL:
+            first.filename = first.filename or option
             raise first
         raise InputError(f"{option}: cannot be written ({first.strerror}); name another")
 

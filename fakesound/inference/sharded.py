@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from filelock import FileLock
 
 from fakesound import __version__
 from fakesound.data.location import Location
-from fakesound.errors import InputError, OutsideError, shown
+from fakesound.errors import InputError, OutsideError, shown, unicode_name
 from fakesound.files import atomic_write, clear_remains, lock_folder, write_whole
 from fakesound.inference.batch import BatchJournal, detect_files, file_state, journal_path
 from fakesound.inference.detector import Detector
@@ -78,6 +79,7 @@ class Shard:
 
 
 class _Row(msgspec.Struct):
+    path: str
     verdict: str | None
     error: str | None
 
@@ -111,6 +113,7 @@ def detect_in_shards(
     gpus = int(settings.device.startswith("cuda"))
     crew = workers_of(workers, options, out / LOGS, gpus)
     lock_folder(out, "--out")
+    _check_same_batch(files, out)
     clear_remains(out)
     shards = plan_shards(files, out, settings)
     left = [shard for shard in shards if not shard.results.exists()]
@@ -138,6 +141,19 @@ def detect_in_shards(
                 done += len(shard.files)
                 progress(done, len(files))
     return merge(shards, out)
+
+
+def _check_same_batch(files: Sequence[tuple[str, Path | Location]], out: Path) -> None:
+    """Raise `InputError` if ``out`` holds finished results, none of them of ``files``."""
+    if not (out / RESULTS).exists():
+        return
+    names = {unicode_name(name) for name, _ in files}
+    with (out / RESULTS).open("rb") as file:
+        decode = msgspec.json.Decoder(_Line).decode
+        rows = [row for line in islice(file, FILES) for row in decode(line).results]
+    # with --channels each, a name ends with the number of the channel
+    if not any({row.path, row.path.rpartition("#")[0]} & names for row in rows):
+        raise InputError(f"--out={out}: holds results of other recordings; name another folder")
 
 
 def plan_shards(

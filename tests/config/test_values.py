@@ -290,6 +290,7 @@ def test_wrong_values_are_refused_with_their_key(key):
     [
         *("backbone.depth=three", "epochs=1.5", "seed=true", "heads.clip=perhaps", "optim.lr=fast"),
         *("data.attacks=all", "backbone.stem.channels=3", "name=null", "data.augment=null"),
+        *("name=../../a", "name=''", f"seed={2**63}"),
         *("name=${nosuch}", "optim.lr=2", "data.batch_size=3", "init.path=''", "init.grid=[a,b]"),
     ],
 )

@@ -60,7 +60,7 @@ def test_detections_are_those_of_the_detector(exported):
     scores = []
     for level, samples in ((0.1, 1), (0.1, 5_000), (0.03, 7_681), (0.2, 400_000)):
         sound = rng.normal(0, level, samples).clip(-1, 1).astype(np.float32)
-        found, wanted = ours.detect(sound), theirs.detect(sound)
+        found, wanted = ours.detect(sound, RATE), theirs.detect(sound, RATE)
         assert found.score == pytest.approx(wanted.score, abs=1e-4)
         np.testing.assert_allclose(found.frame_scores, wanted.frame_scores, atol=1e-4)
         assert (found.verdict, found.kind) == (wanted.verdict, wanted.kind)

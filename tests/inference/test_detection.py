@@ -29,7 +29,7 @@ def file(sound, tmp_path):
 
 @pytest.mark.parametrize("prior", [0.001, 0.3, 0.5, 0.999])
 def test_a_prior_adds_its_log_odds(detector, sound, prior):
-    even, other = detector.detect(sound), detector.detect(sound, prior=prior)
+    even, other = detector.detect(sound, RATE), detector.detect(sound, RATE, prior=prior)
     assert logit(other.score) == pytest.approx(logit(even.score) + logit(prior))
     assert other.probability(0.5) == pytest.approx(even.score)
     assert even.probability(prior) == pytest.approx(other.score)
@@ -38,9 +38,9 @@ def test_a_prior_adds_its_log_odds(detector, sound, prior):
 
 
 def test_a_prior_makes_verdicts_certain_and_does_not_turn_them(detector, sound):
-    even = detector.detect(sound, confidence=0.5)
+    even = detector.detect(sound, RATE, confidence=0.5)
     for prior in (1e-6, 1 - 1e-6):
-        verdict = detector.detect(sound, prior=prior, confidence=0.9).verdict
+        verdict = detector.detect(sound, RATE, prior=prior, confidence=0.9).verdict
         assert verdict == "uncertain" or verdict == even.verdict
         assert (verdict == "uncertain") == ((even.verdict == "fake") == (prior < 0.5))
 
@@ -49,7 +49,7 @@ def test_a_prior_makes_verdicts_certain_and_does_not_turn_them(detector, sound):
 def test_settings_out_of_range_are_refused(detector, sound, key):
     ((name, value),) = key.items()
     with pytest.raises(InputError, match=f"{name}={value}"):
-        detector.detect(sound, **key)
+        detector.detect(sound, RATE, **key)
     with pytest.raises(InputError, match=f"{name}={value}"):
         Detector(detector.model, **key)
 
@@ -141,4 +141,4 @@ def test_a_score_that_is_no_number_is_no_verdict(detector, sound):
         return {name: values * np.nan for name, values in detector.model.forward(windows).items()}
 
     with pytest.raises(InputError, match="not a number"):
-        Detector(replace(detector.model, forward=forward)).detect(sound)
+        Detector(replace(detector.model, forward=forward)).detect(sound, RATE)

@@ -46,7 +46,7 @@ def test_an_array_scores_as_the_file_does(detector, sound, tmp_path):
         np.stack([stored, stored], axis=1),
     )
     for array in arrays:
-        found = detector.detect(array)
+        found = detector.detect(array, RATE)
         assert found.score == pytest.approx(whole.score, abs=1e-6)
         assert found.path is None
 
@@ -75,7 +75,7 @@ def test_any_rate_and_number_of_channels(detector, sound, tmp_path, rate, channe
     ids=["silent", "constant", "clipped", "tenth of a second", "one sample"],
 )
 def test_odd_recordings_have_a_finite_answer(detector, audio):
-    found = detector.detect(audio)
+    found = detector.detect(audio, RATE)
     assert 0 <= found.score <= 1
     assert np.isfinite(found.frame_scores).all()
     assert len(found.frame_scores) == GRID.count(len(audio) / RATE)
@@ -96,21 +96,21 @@ def test_odd_recordings_have_a_finite_answer(detector, audio):
 )
 def test_an_array_that_is_no_recording_is_refused(detector, audio, named):
     with pytest.raises(InputError, match=named):
-        detector.detect(audio)
+        detector.detect(audio, RATE)
 
 
 def test_a_verdict_needs_confidence(checkpoint, detector, sound):
-    score = detector.detect(sound).score
+    score = detector.detect(sound, RATE).score
     sure = score if score > detector.clip_threshold else 1 - score
-    assert Detector.from_checkpoint(checkpoint, 0.5).detect(sound).verdict != "uncertain"
-    unsure = Detector.from_checkpoint(checkpoint, min(0.999, sure + 1e-3)).detect(sound)
+    assert Detector.from_checkpoint(checkpoint, 0.5).detect(sound, RATE).verdict != "uncertain"
+    unsure = Detector.from_checkpoint(checkpoint, min(0.999, sure + 1e-3)).detect(sound, RATE)
     assert unsure.verdict == "uncertain"
     with pytest.raises(InputError, match="confidence=1"):
         Detector.from_checkpoint(checkpoint, 1)
 
 
 def test_regions_go_with_the_verdict(detector, sound):
-    found = detector.detect(sound)
+    found = detector.detect(sound, RATE)
     assert found.verdict != "genuine" or (not found.regions and found.attack_family is None)
 
 
@@ -123,11 +123,14 @@ def test_a_stream_scores_as_the_whole_and_is_checked_alike(detector, sound):
     assert found.notes == whole.notes
     np.testing.assert_array_equal(found.frame_scores, whole.frame_scores)
     pcm = np.round(sound * 32_767).astype(np.int16)
-    assert detector.detect_stream([pcm[:999], pcm[999:]]).score == detector.detect(pcm).score
+    assert (
+        detector.detect_stream([pcm[:999], pcm[999:]], RATE).score
+        == detector.detect(pcm, RATE).score
+    )
     for wrong in ([], [np.zeros(0)], [sound, np.array([np.nan])], [sound * 9], [pcm.tolist()],
                   [np.zeros((99, 2))]):  # fmt: skip
         with pytest.raises(InputError):
-            detector.detect_stream(wrong)
+            detector.detect_stream(wrong, RATE)
 
 
 def test_pairs_tensors_and_channels_of_one_recording(detector, sound):
@@ -135,15 +138,34 @@ def test_pairs_tensors_and_channels_of_one_recording(detector, sound):
     for same in ((RATE, sound), (torch.from_numpy(sound)[None], RATE)):
         assert detector.detect(same).score == whole.score
     both = np.stack([sound, -sound])
-    assert detector.detect(both).score == whole.score
-    assert detector.detect(np.stack([sound * 0, sound]), channel=1).score == whole.score
+    assert detector.detect(both, RATE).score == whole.score
+    assert detector.detect(np.stack([sound * 0, sound]), RATE, channel=1).score == whole.score
+
+
+def test_arrays_need_their_rate_and_files_have_it(detector, sound, tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, sound, RATE)
+    with pytest.raises(InputError, match="give rate="):
+        detector.detect(sound)
+    with pytest.raises(InputError, match="rate=8000"):
+        detector.detect(path, 8_000)
+    with pytest.raises(InputError, match="list"):
+        detector.detect_many(str(path))
+
+
+def test_notes_are_those_of_the_channel(detector, sound, tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.stack([sound, sound * 0], axis=1), RATE)
+    assert detector.detect(path, channel=0).notes == ()
+    (silence,) = detector.detect(path, channel=1).notes
+    assert "100%" in silence
 
 
 def test_a_recording_far_shorter_than_a_training_crop_has_a_note(detector, sound):
     crop = detector.model.config.data.crop.seconds
-    (note,) = detector.detect(sound[: round(crop * RATE / 4)]).notes
+    (note,) = detector.detect(sound[: round(crop * RATE / 4)], RATE).notes
     assert note.startswith("length: ")
-    assert detector.detect(sound[: round(crop * RATE)]).notes == ()
+    assert detector.detect(sound[: round(crop * RATE)], RATE).notes == ()
 
 
 def test_quiet_audio_of_high_resolution_keeps_its_score(detector, sound, tmp_path):

@@ -21,7 +21,7 @@ def occlusion(detector, sound):
 def test_the_recording_itself_scores_as_its_detection(occlusion, detector, sound):
     for audio in (sound[: int(2.4 * RATE)], sound[:5_000]):
         logit = Occlusion(detector, audio).logits(np.zeros((1, 1, 1), bool))[0]
-        assert expit(logit) == pytest.approx(detector.detect(audio).score, abs=1e-5)
+        assert expit(logit) == pytest.approx(detector.detect(audio, RATE).score, abs=1e-5)
 
 
 def test_a_hidden_cell_is_zero_in_every_window_that_holds_it(occlusion, detector):

@@ -131,6 +131,17 @@ def test_the_same_command_scores_only_what_is_missing(folder, settings, monkeypa
     assert rows[-1]["sha256"] == rows[0]["sha256"]
 
 
+def test_results_of_other_recordings_are_kept(folder, settings, tmp_path):
+    run(folder, settings, "1")
+    before = (folder.parent / "out" / RESULTS).read_bytes()
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(folder / "a.wav", other / "c.wav")
+    with named_files([str(other)]) as files, pytest.raises(InputError, match="other recordings"):
+        detect_in_shards(files, folder.parent / "out", settings, "1", {})
+    assert (folder.parent / "out" / RESULTS).read_bytes() == before
+
+
 def test_workers_that_end_before_they_read_a_file_end_the_command(folder, settings, monkeypatch):
     monkeypatch.setattr(sharded, "score_shard", dying)
     with pytest.raises(OutsideError, match="3 workers crashed"):
@@ -156,6 +167,7 @@ def test_jobs_of_submitit(folder, settings):
     ("arguments", "key"),
     [
         (("--workers", "2"), "--workers=2"),
+        (("--worker-option", "a=1"), "--worker-option=a: needs"),
         (("--out", "o", "--json", "a.json"), "--json"),
         (("--out", "o", "--workers", "0"), "--workers=0"),
         (("--out", "o", "--workers", "slrum"), "did you mean slurm"),

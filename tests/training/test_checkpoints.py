@@ -191,7 +191,10 @@ from fakesound.command_line import guarded
 from fakesound.training.checkpoints import AtomicCheckpointIO
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 held = {"weights": torch.zeros(100_000)}
-guarded(lambda: AtomicCheckpointIO().save_checkpoint(held, Path(sys.argv[1])))
+guarded(
+    lambda: AtomicCheckpointIO().save_checkpoint(held, Path(sys.argv[1])),
+    again=" with resume=auto",
+)
 """
 
 
