@@ -8,7 +8,7 @@ from fakesound.inference import Detection, FakeRegion
 from fakesound.inference.formats import Result
 from fakesound.inference.page import write_page
 from fakesound.inference.record import Record
-from tests.listening_test.browser import CHROMIUM, browser
+from tests.browser import CHROMIUM, browser
 
 RATE = 16_000
 RECORD = Record(
@@ -93,3 +93,12 @@ def test_parts_play_and_probabilities_follow_the_prior(page, tmp_path):
         assert "" not in named
         assert any(name.startswith("Share of fakes") for name in named)
         assert tab.problems == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_the_page_is_accessible(page, tmp_path):
+    pytest.importorskip("websocket")
+    with browser(tmp_path) as tab:
+        tab.open(page.as_uri())
+        tab.wait("document.querySelectorAll('.recording[data-ready]').length === 2")
+        tab.check_accessibility()

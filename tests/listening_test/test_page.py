@@ -5,7 +5,7 @@ import pytest
 
 from fakesound.metrics import read_scores
 
-from .browser import CHROMIUM, browser
+from tests.browser import CHROMIUM, browser
 from .conftest import serving
 
 pytest.importorskip("websocket")
@@ -104,6 +104,7 @@ def test_a_listener_takes_the_test_by_keyboard(made, tab):
         tab.value("document.getElementById('reveal').click()")
         tab.wait("!document.getElementById('result').hidden")
         assert "right about" in tab.text("result")
+        tab.check_accessibility()
         tab.value("document.getElementById('other').click()")
         tab.wait("document.activeElement.id === 'name' && !document.activeElement.value")
         addresses = {client.server.address, address}
@@ -159,3 +160,16 @@ def test_it_fits_a_phone_and_every_control_has_a_name(made, tab):
             assert tab.value(OUTLINE) == "solid", reached
         marks = [f"0.00{DASH}0.40 s", TIMES]
         assert reached == ["leave", "play", "in", "out", *marks, "fake", "3"]
+
+
+def test_the_first_screens_are_accessible(made, tab):
+    with serving(made) as client:
+        tab.open(client.server.address)
+        tab.wait("document.activeElement.id === 'name'")
+        tab.check_accessibility()
+        tab.press("Enter")
+        ready(tab, 1)
+        play(tab)
+        tab.press("f", "3", "Home", "i", *["ArrowRight"] * 4, "o")
+        tab.check_accessibility()
+        assert tab.problems == []

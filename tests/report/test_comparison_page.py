@@ -6,6 +6,7 @@ import pytest
 
 from fakesound.errors import InputError
 from fakesound.report import read_sweep, write_comparison
+from tests.browser import CHROMIUM, browser
 from tests.run_factory import edit_json, make_run
 
 
@@ -90,3 +91,12 @@ def test_an_empty_sweep_is_no_error_and_a_missing_one_is(tmp_path):
         write_comparison([tmp_path / "nowhere"], page)
     with pytest.raises(InputError, match="--reference=seed=1"):
         write_comparison([tmp_path], page, reference="seed=1")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_the_page_is_accessible(folder, tmp_path):
+    pytest.importorskip("websocket")
+    with browser(tmp_path) as tab:
+        tab.open((folder / "comparison.html").as_uri())
+        tab.check_accessibility()
+        assert tab.problems == []

@@ -9,6 +9,7 @@ import pytest
 
 from fakesound.metrics import fold_blocks
 from fakesound.report import read_run, write_report
+from tests.browser import CHROMIUM, browser
 from tests.run_factory import edit_json, make_run
 
 UNDEFINED = re.compile(r"\b(nan|None|undefined|inf)\b")
@@ -201,3 +202,14 @@ def test_many_remarks_are_cut_short_and_names_escaped(evaluation, tmp_path):
     assert "remark 7" in plain(text)
     assert "remark 8" not in plain(text)
     assert "and 22 more" in plain(text)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_reports_are_accessible(run, evaluation, tmp_path):
+    pytest.importorskip("websocket")
+    with browser(tmp_path / "profile") as tab:
+        for results in (run, evaluation):
+            written(results, tmp_path / "report.html", 3)
+            tab.open((tmp_path / "report.html").as_uri())
+            tab.check_accessibility()
+            assert tab.problems == []

@@ -17,7 +17,7 @@ import soundfile
 
 from fakesound import serve
 from fakesound.errors import InputError
-from tests.listening_test.browser import CHROMIUM, browser
+from tests.browser import CHROMIUM, browser
 
 
 def post(server, body, path="/detect", timeout=120, **options):
@@ -233,8 +233,10 @@ def test_a_dropped_file_ends_in_a_part_that_plays(server, example, tmp_path):
     pytest.importorskip("websocket")
     with browser(tmp_path) as tab:
         tab.open(server.url)
+        tab.check_accessibility()
         drop(tab, "example.flac", example)
         tab.wait("document.querySelectorAll('.recording[data-ready]').length === 1", 120)
+        tab.check_accessibility()
         tab.click(".regions button")
         tab.wait("document.querySelector('audio').currentTime > 0.7")
         drop(tab, "broken.wav", b"no audio")

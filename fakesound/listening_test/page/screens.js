@@ -76,6 +76,8 @@ export function result(clips) {
   table.append(head, body);
   const scroll = document.createElement("div");
   scroll.className = "scroll";
+  // where it scrolls, keys scroll it
+  scroll.tabIndex = 0;
   scroll.append(table);
   return [sentence, scroll];
 }

@@ -1,6 +1,7 @@
-"""A headless Chromium driven through the DevTools protocol, as a listener would use it."""
+"""A headless Chromium, driven through the DevTools protocol."""
 
 import base64
+import importlib.util
 import itertools
 import json
 import os
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.request import urlopen
 
 CHROMIUM = next(
@@ -23,13 +25,19 @@ CODES = {
     "ArrowRight": ("ArrowRight", 39, ""),
 }
 
+# elements that break a rule, in few words
+AXE = """axe.run({ runOnly: ["wcag2a", "wcag2aa"], resultTypes: ["violations"] }).then(
+    found => found.violations
+        .filter(rule => ["serious", "critical"].includes(rule.impact))
+        .flatMap(rule => rule.nodes.map(node => [rule.id, node.html, node.failureSummary])))"""
+
 
 class Browser:
     """One tab.
 
     Attributes:
-        problems: what the console said of errors and of refused styles or scripts.
-        requested: every address that was asked for.
+        problems: errors and warnings of the console, among them refused styles and scripts.
+        requested: addresses of all requests.
     """
 
     def __init__(self, socket):
@@ -112,6 +120,25 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             options = where | {"type": kind, "button": "left", "clickCount": 1}
             self.call("Input.dispatchMouseEvent", **options)
+
+    def check_accessibility(self):
+        """Fail on faults that axe-core rates serious or critical (WCAG 2, levels A and AA).
+
+        The page as it is now is checked, with all details open, wide and narrow, light and dark.
+        """
+        known = len(self.problems)
+        package = importlib.util.find_spec("axe_playwright_python").origin
+        self.value(Path(package).with_name("axe.min.js").read_text(encoding="utf-8") + "; 0")
+        self.value("for (const each of document.querySelectorAll('details')) each.open = true; 0")
+        for width, dark in itertools.product((1280, 420), (False, True)):
+            self.size(width, 900)
+            self.dark(dark)
+            told = self.call(
+                "Runtime.evaluate", expression=AXE, awaitPromise=True, returnByValue=True
+            )
+            assert told["result"].get("value") == [], (width, dark, told)
+        # strict pages refuse a style of axe itself
+        del self.problems[known:]
 
     def size(self, width, height, mobile=False, scale=1):
         self.call(
