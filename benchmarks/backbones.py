@@ -1,7 +1,7 @@
 """Time whole detectors, from waveform to logits, backbone by backbone.
 
-Parameters, floating-point operations of one training crop, tokens, time and memory. A backbone that
-does not fit into memory is skipped with a message.
+The table has the parameters, floating-point operations of one training crop, tokens, time and
+memory. A backbone that does not fit into memory is skipped with a message.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from benchmarks.common import (
     Record,
     Session,
     available_bytes,
+    make_parser,
     method_of,
     numbers,
-    parser,
     peak_bytes,
     progress,
     report,
@@ -37,22 +37,28 @@ from fakesound.timeline import GRID
 BACKBONES = (
     "vim_micro,transformer_micro,ssd_micro,fcn_resnet,mobilenet,vim_tiny,transformer_tiny,ssd_tiny"
 )
-# one state in one step of the scan: rate times step size, its exponential, decay, drive, their sum,
-# and reading (two)
+# operations of one state in one step of the scan: rate times step size, its exponential, decay,
+# input, their sum, and two for the output
 FLOPS_PER_STATE = 7
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = parser(__doc__ or "", 5)
-    made.add_argument(
+    parser = make_parser(__doc__ or "", 5)
+    parser.add_argument(
         "--backbones",
         type=lambda text: list(dict.fromkeys(text.split(","))),
         default=BACKBONES,
         metavar="A,B",
         help=f"names in conf/backbone; ratios are to the first ({BACKBONES})",
     )
-    made.add_argument("--batch", type=numbers(), default="8", metavar="B,B", help="crops (8)")
-    return made
+    parser.add_argument(
+        "--batch",
+        type=numbers(),
+        default="8",
+        metavar="B,B",
+        help="numbers of crops in a batch (8)",
+    )
+    return parser
 
 
 def main() -> None:
@@ -121,7 +127,7 @@ def bench(
 
 
 def crops(config: RunConfig, count: int, device: torch.device) -> Tensor:
-    """Return noise like ``count`` crops of training, (crop, sample)."""
+    """Return noise of the shape of ``count`` training crops, (crop, sample)."""
     samples = GRID.count(config.data.crop.seconds) * GRID.samples(config.data.sample_rate)
     generator = torch.Generator().manual_seed(0)
     return (0.1 * torch.randn(count, samples, generator=generator)).to(device)
@@ -149,9 +155,9 @@ def call_of(
 def flops(detector: Detector, waveform: Tensor) -> int:
     """Return the floating-point operations of a forward pass.
 
-    Matrix products, convolutions and attention as `torch.utils.flop_counter` counts them (a
-    product and a sum are two), the convolution of Mamba likewise, and `FLOPS_PER_STATE` for each
-    state in each step of the scan. Elementwise operations and the spectrum are not counted.
+    Matrix products, convolutions and attention are counted by `torch.utils.flop_counter` (a product
+    and a sum are two), the convolution of Mamba likewise. Each state counts `FLOPS_PER_STATE` in
+    each step of the scan. Elementwise operations and the spectrum are not counted.
     """
     ours = {
         torch.ops.fakesound.scan_forward: _scan_flops,
@@ -159,7 +165,7 @@ def flops(detector: Detector, waveform: Tensor) -> int:
     }
     counter = FlopCounterMode(display=False, custom_mapping=ours)
     training = detector.training
-    # in its plain form attention is two matrix products, which are counted on every device
+    # unfused attention is two matrix products, which are counted on every device
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
         detector.eval()(waveform)
     detector.train(training)

@@ -54,12 +54,12 @@ def library() -> Callable[..., None]:
     if compiler is None:
         raise InputError("needs a C compiler called cc")
     with tempfile.TemporaryDirectory() as folder:
-        made, target = f"{folder}/scan_loop.o", f"{folder}/scan_loop.so"
-        problem = _run(compiler, *FLAGS, WIDE, "-c", str(SOURCE), "-o", made)
-        problem = problem and _run(compiler, *FLAGS, "-c", str(SOURCE), "-o", made)
+        compiled, target = f"{folder}/scan_loop.o", f"{folder}/scan_loop.so"
+        problem = _run(compiler, *FLAGS, WIDE, "-c", str(SOURCE), "-o", compiled)
+        problem = problem and _run(compiler, *FLAGS, "-c", str(SOURCE), "-o", compiled)
         # linked without -Ofast, with which some versions of gcc turn off subnormal numbers in every
         # program that loads the library
-        problem = problem or _run(compiler, "-shared", made, "-o", target, "-lm")
+        problem = problem or _run(compiler, "-shared", compiled, "-o", target, "-lm")
         if problem is not None:
             raise InputError(f"cc fails: {problem}")
         # a library stays loaded when its file is removed
@@ -72,7 +72,7 @@ def library() -> Callable[..., None]:
 def scan(inputs: ScanInputs) -> Float[Tensor, "batch token channel"]:
     """Return the scan of float32 ``inputs`` with a gate and a multiple of ``LANES`` channels.
 
-    Threads share the work as they do for the CPU kernel.
+    Threads share the work as in the CPU kernel.
     """
     directions, batch, tokens, channels = inputs.x.shape
     states = inputs.B.shape[-1]

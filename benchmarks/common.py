@@ -1,7 +1,8 @@
 """Options, timing, memory, tables and records that all benchmarks share.
 
-Calls are timed in turn, round after round, in one process. Clocks change and other programs come
-and go: timed one after the other, the second of two equal programs can look a third slower.
+Calls are timed in turn, round after round, in one process. Clock rates and other programs
+change meanwhile: if two equal programs are timed one after the other, the second can look a third
+slower.
 """
 
 import argparse
@@ -39,7 +40,7 @@ KERNELS = ("cpu", "triton", "mamba_ssm", "chunked")
 DIRECTIONS = ("forward", "forward+backward")
 # largest difference from the reference, as a share of the largest value
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
-# libgomp keeps idle threads spinning for a while, on cores that the next call may want
+# idle threads of libgomp spin for a while, on cores that the next call may need
 REST_SECONDS = 0.01
 
 
@@ -82,33 +83,35 @@ class Timing:
         return median(self.rounds)
 
 
-def parser(doc: str, rounds: int, backends: Sequence[str] = ()) -> argparse.ArgumentParser:
+def make_parser(doc: str, rounds: int, backends: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Return a parser with the options of every benchmark.
 
     Args:
         doc: docstring of the script.
         rounds: default of ``--rounds``.
-        backends: choices of ``--backends``; none for a script without that option.
+        backends: choices of ``--backends``; empty for a script without that option.
     """
     name = Path(sys.argv[0]).stem
-    made = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         f"python -m benchmarks.{name}",
         description=doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--json", type=Path, metavar="FILE", help="file to write the records to")
-    made.add_argument("--rounds", type=at_least(1), default=rounds, help=f"({rounds})")
-    made.add_argument("--threads", type=at_least(1), help="CPU threads (torch's default)")
-    made.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    made.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="file to write the records to")
+    parser.add_argument(
+        "--rounds", type=at_least(1), default=rounds, help=f"timed rounds ({rounds})"
+    )
+    parser.add_argument("--threads", type=at_least(1), help="CPU threads (torch's default)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     if backends:
-        made.add_argument(
+        parser.add_argument(
             "--backends",
             type=lambda text: list(dict.fromkeys(text.split(","))),
             metavar="A,B",
             help=f"any of {', '.join(backends)} (all that can run)",
         )
-    return made
+    return parser
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -149,7 +152,7 @@ def choose(
     """Return the backends to time: the named ones, or all that can run.
 
     Args:
-        named: names given by the user; None for none.
+        named: names from the command line; None for all that can run.
         known: names of all backends.
         problem: function that returns why a backend cannot run, or None.
         slow: names of backends that run only if named.
@@ -161,7 +164,9 @@ def choose(
     for name in known if named is None else named:
         if name not in known:
             raise InputError(f"--backends={name}: unknown; choose from {', '.join(known)}")
-        reason = problem(name) or ("too slow; name it to time it" if name in slow else None)
+        reason = problem(name) or (
+            "too slow; name it in --backends to time it" if name in slow else None
+        )
         if named is not None:
             reason = problem(name)
             if reason is not None:
@@ -195,11 +200,11 @@ def mambapy_problem(device: torch.device, needed: int) -> str | None:
 
 def with_kernel(model: Model, kernel: str) -> Model:
     """Return a copy of ``model`` that scans with ``kernel``."""
-    made = copy.deepcopy(model)
-    for module in made.modules():
+    clone = copy.deepcopy(model)
+    for module in clone.modules():
         if isinstance(module, BidirectionalMamba):
             module.kernel = kernel
-    return made
+    return clone
 
 
 def in_turn(names: Sequence[Name], rounds: int) -> Iterator[tuple[int, Name]]:
@@ -214,7 +219,7 @@ def in_turn(names: Sequence[Name], rounds: int) -> Iterator[tuple[int, Name]]:
 def interleave(
     calls: Mapping[Name, Call], rounds: int, now: Callable[[], float]
 ) -> dict[Name, Timing]:
-    """Return the timing of each of ``calls``: a first call, then ``rounds`` calls in turn."""
+    """Time each of ``calls``: a first call, then ``rounds`` calls in turn."""
 
     def timed(name: Name) -> float:
         start = now()
@@ -229,11 +234,11 @@ def interleave(
 
 
 def peak_bytes(call: Call, device: torch.device) -> int:
-    """Return the largest memory, in bytes, that tensors made during ``call`` held at once.
+    """Return the largest total size, in bytes, of the tensors that ``call`` allocates.
 
-    On a CPU the resident set shows what some earlier call needed, since the C library keeps freed
-    memory. The profiler reports each allocation of a tensor; their running sum has an exact
-    maximum.
+    On a CPU the resident set includes memory of earlier calls, since the C library keeps freed
+    memory. The profiler reports each allocation of a tensor; the maximum of their running sum is
+    exact.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -251,12 +256,12 @@ def peak_bytes(call: Call, device: torch.device) -> int:
         for event in profiler.kineto_results.events()
         if event.name() == "[memory]"
     ]
-    held = most = 0
+    total = largest = 0
     # the sort is stable: changes within one tick keep their order
     for _, change in sorted(changes, key=lambda pair: pair[0]):
-        held += change
-        most = max(most, held)
-    return most
+        total += change
+        largest = max(largest, total)
+    return largest
 
 
 def available_bytes(device: torch.device) -> int:
@@ -300,7 +305,7 @@ class Session:
         call: Callable[[], Sequence[torch.Tensor]],
         expected: Sequence[torch.Tensor],
     ) -> bool:
-        """Return whether the first call of a backend gives the expected result; note it if not."""
+        """Return whether the first call of a backend gives the expected result; record an error."""
         start = self.method.now()
         results = call()
         self.first[name, direction] = self.method.now() - start
@@ -351,7 +356,7 @@ class Session:
 
 
 def progress(items: Sequence[Name]) -> Iterator[Name]:
-    """Yield ``items`` and move a progress bar."""
+    """Yield ``items`` and advance a progress bar."""
     with progress_bar("timing") as bar:
         for done, item in enumerate(items):
             bar(done, len(items))

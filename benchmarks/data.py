@@ -1,8 +1,8 @@
-"""Time opening a large manifest, and reading crops out of single files and out of shards.
+"""Time opening a large manifest, and reading crops from single files and from shards.
 
-The manifest is read in a process of its own, whose peak memory includes everything it holds. Crops
-are read in random order, as training reads them, from the disk of --folder. After the first round
-the clips are in the page cache, on both sides alike. Clips are made for it and removed.
+The manifest is read in a separate process, whose peak memory is measured. Crops are read in random
+order, as in training, from the disk of --folder. After the first round the clips are in the page
+cache, both as files and as shards. All clips are generated, and removed afterwards.
 """
 
 import argparse
@@ -22,9 +22,9 @@ from benchmarks.common import (
     Record,
     at_least,
     interleave,
+    make_parser,
     method_of,
     numbers,
-    parser,
     progress,
     report,
 )
@@ -64,20 +64,34 @@ print(len(clips), seconds, busy, peak)
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = parser(__doc__ or "", 5)
-    made.add_argument("--rows", type=at_least(1), default=1_000_000, help="of the manifest (1 M)")
-    made.add_argument("--clips", type=at_least(1), default=400, help="to read crops of (400)")
-    made.add_argument("--seconds", type=at_least(1), default=6, help="length of a clip (6)")
-    made.add_argument("--workers", type=numbers(0), default="0,2", metavar="W,W", help="(0,2)")
-    made.add_argument("--folder", type=Path, help="folder on the disk to measure (/tmp)")
-    return made
+    parser = make_parser(__doc__ or "", 5)
+    parser.add_argument(
+        "--rows", type=at_least(1), default=1_000_000, help="rows of the manifest (1,000,000)"
+    )
+    parser.add_argument(
+        "--clips", type=at_least(1), default=400, help="number of clips to read crops from (400)"
+    )
+    parser.add_argument(
+        "--seconds", type=at_least(1), default=6, help="length of a clip in seconds (6)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=numbers(0),
+        default="0,2",
+        metavar="W,W",
+        help="numbers of processes that load crops (0,2)",
+    )
+    parser.add_argument("--folder", type=Path, help="folder on the disk to measure (/tmp)")
+    return parser
 
 
 def main() -> None:
     """Run from the command line."""
     options = _parser().parse_args()
     if options.folder is not None and not options.folder.is_dir():
-        raise InputError(f"--folder={options.folder}: no such folder; make it or name another one")
+        raise InputError(
+            f"--folder={options.folder}: no such folder; create it or name another one"
+        )
     rounds = method_of(options).rounds
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         records = [bench_manifest(options.rows, rounds, Path(folder) / "large")]
@@ -97,19 +111,19 @@ def main() -> None:
 
 
 def bench_manifest(rows: int, rounds: int, folder: Path) -> Record:
-    """Return the record of opening a manifest of so many rows."""
+    """Return the record of opening a manifest of ``rows`` rows."""
     path = write_large(rows, folder)
     opened = []
     for _ in progress(range(rounds)):
         done = subprocess.run(
             [sys.executable, "-c", OPEN, str(path)], capture_output=True, text=True, check=True
         )
-        count, seconds, busy, most = done.stdout.split()
+        count, seconds, busy, peak_kib = done.stdout.split()
         assert int(count) == rows
-        opened.append((float(seconds), float(busy), int(most)))
-    taken = [seconds for seconds, _, _ in opened]
+        opened.append((float(seconds), float(busy), int(peak_kib)))
+    durations = [seconds for seconds, _, _ in opened]
     peak = 2**10 * max(peak for _, _, peak in opened)
-    record = _record("data manifest", "manifest", rows, 0, taken, rounds)
+    record = _record("data manifest", "manifest", rows, 0, durations, rounds)
     # processor time does not depend on other programs
     return record | {
         "peak_bytes": peak if peak > 0 else None,
@@ -118,7 +132,7 @@ def bench_manifest(rows: int, rounds: int, folder: Path) -> Record:
 
 
 def write_large(rows: int, folder: Path) -> Path:
-    """Write a manifest of so many ``rows`` that refer to empty shards."""
+    """Write a manifest of ``rows`` rows, which refer to empty shards."""
     shards = folder / "shards"
     shards.mkdir(parents=True)
     for number in range(-(-rows // CLIPS_PER_SHARD)):
@@ -152,7 +166,7 @@ def _large_row(number: int) -> dict[str, object]:
 
 
 class Crops(Dataset[Pcm]):
-    """One crop of each clip, at a random place, in random order."""
+    """One crop of each clip, from a random position, in random order."""
 
     def __init__(self, clips: list[Clip], seconds: int) -> None:
         rng = np.random.default_rng(0)
@@ -177,7 +191,9 @@ def bench_crops(
         write_wav(path, rng.integers(-9_000, 9_000, seconds * RATE, dtype=np.int16), RATE)
         regions = (Region(0.0, float(seconds)),)
         clips.append(
-            Clip(path.stem, str(path), path.stem, "fake", "x/y", regions, seconds, RATE, "made")
+            Clip(
+                path.stem, str(path), path.stem, "fake", "x/y", regions, seconds, RATE, "generated"
+            )
         )
     write_shards(clips, folder / "sharded", SHARD_BYTES)
     crops = {

@@ -1,8 +1,9 @@
-"""Time `fakesound evaluate`: made scores of many clips, and recordings under conditions.
+"""Time `fakesound evaluate` on generated scores of many clips, and on recordings under conditions.
 
-Each measurement is a command of its own; its time and peak memory include the start of Python and
-the report. "s CPU" is the time of all its threads and processes, which other programs disturb less.
-Made clips have frames of 20 ms and two clips a source; a fake has one region.
+Each measurement runs a separate command; its time and peak memory include the start of Python and
+the report. "s CPU" is the processor time of all its threads and processes, which other programs
+disturb less. Generated clips have frames of 20 ms, and two of them share a source; a fake has one
+region.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import numpy as np
 from msgspec.structs import replace
 
 import fakesound
-from benchmarks.common import Record, at_least, method_of, parser, progress, report
+from benchmarks.common import Record, at_least, make_parser, method_of, progress, report
 from fakesound.command_line import guarded
 from fakesound.data.manifest import read_manifest, write_manifest
 from fakesound.errors import OutsideError
@@ -40,15 +41,29 @@ main()
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = parser(__doc__ or "", 1)
-    made.add_argument("--clips", type=at_least(40), default=5_000, help="of an evaluation (5,000)")
-    made.add_argument("--reported", type=at_least(40), default=10_000, help="of a report (10,000)")
-    made.add_argument("--frames", type=at_least(20), default=500, help="of a clip (500)")
-    made.add_argument("--attacks", type=at_least(1), default=20, help="of the fakes (20)")
-    made.add_argument("--draws", type=at_least(0), default=1_000, help="bootstrap draws (1,000)")
-    made.add_argument("--recordings", type=at_least(1), default=40, help="under conditions (40)")
-    made.add_argument("--conditions", nargs="+", default=["*"], help="names or globs (all)")
-    return made
+    parser = make_parser(__doc__ or "", 1)
+    parser.add_argument(
+        "--clips",
+        type=at_least(40),
+        default=5_000,
+        help="clips of an evaluation with intervals (5,000)",
+    )
+    parser.add_argument(
+        "--reported",
+        type=at_least(40),
+        default=10_000,
+        help="clips of an evaluation without (10,000)",
+    )
+    parser.add_argument("--frames", type=at_least(20), default=500, help="frames per clip (500)")
+    parser.add_argument("--attacks", type=at_least(1), default=20, help="number of attacks (20)")
+    parser.add_argument("--draws", type=at_least(0), default=1_000, help="bootstrap draws (1,000)")
+    parser.add_argument(
+        "--recordings", type=at_least(1), default=40, help="recordings scored under conditions (40)"
+    )
+    parser.add_argument(
+        "--conditions", nargs="+", default=["*"], help="conditions, by name or glob (all)"
+    )
+    return parser
 
 
 def main() -> None:
@@ -61,16 +76,16 @@ def main() -> None:
         scores = folder / "scores.jsonl"
         draws = ("--draws", str(options.draws))
         for what, clips in (("evaluation", options.clips), ("report", options.reported)):
-            write_scores(scores, made_scores(clips, options.frames, options.attacks))
-            # the figures of a report take most of the time with draws
-            given = draws if what == "evaluation" else ("--draws", "0")
-            command = ("--scores", str(scores), *given)
-            records.append(_record(what, clips, options.frames, command, folder, rounds))
+            write_scores(scores, generated_scores(clips, options.frames, options.attacks))
+            # with draws, the intervals would take most of the time of a report
+            extra = draws if what == "evaluation" else ("--draws", "0")
+            arguments = ("--scores", str(scores), *extra)
+            records.append(_record(what, clips, options.frames, arguments, folder, rounds))
         manifest = folder / "manifest.jsonl"
         write_recordings(manifest, options.recordings)
         scored = ("--checkpoint", "default", "--manifest", str(manifest), "--draws", "0")
-        for what, given in (("clean", ()), ("robustness", ("--robustness", *options.conditions))):
-            arguments = (*scored, *given)
+        for what, extra in (("clean", ()), ("robustness", ("--robustness", *options.conditions))):
+            arguments = (*scored, *extra)
             records.append(_record(what, options.recordings, 0, arguments, folder, rounds))
     columns = {
         "what": "what",
@@ -84,11 +99,11 @@ def main() -> None:
     report(options, records, columns)
 
 
-def made_scores(clips: int, frames: int, attacks: int) -> list[ClipScore]:
-    """Return scores of so many clips, half of them fake, with all figures defined."""
+def generated_scores(clips: int, frames: int, attacks: int) -> list[ClipScore]:
+    """Return scores of ``clips`` clips, half of them fake, for which all metrics are defined."""
     rng = np.random.default_rng(0)
     duration = frames * GRID.step
-    made = []
+    scores = []
     for number in range(clips):
         fake = number % 2 == 1
         score = float(np.clip(rng.beta(2 + 2 * fake, 4 - 2 * fake), 1e-6, 1 - 1e-6))
@@ -98,15 +113,15 @@ def made_scores(clips: int, frames: int, attacks: int) -> list[ClipScore]:
         after = first + int(rng.integers(10, frames // 2))
         framed[first:after] += fake * rng.beta(shape, 4.0, after - first)
         attack = number // 2 % attacks
-        made.append(
+        scores.append(
             ClipScore(
                 clip_id=f"{number:06}",
                 score=score,
                 logit=logit(score),
                 label="fake" if fake else "genuine",
                 attack=f"family{attack % 5}/attack{attack}" if fake else None,
-                corpus="made",
-                domain="made",
+                corpus="generated",
+                domain="generated",
                 source_id=f"{number // 2:06}",
                 regions=(Region(first * GRID.step, after * GRID.step),) if fake else (),
                 duration=duration,
@@ -115,7 +130,7 @@ def made_scores(clips: int, frames: int, attacks: int) -> list[ClipScore]:
                 fold=("seen", "unseen")[attack % 2] if fake else None,
             )
         )
-    return made
+    return scores
 
 
 def write_recordings(manifest: Path, count: int) -> None:
@@ -123,11 +138,11 @@ def write_recordings(manifest: Path, count: int) -> None:
     embedded = Path(fakesound.__file__).parent / "data" / "embedded" / "manifest.jsonl"
     clips = []
     for number, clip in enumerate(read_manifest(embedded)[:count]):
-        # under other names, because the bundled detector was trained on some of them
-        clip = replace(clip, source_id=f"made{number}", split=None, donor_ids=(), extra={})
+        # renamed, because the bundled detector was trained on some of these sources
+        clip = replace(clip, source_id=f"source{number}", split=None, donor_ids=(), extra={})
         if number % 2:
             regions = (Region(0.0, clip.duration),)
-            clip = replace(clip, label="fake", attack="made/label", regions=regions)
+            clip = replace(clip, label="fake", attack="generated/label", regions=regions)
         clips.append(clip)
     write_manifest(manifest, clips)
 
@@ -141,22 +156,22 @@ def _record(
     for _ in progress(range(rounds)):
         start = perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        taken = perf_counter() - start
+        seconds = perf_counter() - start
         *printed, last = done.stderr.strip().splitlines() or [""]
         if done.returncode:
             raise OutsideError(f"evaluate {' '.join(arguments)}: {(printed or [last])[-1]}")
         busy, peak = last.split()
-        measured.append((taken, float(busy), int(peak) * 1024))
-    seconds, busy_seconds, peaks = zip(*measured, strict=True)
+        measured.append((seconds, float(busy), int(peak) * 1024))
+    durations, busy_seconds, peaks = zip(*measured, strict=True)
     return {
         "what": what,
         "backend": "evaluate",
         "direction": "forward",
         **{"B": clips, "L": frames, "E": 0, "N": 0},
-        "seconds": median(seconds),
+        "seconds": median(durations),
         "peak_bytes": max(peaks),
         "first_call_seconds": None,
-        "seconds_min": min(seconds),
+        "seconds_min": min(durations),
         "ratio": None,
         "processor_seconds": median(busy_seconds),
         "page_megabytes": (out / "report.html").stat().st_size / 1e6,

@@ -1,9 +1,9 @@
 """Time a whole Vision Mamba on noise, kernel by kernel.
 
-matmul is its matrix products alone, the floor for any kernel. transformer is an encoder like ViT
-and AST (Gong et al. 2021) with as many parameters. mambapy is the Vim of that project. reference, a
-Python loop, runs only if named. A backend that differs from the reference on a small case is not
-timed.
+matmul runs only its matrix products, a lower bound for any kernel. transformer is an encoder like
+ViT and AST (Gong et al. 2021) with as many parameters. mambapy is the Vim of that project.
+reference, a Python loop, runs only if it is named. A backend that differs from the reference on a
+small case is not timed.
 """
 
 import argparse
@@ -24,10 +24,10 @@ from benchmarks.common import (
     Session,
     choose,
     kernel_problem,
+    make_parser,
     mambapy_problem,
     method_of,
     numbers,
-    parser,
     progress,
     report,
     with_kernel,
@@ -50,14 +50,14 @@ MATMUL, TRANSFORMER = "matmul", "transformer"
 BACKENDS = (*KERNELS, MATMUL, TRANSFORMER, MAMBAPY, "reference")
 # bands of the published 128 mel bins in patches of 16
 USUAL_BANDS, FEWEST_BANDS = 8, 4
-# few enough tokens for the reference to be quick
+# few, since the reference is slow
 CHECKED_TOKENS = 33
 HEAD_DIM, EXPAND = 64, 4
 
 
 @dataclass(frozen=True)
 class Input:
-    """Sides and channels of a spectrogram, and the number of tokens that the model makes of it."""
+    """Shape of a spectrogram, and the number of tokens that the model gets from it."""
 
     tokens: int
     bins: int
@@ -72,12 +72,20 @@ class Input:
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = parser(__doc__ or "", 5, BACKENDS)
-    made.add_argument("--backbone", default="vim_tiny", help="vim_{micro,tiny,small,base} (tiny)")
-    made.add_argument("--tokens", type=numbers(), default="197", metavar="L,L")
-    made.add_argument("--batch", type=numbers(), default="1,8", metavar="B,B")
-    made.add_argument("--tied-decay", action="store_true", help="one decay rate per channel")
-    return made
+    parser = make_parser(__doc__ or "", 5, BACKENDS)
+    parser.add_argument(
+        "--backbone",
+        default="vim_tiny",
+        help="vim_micro, vim_tiny, vim_small or vim_base (vim_tiny)",
+    )
+    parser.add_argument(
+        "--tokens", type=numbers(), default="197", metavar="L,L", help="tokens of a clip (197)"
+    )
+    parser.add_argument(
+        "--batch", type=numbers(), default="1,8", metavar="B,B", help="clips in a batch (1,8)"
+    )
+    parser.add_argument("--tied-decay", action="store_true", help="one decay rate per channel")
+    return parser
 
 
 def main() -> None:
@@ -144,15 +152,15 @@ def bench(
         models = {name: model_of(name, model).to(method.device) for name in backends}
         spectrogram = shape.make(batch, method.device)
         for direction in DIRECTIONS:
-            for made in models.values():
-                made.train(direction != "forward")
+            for backend in models.values():
+                backend.train(direction != "forward")
             measured = session.measure(
                 "model",
                 direction,
                 size_of(config, batch, shape.tokens).letters,
                 {
-                    name: call_of(made, direction, spectrogram, method.dtype)
-                    for name, made in models.items()
+                    name: call_of(backend, direction, spectrogram, method.dtype)
+                    for name, backend in models.items()
                 },
                 {
                     "backbone": config.backbone.name,
@@ -189,9 +197,9 @@ def _agreeing(backends: Sequence[str], config: RunConfig, session: Session) -> l
 
 
 def grid(tokens: int, most: int) -> tuple[int, int]:
-    """Return bands and steps of a grid of ``tokens``, or of the nearest number that makes one.
+    """Return bands and steps of a grid of ``tokens``, or of the nearest number that fits one.
 
-    There are at most ``most`` bands, as near as possible to the number of the published models.
+    It has at most ``most`` bands, as near as possible to the number of the published models.
 
     >>> grid(196, 16), grid(512, 16), grid(509, 16)
     ((7, 28), (8, 64), (6, 85))
@@ -230,7 +238,7 @@ def size_of(config: RunConfig, batch: int, tokens: int) -> Size:
 
 
 def model_of(name: str, model: VisionMamba) -> nn.Module:
-    """Return the model of backend ``name``, with the weights of ``model`` if it can hold them."""
+    """Return the model of backend ``name``; a scan has the weights of ``model``."""
     if name == MATMUL:
         return MatrixProducts(model)
     if name == TRANSFORMER:
@@ -272,10 +280,11 @@ def call_of(
 
 
 class MatrixProducts(nn.Module):
-    """Stem and matrix products of every mixer of a model, each fed by the one before.
+    """Stem and matrix products of every mixer of a model, each with the output of the previous one.
 
-    Weights have the same shapes, so every product reads and writes as much memory. Norm, gate,
-    convolution, scan and skips between the products are left out. Gradients flow the same way.
+    Weights have the same shapes, so each product reads and writes the same amount of memory. Norm,
+    gate, convolution, scan and skips between the products are left out. Gradients flow the same
+    way.
     """
 
     def __init__(self, model: VisionMamba) -> None:
@@ -310,7 +319,7 @@ class MixerProducts(nn.Module):
     def forward(self, tokens: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
         """Return the last product."""
         batch, count, dim = tokens.shape
-        # the halves that are x and z in the model serve as the two directions
+        # the halves that are x and z in the model are used as the two directions
         halves = (tokens.reshape(-1, dim) @ self.in_proj.mT).unflatten(-1, (2, -1)).transpose(0, 1)
         projected = torch.bmm(halves[: self.directions], self.x_proj.mT)
         steps = torch.bmm(projected[..., : self.rank], self.dt_proj.mT)
@@ -318,24 +327,24 @@ class MixerProducts(nn.Module):
 
 
 def _weight(*shape: int) -> nn.Parameter:
-    # scaled: a chain of a hundred products would end in subnormal numbers, which are slow
+    # scaled, since a hundred products would give subnormal numbers, which are slow
     return nn.Parameter(torch.randn(*shape) * shape[-1] ** -0.5)
 
 
 def as_transformer(model: VisionMamba) -> VisionMamba:
     """Return a copy of ``model`` with transformer blocks, as many as have its parameters.
 
-    Stem, position embedding and final norm stay. One block has some 1.6 to 1.8 times the parameters
-    of a Mamba block of the same width.
+    Stem, position embedding and final norm are the same. A block has 1.6 to 1.8 times the
+    parameters of a Mamba block of the same width.
     """
-    made = copy.deepcopy(model)
-    # one head where the width is none of the published ones
+    transformer = copy.deepcopy(model)
+    # a single head if the width is not a published one
     head_dim = HEAD_DIM if model.dim % HEAD_DIM == 0 else model.dim
     depth = round(_size(model.layers) / _size(transformer_block(model.dim, head_dim, EXPAND)))
-    made.layers = nn.ModuleList(
+    transformer.layers = nn.ModuleList(
         transformer_block(model.dim, head_dim, EXPAND) for _ in range(max(1, depth))
     )
-    return made
+    return transformer
 
 
 def with_mambapy(model: VisionMamba) -> VisionMamba:
@@ -357,9 +366,9 @@ def with_mambapy(model: VisionMamba) -> VisionMamba:
         weights[name.replace("A_b_log", "A_log_b")] = full
     layers = VMamba(config).layers
     layers.load_state_dict(weights)
-    made = copy.deepcopy(model)
-    made.layers = layers
-    return made
+    clone = copy.deepcopy(model)
+    clone.layers = layers
+    return clone
 
 
 def _mixers(model: VisionMamba) -> list[BidirectionalMamba]:

@@ -1,8 +1,9 @@
 """Time the selective scan alone, with skip and gate, kernel by kernel.
 
 cpu, triton, mamba_ssm and chunked are kernels of this package (mamba_ssm calls that project's).
-mambapy is that project's parallel scan. c_loop is a plain loop in C, compiled now, forward only.
-reference is a Python loop. A backend that differs from the reference on a small case is not timed.
+mambapy is that project's parallel scan. c_loop is a plain loop in C, compiled at the start, forward
+only. reference is a Python loop. A backend that differs from the reference on a small case is not
+timed.
 """
 
 import argparse
@@ -26,10 +27,10 @@ from benchmarks.common import (
     at_least,
     choose,
     kernel_problem,
+    make_parser,
     mambapy_problem,
     method_of,
     numbers,
-    parser,
     progress,
     report,
 )
@@ -42,7 +43,7 @@ Scan = Callable[[ScanInputs], Tensor]
 
 C_LOOP, MAMBAPY = "c_loop", "mambapy"
 BACKENDS = (*KERNELS, C_LOOP, MAMBAPY, "reference")
-# with 8 x 1401 tokens the Python loop did not end in minutes, and the process outgrew 24 GB
+# with 8 x 1401 tokens the Python loop takes minutes and more than 24 GB
 LOOPED_TOKENS = 8 * 600
 
 
@@ -64,14 +65,26 @@ class Size:
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = parser(__doc__ or "", 7, BACKENDS)
-    made.add_argument("--tokens", type=numbers(), default="197,512", metavar="L,L")
-    made.add_argument("--batch", type=numbers(), default="1,8", metavar="B,B")
-    made.add_argument("--channels", type=at_least(1), default=384, help="inside a block (384)")
-    made.add_argument("--state", type=at_least(1), default=16, help="states of a channel (16)")
-    made.add_argument("--directions", type=int, choices=(1, 2), default=2)
-    made.add_argument("--tied-decay", action="store_true", help="one decay rate per channel")
-    return made
+    parser = make_parser(__doc__ or "", 7, BACKENDS)
+    parser.add_argument(
+        "--tokens",
+        type=numbers(),
+        default="197,512",
+        metavar="L,L",
+        help="tokens of a clip (197,512)",
+    )
+    parser.add_argument(
+        "--batch", type=numbers(), default="1,8", metavar="B,B", help="clips in a batch (1,8)"
+    )
+    parser.add_argument(
+        "--channels", type=at_least(1), default=384, help="channels inside a block (384)"
+    )
+    parser.add_argument("--state", type=at_least(1), default=16, help="states of a channel (16)")
+    parser.add_argument(
+        "--directions", type=int, choices=(1, 2), default=2, help="scan directions (2)"
+    )
+    parser.add_argument("--tied-decay", action="store_true", help="one decay rate per channel")
+    return parser
 
 
 def main() -> None:
@@ -159,9 +172,10 @@ def _checked(name: str, like: Size, session: Session) -> bool:
 
 
 def make_inputs(size: Size, device: torch.device, dtype: torch.dtype) -> ScanInputs:
-    """Return inputs distributed and laid out as a new model's: activations in ``dtype``.
+    """Return inputs with the distribution and layout of an untrained model.
 
-    B, C and z are parts of wider tensors, since projections of a model give them together.
+    Activations are in ``dtype``. B, C and z are views of wider tensors, since one projection of a
+    model computes them together.
     """
     generator = torch.Generator().manual_seed(0)
     lead = (size.directions, size.batch, size.tokens)
@@ -238,10 +252,10 @@ def mambapy_scan(inputs: ScanInputs) -> Float[Tensor, "batch token channel"]:
 
 
 def mambapy_bytes(size: Size) -> int:
-    """Return about how much memory `mambapy_scan` takes forward and backward.
+    """Estimate the memory of `mambapy_scan`, forward and backward, in bytes.
 
-    It holds some six arrays of (clip, token, channel, state) for each direction; tokens are rounded
-    up to a power of two.
+    It allocates about six arrays of (clip, token, channel, state) for each direction; tokens are
+    rounded up to a power of two.
     """
     tokens = 1 << (size.tokens - 1).bit_length()
     array = size.batch * tokens * size.channels * size.states * torch.float32.itemsize

@@ -1,8 +1,8 @@
 """Time training steps of an experiment: loading, features, forward and backward, optimiser.
 
-Steps run on noise, and on crops of the experiment's corpus, which is forged first where it is
-missing. A step is what Lightning runs; Lightning's own work around it is not included. reference, a
-Python loop, runs only if named.
+Steps run on noise, and on crops of the corpus of the experiment, which is forged first if it is
+missing. A step is that of Lightning, without the overhead of its trainer. reference, a Python loop,
+runs only if it is named.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from benchmarks.common import (
     choose,
     in_turn,
     kernel_problem,
+    make_parser,
     method_of,
-    parser,
     peak_bytes,
     progress,
     report,
@@ -48,19 +48,28 @@ STEP = "step"
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = parser(__doc__ or "", 10, BACKENDS)
-    made.add_argument("overrides", nargs="*", metavar="key=value", help="overrides, as for run")
-    made.add_argument("--experiment", default="mt_vim", metavar="NAME", help="(mt_vim)")
-    made.add_argument("--prepared", default="prepared", help="folder of forged clips (prepared)")
-    made.add_argument("--synthetic", action="store_true", help="noise only; forge nothing")
-    return made
+    parser = make_parser(__doc__ or "", 10, BACKENDS)
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="overrides of the configuration, as in `fakesound run`",
+    )
+    parser.add_argument(
+        "--experiment", default="mt_vim", metavar="NAME", help="experiment of conf/ (mt_vim)"
+    )
+    parser.add_argument("--prepared", default="prepared", help="folder of forged clips (prepared)")
+    parser.add_argument(
+        "--synthetic", action="store_true", help="run on noise only and forge nothing"
+    )
+    return parser
 
 
 def main() -> None:
     """Run from the command line."""
     options = _parser().parse_args()
-    given = [f"experiment={options.experiment}", f"data.prepared={options.prepared}"]
-    config = only_vim(run_config(compose_config([*given, *options.overrides])))
+    own = [f"experiment={options.experiment}", f"data.prepared={options.prepared}"]
+    config = only_vim(run_config(compose_config([*own, *options.overrides])))
     corpus = None if options.synthetic else resolve_corpus(config.data, config.split)
     records = bench(config, corpus, method_of(options), options.backends)
     columns = {
@@ -85,7 +94,7 @@ def bench(
         config: configuration of the experiment.
         corpus: corpus to load crops from; None to measure on noise alone.
         method: rounds, device and dtype.
-        named: kernels given by the user; None for all that can run.
+        named: kernels from the command line; None for all that can run.
 
     Raises:
         InputError: if a named kernel cannot run, or the data is wrong.
@@ -111,8 +120,8 @@ def bench(
     for number, key in progress(list(in_turn(list(trainees), method.rounds + 1))):
         steps[key].append(trainees[key].step(number))
     medians = {
-        key: {part: median(step[part] for step in taken[1:]) for part in (*PARTS, STEP)}
-        for key, taken in steps.items()
+        key: {part: median(step[part] for step in rounds[1:]) for part in (*PARTS, STEP)}
+        for key, rounds in steps.items()
     }
     ours = resolve_kernel("auto", method.device, method.dtype)
     records: list[Record] = []
@@ -186,22 +195,22 @@ class SyntheticCrops:
 
 
 def loader(crops: Crops, size: int) -> Callable[[int], Batch]:
-    """Return a function that loads the batch of a step; noise is made once and kept."""
+    """Return a function that loads the batch of a step; noise is generated once."""
 
     def load(number: int) -> Batch:
         return collate([crops[number * size + place] for place in range(size)])
 
     if not isinstance(crops, SyntheticCrops):
         return load
-    kept = load(0)
-    return lambda _: kept
+    batch = load(0)
+    return lambda _: batch
 
 
 class Trainee:
     """A module in training, outside Lightning's trainer.
 
     Args:
-        module: module of its own.
+        module: module that nothing else uses.
         load: function that returns the batch of a step.
         method: device and dtype.
     """
@@ -210,14 +219,14 @@ class Trainee:
         self, module: MultiTaskModule, load: Callable[[int], Batch], method: Method
     ) -> None:
         self.module, self.load, self.method = module, load, method
-        # there is no trainer to log to
+        # without a trainer there is no logger
         module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
-        made = cast(dict[str, Any], module.configure_optimizers())
-        self.optimiser = made["optimizer"]
-        self.schedule = made["lr_scheduler"]["scheduler"]
+        optimisers = cast(dict[str, Any], module.configure_optimizers())
+        self.optimiser = optimisers["optimizer"]
+        self.schedule = optimisers["lr_scheduler"]["scheduler"]
 
     def step(self, number: int) -> dict[str, float]:
-        """Take step ``number`` and return the seconds of its parts and of all of it."""
+        """Run step ``number`` and return the seconds of its parts and of the whole step."""
         device, dtype, now = self.method.device, self.method.dtype, self.method.now
         start = now()
         batch = Batch(*(tensor.to(device) for tensor in self.load(number)))

@@ -15,8 +15,8 @@ KEYS = ("clip/auc", "frame/auc", "segment_f1_20ms")
 
 def main(path: Path) -> None:
     """Print both tables."""
-    found = json.loads(path.read_text())
-    runs = found["runs"]
+    comparison = json.loads(path.read_text())
+    runs = comparison["runs"]
     keys = list(runs[0])
     keys = keys[keys.index("run") + 1 : keys.index("held_out")]
     columns = {
@@ -35,7 +35,8 @@ def main(path: Path) -> None:
         "\n| setting | reference | metric | difference | p | p, Holm | seeds with the same sign |"
     )
     print("|---|---|---|---|---|---|---|")
-    for pair in (pair for pair in found["paired"] if pair["other"] == found["reference"]):
+    reference = comparison["reference"]
+    for pair in (pair for pair in comparison["paired"] if pair["other"] == reference):
         for key, one in pair["differences"].items():
             difference = f"{one['difference']:+.3f} [{one['low']:+.3f}, {one['high']:+.3f}]"
             tests = f"{one['p']:.3f} | {pair['holm'][key]:.3f}"

@@ -1,10 +1,10 @@
-"""Make every table of the study from the folders of its sweeps.
+"""Write the tables of the study from the folders of its sweeps.
 
 python experiments/claim/analyse.py [--steps FOLDER ...] [--time FOLDER ...] [--search FOLDER]
 python experiments/claim/analyse.py --budget outputs/claim
 
-Writes tables.md, results.csv, comparisons.csv and runs.csv. What has not been run is called so.
---budget prints the commands of the runs at equal CPU time, by the CPU time of those at equal steps.
+Writes tables.md, results.csv, comparisons.csv and runs.csv; missing runs are marked. --budget
+prints the commands of the runs at equal CPU time, which follow from the CPU time at equal steps.
 """
 
 import argparse
@@ -37,7 +37,7 @@ BENCHES = {
 BUDGETS = {"steps": "equal steps", "time": "equal CPU time"}
 PLANNED_RUNS = 15  # five folds, three seeds
 OURS = ("vim", "both")
-# Holm corrects over all of these that are tested in one figure
+# Holm corrects over all of these that are tested with one metric
 PLANNED = (
     *((other, "both") for other in SYSTEMS if other != "vim"),
     *(("vim", task) for task in ("clip", "frame")),
@@ -49,7 +49,7 @@ Arm = tuple[str, str]  # system and task
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: what it was, and its figures."""
+    """A finished run: its settings and its metrics."""
 
     arm: Arm
     bench: str
@@ -79,7 +79,7 @@ def main() -> None:
         return
     runs = {"steps": read_runs(options.steps, options.draws)}
     runs["time"] = read_runs(options.time, options.draws)
-    # the reference spends the time that the others are given
+    # the reference defines the time of the others, so its runs are the same
     runs["time"] += [run for run in runs["steps"] if runs["time"] and run.arm[0] == OURS[0]]
     page, rows, tests = tables(runs)
     page += search_table(options.search)
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def read_runs(folders: Iterable[Path], draws: int) -> list[Run]:
-    """Return the finished runs of sweeps, without figures for no ``draws``."""
+    """Return the finished runs of sweeps; without ``draws``, they have no metrics."""
     return [
         read_run(path.parent, draws)
         for folder in folders
@@ -144,17 +144,17 @@ def run_rows(runs: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
     rows = [
         dict(zip(names, (budget, run.bench, run.fold, run.seed, *run.arm), strict=False))
         | {
-            figure: f"{fmean(values[0] for values in found.values()):.4f}" if found else ""
-            for figure, found in run.figures.items()
+            figure: f"{fmean(v[0] for v in values.values()):.4f}" if values else ""
+            for figure, values in run.figures.items()
         }
-        for budget, found in runs.items()
-        for run in found
+        for budget, finished in runs.items()
+        for run in finished
     ]
     return rows or [dict.fromkeys(names, "") | {"budget": NOT_RUN}]
 
 
 def system_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return a row for each system and task, with what has been run of it."""
+    """Return a row for each system and task, with the number of finished runs."""
     rows = []
     for arm in ((system, task) for system in SYSTEMS for task in TASKS):
         own = [run for run in runs if run.arm == arm]
@@ -171,24 +171,24 @@ def system_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def comparison_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return a row for each planned comparison in each figure."""
+    """Return a row for each planned comparison with each metric."""
     rows = []
     ours = [run for run in runs if run.arm == OURS]
     for figure in FIGURES:
-        found: dict[Arm, PairedDifference] = {}
+        differences: dict[Arm, PairedDifference] = {}
         planned = [arm for arm in PLANNED if has_figure(arm, figure)]
         for arm in planned:
             other = cells_of([run for run in runs if run.arm == arm], figure)
             difference = compared(cells_of(ours, figure), other)
             if difference is not None:
-                found[arm] = difference
-        # of all that are planned, also while some have not been run
-        corrected = holm({arm: one.p for arm, one in found.items()}, len(planned))
+                differences[arm] = difference
+        # over all planned comparisons, even if some have not been run
+        corrected = holm({arm: one.p for arm, one in differences.items()}, len(planned))
         for arm in planned:
             row = {"figure": figure, "vim, both, against": f"{arm[0]}, {arm[1]}"}
             empty = dict.fromkeys(("difference", "p", "p, Holm"), "") | {"result": NOT_RUN}
-            if arm in found:
-                one = found[arm]
+            if arm in differences:
+                one = differences[arm]
                 empty = {
                     "difference": f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]",
                     "p": f"{one.p:.3f}",
@@ -200,19 +200,19 @@ def comparison_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def has_figure(arm: Arm, figure: str) -> bool:
-    """Return whether a comparison with ``arm`` is planned in ``figure``: each task in its own."""
+    """Return whether a comparison with ``arm`` is planned with metric ``figure``."""
     return arm[1] != ("clip" if figure == "frame AUC" else "frame")
 
 
 def verdict(one: PairedDifference, p: float) -> str:
-    """Return what a comparison shows, by the rules of the protocol."""
+    """Return the result of a comparison by the rules of the protocol."""
     if p < 0.05:
         return "better" if one.difference > 0 else "worse"
     return "not inferior" if one.low > -MARGIN else "nothing shown"
 
 
 def cells_of(runs: Sequence[Run], figure: str) -> Cells:
-    """Return a figure of the runs of a system by fold and seed."""
+    """Return a metric of the runs of a system by fold and seed."""
     cells: defaultdict[str, dict[int, Figures]] = defaultdict(dict)
     for run in runs:
         if run.figures.get(figure):
@@ -229,7 +229,7 @@ def equal_time(runs: Sequence[Run]) -> list[str]:
             seconds[run.arm[0]].append(run.cpu_seconds / run.steps)
             benches[run.bench] = None
     if OURS[0] not in seconds:
-        return [f"{NOT_RUN}: the time of {OURS[0]} with both tasks is what others are given"]
+        return [f"{NOT_RUN}: the time of {OURS[0]} with both tasks defines that of the others"]
     sweep = "claim_decoders" if "decoder_folds" in benches else "claim"
     steps = median(run.steps for run in runs if run.arm == OURS)
     commands = []
@@ -239,24 +239,24 @@ def equal_time(runs: Sequence[Run]) -> list[str]:
         if system not in seconds:
             commands.append(f"# {system}: {NOT_RUN} at equal steps")
             continue
-        given = round(steps * median(seconds[OURS[0]]) / median(seconds[system]) / 3)
-        name = f"name={sweep}_time system={system} epochs=3 steps={given}"
+        own_steps = round(steps * median(seconds[OURS[0]]) / median(seconds[system]) / 3)
+        name = f"name={sweep}_time system={system} epochs=3 steps={own_steps}"
         commands.append(f"python -m fakesound.run -m sweep={sweep} {name}")
     return commands
 
 
 def search_table(folder: Path) -> str:
-    """Return the validation objective of every trial, the best of each system marked."""
-    found: defaultdict[str, dict[tuple[float, float], float]] = defaultdict(dict)
+    """Return a table of the best trial of each system, by the validation objective."""
+    objectives: defaultdict[str, dict[tuple[float, float], float]] = defaultdict(dict)
     for path in sorted(folder.glob("*/metrics.json")):
         config = yaml.safe_load((path.parent / "config.yaml").read_text(encoding="utf-8"))
         key = (config["optim"]["lr"], config["backbone"]["drop_path"])
         objective = json.loads(path.read_text(encoding="utf-8"))["objective"]
         if objective is not None:
-            found[config["backbone"]["name"]][key] = objective
+            objectives[config["backbone"]["name"]][key] = objective
     rows = []
     for system in SYSTEMS:
-        trials = found.get(system, {})
+        trials = objectives.get(system, {})
         best = max(trials, key=lambda key: trials[key], default=None)
         rows.append(
             {
@@ -271,7 +271,7 @@ def search_table(folder: Path) -> str:
 
 
 def interval(values: Any) -> str:  # noqa: ANN401  # an array: value, then draws
-    """Return a figure with its 95 % interval."""
+    """Return a metric with its 95 % interval."""
     import numpy as np
 
     if len(values) == 1:
@@ -280,9 +280,9 @@ def interval(values: Any) -> str:  # noqa: ANN401  # an array: value, then draws
     return f"{values[0]:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def summary(runs: Sequence[Run], of: Callable[[Run], float]) -> str:
-    """Return the median over runs, empty without any."""
-    return f"{median(map(of, runs)):,.0f}" if runs else ""
+def summary(runs: Sequence[Run], value: Callable[[Run], float]) -> str:
+    """Return the median of ``value`` over runs; empty without runs."""
+    return f"{median(map(value, runs)):,.0f}" if runs else ""
 
 
 def markdown(rows: Sequence[Mapping[str, Any]], hidden: Sequence[str] = ()) -> str:

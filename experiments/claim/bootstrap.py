@@ -1,6 +1,6 @@
-"""Hierarchical bootstrap of AUCs: held-out folds, their generators, sources, seeds of the training.
+"""Hierarchical bootstrap of AUCs over held-out folds, their generators, sources and training seeds.
 
-All systems are measured on the same draws, so that they can be subtracted draw by draw.
+All systems have the same draws, so that they can be subtracted draw by draw.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,28 +16,28 @@ from fakesound.metrics.ranking import auc_draws
 from fakesound.metrics.resampling import difference_in_draws, source_draws
 
 FIGURES = ("clip AUC, whole", "clip AUC, partial", "frame AUC")
-LEVELS = 500  # of frame scores in the draws; the value itself is exact
+LEVELS = 500  # levels of frame scores in the draws; the point estimate is exact
 
-# a figure of one run: for each held-out generator its value, then its value in each draw of sources
+# metric of a run: by held-out generator, its value, then its value in each draw of sources
 Figures = dict[str, Float[np.ndarray, " value_and_draw"]]
-# a figure of one system: fold -> seed -> its generators
+# metric of a system: fold -> seed -> generators
 Cells = Mapping[str, Mapping[int, Figures]]
 
 
 def run_figures(scores: Sequence[ClipScore], draws: int) -> dict[str, Figures]:
     """Return each of `FIGURES` for each held-out generator in the test of a run.
 
-    Fakes of the generator against one genuine partner each. Clip AUC of whole and of partial fakes;
-    frame AUC of partial fakes. A generator without such fakes, and a system without frame scores,
-    has no such figure.
+    Each fake of the generator has one genuine partner. Clip AUC is that of whole or of partial
+    fakes, frame AUC that of partial fakes. It is absent for a generator without such fakes, and for
+    a system without frame scores.
     """
     genuines = [clip for clip in scores if not clip.fake]
     sources = sorted({clip.source_id for clip in scores})
-    place = {source: column for column, source in enumerate(sources)}
-    # of the test alone: all systems draw the same
+    column_of = {source: column for column, source in enumerate(sources)}
+    # depends only on the test, so that all systems have the same draws
     seed = crc32("\n".join(sources).encode())
     drawn = np.concatenate((np.ones((1, len(sources))), source_draws(len(sources), draws, seed)))
-    found: dict[str, Figures] = {name: {} for name in FIGURES}
+    areas: dict[str, Figures] = {name: {} for name in FIGURES}
     unseen = [clip for clip in scores if clip.fake and clip.fold == "unseen"]
     for attack in sorted({clip.attack or "" for clip in unseen}):
         for kind, name in (("whole", FIGURES[0]), ("part", FIGURES[1])):
@@ -45,11 +45,11 @@ def run_figures(scores: Sequence[ClipScore], draws: int) -> dict[str, Figures]:
             if not fakes:
                 continue
             part = with_partners(fakes, genuines)
-            weights = drawn[:, [place[clip.source_id] for clip in part]]
-            found[name][attack] = clip_aucs(part, weights)
+            weights = drawn[:, [column_of[clip.source_id] for clip in part]]
+            areas[name][attack] = clip_aucs(part, weights)
             if kind == "part" and has_frames(part):
-                found[FIGURES[2]][attack] = frame_aucs(part, weights)
-    return found
+                areas[FIGURES[2]][attack] = frame_aucs(part, weights)
+    return areas
 
 
 def clip_aucs(
@@ -64,7 +64,7 @@ def clip_aucs(
 def frame_aucs(
     clips: Sequence[ClipScore], weights: Float[np.ndarray, "draw clip"]
 ) -> Float[np.ndarray, " draw"]:
-    """Return the frame AUC in each draw; exact in the first, of scores in levels in the others."""
+    """Return the frame AUC in each draw: exact in the first, from binned scores in the others."""
     table = frame_table(clips)
     fake = table.frame_fake.astype(float)[None]
     exact = auc_draws(score_counts(table.frame_score, fake, 1 - fake))
@@ -76,24 +76,24 @@ def frame_aucs(
         weights @ np.bincount(cell, kind, minlength=shape[0] * shape[1]).reshape(shape)
         for kind in (fake[0], 1 - fake[0])
     ]
-    found = auc_draws(ScoreCounts(np.append(edges[::-1], -np.inf), *kinds))
-    found[0] = exact[0]
-    return found
+    areas = auc_draws(ScoreCounts(np.append(edges[::-1], -np.inf), *kinds))
+    areas[0] = exact[0]
+    return areas
 
 
 def mean_over(cells: Cells) -> Float[np.ndarray, " value_and_draw"]:
-    """Return the mean over folds of the mean over generators and seeds, and over draws of all four.
+    """Return the mean over folds of the mean over generators and seeds, and its bootstrap draws.
 
-    Every fold counts alike. In each draw folds are drawn with replacement, in each of them
-    generators and seeds, and sources apart for each fold drawn.
+    All folds have the same weight. In each draw, folds are drawn with replacement, then generators
+    and seeds within each fold, and separate sources for each drawn fold.
 
     Args:
-        cells: figures of a system; every seed of a fold has the same generators.
+        cells: metric of a system; every seed of a fold has the same generators.
     """
     stacked = [
         np.stack([np.stack(list(figures.values())) for figures in seeds.values()])
         for seeds in cells.values()
-    ]  # of each fold: seed, generator, value and draw
+    ]  # axes of a fold: seed, generator, value and draw
     draws = stacked[0].shape[-1] - 1
     rng = np.random.default_rng(0)
     total = np.zeros(draws)
@@ -109,22 +109,22 @@ def mean_over(cells: Cells) -> Float[np.ndarray, " value_and_draw"]:
 
 
 def common(a: Cells, b: Cells) -> tuple[Cells, Cells]:
-    """Return the cells of both systems that both have: folds, seeds and generators."""
+    """Return the folds, seeds and generators that both systems have."""
 
     def shared(one: Cells, other: Cells) -> dict[str, dict[int, Figures]]:
-        kept: dict[str, dict[int, Figures]] = {}
+        cells: dict[str, dict[int, Figures]] = {}
         for fold in one:
             for seed in sorted(one[fold].keys() & other.get(fold, {}).keys()):
                 names = sorted(one[fold][seed].keys() & other[fold][seed].keys())
                 if names:
-                    kept.setdefault(fold, {})[seed] = {n: one[fold][seed][n] for n in names}
-        return kept
+                    cells.setdefault(fold, {})[seed] = {n: one[fold][seed][n] for n in names}
+        return cells
 
     return shared(a, b), shared(b, a)
 
 
 def compared(a: Cells, b: Cells) -> PairedDifference | None:
-    """Return by how much system a exceeds system b; None without a run of both on the same test."""
+    """Return the difference of systems a and b; None without runs of both on the same test."""
     a, b = common(a, b)
     if not a:
         return None

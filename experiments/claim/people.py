@@ -1,8 +1,8 @@
-"""Put listeners and models into one table, on the clips of a listening test.
+"""Write a table of listeners and models, on the clips of a listening test.
 
 python experiments/claim/people.py DIR [--models SCORES ...] [--out FOLDER]
 
-DIR is the --out of `python -m fakesound.listen`, each SCORES a score file of a model on
+DIR is the --out of `python -m fakesound.listen`; each SCORES is the score file of a model for
 DIR/clips.jsonl. Writes people.md and people.csv.
 """
 
@@ -54,24 +54,24 @@ def table(
     models: dict[str, Sequence[ClipScore]],
     draws: int = 1000,
 ) -> list[dict[str, str]]:
-    """Return a row for people, one for each model, and one for each difference of the two.
+    """Return a row for people, one for each model, and one for each of their differences.
 
     Raises:
-        InputError: if a model has not scored a clip that was listened to.
+        InputError: if a model has no score of a clip with answers.
     """
     columns = ("figures of", "listeners", "clips", *FIGURES, "deviation of listeners, AUC")
     empty = dict.fromkeys(columns, "")
     truth = {clip.clip_id: clip for scores in listeners for clip in scores}
     if not truth:
-        given = [empty | {"figures of": name} for name in models]
-        return [empty | {"figures of": "people", "listeners": NOT_RUN}, *given]
+        rows = [empty | {"figures of": name} for name in models]
+        return [empty | {"figures of": "people", "listeners": NOT_RUN}, *rows]
     ids = sorted(truth)
     for name, scores in models.items():
         if missing := sorted(set(ids) - {clip.clip_id for clip in scores}):
             raise InputError(
                 f"--models: {name} has no score of clip {missing[0]!r}; evaluate it on clips.jsonl"
             )
-    # the first draw takes every clip, and every listener, once
+    # the first draw has every clip and every listener once
     clip_weights = np.concatenate((np.ones((1, len(ids))), source_draws(len(ids), draws, 0)))
     count = len(listeners)
     listener_weights = np.concatenate((np.ones((1, count)), source_draws(count, draws, 1)))
@@ -105,21 +105,21 @@ def table(
 def figures(
     scores: Sequence[ClipScore], ids: Sequence[str], weights: Float[np.ndarray, "draw clip"]
 ) -> dict[str, Float[np.ndarray, " draw"]]:
-    """Return each of `FIGURES` of one listener or model in each draw, NaN where undefined.
+    """Return each of `FIGURES` of one listener or model in each draw, NaN if undefined.
 
-    Clips without an answer weigh nothing.
+    Clips without an answer are left out.
     """
     by_id = {clip.clip_id: clip for clip in scores}
-    place = [column for column, name in enumerate(ids) if name in by_id]
-    clips = [by_id[ids[column]] for column in place]
-    own = weights[:, place]
+    columns = [column for column, name in enumerate(ids) if name in by_id]
+    clips = [by_id[ids[column]] for column in columns]
+    own = weights[:, columns]
     fake = np.array([clip.fake for clip in clips])
     partial = np.array([clip.kind == "part" for clip in clips])
     right = np.array([(clip.score > clip.clip_threshold) == clip.fake for clip in clips])
     logits = np.array([clip.logit for clip in clips])
 
-    def auc(of: Bool[np.ndarray, " clip"]) -> Float[np.ndarray, " draw"]:
-        return auc_draws(score_counts(logits, own * of, own * ~fake))
+    def auc(kind: Bool[np.ndarray, " clip"]) -> Float[np.ndarray, " draw"]:
+        return auc_draws(score_counts(logits, own * kind, own * ~fake))
 
     return {
         "AUC": auc(fake),
@@ -132,13 +132,13 @@ def figures(
 def _mean(
     values: Float[np.ndarray, "draw listener"], weights: Float[np.ndarray, "draw listener"]
 ) -> Float[np.ndarray, " draw"]:
-    """Return the mean over the listeners of each draw whose figure is defined there."""
+    """Return the mean over the listeners of each draw whose metric is defined."""
     known = ~np.isnan(values)
     return ratio((np.where(known, values, 0) * weights).sum(1), (known * weights).sum(1))
 
 
 def interval(values: Float[np.ndarray, " draw"]) -> str:
-    """Return a figure with its 95 % interval; empty where it is undefined."""
+    """Return a metric with its 95 % interval; empty if undefined."""
     if np.isnan(values[0]):
         return ""
     low, high = np.nanpercentile(values[1:], (2.5, 97.5))
@@ -146,7 +146,7 @@ def interval(values: Float[np.ndarray, " draw"]) -> str:
 
 
 def difference(a: Float[np.ndarray, " draw"], b: Float[np.ndarray, " draw"]) -> str:
-    """Return by how much ``a`` exceeds ``b``, with its 95 % interval and p-value."""
+    """Return the difference of ``a`` and ``b`` with its 95 % interval and p-value."""
     if np.isnan(a[0]) or np.isnan(b[0]):
         return ""
     one = difference_in_draws(float(a[0]), float(b[0]), a[1:] - b[1:])

@@ -37,21 +37,21 @@ def records(name: str) -> list[dict]:
 
 
 def by_length(title: str, chosen: list[dict], ours: str, others: tuple[str, ...]) -> None:
-    """Print our time and memory at every length, and those of others as multiples of them."""
-    there = [name for name in others if any(r["backend"] == name for r in chosen)]
+    """Print our time and memory at each length, and those of others as multiples of ours."""
+    present = [name for name in others if any(r["backend"] == name for r in chosen)]
     print(f"**{title}**\n")
-    print("| L | ours, ms | ours, MiB |", " | ".join(f"{n}, time | memory" for n in there), "|")
-    print("|---:|" + "---:|" * (2 + 2 * len(there)))
+    print("| L | ours, ms | ours, MiB |", " | ".join(f"{n}, time | memory" for n in present), "|")
+    print("|---:|" + "---:|" * (2 + 2 * len(present)))
     for length in sorted({record["L"] for record in chosen}):
-        found = {r["backend"]: r for r in chosen if r["L"] == length}
-        own = found[ours]
+        by_backend = {r["backend"]: r for r in chosen if r["L"] == length}
+        own = by_backend[ours]
         cells = [
             str(length),
             f"{1e3 * own['seconds']:.{0 if own['seconds'] > 0.1 else 1}f}",
             f"{own['peak_bytes'] / 2**20:.1f}",
         ]
-        for name in there:
-            other = found.get(name)
+        for name in present:
+            other = by_backend.get(name)
             cells += (
                 ["", ""]
                 if other is None
@@ -70,7 +70,7 @@ def times(ratio: float) -> str:
 
 
 def steps(name: str) -> None:
-    """Print the parts of a training step for every kernel, on really loaded crops."""
+    """Print the parts of a training step with each kernel, on crops from disk."""
     chosen = [r for r in records(name) if r["data"] == "crops"]
     parts = list(dict.fromkeys(r["what"] for r in chosen))
     kernels = list(dict.fromkeys(r["backend"] for r in chosen))

@@ -1,8 +1,9 @@
-"""Time a bidirectional Mamba block on a GPU beside Vim's own path on mamba-ssm.
+"""Time a bidirectional Mamba block on a GPU, compared with Vim's implementation on mamba-ssm.
 
 Vim runs mamba-ssm's fused operator on the tokens and on their flipped copy, flips the second result
-back and halves the sum. Here the same is done with the operators of today's mamba-ssm and
-causal-conv1d, weight for weight, checked against ours first, and timed beside it in turn.
+back and halves the sum. This script does the same with the operators of current mamba-ssm and
+causal-conv1d, with the same weights. It compares the outputs of both first, then times them in
+turn.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from fakesound.models.mamba import BidirectionalMamba
 
 
 def weights(block: BidirectionalMamba, suffix: str) -> tuple[Tensor, ...]:
-    """Return what one direction of ``block`` has of its own, in the order of mamba-ssm."""
+    """Return the parameters of one direction of ``block``, in the order of mamba-ssm."""
     conv, x_proj, dt_proj = (
         getattr(block, name + suffix) for name in ("conv1d", "x_proj", "dt_proj")
     )
@@ -33,7 +34,7 @@ def weights(block: BidirectionalMamba, suffix: str) -> tuple[Tensor, ...]:
 
 
 def direction(xz: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
-    """Return what Vim's fused operator computes of one direction, before the output projection."""
+    """Return the output of Vim's fused operator for one direction, before the output projection."""
     conv, bias, x_weight, dt_weight, rates, skip, dt_bias = parts
     length, state = xz.shape[-1], rates.shape[1]
     x, z = xz.chunk(2, dim=1)
@@ -51,7 +52,7 @@ def direction(xz: Tensor, parts: tuple[Tensor, ...]) -> Tensor:
 
 
 def vim_forward(block: BidirectionalMamba, tokens: Tensor) -> Tensor:
-    """Return Vim's block of v2, forward."""
+    """Return the output of Vim's block of variant v2."""
     xz = linear(tokens, block.in_proj.weight).transpose(1, 2).contiguous()
     y = direction(xz, weights(block, ""))
     y = y + direction(xz.flip(-1), weights(block, "_b")).flip(-1)
@@ -59,7 +60,7 @@ def vim_forward(block: BidirectionalMamba, tokens: Tensor) -> Tensor:
 
 
 def vim_trained(block: BidirectionalMamba, tokens: Tensor) -> Tensor:
-    """Return the same with gradients, projected out in each direction, where Vim does it once."""
+    """Return the output with gradients; each direction is projected, in Vim their sum."""
     xz = linear(tokens, block.in_proj.weight).transpose(1, 2).contiguous()
 
     def inner(part: Tensor, suffix: str) -> Tensor:
@@ -73,7 +74,7 @@ def vim_trained(block: BidirectionalMamba, tokens: Tensor) -> Tensor:
 
 
 def cast(block: BidirectionalMamba, dtype: torch.dtype) -> BidirectionalMamba:
-    """Return ``block`` in ``dtype`` but for decay rates, skips and step biases, as Vim runs."""
+    """Return ``block`` in ``dtype``, except for decay rates, skips and step biases, as in Vim."""
     for name, parameter in block.named_parameters():
         if not name.startswith(("A_", "D")) and name not in ("dt_proj.bias", "dt_proj_b.bias"):
             parameter.data = parameter.data.to(dtype)
@@ -125,7 +126,7 @@ def main() -> None:
 
 
 def compared(dim: int, batch: int, length: int, rounds: int) -> list[dict[str, object]]:
-    """Return the records of one size, after the two were seen to agree."""
+    """Check that both outputs agree, and return the records of one size."""
     torch.manual_seed(0)
     block = cast(BidirectionalMamba(dim, kernel="triton").cuda(), torch.bfloat16)
     tokens = torch.randn(batch, length, dim, device="cuda", dtype=torch.bfloat16)
@@ -135,7 +136,7 @@ def compared(dim: int, batch: int, length: int, rounds: int) -> list[dict[str, o
     scale = ours.abs().mean()
     off = max(float((ours - each).abs().mean() / scale) for each in (theirs, other))
     if not off < 0.03:
-        raise SystemExit(f"B={batch} L={length}: the two differ by {off:.3f} of their mean")
+        raise SystemExit(f"B={batch} L={length}: the outputs differ by {off:.3f} of their mean")
     grad = torch.randn_like(tokens)
 
     def forward(function: Callable[..., Tensor], *arguments: object) -> None:
@@ -157,7 +158,7 @@ def compared(dim: int, batch: int, length: int, rounds: int) -> list[dict[str, o
         print(
             f"B={batch} L={length} {way}: ours {our_seconds * 1e3:.3f} ms, Vim "
             f"{vim_seconds / our_seconds:.2f}x the time, {vim_peak / our_peak:.2f}x the memory; "
-            f"they differ by {off:.4f}"
+            f"the outputs differ by {off:.4f}"
         )
         size = {"B": batch, "L": length, "E": 2 * dim, "N": 16}
         records += [

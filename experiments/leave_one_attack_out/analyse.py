@@ -1,4 +1,4 @@
-"""Print the metrics of each attack that was held out, and of its control; write results.csv.
+"""Print the metrics of each held-out attack and of its control, and write results.csv.
 
 python experiments/leave_one_attack_out/analyse.py outputs/leave_one_attack_out
 """
@@ -43,17 +43,19 @@ def summaries(rows: list[dict]) -> list[dict[str, object]]:
     """Return the mean over attacks, and the worst of them, of every AUC and F1."""
     names = [name for name in rows[0] if name.startswith(("clip", "frame", "segment"))]
     numbers = {name: [one[name] for one in rows if isinstance(one[name], float)] for name in names}
-    made = []
-    for title, of in (("mean", lambda values: round(fmean(values), 3)), ("worst", min)):
-        values = {name: of(found) if found else MISSING for name, found in numbers.items()}
-        made.append(dict.fromkeys(rows[0], "") | values | {"attack": f"{title} of {len(rows)}"})
-    return made
+    summary_rows = []
+    for title, function in (("mean", lambda values: round(fmean(values), 3)), ("worst", min)):
+        values = {k: function(v) if v else MISSING for k, v in numbers.items()}
+        summary_rows.append(
+            dict.fromkeys(rows[0], "") | values | {"attack": f"{title} of {len(rows)}"}
+        )
+    return summary_rows
 
 
 def row(run: dict, controls: dict) -> dict[str, object]:
-    """Return the metrics of the attack that a run held out, and of the run that had it in training.
+    """Return the metrics of the held-out attack of a run, and those of its control.
 
-    They are of its fakes and one genuine partner for each, so that attacks can be compared.
+    Each fake of the attack has one genuine partner, so that attacks can be compared.
     """
     attack, _ = key(run)
     block = run["test"]["attack"][attack]

@@ -1,4 +1,4 @@
-"""Print what was found of each generator by models that never heard it; write generators.csv.
+"""Print the AUC of each generator for models that were not trained on it; write generators.csv.
 
 python experiments/leave_one_generator_out/analyse.py outputs/leave_one_generator_out MANIFEST
 """
@@ -12,7 +12,7 @@ from statistics import mean
 
 import numpy as np
 
-LEAST = 3  # genuine clips of a fake's domain that a fold must have
+LEAST = 3  # genuine clips that a fold needs in the domain of a fake
 
 
 def main(folder: Path, manifest: Path) -> None:

@@ -1,11 +1,12 @@
-"""Train once for each group of generators and fold of sources, the group left out; then analyse.py.
+"""Train without each group of generators and fold of sources; analyse.py reads the runs.
 
 python experiments/leave_one_generator_out/run.py MANIFEST [key=value ...]
 
-The generators of the bench are dealt into groups; a run leaves one group out of training,
-validation and thresholds, trains on the other generators' clips of two folds of the sources (one
-of them validates), and tests on the third: no recording is on both sides. So each clip is scored
-by a model that heard neither its generator nor its source. Further arguments go to every run.
+The generators of the bench are divided into groups. A run holds one group out of training,
+validation and thresholds. It trains on clips of the other generators in one fold of sources,
+validates on a second fold and tests on a third, so that no recording is in two of them. Each clip
+is scored by a model that was trained neither on its generator nor on its source. Further arguments
+are passed to every run.
 """
 
 import subprocess
@@ -18,7 +19,7 @@ GROUPS, FOLDS = 4, 3
 
 
 def main(manifest: Path, overrides: list[str]) -> None:
-    """Run the sweep; `resume=auto` makes a second call do only what is missing."""
+    """Run the sweep; with `resume=auto`, a second call runs only what is missing."""
     names = sorted({c.attack for c in read_manifest(manifest, check_files=False) if c.attack})
     groups = [f"[{','.join(names[first::GROUPS])}]" for first in range(GROUPS)]
     command = [
@@ -27,7 +28,7 @@ def main(manifest: Path, overrides: list[str]) -> None:
         *(f"data.manifest={manifest}", f"split.folds={FOLDS}", "split.inner_held_out=null"),
         f"split.fold={','.join(str(fold) for fold in range(FOLDS))}",
         f"split.held_out={','.join(groups)}",
-        # all fakes of the bench that are tested, not one for each genuine clip
+        # test all fakes of the bench, not one per genuine clip
         *("split.seen_per_genuine=null", *overrides),
     ]
     raise SystemExit(subprocess.run(command, check=False).returncode)

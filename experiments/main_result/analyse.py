@@ -1,4 +1,4 @@
-"""Print the main result of three seeds as a table and keep it in results.csv.
+"""Print the main result of three seeds as a table and write it to results.csv.
 
 python experiments/main_result/analyse.py outputs/main_result
 """
@@ -13,7 +13,7 @@ FIGURES = ("clip/auc", "clip/eer", "frame/auc", "segment_f1_20ms", "segment_f1_1
 
 
 def main(folder: Path) -> None:
-    """Read every finished run under ``folder``; print its figures, and the medians."""
+    """Read every finished run under ``folder``; print its metrics, and the medians."""
     runs = sorted(
         (json.loads(path.read_text()) for path in folder.glob("*/metrics.json")),
         key=lambda run: run["provenance"]["seed"],
@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
 
 
 def row(run: dict) -> dict[str, float]:
-    """Return the figures of one run under flat names."""
+    """Return the metrics of one run under flat names."""
     figures = {"seed": float(run["provenance"]["seed"])}
     for fold in ("unseen", "seen"):
         figures |= {f"{fold} {key}": run["test"][fold][key] for key in FIGURES}

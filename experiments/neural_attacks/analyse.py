@@ -1,9 +1,9 @@
-"""Print how near each stage of each generator comes to recordings that it was not trained on.
+"""Measure how well each stage of each generator reconstructs recordings that it was not trained on.
 
 python experiments/neural_attacks/analyse.py [--root SPEECH]
 
-Without a folder, validation and test clips of the embedded corpus are remade; results.csv is
-written here.
+Without a folder, the recordings are validation and test clips of the embedded corpus. The table is
+printed and written to results.csv.
 """
 
 import argparse
@@ -34,9 +34,9 @@ def main() -> None:
     """Measure all stages; print a table and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, help="speech that was not trained on")
-    given = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    audios = [*recordings(given.root)]
+    audios = [*recordings(options.root)]
     rows = []
     for name in ("neural_istft", "neural_upsampling", "neural_rvq"):
         for stage in sorted(read_stages(name), key=ORDER.index):
@@ -56,12 +56,12 @@ def main() -> None:
 
 
 def recordings(root: Path | None) -> list[Tensor]:
-    """Return the first seconds of up to `MOST` recordings, at one peak."""
+    """Return the first seconds of up to `MOST` recordings, with the same peak."""
     if root is None:
         paths = [Path(clip.location) for clip in embedded_clips() if clip.split != "train"]
     else:
         paths = [path for path in sorted(root.rglob("*")) if path.suffix in SUFFIXES]
-    found = []
+    audios = []
     for path in paths[:: max(1, len(paths) // MOST)]:
         try:
             audio = read_audio(path, RATE)[: SECONDS * RATE]
@@ -71,24 +71,24 @@ def recordings(root: Path | None) -> list[Tensor]:
         peak = np.abs(audio).max()
         if len(audio) > RATE // 2 and peak > 1e-3:
             audio = np.pad(audio * (PEAK / peak), (0, -len(audio) % HOP))
-            found.append(torch.from_numpy(audio)[None])
-    return found
+            audios.append(torch.from_numpy(audio)[None])
+    return audios
 
 
 @torch.inference_mode()
 def row(
     name: str, stage: str, network: torch.nn.Module, used: int, audios: list[Tensor]
 ) -> dict[str, object]:
-    """Return the figures of one stage, the codec with ``used`` stages of its quantiser."""
+    """Return the metrics of one stage; a codec uses ``used`` stages of its quantiser."""
     mel_distance = MelDistance()
     figures, seconds = [], 0.0
     for audio in audios:
-        began = process_time()
-        made = network(audio, used) if used else network(network.mel(audio))
-        seconds += process_time() - began
-        level = 20 * torch.log10(made.std() / audio.std())
-        apart = log_spectral_distance(audio, made), mel_distance(audio, made), level
-        figures.append([float(value) for value in apart])
+        start = process_time()
+        output = network(audio, used) if used else network(network.mel(audio))
+        seconds += process_time() - start
+        level = 20 * torch.log10(output.std() / audio.std())
+        distances = log_spectral_distance(audio, output), mel_distance(audio, output), level
+        figures.append([float(value) for value in distances])
     spectral, mel, level = np.mean(figures, axis=0)
     return {
         "generator": name,

@@ -1,4 +1,4 @@
-"""What the generators learn from: genuine training clips, cut at random."""
+"""Training material of the generators: random cuts of genuine training clips."""
 
 from pathlib import Path
 
@@ -14,15 +14,15 @@ from fakesound.errors import InputError
 from fakesound.forging import embedded_clips
 
 SAMPLES = 8_000
-# share of the embedded corpus in a batch when there are folders too
+# share of the embedded corpus in a batch, if there are folders too
 EMBEDDED = 0.35
 
 
 class Material:
     """Genuine recordings by corpus, each read at the generators' rate and at a higher one.
 
-    What is read at a higher rate and taken for 16 kHz is slower and lower: so the attacks use the
-    generators, and so are these trained.
+    Audio that is read at a higher rate but processed as 16 kHz is slower and lower. The attacks use
+    the generators in this way, so they are trained in this way.
     """
 
     def __init__(self, roots: list[Path], rng: np.random.Generator) -> None:
@@ -36,7 +36,7 @@ class Material:
         self.lengths = [np.array([len(a) for a in corpus], float) for corpus in self.corpora]
 
     def batch(self, clips: int, samples: int = SAMPLES) -> Float[Tensor, "clip sample"]:
-        """Return spans of ``samples`` samples, their peaks at -26 to -2 dB."""
+        """Return spans of ``samples`` samples with peaks from -26 to -2 dB."""
         spans = []
         while len(spans) < clips:
             index = int(self.rng.choice(len(self.corpora), p=self.shares))
@@ -51,7 +51,7 @@ class Material:
 
 
 def _read(paths: list[Path], rng: np.random.Generator) -> list[np.ndarray]:
-    found = []
+    audios = []
     for path in paths:
         for rate in (INNER_RATES[0], int(rng.choice(INNER_RATES[1:]))):
             try:
@@ -60,5 +60,5 @@ def _read(paths: list[Path], rng: np.random.Generator) -> list[np.ndarray]:
                 print("left out:", error)
                 break
             if len(audio) >= SAMPLES // 2:
-                found.append(audio)
-    return found
+                audios.append(audio)
+    return audios

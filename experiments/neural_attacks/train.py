@@ -10,36 +10,42 @@ from time import perf_counter
 import numpy as np
 import torch
 from material import Material
-from objectives import Discriminators, MelDistance, deceiving_loss, judging_loss, spectral_distance
+from objectives import (
+    Discriminators,
+    MelDistance,
+    adversarial_loss,
+    discriminator_loss,
+    spectral_distance,
+)
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fakesound.attacks.neural.codec import Codec
 from fakesound.attacks.neural.rendering import NETWORKS, weights_path
 
-# stages of training that are kept, by the share of the steps that they have had
+# stages of training that are saved, by their share of the steps
 STAGES = {"early": 0.2, "middle": 0.6, "late": 1.0}
-# the discriminators begin after this share
+# share of the steps before the discriminators are used
 ADVERSARIAL = 0.6
-# the codec learns to pass its latents on before they are quantised
+# share of the steps before the latents of the codec are quantised
 UNQUANTISED = 0.04
 PEAK_RATE = 2e-3
 
 
 def main() -> None:
-    """Train one generator and write its stages, half precision, where the attacks find them."""
-    given = arguments(__doc__)
-    torch.set_num_threads(given.threads)
-    torch.manual_seed(given.seed)
-    rng = np.random.default_rng(given.seed)
-    material = Material(given.root, rng)
-    network = NETWORKS[given.name]()
-    keep = {round(STAGES[stage] * given.steps): stage for stage in given.keep}
-    train(given.name, network, material, given.steps, given.batch, keep, rng)
+    """Train a generator and write its stages to the weights of the attacks, in half precision."""
+    options = arguments(__doc__)
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    rng = np.random.default_rng(options.seed)
+    material = Material(options.root, rng)
+    network = NETWORKS[options.name]()
+    keep = {round(STAGES[stage] * options.steps): stage for stage in options.keep}
+    train(options.name, network, material, options.steps, options.batch, keep, rng)
 
 
 def arguments(description: str | None, with_name: bool = True) -> argparse.Namespace:
-    """Return what the command line says."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=description)
     if with_name:
         names = ("neural_istft", "neural_upsampling", "neural_rvq")
@@ -62,73 +68,73 @@ def train(
     keep: dict[int, str],
     rng: np.random.Generator,
 ) -> None:
-    """Train ``network`` and write its weights at the steps in ``keep``, by the stage's name."""
+    """Train ``network`` and write its weights at the steps in ``keep``, which name the stages."""
     discriminators, mel_distance = Discriminators(), MelDistance()
     optimiser = torch.optim.AdamW(network.parameters(), PEAK_RATE, (0.8, 0.99))
-    judge_optimiser = torch.optim.AdamW(discriminators.parameters(), 5e-4, (0.8, 0.99))
-    kept: dict[str, Tensor] = {}
-    began, seen = perf_counter(), []
+    discriminator_optimiser = torch.optim.AdamW(discriminators.parameters(), 5e-4, (0.8, 0.99))
+    saved: dict[str, Tensor] = {}
+    start, losses = perf_counter(), []
     for step in range(1, steps + 1):
         for group in optimiser.param_groups:
             group["lr"] = PEAK_RATE * min(
                 step / 100, 0.5 + 0.5 * np.cos(np.pi * step / steps) + 0.05
             )
-        wanted = material.batch(batch)
-        made, loss = generate(network, wanted, step, round(UNQUANTISED * steps), rng)
-        mel = mel_distance(made, wanted)
-        loss = loss + spectral_distance(made, wanted) + 2 * mel
+        target = material.batch(batch)
+        output, loss = generate(network, target, step, round(UNQUANTISED * steps), rng)
+        mel = mel_distance(output, target)
+        loss = loss + spectral_distance(output, target) + 2 * mel
         if step > ADVERSARIAL * steps:
-            judge_optimiser.zero_grad()
-            judging = judging_loss(discriminators(wanted), discriminators(made.detach()))
-            judging.backward()
-            judge_optimiser.step()
+            discriminator_optimiser.zero_grad()
+            own = discriminator_loss(discriminators(target), discriminators(output.detach()))
+            own.backward()
+            discriminator_optimiser.step()
             # the first steps only teach the discriminators
             if step > (ADVERSARIAL + 0.02) * steps:
                 with torch.no_grad():
-                    real = discriminators(wanted)
-                loss = loss + 0.7 * deceiving_loss(real, discriminators(made))
+                    real = discriminators(target)
+                loss = loss + 0.7 * adversarial_loss(real, discriminators(output))
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
-        seen.append((loss.item(), mel.item()))
+        losses.append((loss.item(), mel.item()))
         if step % 50 == 0:
-            figures = " ".join(f"{value:.3f}" for value in np.mean(seen[-50:], axis=0))
+            figures = " ".join(f"{value:.3f}" for value in np.mean(losses[-50:], axis=0))
             print(
-                f"{name} step {step} loss, mel {figures} {perf_counter() - began:.0f} s", flush=True
+                f"{name} step {step} loss, mel {figures} {perf_counter() - start:.0f} s", flush=True
             )
         if step in keep:
-            save_stage(name, keep[step], network, kept)
+            save_stage(name, keep[step], network, saved)
 
 
-def save_stage(name: str, stage: str, network: nn.Module, kept: dict[str, Tensor]) -> None:
-    """Add the weights of ``network`` to those ``kept`` and write them all, whole or not at all."""
-    kept |= {f"{stage}.{key}": value.half() for key, value in network.state_dict().items()}
+def save_stage(name: str, stage: str, network: nn.Module, saved: dict[str, Tensor]) -> None:
+    """Add the weights of ``network`` to ``saved``, and write all of them atomically."""
+    saved |= {f"{stage}.{key}": value.half() for key, value in network.state_dict().items()}
     path = weights_path(name)
     temporary = path.with_suffix(".part")
-    save_file(kept, temporary)
+    save_file(saved, temporary)
     temporary.chmod(0o644)
     temporary.replace(path)
 
 
 def generate(
-    network: nn.Module, wanted: Tensor, step: int, unquantised: int, rng: np.random.Generator
+    network: nn.Module, target: Tensor, step: int, unquantised: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return what the network makes of ``wanted``, and losses of its own."""
+    """Return the reconstruction of ``target``, and the losses of a codec."""
     if not isinstance(network, Codec):
-        return network(network.mel(wanted)), wanted.new_zeros(())
-    latents = network.encode(wanted)
-    loss = wanted.new_zeros(())
+        return network(network.mel(target)), target.new_zeros(())
+    latents = network.encode(target)
+    loss = target.new_zeros(())
     if step > unquantised:
         quantiser = network.quantiser
         follow(quantiser.codebooks, latents, revive=step % 20 == 1 or step == unquantised + 1)
         quantised, _ = quantiser(latents, int(rng.integers(1, quantiser.size + 1)))
         loss = (latents - quantised).square().mean() / latents.var().detach()
-        # the decoder's gradient passes the rounding as if it were not there
+        # straight-through: the gradient of the decoder ignores the quantisation
         latents = latents + (quantised - latents).detach()
-    made = network.decode(latents)
-    waveform = (made - wanted).abs().mean(dim=1) / wanted.abs().mean(dim=1)
-    return made, loss + 3 * waveform.mean()
+    output = network.decode(latents)
+    waveform = (output - target).abs().mean(dim=1) / target.abs().mean(dim=1)
+    return output, loss + 3 * waveform.mean()
 
 
 @torch.no_grad()

@@ -19,12 +19,12 @@ from fakesound.attacks.neural.spectra import MelFiller
 
 FRAMES = 150
 LONGEST = 110
-# the discriminator begins after this share of the steps
+# share of the steps before the discriminator is used
 ADVERSARIAL = 0.3
 
 
-class PatchJudge(nn.Sequential):
-    """Judges a mel spectrogram patch by patch (Isola et al., CVPR 2017)."""
+class PatchDiscriminator(nn.Sequential):
+    """Discriminator of the patches of a mel spectrogram (Isola et al., CVPR 2017)."""
 
     def __init__(self, width: int = 16) -> None:
         super().__init__(
@@ -40,45 +40,48 @@ class PatchJudge(nn.Sequential):
 
 def main() -> None:
     """Train the filler and write its stages."""
-    given = arguments(__doc__, with_name=False)
-    torch.set_num_threads(given.threads)
-    torch.manual_seed(given.seed)
-    rng = np.random.default_rng(given.seed)
-    material = Material(given.root, rng)
-    filler, judge, mel = MelFiller(), PatchJudge(), LogMel()
+    options = arguments(__doc__, with_name=False)
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    rng = np.random.default_rng(options.seed)
+    material = Material(options.root, rng)
+    filler, discriminator, mel = MelFiller(), PatchDiscriminator(), LogMel()
     optimiser = torch.optim.AdamW(filler.parameters(), PEAK_RATE, (0.8, 0.99))
-    judging = torch.optim.AdamW(judge.parameters(), 5e-4, (0.5, 0.99))
-    keep = {round(STAGES[stage] * given.steps): stage for stage in given.keep}
-    kept: dict[str, Tensor] = {}
-    began, seen = perf_counter(), []
-    for step in range(1, given.steps + 1):
-        wanted = mel(material.batch(given.batch, (FRAMES - 1) * HOP))
-        bridged, missing = gapped(wanted, rng)
-        noise = torch.randn(len(wanted), MelFiller.NOISE, FRAMES)
-        made = filler(bridged, missing, noise)
-        apart = ((made - wanted).abs() * missing).sum() / missing.sum() / wanted.shape[1]
-        loss = apart
-        if step > ADVERSARIAL * given.steps:
-            real, fake = (judged(judge, x, missing) for x in (wanted, made.detach()))
-            judging.zero_grad()
+    discriminator_optimiser = torch.optim.AdamW(discriminator.parameters(), 5e-4, (0.5, 0.99))
+    keep = {round(STAGES[stage] * options.steps): stage for stage in options.keep}
+    saved: dict[str, Tensor] = {}
+    start, losses = perf_counter(), []
+    for step in range(1, options.steps + 1):
+        target = mel(material.batch(options.batch, (FRAMES - 1) * HOP))
+        bridged, missing = gapped(target, rng)
+        noise = torch.randn(len(target), MelFiller.NOISE, FRAMES)
+        output = filler(bridged, missing, noise)
+        distance = ((output - target).abs() * missing).sum() / missing.sum() / target.shape[1]
+        loss = distance
+        if step > ADVERSARIAL * options.steps:
+            real, fake = (patches(discriminator, x, missing) for x in (target, output.detach()))
+            discriminator_optimiser.zero_grad()
             ((1 - real).square().mean() + fake.square().mean()).backward()
-            judging.step()
-            loss = loss + 0.3 * (1 - judged(judge, made, missing)).square().mean()
+            discriminator_optimiser.step()
+            loss = loss + 0.3 * (1 - patches(discriminator, output, missing)).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        seen.append(apart.item())
+        losses.append(distance.item())
         if step % 50 == 0:
-            line = f"step {step} mel {np.mean(seen[-50:]):.3f} {perf_counter() - began:.0f} s"
+            line = f"step {step} mel {np.mean(losses[-50:]):.3f} {perf_counter() - start:.0f} s"
             print(line, flush=True)
         if step in keep:
-            save_stage("neural_filler", keep[step], filler, kept)
+            save_stage("neural_filler", keep[step], filler, saved)
 
 
 def gapped(
     mel: Float[Tensor, "clip band frame"], rng: np.random.Generator
 ) -> tuple[Float[Tensor, "clip band frame"], Float[Tensor, "clip 1 frame"]]:
-    """Return ``mel`` with one gap a clip bridged, 8 to `LONGEST` frames, and where it is."""
+    """Return ``mel`` with a bridged gap in each clip, and a mask of the gaps.
+
+    A gap has 8 to `LONGEST` frames.
+    """
     missing = np.zeros((len(mel), FRAMES), dtype=bool)
     for row in missing:
         size = int(np.exp(rng.uniform(np.log(8), np.log(LONGEST))))
@@ -88,12 +91,12 @@ def gapped(
     return torch.from_numpy(np.stack(bridged)), torch.from_numpy(missing).float()[:, None]
 
 
-def judged(judge: nn.Module, mel: Tensor, missing: Tensor) -> Tensor:
-    """Return the verdicts on the patches that a gap touches."""
+def patches(discriminator: nn.Module, mel: Tensor, missing: Tensor) -> Tensor:
+    """Return the outputs of ``discriminator`` for the patches that overlap a gap."""
     wide = missing[:, :, None].expand(-1, 1, mel.shape[1], -1)
-    verdict = judge(torch.cat((standardised(mel)[:, None], wide), dim=1))
-    touched = functional.adaptive_max_pool2d(wide, verdict.shape[2:])
-    return verdict[touched > 0]
+    output = discriminator(torch.cat((standardised(mel)[:, None], wide), dim=1))
+    touched = functional.adaptive_max_pool2d(wide, output.shape[2:])
+    return output[touched > 0]
 
 
 if __name__ == "__main__":

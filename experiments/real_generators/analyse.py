@@ -2,10 +2,10 @@
 
 python experiments/real_generators/analyse.py MANIFEST FOLDER [FOLDER ...]
 
-MANIFEST is that of the bench, for the domains; each FOLDER was written by
-`python -m fakesound.evaluate --checkpoint RUN --manifest MANIFEST --out FOLDER`. Writes the
-rows of these runs to domains.csv and generators.csv beside this file; a run is named as its FOLDER.
-A system is seen if training had fakes of the same name.
+MANIFEST is the manifest of the bench, for the domains; each FOLDER was written by
+`python -m fakesound.evaluate --checkpoint RUN --manifest MANIFEST --out FOLDER`. The rows of these
+runs are written to domains.csv and generators.csv beside this file; a run has the name of its
+FOLDER. A system is seen if training had fakes of the same name.
 """
 
 import csv
@@ -18,12 +18,12 @@ from statistics import mean
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-LEAST = 4  # clips of both labels that a domain must have, as the bench's README asks
+LEAST = 4  # clips of each label that a domain needs, as in the README of the bench
 STEP = 0.02
 KINDS = ("partial", "whole")
-# the score of each hypothesis, of detectors that have two
+# field with the score of each hypothesis, for detectors with two
 OWN = {"partial": "part_score", "whole": "whole_score"}
-# whether training had fakes of the same name, from other pages
+# kind of the fakes, and whether training had fakes of the same system from other pages
 TIERS = [(kind, fold) for kind in KINDS for fold in ("seen", "unseen")]
 
 
@@ -44,10 +44,10 @@ def main(manifest: Path, folders: list[Path]) -> None:
         for kind in KINDS:
             for domain, auc in within[kind].items():
                 domains.append([folder.name, kind, domain, round(auc, 4)])
-        found = by_generator(rows, bench)
-        for attack, (auc, clips) in found.items():
+        areas = by_generator(rows, bench)
+        for attack, (auc, clips) in areas.items():
             generators.append([folder.name, attack, clips, round(auc, 4)])
-        tiers.append([folder.name, *by_tier(rows, kinds, found)])
+        tiers.append([folder.name, *by_tier(rows, kinds, areas)])
     print("\n| run | " + " | ".join(f"{kind}, system {fold}" for kind, fold in TIERS) + " |")
     print("|---" * (1 + len(TIERS)) + "|")
     for name, *cells in tiers:
@@ -68,7 +68,7 @@ def read(path: Path) -> list[dict]:
 
 
 def write(path: Path, header: list[str], rows: list[list]) -> None:
-    """Write a table; rows of other runs stay."""
+    """Write a table, with the rows of other runs that it already has."""
     runs = {row[0] for row in rows}
     with path.open(newline="") as file:
         rows = [row for row in list(csv.reader(file))[1:] if row[0] not in runs] + rows
@@ -86,7 +86,7 @@ def kind_of(row: dict) -> str:
 
 
 def auc(genuine: list[float], fake: list[float]) -> float:
-    """Return the chance that a fake scores above a genuine clip."""
+    """Return the probability that a fake scores higher than a genuine clip."""
     gap = np.subtract.outer(fake, genuine)
     return float(np.mean((gap > 0) + 0.5 * (gap == 0)))
 
@@ -100,45 +100,45 @@ def aucs_within(
         domain = bench[row["clip_id"]]["domain"]
         scores[domain][kinds[row["clip_id"]]].append(row[key])
     return {
-        domain: auc(found["genuine"], found[kind])
-        for domain, found in sorted(scores.items())
-        if min(len(found["genuine"]), len(found[kind])) >= LEAST
+        domain: auc(by_kind["genuine"], by_kind[kind])
+        for domain, by_kind in sorted(scores.items())
+        if min(len(by_kind["genuine"]), len(by_kind[kind])) >= LEAST
     }
 
 
 def by_generator(rows: list[dict], bench: dict) -> dict[str, tuple[float, int]]:
-    """Return for each generator its AUC against the genuine clips of its domains, and its clips."""
+    """Return the AUC of each generator against genuine clips of its domains, and its clips."""
     genuine: defaultdict[str, list[float]] = defaultdict(list)
     for row in rows:
         if row["label"] == "genuine":
             genuine[bench[row["clip_id"]]["domain"]].append(row["score"])
-    found: defaultdict[str, list[float]] = defaultdict(list)
+    areas: defaultdict[str, list[float]] = defaultdict(list)
     for row in rows:
         others = genuine[bench[row["clip_id"]]["domain"]]
         if row["label"] == "fake" and len(others) >= LEAST:
-            found[row["attack"]].append(auc(others, [row["score"]]))
-    return {attack: (mean(aucs), len(aucs)) for attack, aucs in sorted(found.items())}
+            areas[row["attack"]].append(auc(others, [row["score"]]))
+    return {attack: (mean(aucs), len(aucs)) for attack, aucs in sorted(areas.items())}
 
 
-def by_tier(rows: list[dict], kinds: dict, found: dict[str, tuple[float, int]]) -> list[str]:
-    """Return the mean AUC over generators of each kind that training had, or not, and how many."""
-    place = {row["attack"]: (kinds[row["clip_id"]], row["fold"]) for row in rows if row["attack"]}
+def by_tier(rows: list[dict], kinds: dict, areas: dict[str, tuple[float, int]]) -> list[str]:
+    """Return the mean AUC over the generators of each tier, and their number."""
+    tier_of = {row["attack"]: (kinds[row["clip_id"]], row["fold"]) for row in rows if row["attack"]}
     cells = []
     for tier in TIERS:
-        aucs = [auc for attack, (auc, _) in found.items() if place[attack] == tier]
+        aucs = [auc for attack, (auc, _) in areas.items() if tier_of[attack] == tier]
         cells.append(f"{mean(aucs):.3f} ({len(aucs)})" if aucs else "")
     return cells
 
 
 def by_hypothesis(rows: list[dict], bench: dict, kinds: dict) -> list[str]:
     """Return the AUC of each kind by its own hypothesis, and the frame AUC without whole fakes."""
-    found = []
+    cells = []
     for kind, key in OWN.items():
         aucs = aucs_within(rows, bench, kinds, kind, key) if key in rows[0] else {}
-        found.append(f"{mean(aucs.values()):.3f}" if aucs else "")
+        cells.append(f"{mean(aucs.values()):.3f}" if aucs else "")
     parts = [frames_of(row) for row in rows if kinds[row["clip_id"]] != "whole"]
     fake, score = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return [*found, f"{roc_auc_score(fake, score):.3f}"]
+    return [*cells, f"{roc_auc_score(fake, score):.3f}"]
 
 
 def called(rows: list[dict], kinds: dict) -> list[str]:
@@ -161,7 +161,7 @@ def frames_of(row: dict) -> tuple[np.ndarray, np.ndarray]:
 
 
 def segment_figures(rows: list[dict]) -> tuple[float, float, float]:
-    """Return segment F1 (20 ms) at the frozen threshold, of all fake, and at the best threshold."""
+    """Return segment F1 (20 ms) at the frozen threshold, with all called fake, and at best."""
     truth, scores, called = [], [], []
     for row in rows:
         fake, frames = frames_of(row)

@@ -15,7 +15,7 @@ from fakesound.models.build import build_detector
 def measure(
     backbone: str, seconds: float, batch: int, device: str, checkpointing: bool
 ) -> dict[str, object]:
-    """Return time and peak memory of a step; seconds are null where memory is not enough."""
+    """Return time and peak memory of a step; seconds are null if memory is insufficient."""
     overrides = (f"backbone={backbone}", f"backbone.checkpointing={str(checkpointing).lower()}")
     config = run_config(compose_config(overrides))
     torch.manual_seed(0)
@@ -23,7 +23,7 @@ def measure(
     audio = torch.randn(batch, round(seconds * config.data.sample_rate), device=device)
     record = {"backbone": backbone, "seconds_of_audio": seconds, "batch": batch, "device": device}
     record |= {"checkpointing": checkpointing, "seconds": None, "peak_bytes": None}
-    taken = []
+    durations = []
     if device == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
@@ -37,10 +37,10 @@ def measure(
             detector.zero_grad(set_to_none=True)
             if device == "cuda":
                 torch.cuda.synchronize()
-            taken.append(time.perf_counter() - start)
+            durations.append(time.perf_counter() - start)
     except torch.OutOfMemoryError:
         return record
-    record["seconds"] = median(taken[1:])
+    record["seconds"] = median(durations[1:])
     if device == "cuda":
         record["peak_bytes"] = torch.cuda.max_memory_allocated()
     return record
@@ -58,9 +58,11 @@ def main() -> None:
     records = []
     for seconds in map(float, options.seconds.split(",")):
         for checkpointing in (False, True):
-            found = measure(options.backbone, seconds, options.batch, options.device, checkpointing)
-            records.append(found)
-            print(found, flush=True)
+            record = measure(
+                options.backbone, seconds, options.batch, options.device, checkpointing
+            )
+            records.append(record)
+            print(record, flush=True)
     if options.json:
         gpu = torch.cuda.get_device_name() if options.device == "cuda" else None
         machine = {"gpu": gpu, "torch": torch.__version__}

@@ -1,4 +1,4 @@
-"""Score many short files in one process and on a local Ray cluster of which a worker is killed.
+"""Score many short files in one process, and on a local Ray cluster while a worker is killed.
 
 The files are half seconds of the embedded recordings. The script compares the rows and prints a
 table of both.
@@ -20,17 +20,17 @@ import soundfile
 import fakesound
 
 SECONDS = 0.5
-FINISHED = 40  # files of a shard, before its worker is killed
+FINISHED = 40  # scored files of a shard, after which its worker is killed
 
 
 def write_files(folder: Path, count: int) -> None:
-    """Write ``count`` files, cut from the embedded recordings at changing places."""
+    """Write ``count`` files, cut from the embedded recordings."""
     embedded = Path(fakesound.__file__).parent / "data" / "embedded"
     written = 0
     for recording in cycle(sorted(embedded.rglob("*.ogg"))):
         samples, rate = soundfile.read(recording, dtype="int16")
         size = int(SECONDS * rate)
-        # the next time around, the cuts lie elsewhere
+        # other cuts when the recordings are used again
         for first in range(written % 997, len(samples) - size, size):
             if written == count:
                 return
@@ -68,7 +68,7 @@ def timed(command: list[str], out: Path | None = None) -> tuple[float, int]:
     start, killed = time.perf_counter(), 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
         while running.poll() is None:
-            if out is not None and not killed and in_work(out):
+            if out is not None and not killed and is_working(out):
                 for worker in workers_under(running.pid)[:1]:
                     os.kill(worker, signal.SIGKILL)
                     killed += 1
@@ -78,14 +78,14 @@ def timed(command: list[str], out: Path | None = None) -> tuple[float, int]:
     return time.perf_counter() - start, killed
 
 
-def in_work(out: Path) -> bool:
+def is_working(out: Path) -> bool:
     """Return whether a worker has finished some files of a shard."""
     journals = [path.read_bytes() for path in out.glob("shards/.*.unfinished")]
     return any(journal.count(b'"detection"') > FINISHED for journal in journals)
 
 
 def rows(path: Path) -> list[dict[str, object]]:
-    """Return the rows of a file of results, without the time at which they were made."""
+    """Return the rows of a file of results, without the time of their creation."""
     with path.open(encoding="utf-8") as lines:
         return [json.loads(line) | {"created": None} for line in lines]
 
@@ -106,8 +106,8 @@ def main() -> None:
         alone, _ = timed([*detect, "--jsonl", str(one)])
         ray = ["--out", str(out), "--workers", "ray", "--worker-option"]
         cluster, killed = timed([*detect, *ray, f"num_cpus={options.workers}"], out)
-        wanted, found = rows(one), rows(out / "detections.jsonl")
-    equal = sum(a == b for a, b in zip(wanted, found, strict=True))
+        expected, scored = rows(one), rows(out / "detections.jsonl")
+    equal = sum(a == b for a, b in zip(expected, scored, strict=True))
     record = {
         "files": options.files,
         "seconds_of_a_file": SECONDS,

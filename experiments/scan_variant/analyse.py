@@ -1,4 +1,4 @@
-"""Print the study of scan variants as a table and keep it in results.csv.
+"""Print the study of scan variants as a table and write it to results.csv.
 
 python experiments/scan_variant/analyse.py outputs/scan_variant
 """
@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
 
 
 def row(run: Path) -> dict:
-    """Return the figures of one run under flat names."""
+    """Return the metrics of one run under flat names."""
     config = yaml.safe_load((run / "config.yaml").read_text())
     metrics = json.loads((run / "metrics.json").read_text())
     blocks = {"validation": metrics["validation"], **metrics["test"]}
