@@ -7,18 +7,26 @@ import shutil
 import subprocess
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
+import numpy as np
 import soundfile
+from jaxtyping import Float32
 
 from fakesound.data.folders import CONTAINERS
 from fakesound.errors import InputError
+
+AAC, WMA = ("aac", "aac_latm"), ("wmav1", "wmav2")
+# formats whose length FFmpeg estimates from the bit rate
+ESTIMATED = ("aac", "ac3", "eac3", "mp3", "loas", "amr", "amrnb", "amrwb", "dts", "asf")
+MISSING = 0.25  # seconds by which audio may be shorter than declared, such as delay and padding
+Block = Float32[np.ndarray, "sample channel"]
 
 # messages of libsndfile for a known format with an unknown codec
 UNSUPPORTED = ("unsupported encoding", "unimplemented format", "not implemented", "not supported")
@@ -36,11 +44,14 @@ class Decoded:
         path: temporary file.
         codec: names of the codec and the decoder.
         damaged: number of packets that could not be decoded.
+        declared: length in seconds that the container declares; None if it declares none, or no
+            more than was decoded.
     """
 
     path: Path
     codec: str = ""
     damaged: int = 0
+    declared: float | None = None
 
     def __post_init__(self) -> None:
         weakref.finalize(self, self.path.unlink, missing_ok=True)
@@ -134,19 +145,10 @@ def _with_av(source: Path | BinaryIO, name: str) -> Decoded:
             codec = stream.codec_context.codec
             lossy = "" if codec.lossless else ", lossy"
             decoded.codec = f"{codec.name}{lossy}, by PyAV {av.__version__}"
-            resampler = av.AudioResampler(format="flt")
-
-            def frames() -> Iterator[Any]:
-                for packet in container.demux(stream):
-                    try:
-                        yield from packet.decode()
-                    except av.error.FFmpegError:
-                        decoded.damaged += 1
-
-            # None flushes the resampler
-            frames_and_end = chain(frames(), [None])
-            blocks = (one for frame in frames_and_end for one in resampler.resample(frame))
-            _write(decoded.path, blocks, name)
+            seconds = _write(decoded.path, _blocks(container, stream, decoded), name)
+            declared = _declared(container, stream)
+            if declared is not None and declared > seconds + MISSING:
+                decoded.declared = declared
     except InputError:
         raise
     except (av.error.FFmpegError, ValueError) as error:
@@ -155,17 +157,79 @@ def _with_av(source: Path | BinaryIO, name: str) -> Decoded:
     return decoded
 
 
-def _write(path: Path, frames: Iterator[Any], name: str) -> None:
-    """Write packed PyAV frames to ``path``."""
+def _frames(container: Any, stream: Any, decoded: Decoded) -> Iterator[Any]:  # noqa: ANN401
+    """Yield the decoded frames of a stream, up to damage behind which FFmpeg finds nothing.
+
+    Without a given delay, the first frame of AAC is dropped: it overlaps a frame before it, which
+    does not exist, so encoders put only delay there.
+    """
+    from av.error import FFmpegError
+
+    packets, only_delay = container.demux(stream), stream.codec_context.name in AAC
+    while True:
+        try:
+            packet = next(packets)
+            only_delay = only_delay and not packet.has_sidedata("skip_samples")
+            frames = packet.decode()
+        except StopIteration:
+            return
+        except FFmpegError:
+            # iteration over packets that raised is over
+            decoded.damaged += 1
+            continue
+        yield from frames[1:] if only_delay else frames
+        only_delay = only_delay and not frames
+
+
+def _blocks(container: Any, stream: Any, decoded: Decoded) -> Iterator[tuple[int, Block]]:  # noqa: ANN401
+    """Yield the rate and the samples of each frame, without the encoder's delay and padding.
+
+    FFmpeg drops the delay that a container gives, with two mistakes: of WMA it drops two frames
+    where encoders add one, and of lossless codecs in CAF padding that is not there. Padding that a
+    container gives as a shorter last packet is dropped here.
+    """
+    from av import AudioResampler
+    from av.codec.context import Flags2
+
+    wma, codec = stream.codec_context.name in WMA, stream.codec_context.codec
+    if wma or (container.format.name == "caf" and codec.lossless):
+        stream.codec_context.flags2 |= Flags2.skip_manual
+    resampler = AudioResampler(format="flt")
+    block, rate, length = None, 0, None
+    for frame in _frames(container, stream, decoded):
+        if block is not None:
+            yield rate, block
+        given = frame.side_data.get("SKIP_SAMPLES") if wma else None
+        skip = 0 if given is None else int.from_bytes(bytes(given)[:4], "little") // 2
+        parts = [one.to_ndarray().reshape(one.samples, -1) for one in resampler.resample(frame)]
+        block, rate = np.concatenate(parts)[skip:], frame.sample_rate
+        length = frame.duration if frame.time_base == Fraction(1, rate) else None
+    if block is not None:
+        yield rate, block[: length or None]
+
+
+def _declared(container: Any, stream: Any) -> float | None:  # noqa: ANN401
+    """Return the length in seconds that a container declares; None if it declares none."""
+    if container.format.name in ESTIMATED:
+        return None
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    # without a length of the stream, the container's may be that of a film
+    only = len(container.streams) == 1 and container.duration is not None
+    return container.duration / 1e6 if only else None
+
+
+def _write(path: Path, blocks: Iterable[tuple[int, Block]], name: str) -> float:
+    """Write blocks with their rates to ``path``; return the length in seconds."""
     file = None
     try:
-        for frame in frames:
-            rate, channels = frame.sample_rate, frame.layout.nb_channels
+        for rate, block in blocks:
             if file is None:
+                channels = block.shape[1]
                 file = soundfile.SoundFile(path, "w", rate, channels, "FLOAT", format="W64")
-            if (file.samplerate, file.channels) != (rate, channels):
+            if (file.samplerate, file.channels) != (rate, block.shape[1]):
                 raise InputError(f"{name}: changes its rate or channels; cut it into parts")
-            file.write(frame.to_ndarray().reshape(-1, channels))
+            file.write(block)
     except soundfile.LibsndfileError as error:
         raise InputError(
             f"{name}: cannot be decoded into {path.parent} ({error.error_string}); free some space "
@@ -173,9 +237,11 @@ def _write(path: Path, frames: Iterator[Any], name: str) -> None:
         ) from None
     finally:
         if file is not None:
+            seconds = file.frames / file.samplerate
             file.close()
     if file is None:
         raise InputError(f"{name}: holds no samples that can be decoded; replace or remove it")
+    return seconds
 
 
 def _with_ffmpeg(source: Path | BinaryIO, name: str) -> Decoded:

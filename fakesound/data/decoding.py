@@ -116,7 +116,7 @@ class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is
         if (first := self.source.decoded) is not None:
             notes.write("codec", first.codec)
             if first.damaged:
-                notes.write("codec", f"{first.damaged} damaged packets were skipped")
+                notes.write("codec", f"damaged packets that were skipped: {first.damaged}")
         elif not self.subtype.startswith(LOSSLESS) and self.format != "FLAC":
             notes.write("codec", f"{self.subtype}, lossy")
 
@@ -198,7 +198,8 @@ def _decoded_first(
         raise InputError(f"{path}: cannot be read as audio ({reason(error)}); replace it") from None
     whole.seek(0)
     decoded = decode_container(local, None if local else whole.read(), str(path))
-    return Source(_name(decoded.path), decoded=decoded)
+    declared = None if decoded.declared is None else (decoded.declared,)
+    return Source(_name(decoded.path), declared=declared, decoded=decoded)
 
 
 def _opened(

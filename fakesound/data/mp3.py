@@ -37,12 +37,13 @@ def with_length(data: bytes) -> Corrected | None:
     """Return an MP3 file with a Xing frame that gives its real length; None if it needs none.
 
     Frames are counted from header to header. Further information frames of joined files, which
-    hold no audio, are dropped.
+    hold no audio, are dropped. A file that ends inside a frame, before its declared length, keeps
+    that length.
     """
     position = _after_tag(data)
     frames: list[tuple[int, int]] = []
     declared: int | None = None
-    information = 0
+    information, cut = 0, False
     while position + 4 <= len(data):
         size = _frame_size(data, position)
         if size is None:
@@ -51,6 +52,8 @@ def with_length(data: bytes) -> Corrected | None:
                 break
             position = found
             continue
+        if cut := position + size > len(data):
+            break
         count = _declared(data, position, size)
         if count is None:
             frames.append((position, size))
@@ -58,7 +61,10 @@ def with_length(data: bytes) -> Corrected | None:
             information += 1
             declared = count if declared is None and not frames else declared
         position += size
-    if not frames or (information == 1 and declared == len(frames)):
+    if not frames:
+        return None
+    early = cut and declared is not None and declared > len(frames)
+    if information == 1 and (declared == len(frames) or early):
         return None
     start, _ = frames[0]
     header = bytearray(data[start : start + 4])

@@ -28,7 +28,7 @@ def encode(path, samples, rate, codec, container=None, bit_rate=None, options=No
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(samples.reshape(1, -1)), format="flt", layout=layout
         )
-        frame.sample_rate = rate
+        frame.sample_rate, frame.pts = rate, 0  # with times, containers store the encoder's delay
         stream.codec_context.open()
         resampler = av.AudioResampler(stream.format, layout, rate, stream.frame_size or 4096)
         for part in resampler.resample(frame) + resampler.resample(None):
