@@ -22,7 +22,7 @@ from jaxtyping import Float32
 from fakesound.data.folders import CONTAINERS
 from fakesound.errors import InputError
 
-AAC, WMA = ("aac", "aac_latm"), ("wmav1", "wmav2")
+AAC, MP3, WMA = ("aac", "aac_latm"), ("mp3", "mp3float"), ("wmav1", "wmav2")
 # formats whose length FFmpeg estimates from the bit rate
 ESTIMATED = ("aac", "ac3", "eac3", "mp3", "loas", "amr", "amrnb", "amrwb", "dts", "asf")
 MISSING = 0.25  # seconds by which audio may be shorter than declared, such as delay and padding
@@ -160,12 +160,13 @@ def _with_av(source: Path | BinaryIO, name: str) -> Decoded:
 def _frames(container: Any, stream: Any, decoded: Decoded) -> Iterator[Any]:  # noqa: ANN401
     """Yield the decoded frames of a stream, up to damage behind which FFmpeg finds nothing.
 
-    Without a given delay, the first frame of AAC is dropped: it overlaps a frame before it, which
-    does not exist, so encoders put only delay there.
+    Without a given delay, the first frame of AAC, and of MP3 in AVI and FLV, is dropped: it
+    overlaps a frame before it, which does not exist, so encoders put only delay there.
     """
     from av.error import FFmpegError
 
-    packets, only_delay = container.demux(stream), stream.codec_context.name in AAC
+    packets, codec = container.demux(stream), stream.codec_context.name
+    only_delay = codec in AAC or (codec in MP3 and container.format.name in ("avi", "flv"))
     while True:
         try:
             packet = next(packets)

@@ -9,10 +9,21 @@ import numpy as np
 import pytest
 import soundfile
 
-FORMATS = (("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"),
-           ("MP3", "MPEG_LAYER_III"), ("AIFF", "PCM_24"))  # fmt: skip
+from tests.data.media import encode
+
+FORMATS = (("WAV", "PCM_16"), ("WAV", "FLOAT"), ("WAV", "GSM610"),
+           ("WAV", "MS_ADPCM"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"),
+           ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("AIFF", "PCM_24"),
+           ("AU", "ULAW"), ("CAF", "ALAC_16"), ("W64", "PCM_16"), ("RF64", "PCM_24"))  # fmt: skip
+# encoder and container of formats that PyAV decodes
+FOREIGN = (("aac", "ipod"), ("alac", "ipod"), ("aac", "adts"), ("aac", "matroska"),
+           ("aac", "flv"), ("aac", "mpegts"), ("libopus", "webm"), ("wmav2", "asf"),
+           ("ac3", "ac3"), ("wavpack", "wv"), ("tta", "tta"), ("pcm_s16le", "avi"),
+           ("libmp3lame", "mp4"), ("mp2", "mpeg"), ("flac", "ogg"))  # fmt: skip
 # in a process of its own: a decoder that crashes takes it down
 READ = """
+import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -25,6 +36,7 @@ from fakesound.errors import InputError
 
 folder, good, refused = Path(sys.argv[1]), 0, 0
 for path in sorted(folder.iterdir()):
+    signal.alarm(20)
     try:
         if path.suffix == ".jsonl":
             read_manifest(path)
@@ -37,6 +49,7 @@ for path in sorted(folder.iterdir()):
         message = str(error)
         assert str(path) in message and len(message.splitlines()) == 1, message
         refused += 1
+assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1_000_000
 print(good, refused)
 """
 
@@ -44,9 +57,9 @@ print(good, refused)
 def mutated(data, rng):
     """Return ``data`` with some bytes changed, cut out, repeated or cut off."""
     made = bytearray(data)
-    for _ in range(int(rng.integers(1, 6))):
+    for number in range(int(rng.integers(1, 6))):
         place = int(rng.integers(0, len(made)))
-        kind = int(rng.integers(0, 5))
+        kind = int(rng.integers(0, 6))
         if kind == 0:
             made[place] = int(rng.integers(0, 256))
         elif kind == 1:
@@ -56,18 +69,30 @@ def mutated(data, rng):
             del made[place : place + int(rng.integers(1, 40))]
         elif kind == 3:
             made[place:place] = made[place : place + int(rng.integers(1, 40))]
+        elif kind == 4:
+            # a length that is far too large, or none
+            made[place : place + 4] = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff")[
+                number % 3
+            ]
         else:
             del made[max(1, place) :]
         made = made or bytearray(b"\0")
     return bytes(made)
 
 
-def originals():
+def originals(folder):
     rng = np.random.default_rng(0)
     for container, subtype in FORMATS:
         file = io.BytesIO()
-        soundfile.write(file, rng.normal(0, 0.1, 3_000), 16_000, subtype, format=container)
+        rate = 48_000 if subtype == "OPUS" else 16_000
+        soundfile.write(file, rng.normal(0, 0.1, 3_000), rate, subtype, format=container)
         yield f".{container.lower()}", file.getvalue()
+    samples = rng.normal(0, 0.1, 9_600).astype(np.float32)
+    for codec, container in FOREIGN:
+        rate = 48_000 if codec in ("libopus", "ac3", "mp2") else 16_000
+        path = encode(folder / "original", samples, rate, codec, container, 64_000)
+        yield ".m4a", path.read_bytes()
+        path.unlink()
 
 
 def read_all(folder):
@@ -81,7 +106,7 @@ def read_all(folder):
 @pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_mutated_audio_is_read_or_refused(tmp_path, count):
     rng = np.random.default_rng(1)
-    kinds = list(originals())
+    kinds = list(originals(tmp_path))
     for number in range(count):
         suffix, data = kinds[number % len(kinds)]
         (tmp_path / f"{number:05}{suffix}").write_bytes(mutated(data, rng))

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+from scipy.signal import resample_poly
 
 import fakesound
 from fakesound.attacks import ATTACKS
@@ -16,6 +17,7 @@ from fakesound.forging import embedded_clips
 from fakesound.inference.model import PRETRAINED_ONNX, read_model
 from fakesound.scoring.checkpoint import read_checkpoint
 from fakesound.scoring.metadata import PRETRAINED
+from tests.data.media import encode
 
 RATE = 16_000
 
@@ -55,26 +57,62 @@ def test_both_files_of_it_agree(detector):
         assert ours.attack_family == theirs.attack_family
 
 
-def test_a_part_put_into_a_recording_is_found(detector, tmp_path):
+def with_a_fake_part(number):
+    """Return a recording of speech whose second from 1 to 2 s is fake, and the original."""
     speech = [c for c in embedded_clips() if c.split == "test" and "asterisk" in c.source_id]
-    long = [clip for clip in speech if 3 < clip.duration < 6][:4]
-    assert len(long) == 4
+    clip = [clip for clip in speech if 3 < clip.duration < 6][number]
+    audio = read_audio(clip.location, RATE)
+    fake = ATTACKS["vocoder/mel_griffin_lim"].render(audio, RATE, np.random.default_rng(number))
+    cut = Cut(int(1.0 * RATE), int(2.0 * RATE), 100)
+    return from_pcm(cut_in(to_pcm(audio), to_pcm(fake), [cut])), audio
+
+
+def test_a_part_put_into_a_recording_is_found(detector, tmp_path):
     found = 0
-    for number, clip in enumerate(long):
-        audio = read_audio(clip.location, RATE)
-        rng = np.random.default_rng(number)
-        fake = ATTACKS["vocoder/mel_griffin_lim"].render(audio, RATE, rng)
-        cut = Cut(int(1.0 * RATE), int(2.0 * RATE), 100)
-        made = from_pcm(cut_in(to_pcm(audio), to_pcm(fake), [cut]))
+    for number in range(4):
+        made, audio = with_a_fake_part(number)
         path = tmp_path / f"{number}.flac"
         soundfile.write(path, made, RATE)
-        told = detector.detect(path)
+        detection = detector.detect(path)
         # the fake scores higher than what it was made of, and where it is
-        assert told.score > detector.detect(audio, RATE).score
-        if told.regions:
-            best = max(told.regions, key=lambda region: region.offset - region.onset)
+        assert detection.score > detector.detect(audio, RATE).score
+        if detection.regions:
+            best = max(detection.regions, key=lambda region: region.offset - region.onset)
             found += best.onset < 1.3 and best.offset > 1.7
     assert found >= 3
+
+
+# encoder, suffix, sample rate and channels
+FILES = [
+    ("pcm_u8", "wav", 22_050, 1), ("pcm_s24le", "wav", 48_000, 6), ("pcm_f32le", "wav", 16_000, 2),
+    ("pcm_s16le", "w64", 16_000, 1), ("pcm_s16be", "aiff", 44_100, 2),
+    ("pcm_s16be", "au", 32_000, 1), ("alac", "caf", 48_000, 2), ("flac", "flac", 96_000, 2),
+    ("wavpack", "wv", 16_000, 1), ("tta", "tta", 44_100, 2), ("alac", "m4a", 48_000, 2),
+    ("libmp3lame", "mp3", 44_100, 2), ("libmp3lame", "mp3", 16_000, 1),
+    ("libmp3lame", "avi", 44_100, 1), ("libmp3lame", "flv", 44_100, 2), ("mp2", "mp2", 48_000, 2),
+    ("libopus", "opus", 48_000, 2), ("libopus", "webm", 16_000, 1), ("aac", "m4a", 44_100, 2),
+    ("aac", "mp4", 48_000, 6), ("aac", "mov", 16_000, 1), ("aac", "aac", 16_000, 1),
+    ("aac", "flv", 44_100, 2), ("aac", "ts", 48_000, 2), ("aac", "mkv", 32_000, 1),
+    ("ac3", "ac3", 48_000, 6), ("wmav2", "wma", 44_100, 2),
+]  # fmt: skip
+
+
+def test_one_recording_in_any_format_has_the_same_regions(detector, tmp_path):
+    made, _ = with_a_fake_part(0)
+    wanted = detector.detect(made, RATE)
+    assert (wanted.verdict, len(wanted.regions)) == ("fake", 1)
+    for encoder, suffix, rate, channels in FILES:
+        common = np.gcd(rate, RATE)
+        audio = resample_poly(made, rate // common, RATE // common)
+        path = tmp_path / f"a.{suffix}"
+        encode(path, np.repeat(audio[:, None], channels, axis=1), rate, encoder, bit_rate=256_000)
+        found = detector.detect(path)
+        assert (found.verdict, found.kind) == (wanted.verdict, wanted.kind), path.name
+        times = np.array([(region.onset, region.offset) for region in found.regions])
+        expected = [(region.onset, region.offset) for region in wanted.regions]
+        np.testing.assert_allclose(
+            times, expected, rtol=0, atol=0.0401, err_msg=f"{path} {encoder}"
+        )
 
 
 @pytest.mark.parametrize("threads", ["2,1", "", "all"])
