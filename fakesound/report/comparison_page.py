@@ -27,6 +27,7 @@ from fakesound.report.tables import to_csv
 from fakesound.report.terminal import sweep_table
 
 RESAMPLES = 1000
+MOST_ROWS = 12  # visible at first
 
 
 def write_comparison(
@@ -95,6 +96,7 @@ def _page(
         "paired_keys": TWO_KEYS,
         "columns": sweep.columns(),
         "filters": _filters(sweep.runs),
+        "most_rows": MOST_ROWS,
         "rows": [(run, _facts(run), _report(run, folder)) for run in sweep.runs],
         "metrics": METRICS,
         "fmt": formatting,

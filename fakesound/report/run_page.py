@@ -36,7 +36,7 @@ from fakesound.report.run_results import (
 from fakesound.report.sections import Table, TableRow
 from fakesound.report.style import render
 
-MOST_REMARKS, MOST_EXAMPLES = 8, 2  # visible at first
+MOST_REMARKS, MOST_EXAMPLES, MOST_ROWS = 8, 1, 8  # visible at first
 ABSTENTION = {
     "answered": "Clips answered",
     "answered_fake": "of the fakes",
@@ -121,6 +121,7 @@ def write_report(results: RunResults, path: Path, examples: int) -> None:
         "figures": {name: _uri(figure) for name, figure in drawn.items() if figure is not None},
         "examples": [example_view(each, results) for each in pick_examples(results, examples)],
         "most_examples": MOST_EXAMPLES,
+        "most_rows": MOST_ROWS,
         "longest": LONGEST,
         "command": results.command or _command(results),
         "commit": provenance.get("git") or {},

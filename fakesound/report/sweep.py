@@ -24,6 +24,7 @@ HELD_OUT, SEED, FOLD = "split.held_out", "seed", "split.fold"
 # keys whose values are clear without the key
 NAMES = ("name", "kind", "weighting")
 KEYS = ("clip/auc", "clip/eer", "frame/auc", "segment_f1_20ms")
+LONGEST_LABEL = 40  # in figures
 # the validation objective is the mean of the defined ones
 OBJECTIVE = ("clip/auc", "frame/auc")
 
@@ -137,6 +138,14 @@ class Sweep:
     def settings(self) -> list[Setting]:
         """Runs by configuration."""
         return _grouped(self.runs, lambda run: run.label)
+
+    @property
+    def figure_labels(self) -> dict[str, str]:
+        """Labels of the settings in figures: numbers if any label is long."""
+        labels = [setting.label for setting in self.settings]
+        if all(len(label) <= LONGEST_LABEL for label in labels):
+            return {label: label for label in labels}
+        return {label: f"setting {number}" for number, label in enumerate(labels, 1)}
 
     @property
     def attacks(self) -> list[Setting]:

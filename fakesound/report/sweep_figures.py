@@ -48,7 +48,7 @@ def settings_figure(sweep: Sweep) -> Figure | None:
     Several runs are drawn as median, range and small dots; a single run with its 95 % interval.
     """
     by_attack = sweep.several_attacks and not sweep.keys
-    settings = sweep.settings
+    settings, labels = sweep.settings, sweep.figure_labels
     if by_attack:
         settings = sorted(sweep.attacks, key=lambda one: one.label)
     panels = []
@@ -65,7 +65,7 @@ def settings_figure(sweep: Sweep) -> Figure | None:
         panels.append(Panel(f"{METRICS[key].title}, {sweep.part} attacks", [series], baseline))
     rows = [
         Row(
-            one.label.partition("/")[2] or one.label if by_attack else one.label,
+            one.label.partition("/")[2] or one.label if by_attack else labels[one.label],
             one.label.partition("/")[0] if by_attack else None,
         )
         for one in settings
@@ -140,7 +140,7 @@ def size_figure(sweep: Sweep) -> Figure | None:
             row[0].set_title(f"{METRICS[key].title}, {sweep.part} attacks", color=PALETTE.ink)
             for axes, (title, of) in zip(row, measures.items(), strict=True):
                 axes.set_xlabel(title)
-                _scatter(axes, settings, of, f"{sweep.part}/{key}")
+                _scatter(axes, settings, sweep.figure_labels, of, f"{sweep.part}/{key}")
         handles, labels = grid[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right upper")
     return figure
@@ -167,7 +167,7 @@ def attack_matrices(sweep: Sweep) -> list[AttackMatrix]:
             rows.append([np.nan if value is None else value for value in values])
         matrix = np.array(rows, dtype=np.float64).reshape(len(names), len(settings))
         if np.isfinite(matrix).any():
-            found.append(AttackMatrix(key, names, [setting.label for setting in settings], matrix))
+            found.append(AttackMatrix(key, names, list(sweep.figure_labels.values()), matrix))
     return found
 
 
@@ -213,7 +213,11 @@ def _of_attack(name: str, key: str, held_out: bool) -> Callable[[Run], float | N
 
 
 def _scatter(
-    axes: Axes, settings: Sequence[Setting], of: Callable[[Run], float | None], key: str
+    axes: Axes,
+    settings: Sequence[Setting],
+    labels: Mapping[str, str],
+    of: Callable[[Run], float | None],
+    key: str,
 ) -> None:
     amounts = []
     for number, setting in enumerate(settings):
@@ -224,7 +228,7 @@ def _scatter(
         colour, marker = f"C{number % 10}", "os^Dv"[number // 10]
         if up.interval is not None:
             axes.vlines(across, *up.interval, color=colour, linewidth=1.2)
-        axes.plot(across, up.value, marker, color=colour, markersize=6, label=setting.label)
+        axes.plot(across, up.value, marker, color=colour, markersize=6, label=labels[setting.label])
     axes.grid(True, axis="y")
     axes.margins(x=0.1, y=0.12)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))

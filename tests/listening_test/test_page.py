@@ -4,8 +4,8 @@ import time
 import pytest
 
 from fakesound.metrics import read_scores
-
 from tests.browser import CHROMIUM, browser
+
 from .conftest import serving
 
 pytest.importorskip("websocket")

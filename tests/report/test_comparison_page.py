@@ -100,3 +100,16 @@ def test_the_page_is_accessible(folder, tmp_path):
         tab.open((folder / "comparison.html").as_uri())
         tab.check_accessibility()
         assert tab.problems == []
+
+
+def test_settings_with_long_labels_have_numbers_in_figures(tmp_path):
+    for rate in (0.001, 0.004):
+        changes = {"optim.lr": rate, "features.name": f"a long name of features {rate}"}
+        make_run(tmp_path / f"lr={rate}", changes=changes, sources=4)
+    write_comparison([tmp_path], tmp_path / "comparison.html", draws=10)
+    sweep = read_sweep([tmp_path])
+    assert list(sweep.figure_labels.values()) == ["setting 1", "setting 2"]
+    assert list(sweep.figure_labels) == [setting.label for setting in sweep.settings]
+    page = (tmp_path / "comparison.html").read_text()
+    for label, number in sweep.figure_labels.items():
+        assert f"{number}:</span> {label}" in page
