@@ -127,6 +127,20 @@ def _decoded(source: Path | BinaryIO, name: str) -> Decoded:
     )
 
 
+class _Input:
+    """Open file that never raises when FFmpeg seeks, since PyAV would print a traceback."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.read, self.tell = file, file.read, file.tell
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Return the new position; -1 for a position that does not exist."""
+        try:
+            return self.file.seek(offset, whence)
+        except (OSError, ValueError):
+            return -1
+
+
 def _with_av(source: Path | BinaryIO, name: str) -> Decoded:
     import av
 
@@ -135,7 +149,7 @@ def _with_av(source: Path | BinaryIO, name: str) -> Decoded:
         # an open file, since FFmpeg would read some names as protocols
         with (
             source.open("rb") if isinstance(source, Path) else source as file,
-            av.open(file, "r", metadata_errors="ignore") as container,
+            av.open(_Input(file), "r", metadata_errors="ignore") as container,
         ):
             if not container.streams.audio:
                 raise InputError(f"{name}: holds no audio; replace or remove it")

@@ -34,8 +34,10 @@ class Mixer:
 
     def add(self, block: Channels) -> None:
         """Add the power of a block of samples."""
-        self.power += np.square(block, dtype=np.float64).sum(axis=0)
-        self.mixed += float(np.square(block.mean(axis=1), dtype=np.float64).sum())
+        # reading NaN or Inf is an error later
+        with np.errstate(invalid="ignore", over="ignore"):
+            self.power += np.square(block, dtype=np.float64).sum(axis=0)
+            self.mixed += float(np.square(block.mean(axis=1), dtype=np.float64).sum())
 
     @property
     def loss(self) -> float:
