@@ -4,9 +4,8 @@ A clip attack processes a whole clip and keeps it aligned to the sample, so that
 result can replace the same span of the original. A gap attack fills gaps from their context.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import partial
 
 import numpy as np
@@ -23,7 +22,7 @@ from fakesound.attacks import (
 )
 from fakesound.attacks.spectral import Audio
 from fakesound.attacks.weights import weights_folder
-from fakesound.errors import InputError
+from fakesound.config.checks import match_globs
 
 
 @dataclass(frozen=True)
@@ -141,25 +140,9 @@ def choose_attacks(patterns: Sequence[str], key: str) -> list[str]:
     Raises:
         InputError: if a pattern matches nothing, or a requirement of an optional attack is missing.
     """
-    names = [*BUILT_IN, *(name for name in ATTACKS.keys() - set(BUILT_IN) if name in patterns)]
-    chosen = match_attacks(patterns, names, key)
+    names = sorted({*BUILT_IN, *(ATTACKS.keys() & set(patterns))})
+    chosen = match_globs(key, patterns, names, "attack")
     for name in chosen:
         if (check := ATTACKS[name].check) is not None:
             check()
     return chosen
-
-
-def match_attacks(patterns: Iterable[str], names: Iterable[str], key: str) -> list[str]:
-    """Return those of ``names`` that a name or glob in ``patterns`` matches, sorted.
-
-    Raises:
-        InputError: naming ``key`` and all attacks, if a pattern matches nothing.
-    """
-    names = sorted(set(names))
-    chosen: set[str] = set()
-    for pattern in patterns:
-        found = {name for name in names if fnmatchcase(name, pattern)}
-        if not found:
-            raise InputError(f"{key}={pattern}: no such attack; there are {', '.join(names)}")
-        chosen |= found
-    return [name for name in names if name in chosen]

@@ -6,7 +6,6 @@ Each is the same for genuine and fake clips, so that it does not reveal the labe
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import partial
 from math import gcd, log10
 
@@ -15,7 +14,7 @@ import numpy as np
 from fakesound.attacks.codec import transcode
 from fakesound.augmentation import effects
 from fakesound.augmentation.effects import Audio, Effect
-from fakesound.errors import InputError
+from fakesound.config.checks import match_globs
 from fakesound.timeline import MICROSECONDS, Region, merge_regions, microseconds
 
 LONGEST_CUT = 0.5  # seconds cut from either end
@@ -71,15 +70,8 @@ def match_conditions(patterns: Iterable[str]) -> list[Condition]:
     Raises:
         InputError: if a pattern matches none.
     """
-    chosen: set[str] = set()
-    for pattern in patterns:
-        found = {name for name in CONDITIONS if fnmatchcase(name, pattern)}
-        if not found:
-            raise InputError(
-                f"condition {pattern!r}: no such condition; there are {', '.join(CONDITIONS)}"
-            )
-        chosen |= found
-    return [condition for name, condition in CONDITIONS.items() if name in chosen]
+    names = match_globs("--robustness", patterns, CONDITIONS, "condition")
+    return [CONDITIONS[name] for name in names]
 
 
 def apply_condition(

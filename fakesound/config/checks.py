@@ -1,6 +1,7 @@
 """Check values of the configuration; the error names the key."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from fnmatch import fnmatchcase
 
 from fakesound.errors import InputError, did_you_mean
 
@@ -10,6 +11,31 @@ def one_of(key: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         hint = did_you_mean(str(value), choices, before="; ")
         raise InputError(f"{key}={value}: must be one of {', '.join(choices)}{hint}")
+
+
+def match_globs(
+    key: str, patterns: Iterable[str], names: Iterable[str], kind: str, hint: str = ""
+) -> list[str]:
+    """Return those of ``names`` that a name or glob in ``patterns`` matches, in their order.
+
+    Args:
+        key: key that holds the patterns.
+        patterns: names or globs.
+        names: all names.
+        kind: kind of thing that has these names, for the error.
+        hint: fix of a pattern without a match; by default a list of all names.
+
+    Raises:
+        InputError: naming ``key``, if a pattern matches none.
+    """
+    names, chosen = list(names), set[str]()
+    for pattern in patterns:
+        matches = [name for name in names if fnmatchcase(name, pattern)]
+        if not matches:
+            known = hint or f"there are {', '.join(names)}"
+            raise InputError(f"{key}={pattern}: no such {kind}; {known}")
+        chosen.update(matches)
+    return [name for name in names if name in chosen]
 
 
 def at_least(key: str, value: float, low: float) -> None:

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +24,7 @@ import soundfile
 from jaxtyping import Float32
 
 from fakesound.clip import Clip
+from fakesound.config.checks import match_globs
 from fakesound.corpora import debian
 from fakesound.corpora.git_audio import clone_commit, decode, find_clone, open_clone
 from fakesound.data.audio import stream_info
@@ -128,12 +128,9 @@ def read_sources(patterns: Sequence[str] = ("*",)) -> list[Source]:
     """
     text = (files("fakesound") / "corpora" / f"{NAME}.jsonl").read_text(encoding="utf-8")
     sources = [_source(json.loads(line)) for line in text.splitlines()]
-    for pattern in patterns:
-        if not any(fnmatchcase(source.name, pattern) for source in sources):
-            raise InputError(
-                f"sources={pattern}: no such source; corpus={NAME} sources=list shows all"
-            )
-    return [s for s in sources if any(fnmatchcase(s.name, pattern) for pattern in patterns)]
+    hint = f"corpus={NAME} sources=list shows all"
+    names = match_globs("sources", patterns, [s.name for s in sources], "source", hint)
+    return [source for source in sources if source.name in names]
 
 
 def prepare_recordings(

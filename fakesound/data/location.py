@@ -118,6 +118,18 @@ def file_size(file: str) -> int | None:
         return int(system.info(name)["size"]) if system.isfile(name) else None
 
 
+def file_state(location: AnyLocation) -> tuple[int, int] | None:
+    """Return size and modification time of a plain local file; None for anything else.
+
+    They identify a version of the file in caches and journals.
+    """
+    path = location if isinstance(location, Path) else parse_location(location).local
+    if path is None or not path.exists():
+        return None
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
 def read_bytes(location: AnyLocation) -> bytes:
     """Return all bytes of a file or member.
 

@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from fakesound.clip import Clip
 from fakesound.data.hashes import audio_digest
-from fakesound.data.location import AnyLocation, parse_location
+from fakesound.data.location import AnyLocation, file_size, file_state, parse_location
 from fakesound.data.manifest import read_manifest
 from fakesound.data.splits import carve_validation, linked
 from fakesound.errors import InputError
@@ -165,8 +164,7 @@ def _rows(corpora: Sequence[Sequence[Clip]]) -> list[_Row]:
             first, content = len(rows), path
             if not clip.is_fake:
                 if path in size_of and sizes[size_of[path]] > 1:
-                    changed = Path(parse_location(path).file).stat().st_mtime_ns
-                    content = _digest(path, size_of[path], changed)
+                    content = _digest(path, file_state(parse_location(path).file))
                 keys = ((content,), (clip.clip_id, clip.source_id))
                 first = next((known[key] for key in keys if key in known), first)
                 for key in keys:
@@ -184,12 +182,12 @@ def _size(path: str) -> int | None:
     location = parse_location(path)
     if location.remote or not location.is_file():
         return None
-    return location.size if location.member else Path(location.file).stat().st_size
+    return location.size if location.member else file_size(location.file)
 
 
 @cache
-def _digest(path: str, size: int, changed: int) -> str:
-    del size, changed  # only keys of the cache
+def _digest(path: str, state: tuple[int, int] | None) -> str:
+    del state  # only a key of the cache: the file may have been replaced
     return audio_digest(path)
 
 

@@ -25,8 +25,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from fakesound.clip import Clip
-from fakesound.data.audio import check_audio, decode
-from fakesound.data.location import HEADER, Location, open_audio, parse_location
+from fakesound.data.audio import AudioInfo, check_audio, decode
+from fakesound.data.location import HEADER, Location, file_state, open_audio, parse_location
 from fakesound.data.manifest import row_of, write_manifest
 from fakesound.data.merge import without_lost_twins
 from fakesound.errors import InputError
@@ -139,8 +139,8 @@ def _size(clip: Clip) -> tuple[int, str]:
     if location.local is not None:
         if not location.local.is_file():
             raise InputError(f"{location}: no such file; restore it or remove the row")
-        info = location.local.stat()
-        size, mark = info.st_size, f"{location} {info.st_size} {info.st_mtime_ns}"
+        size, changed = file_state(location) or (0, 0)
+        mark = f"{location} {size} {changed}"
     else:
         with open_audio(location) as file:
             size = file.seek(0, io.SEEK_END)
@@ -160,7 +160,7 @@ def _write(shard: _Shard, skip: bool) -> dict[str, str]:
         for number, (clip, size) in enumerate(
             zip(shard.clips, shard.sizes, strict=True), shard.first
         ):
-            if problem := _problem(clip):
+            if problem := audio_error(clip):
                 if not skip:
                     raise InputError(f"clip {clip.clip_id}: {problem}")
                 left_out[clip.clip_id] = problem
@@ -184,10 +184,15 @@ def _clips_in(shard: _Shard, left_out: dict[str, str]) -> Iterator[Clip]:
         offset += _padded(size) + HEADER + _padded(len(_json(clip)))
 
 
-def _problem(clip: Clip) -> str | None:
-    """Return the error of a clip's audio, or None."""
+def audio_error(clip: Clip, read: Callable[[str], AudioInfo] = decode) -> str | None:
+    """Return the error of a clip's audio; None if it can be decoded and agrees with its row.
+
+    Args:
+        clip: clip of a manifest.
+        read: function that decodes the audio at a location.
+    """
     try:
-        info = decode(clip.location)
+        info = read(clip.location)
         check_audio(clip, info.duration, info.sample_rate)
     except InputError as error:
         return str(error)

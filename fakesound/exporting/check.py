@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -12,7 +11,7 @@ from fakesound.data.audio import read_audio
 from fakesound.data.manifest import Clip
 from fakesound.evaluation.scorer import score_clips
 from fakesound.inference import Detection, Detector
-from fakesound.inference.model import onnx_model, read_model
+from fakesound.inference.model import onnx_model, open_session, read_model
 from fakesound.metrics import ClipScore
 from fakesound.models.detector import Detector as Module
 from fakesound.scoring.calibration import IDENTITY, Calibrator
@@ -96,16 +95,6 @@ def _checked(difference: float) -> float:
             f"more than {TOLERANCE:.0e}; the file was not written"
         )
     return difference
-
-
-def open_session(onnx: bytes | Path) -> Any:  # noqa: ANN401  # its package may be missing
-    """Open an onnxruntime session with one thread."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
 
 
 def clips_of(sounds: Sequence[np.ndarray], rate: int, folder: Path) -> list[Clip]:

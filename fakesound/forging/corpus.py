@@ -7,9 +7,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from fakesound.attacks import choose_attacks, match_attacks
+from fakesound.attacks import choose_attacks
 from fakesound.attacks.weights import set_weights
 from fakesound.config import DataConfig, SplitConfig
+from fakesound.config.checks import match_globs
 from fakesound.data.manifest import Clip
 from fakesound.data.splits import deal_folds, inner_attack, part_of_fold
 from fakesound.errors import InputError
@@ -140,24 +141,21 @@ def held_out_attacks(
     """
     if split.name == "official":
         return (), ()
-    patterns = split.patterns("held_out")
+    attacks, patterns = sorted(attacks), split.patterns("held_out")
     if split.name == "leave_one_family_out":
-        patterns = _attacks_of_families(patterns, attacks)
-    held_out = match_attacks(patterns, attacks, "split.held_out")
-    if split.inner_held_out == "auto":
-        inner = [inner_attack(held_out, attacks)] if held_out else []
-    else:
-        inner = match_attacks(split.patterns("inner_held_out"), attacks, "split.inner_held_out")
-    if not set(attacks) - set(held_out) - set(inner):
-        raise InputError("split.held_out: no attack is left for training; hold out fewer")
-    return tuple(held_out), tuple(inner)
-
-
-def _attacks_of_families(families: Sequence[str], attacks: Sequence[str]) -> list[str]:
-    known = sorted({name.split("/")[0] for name in attacks})
-    for family in families:
-        if family not in known:
+        known = dict.fromkeys(name.split("/")[0] for name in attacks)
+        for family in set(patterns) - known.keys():
             raise InputError(
                 f"split.held_out={family}: no such family; there are {', '.join(known)}"
             )
-    return [name for name in attacks if name.split("/")[0] in families]
+        held_out = [name for name in attacks if name.split("/")[0] in patterns]
+    else:
+        held_out = match_globs("split.held_out", patterns, attacks, "attack")
+    if split.inner_held_out == "auto":
+        inner = [inner_attack(held_out, attacks)] if held_out else []
+    else:
+        patterns = split.patterns("inner_held_out")
+        inner = match_globs("split.inner_held_out", patterns, attacks, "attack")
+    if not set(attacks) - set(held_out) - set(inner):
+        raise InputError("split.held_out: no attack is left for training; hold out fewer")
+    return tuple(held_out), tuple(inner)

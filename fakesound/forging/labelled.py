@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from fakesound.clip import Clip
 from fakesound.config import DataConfig, SplitConfig
-from fakesound.data.audio import AudioInfo, check_audio, decode
+from fakesound.data.audio import AudioInfo, decode
 from fakesound.data.decoder_folds import split_by_decoder
-from fakesound.data.location import Location, parse_location
+from fakesound.data.location import Location, file_state, parse_location
 from fakesound.data.manifest import read_manifest
 from fakesound.data.merge import (
     carved_note,
@@ -18,6 +18,7 @@ from fakesound.data.merge import (
     without_lost_twins,
     without_train_split,
 )
+from fakesound.data.shards import audio_error
 from fakesound.data.splits import carve_validation, split_by_fold
 from fakesound.errors import InputError
 from fakesound.forging.sources import assign_splits
@@ -143,7 +144,7 @@ def _with_valid_audio(
         return clips
     with ThreadPoolExecutor(8) as pool, progress_bar("checking audio") as progress:
         kept = []
-        checks = pool.map(_problem, clips)
+        checks = pool.map(_audio_error, clips)
         for number, (clip, problem) in enumerate(zip(clips, checks, strict=True), start=1):
             if problem is None:
                 kept.append(clip)
@@ -157,26 +158,14 @@ def _with_valid_audio(
     return kept
 
 
-def _problem(clip: Clip) -> str | None:
-    """Return the error of a clip's audio, or None."""
-    location = parse_location(clip.location)
-    if location.member:
+def _audio_error(clip: Clip) -> str | None:
+    if parse_location(clip.location).member:
         return None
-    state = location.local.stat() if location.local is not None else None
-    key = (state.st_size, state.st_mtime_ns) if state is not None else ()
-    try:
-        info = _decoded(clip.location, key)
-        if isinstance(info, InputError):
-            raise info
-        check_audio(clip, info.duration, info.sample_rate)
-    except InputError as error:
-        return f"{error}, or set data.on_bad_audio=skip"
-    return None
+    error = audio_error(clip, lambda location: _decoded(location, file_state(location)))
+    return error and f"{error}, or set data.on_bad_audio=skip"
 
 
 @cache
-def _decoded(location: str, _: tuple[int, ...]) -> AudioInfo | InputError:
-    try:
-        return decode(location)
-    except InputError as error:
-        return error
+def _decoded(location: str, state: tuple[int, int] | None) -> AudioInfo:
+    del state  # only a key of the cache, which serves the later runs of a sweep
+    return decode(location)

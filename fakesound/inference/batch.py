@@ -13,7 +13,7 @@ import numpy as np
 
 from fakesound.command_line import FULL
 from fakesound.data.audio import audio_info
-from fakesound.data.location import Location, read_bytes
+from fakesound.data.location import Location, file_state, read_bytes
 from fakesound.errors import InputError, shown
 from fakesound.files import Journal
 from fakesound.inference.detection import Detection
@@ -175,14 +175,6 @@ def _detection(
     content = io.BytesIO(read_bytes(path))
     content.name = str(path)  # for messages
     return detector.detect(content, channel=channel, progress=seconds)
-
-
-def file_state(path: Path | Location) -> tuple[int, int] | None:
-    """Return size and modification time of a local file; None for other locations."""
-    if not isinstance(path, Path) or not path.exists():
-        return None
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
 
 
 def _stored(detection: Detection) -> dict[str, Any]:

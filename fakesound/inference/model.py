@@ -110,9 +110,12 @@ def onnx_model(content: bytes, file: Path, name: str) -> Model:
     Raises:
         InputError: naming the file, if it is of another kind or damaged.
     """
-    session = _session(content, file)
-    kept = session.get_modelmeta().custom_metadata_map
-    metadata = parse_metadata(file, kept)
+    try:
+        session = open_session(content)
+    except Exception as error:  # errors of onnxruntime have no common class
+        raise InputError(f"{file}: is not an ONNX file, or is damaged; export it again") from error
+    properties = session.get_modelmeta().custom_metadata_map
+    metadata = parse_metadata(file, properties)
     if [value.name for value in session.get_inputs()] != ["windows"]:
         raise InputError(
             f"{file}: scores whole recordings; export the detector with --to onnx-windows"
@@ -129,7 +132,7 @@ def onnx_model(content: bytes, file: Path, name: str) -> Model:
         name=name,
         backend="onnx",
         sha256=digest,
-        weights_sha256=kept.get(WEIGHTS_KEY, digest),
+        weights_sha256=properties.get(WEIGHTS_KEY, digest),
         forward=forward,
         config=metadata.config,
         thresholds=metadata.thresholds,
@@ -138,7 +141,8 @@ def onnx_model(content: bytes, file: Path, name: str) -> Model:
     )
 
 
-def _session(content: bytes, file: Path) -> Any:  # noqa: ANN401  # onnxruntime is untyped
+def open_session(content: bytes) -> Any:  # noqa: ANN401  # onnxruntime is untyped
+    """Open a session of onnxruntime on the CPU, with ``OMP_NUM_THREADS`` threads if it is set."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -148,10 +152,7 @@ def _session(content: bytes, file: Path) -> Any:  # noqa: ANN401  # onnxruntime 
     # idle threads must not occupy cores
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors have no common class
-        raise InputError(f"{file}: is not an ONNX file, or is damaged; export it again") from error
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def _read_torch(path: str | Path, device: str) -> Model:

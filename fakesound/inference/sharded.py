@@ -21,10 +21,10 @@ import msgspec
 from filelock import FileLock
 
 from fakesound import __version__
-from fakesound.data.location import Location
+from fakesound.data.location import Location, file_state
 from fakesound.errors import InputError, OutsideError, shown, unicode_name
 from fakesound.files import atomic_write, clear_remains, lock_folder, write_whole
-from fakesound.inference.batch import BatchJournal, detect_files, file_state, journal_path
+from fakesound.inference.batch import BatchJournal, detect_files, journal_path
 from fakesound.inference.detector import Detector
 from fakesound.inference.formats import to_csv, to_jsonl
 from fakesound.inference.workers import workers_of

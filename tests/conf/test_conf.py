@@ -8,8 +8,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 from omegaconf import OmegaConf
 
-from fakesound.attacks import ATTACKS, BUILT_IN, match_attacks
+from fakesound.attacks import ATTACKS, BUILT_IN
 from fakesound.config import RunConfig
+from fakesound.config.checks import match_globs
 from fakesound.config.compose import compose_config, configuration_folder, run_config
 from fakesound.config.saved import flatten
 from fakesound.forging.corpus import held_out_attacks
@@ -32,7 +33,7 @@ def composed(choice):
 
 
 @cache
-def made(choice):
+def config_of(choice):
     return run_config(composed(choice))
 
 
@@ -49,12 +50,12 @@ def sweep_of(choice):
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_a_run_gets_what_a_choice_says(choice):
+def test_the_values_of_a_choice_are_applied(choice):
     group, _, name = choice.partition("=")
-    whole = OmegaConf.create(OmegaConf.to_container(OmegaConf.structured(made(choice))))
+    whole = OmegaConf.create(OmegaConf.to_container(OmegaConf.structured(config_of(choice))))
     within = whole if group in GLOBAL else whole[group]
-    said = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml")) or {}
-    for key, value in said.items():
+    content = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml")) or {}
+    for key, value in content.items():
         if key not in ("defaults", "hydra"):
             expected = OmegaConf.merge({key: within[key]}, {key: value})
             assert within[key] == expected[key], key
@@ -73,16 +74,16 @@ def test_a_choice_holds_differences_only(choice):
 
 
 @pytest.mark.parametrize("choice", choices("experiment", "sweep", "backbone"))
-def test_what_is_chosen_by_name_is_named_so(choice):
+def test_a_choice_has_the_name_of_its_file(choice):
     group, _, name = choice.partition("=")
-    run = made(choice)
+    run = config_of(choice)
     assert name == (run.backbone.name if group == "backbone" else run.name)
 
 
 @pytest.mark.parametrize("choice", choices("experiment", "split", "sweep"))
-def test_attacks_held_out_exist_and_leave_some_to_train_on(choice):
-    run = made(choice)
-    attacks = match_attacks(run.data.attacks, BUILT_IN, "data.attacks")
+def test_held_out_attacks_exist_and_others_remain_for_training(choice):
+    run = config_of(choice)
+    attacks = match_globs("data.attacks", run.data.attacks, BUILT_IN, "attack")
     held_out, inner = held_out_attacks(run.split, attacks)
     assert not set(held_out) & set(inner)
     assert set(attacks) - {*held_out, *inner}
@@ -101,7 +102,7 @@ def test_each_key_of_a_sweep_takes_its_values(choice):
 def test_the_sweep_over_weights_runs_from_one_task_alone_to_the_other():
     shares = [float(share) for share in sweep_of("sweep=loss_weighting")["loss.frame_share"]]
     assert shares == [1, 0.9, 0.7, 0.5, 0.3, 0.1, 0]
-    assert made("loss=fixed").loss.frame_share in shares
+    assert config_of("loss=fixed").loss.frame_share in shares
 
 
 def test_patches_of_the_sweep_over_token_orders_have_one_area():
@@ -109,7 +110,7 @@ def test_patches_of_the_sweep_over_token_orders_have_one_area():
     assert sorted(order) == ["frequency", "time"]
     sizes = [OmegaConf.create(patch) for patch in patches]
     assert {height * width for height, width in sizes} == {256}
-    assert made("sweep=token_order").backbone.stem.kind == "patch"
+    assert config_of("sweep=token_order").backbone.stem.kind == "patch"
 
 
 def test_the_sweep_over_attacks_leaves_out_each_of_them():
@@ -120,14 +121,14 @@ def test_the_sweep_over_attacks_leaves_out_each_of_them():
 
 
 def test_the_sweep_over_families_leaves_out_each_of_them():
-    assert made("sweep=leave_one_family_out").split.name == "leave_one_family_out"
+    assert config_of("sweep=leave_one_family_out").split.name == "leave_one_family_out"
     held_out, control = sweep_of("sweep=leave_one_family_out").values()
     assert control == ["True", "False"]
     assert sorted(held_out) == sorted({attack.family for attack in ATTACKS.values()})
 
 
 def test_the_sweep_over_folds_tests_each_of_them():
-    split = made("sweep=source_folds").split
+    split = config_of("sweep=source_folds").split
     assert split.name == "source_folds"
     assert sweep_of("sweep=source_folds") == {"split.fold": list(map(str, range(split.folds)))}
 
@@ -135,7 +136,7 @@ def test_the_sweep_over_folds_tests_each_of_them():
 @pytest.mark.parametrize("choice", choices("data"))
 def test_manifests_of_published_corpora_lie_where_they_are_prepared(choice):
     name = choice.partition("=")[2]
-    manifests = [path for paths in made(choice).data.manifests().values() for path in paths]
+    manifests = [path for paths in config_of(choice).data.manifests().values() for path in paths]
     if name not in ("embedded", "cross_corpus"):
         assert manifests == [f"prepared/{name}/manifest.jsonl"]
     for path in manifests:
@@ -147,7 +148,7 @@ def test_manifests_of_published_corpora_lie_where_they_are_prepared(choice):
 
 @pytest.mark.parametrize(("name", "dim"), [("tiny", 192), ("small", 384), ("base", 768)])
 def test_backbones_with_published_names_have_published_sizes(name, dim):
-    backbone = made(f"backbone=vim_{name}").backbone
+    backbone = config_of(f"backbone=vim_{name}").backbone
     assert (backbone.dim, backbone.depth, backbone.expand, backbone.state) == (dim, 24, 2, 16)
     assert (backbone.variant, backbone.class_token) == ("v2", True)
     assert list(backbone.stem.patch) == [16, 16]

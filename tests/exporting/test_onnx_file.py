@@ -11,7 +11,8 @@ from fakesound.data.samples import to_channels
 from fakesound.errors import InputError
 from fakesound.evaluation.scorer import score_clips
 from fakesound.exporting import DifferenceError, WaveformScorer, largest_difference, onnx_bytes
-from fakesound.exporting.check import clips_of, open_session
+from fakesound.exporting.check import clips_of
+from fakesound.inference.model import open_session
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from tests.exporting.conftest import ALL, CONV, ORIGINAL, OVERLAPPING, PATCH, RATE, small_detector
 
@@ -65,7 +66,7 @@ def test_scores_of_any_length_are_those_of_a_test(exported, tmp_path):
         np.testing.assert_allclose(frames, wanted.frame_scores, atol=1e-5)
 
 
-def test_the_file_is_small_valid_and_says_what_it_is(exported):
+def test_the_file_is_small_valid_and_described(exported):
     config, _, _, held = exported
     model = onnx.load_from_string(held)
     onnx.checker.check_model(model, full_check=True)
