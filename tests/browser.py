@@ -51,11 +51,11 @@ class Browser:
         number = next(self.numbers)
         self.socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            told = json.loads(self.socket.recv())
-            if told.get("id") == number:
-                assert "error" not in told, told
-                return told["result"]
-            self._note(told)
+            reply = json.loads(self.socket.recv())
+            if reply.get("id") == number:
+                assert "error" not in reply, reply
+                return reply["result"]
+            self._note(reply)
 
     def _note(self, event):
         what, about = event["method"], event["params"]
@@ -71,9 +71,9 @@ class Browser:
         self.wait("document.readyState === 'complete'")
 
     def value(self, expression):
-        told = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in told, told
-        return told["result"].get("value")
+        reply = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in reply, reply
+        return reply["result"].get("value")
 
     def wait(self, expression, seconds=30):
         end = time.monotonic() + seconds
@@ -133,10 +133,10 @@ class Browser:
         for width, dark in itertools.product((1280, 420), (False, True)):
             self.size(width, 900)
             self.dark(dark)
-            told = self.call(
+            reply = self.call(
                 "Runtime.evaluate", expression=AXE, awaitPromise=True, returnByValue=True
             )
-            assert told["result"].get("value") == [], (width, dark, told)
+            assert reply["result"].get("value") == [], (width, dark, reply)
         # strict pages refuse a style of axe itself
         del self.problems[known:]
 
@@ -174,13 +174,13 @@ def browser(profile):
         stderr=subprocess.DEVNULL,
     )
     try:
-        told = profile / "DevToolsActivePort"
+        reply = profile / "DevToolsActivePort"
         end = time.monotonic() + 60
-        while not (told.is_file() and told.read_text().count("\n")):
+        while not (reply.is_file() and reply.read_text().count("\n")):
             assert process.poll() is None
             assert time.monotonic() < end, "Chromium did not start"
             time.sleep(0.1)
-        port = told.read_text().split("\n")[0]
+        port = reply.read_text().split("\n")[0]
         with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as reply:
             tab = next(tab for tab in json.load(reply) if tab["type"] == "page")
         socket = create_connection(tab["webSocketDebuggerUrl"], suppress_origin=True, timeout=60)

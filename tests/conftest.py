@@ -49,7 +49,7 @@ def small(recordings, tmp_path_factory) -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def finished_run(small, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """Return the folder of a run of seconds, and what it printed; tests only read the folder."""
+    """Return the folder of a short run, which tests only read, and its finished process."""
     folder = tmp_path_factory.mktemp("finished")
     return folder / "out", succeed("run", *small, "hydra.run.dir=out", folder=folder)
 
@@ -82,7 +82,7 @@ def command(module: str, *arguments: str) -> list[str]:
 def fakesound(
     module: str, *arguments: str, folder: Path, timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
-    """Run a verb in ``folder`` as a user would, and return what came of it."""
+    """Run a verb in ``folder`` as a user would, and return the finished process."""
     environment = {**os.environ, "WANDB_MODE": "offline", "COLUMNS": "100"}
     return subprocess.run(
         command(module, *arguments),

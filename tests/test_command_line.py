@@ -77,7 +77,7 @@ def test_debug_shows_where_wrong_input_arose(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(("value", "shown"), [("1", True), ("0", False), ("", False)])
-def test_so_does_hydras_own_switch(monkeypatch, capsys, value, shown):
+def test_the_switch_of_hydra_shows_it_too(monkeypatch, capsys, value, shown):
     monkeypatch.setenv("HYDRA_FULL_ERROR", value)
     assert exit_code(raising(InputError("mine"))) == 2
     assert ("Traceback" in capsys.readouterr().err) == shown
@@ -96,7 +96,7 @@ def test_exit_code_of_a_bug_is_one_with_a_traceback():
     assert "ZeroDivisionError" in done.stderr
 
 
-def test_a_mistake_on_the_command_line_is_one_line_and_leaves_nothing(tmp_path):
+def test_an_error_of_the_command_line_is_one_line_and_leaves_no_files(tmp_path):
     arguments = ("-m", "fakesound.run", "backbone.dpeth=3", f"hydra.run.dir={tmp_path / 'run'}")
     done = python(*arguments)
     assert done.returncode == 2
@@ -106,7 +106,7 @@ def test_a_mistake_on_the_command_line_is_one_line_and_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_traceback_of_a_mistake_is_there_for_the_asking():
+def test_the_traceback_of_an_error_can_be_requested():
     done = python("-m", "fakesound.run", "backbone.dpeth=3", "--debug")
     assert done.returncode != 0
     assert "Traceback" in done.stderr
@@ -125,16 +125,16 @@ def test_one_command_has_all_verbs():
 @pytest.mark.parametrize("called", ["fakesound detect", "/somewhere/detect.py"])
 def test_a_parser_is_named_as_the_user_called_it(monkeypatch, capsys, called):
     monkeypatch.setattr(sys, "argv", [called])
-    made = parser("detect", "Detects.", "Examples:\n  one\n")
+    result = parser("detect", "Detects.", "Examples:\n  one\n")
     name = "fakesound detect" if called.startswith("fakesound") else "python -m fakesound.detect"
-    assert made.prog == name
+    assert result.prog == name
     with pytest.raises(SystemExit) as caught:
-        made.parse_args(["--nosuch"])
+        result.parse_args(["--nosuch"])
     assert caught.value.code == 2
     assert capsys.readouterr().err == (
         f"error: unrecognized arguments: --nosuch; see {name} --help\n"
     )
-    assert "Examples:\n  one\n" in made.format_help()
+    assert "Examples:\n  one\n" in result.format_help()
 
 
 def test_an_unknown_verb_is_wrong_input():
@@ -178,10 +178,10 @@ def test_without_arguments_there_is_a_short_help(verb, tmp_path):
     ],
 )
 def test_options_and_choices_have_near_ones(capsys, arguments, words):
-    made = parser("export", "Exports.")
-    made.add_argument("--to", choices=("onnx", "wav"))
+    result = parser("export", "Exports.")
+    result.add_argument("--to", choices=("onnx", "wav"))
     with pytest.raises(SystemExit) as caught:
-        made.parse_args(arguments)
+        result.parse_args(arguments)
     assert caught.value.code == 2
     message = capsys.readouterr().err
     assert words in message

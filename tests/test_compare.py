@@ -22,9 +22,7 @@ def sweep(tmp_path_factory):
     return folder
 
 
-def test_a_sweep_is_compared_where_it_lies_or_in_a_file_of_its_own(
-    sweep, tmp_path, run_verb, monkeypatch
-):
+def test_a_sweep_is_compared_in_its_folder_or_another_file(sweep, tmp_path, run_verb, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     code, _, err = run_verb("compare", sweep, "--reference", "optim.lr=0.001", "--draws=20")
     assert code == 0, err
@@ -48,7 +46,7 @@ def test_a_sweep_is_compared_where_it_lies_or_in_a_file_of_its_own(
         ([".", "--wandb", "project"], "--wandb=project: must be ENTITY/PROJECT"),
     ],
 )
-def test_a_mistake_is_told(arguments, words):
+def test_errors_are_one_line(arguments, words):
     with pytest.raises(InputError, match=words):
         _check(_parser().parse_args(arguments))
 
@@ -57,7 +55,7 @@ def test_a_mistake_is_told(arguments, words):
     ("key", "code", "words"),
     [(None, 2, "no user is logged in"), ("a" * 40, 1, "W&B: ")],
 )
-def test_without_key_or_network_it_ends_in_one_line(sweep, tmp_path, key, code, words):
+def test_missing_key_or_network_is_one_line(sweep, tmp_path, key, code, words):
     pytest.importorskip("wandb_workspaces")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
     environment |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none"), "COLUMNS": "100"}
@@ -80,7 +78,7 @@ def test_without_key_or_network_it_ends_in_one_line(sweep, tmp_path, key, code, 
     assert done.stdout == ""
 
 
-def test_it_starts_without_torch(sweep):
+def test_compare_starts_without_torch(sweep):
     code = (
         "import sys; sys.argv = ['compare', sys.argv[1], '--draws=0']\n"
         "from fakesound import compare\n"

@@ -56,10 +56,10 @@ def test_a_folder_with_bad_files_in_it(recordings, checkpoint, tmp_path):  # noq
         *(f"--{kind}={path}" for kind, path in out.items()),
         f"--audacity={tmp_path / 'labels'}",
     )
-    said = done.stderr.decode()
-    assert done.returncode == 1, said
-    assert said.count("skipped: ") == 2
-    assert "Traceback" not in said
+    stderr = done.stderr.decode()
+    assert done.returncode == 1, stderr
+    assert stderr.count("skipped: ") == 2
+    assert "Traceback" not in stderr
     document = json.loads(out["json"].read_text())
     check_schema(document)
     found = document["results"]
@@ -115,7 +115,7 @@ def test_standard_input_and_output(recordings, checkpoint):  # noqa: F811
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "text"),
     [
         (["--confidence", "0.4"], "--confidence=0.4"),
         (["--checkpoint", "nowhere"], "nowhere: no such file or folder"),
@@ -128,11 +128,11 @@ def test_standard_input_and_output(recordings, checkpoint):  # noqa: F811
         (["--html", "."], "--html=.: is a folder"),
     ],
 )
-def test_wrong_arguments_are_said_in_a_line(recordings, arguments, said):
+def test_wrong_arguments_are_one_line(recordings, arguments, text):
     done = detect(recordings / "a.wav", *arguments)
     assert done.returncode == 2
     message = done.stderr.decode().strip()
-    assert said in message
+    assert text in message
     assert len(message.splitlines()) == 1
 
 
@@ -180,7 +180,7 @@ def test_an_exit_code_for_scripts(recordings, checkpoint):  # noqa: F811
     assert done.returncode == (3 if fake else 0)
 
 
-def test_a_watched_folder_is_gone_on_with(recordings, checkpoint, tmp_path):  # noqa: F811
+def test_a_watched_folder_resumes(recordings, checkpoint, tmp_path):  # noqa: F811
     inbox, table = tmp_path / "inbox", tmp_path / "found.csv"
     inbox.mkdir()
     (inbox / "first.wav").write_bytes((recordings / "a.wav").read_bytes())
@@ -223,14 +223,14 @@ def write_noise(path, seconds):
 
 def peak_bytes(*arguments):
     """Return what came of ``detect`` and the most memory that its process held."""
-    said = (
+    script = (
         "import resource, subprocess, sys\n"
         "done = subprocess.run([sys.executable, '-m', 'fakesound.detect', *sys.argv[1:]])\n"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)\n"
         "sys.exit(done.returncode)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", said, *map(str, arguments)],
+        [sys.executable, "-c", script, *map(str, arguments)],
         capture_output=True,
         check=True,
     )

@@ -17,7 +17,7 @@ from tests.metrics.conftest import build_clip, build_scores
 
 @pytest.fixture
 def run(run_verb):
-    """Run the verb in this process; return the exit code and what it printed."""
+    """Run the verb in this process; return the exit code and the output."""
 
     def run(*arguments):
         code, out, err = run_verb("evaluate", *arguments)
@@ -41,8 +41,8 @@ def results(folder):
 
 def test_a_score_file_gives_the_figures_of_its_scores(run, files):
     out = files / "out"
-    code, told = run("--scores", files / "a.jsonl", "--out", out, "--draws", 50, "--seed", 4)
-    assert code == 0, told
+    code, output = run("--scores", files / "a.jsonl", "--out", out, "--draws", 50, "--seed", 4)
+    assert code == 0, output
     scores = read_scores(files / "a.jsonl")
     whole = results(out)["test"]["all"]
     assert {k: v for k, v in whole.items() if k != "ci"} == metrics_block(scores)
@@ -78,17 +78,19 @@ def test_thresholds_and_calibration_come_from_validation(run, files, method):
 
 def test_two_systems_are_compared(run, files):
     out = files / "out"
-    code, told = run("--scores", files / "a.jsonl", files / "b.jsonl", "--out", out, "--draws", 99)
-    assert code == 0, told
+    code, output = run(
+        "--scores", files / "a.jsonl", files / "b.jsonl", "--out", out, "--draws", 99
+    )
+    assert code == 0, output
     paired = results(out)["paired"]
     assert paired["names"] == ["a", "b"]
     entry = paired["parts"]["all"]["clip/cllr"]
     a, b = (metrics_block(read_scores(files / f"{name}.jsonl"))["clip/cllr"] for name in "ab")
     assert entry["difference"] == pytest.approx(a - b)
     assert entry["low"] < entry["difference"] < entry["high"]
-    code, told = run("--scores", files / "a.jsonl", files / "v.jsonl", "--out", out, "--draws", 9)
+    code, output = run("--scores", files / "a.jsonl", files / "v.jsonl", "--out", out, "--draws", 9)
     assert code == 2
-    assert "differs in label, source_id or regions" in told
+    assert "differs in label, source_id or regions" in output
 
 
 def test_a_checkpoint_scores_as_its_run_did(run, finished, tmp_path):
@@ -96,8 +98,8 @@ def test_a_checkpoint_scores_as_its_run_did(run, finished, tmp_path):
     write_manifest(tmp_path / "m.jsonl", clips)
     out = tmp_path / "out"
     arguments = ("--checkpoint", finished, "--manifest", tmp_path / "m.jsonl", "--out", out)
-    code, told = run(*arguments, "--draws", 0, "--robustness", "gsm", "trim")
-    assert code == 0, told
+    code, output = run(*arguments, "--draws", 0, "--robustness", "gsm", "trim")
+    assert code == 0, output
     expected = {clip.clip_id: clip for clip in read_scores(finished / "scores.jsonl")}
     scores = read_scores(out / "scores.jsonl")
     assert len(scores) == len(expected) > 4
@@ -110,8 +112,8 @@ def test_a_checkpoint_scores_as_its_run_did(run, finished, tmp_path):
     found, before = results(out), results(finished)
     assert found["thresholds"]["origin"] == "the checkpoint"
     assert found["calibration"]["method"] == before["calibration"]["method"] == "logistic"
-    heard = [row["name"] for row in found["robustness"]["conditions"]]
-    assert heard == ["clean", "gsm", "trim"]
+    names = [row["name"] for row in found["robustness"]["conditions"]]
+    assert names == ["clean", "gsm", "trim"]
     assert (
         found["robustness"]["conditions"][0]["all"]["clip/auc"] == found["test"]["all"]["clip/auc"]
     )
@@ -122,25 +124,27 @@ def test_a_checkpoint_without_thresholds_is_evaluated_at_a_half(run, finished, t
     write_manifest(tmp_path / "m.jsonl", clips)
     last, out = finished / "checkpoints" / "last.ckpt", tmp_path / "out"
     arguments = ("--manifest", tmp_path / "m.jsonl", "--draws", 0, "--out", out)
-    code, told = run("--checkpoint", last, *arguments)
-    assert code == 0, told
+    code, output = run("--checkpoint", last, *arguments)
+    assert code == 0, output
     expected = {"clip": 0.5, "frame": 0.5, "origin": "a default of 0.5"}
     assert results(out)["thresholds"] == expected
 
 
-def test_validation_scores_of_a_run_judge_what_its_checkpoint_says(run, finished, tmp_path):
+def test_validation_scores_of_a_run_calibrate_its_checkpoint(run, finished, tmp_path):
     clips = [c for c in read_manifest(finished / "manifest.jsonl") if c.split == "test"]
     write_manifest(tmp_path / "m.jsonl", clips)
-    heard = []
+    runs = []
     for more in ((), ("--validation-scores", finished / "validation_scores.jsonl")):
         arguments = ("--checkpoint", finished, "--manifest", tmp_path / "m.jsonl", *more)
-        code, told = run(*arguments, "--draws", 0, "--robustness", "gsm", "--out", tmp_path / "out")
-        assert code == 0, told
-        heard.append(results(tmp_path / "out"))
-    alone, with_validation = heard
+        code, output = run(
+            *arguments, "--draws", 0, "--robustness", "gsm", "--out", tmp_path / "out"
+        )
+        assert code == 0, output
+        runs.append(results(tmp_path / "out"))
+    alone, with_validation = runs
     assert with_validation["thresholds"]["origin"] == "validation"
     # calibrated once in either case, the clean clips and those through a telephone
-    for one, other in zip(*(found["robustness"]["conditions"] for found in heard), strict=True):
+    for one, other in zip(*(found["robustness"]["conditions"] for found in runs), strict=True):
         assert other["all"]["clip/cllr"] == pytest.approx(one["all"]["clip/cllr"])
     assert alone["test"]["all"]["clip/cllr"] == with_validation["test"]["all"]["clip/cllr"]
 
@@ -151,9 +155,9 @@ def test_recordings_in_training_are_refused(run, finished, tmp_path):
     copy.write_bytes((finished / "checkpoints" / "best.ckpt").read_bytes())
     for checkpoint in (finished, copy):
         arguments = ("--checkpoint", checkpoint, "--manifest", finished / "manifest.jsonl")
-        code, told = run(*arguments, "--split", "all", "--out", out)
+        code, output = run(*arguments, "--split", "all", "--out", out)
         assert code == 2
-        assert "--drop-training-sources" in told
+        assert "--drop-training-sources" in output
         assert not out.exists()
 
 
@@ -163,8 +167,8 @@ def test_a_checkpoint_that_names_no_recordings_of_its_training_is_reported(run, 
     del content["fakesound"]["sources"]
     torch.save(content, old)
     arguments = ("--checkpoint", old, "--manifest", finished / "manifest.jsonl", "--draws", 0)
-    code, told = run(*arguments, "--out", out)
-    assert code == 0, told
+    code, output = run(*arguments, "--out", out)
+    assert code == 0, output
     assert any("recordings in its training" in text for text in results(out)["remarks"])
     # beside the manifest of its run, an old checkpoint is checked as before
     beside = tmp_path / "run" / "checkpoints" / "best.ckpt"
@@ -172,23 +176,23 @@ def test_a_checkpoint_that_names_no_recordings_of_its_training_is_reported(run, 
     beside.write_bytes(old.read_bytes())
     manifest = beside.parents[1] / "manifest.jsonl"
     write_manifest(manifest, read_manifest(finished / "manifest.jsonl"))
-    code, told = run("--checkpoint", beside, *arguments[2:], "--split", "all", "--out", out)
+    code, output = run("--checkpoint", beside, *arguments[2:], "--split", "all", "--out", out)
     assert code == 2
-    assert "--drop-training-sources" in told
+    assert "--drop-training-sources" in output
 
 
 def test_an_input_is_never_replaced(run, tmp_path):
     scores = tmp_path / "scores.jsonl"
     scores.write_text("{}\n")
     for out in (tmp_path, tmp_path / "there" / ".."):
-        code, told = run("--scores", scores, "--out", out)
+        code, output = run("--scores", scores, "--out", out)
         assert code == 2
-        assert f"{scores} would be replaced" in told
+        assert f"{scores} would be replaced" in output
     assert scores.read_text() == "{}\n"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ((), "give either --checkpoint with --manifest, or --scores"),
         (("--checkpoint", "run"), "--checkpoint: needs clips; name them with --manifest"),
@@ -208,11 +212,11 @@ def test_an_input_is_never_replaced(run, tmp_path):
         (("--checkpoint", "r", "--manifest", "m", "--robustness", "rain"), "rain"),
     ],
 )
-def test_wrong_arguments_are_one_line(run, tmp_path, arguments, said):
-    code, told = run(*arguments, "--out", tmp_path / "out")
+def test_wrong_arguments_are_one_line(run, tmp_path, arguments, message):
+    code, output = run(*arguments, "--out", tmp_path / "out")
     assert code == 2
-    assert said in told
-    assert len(told.strip().splitlines()) == 1
+    assert message in output
+    assert len(output.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 
@@ -220,17 +224,17 @@ def test_wrong_scores_name_file_row_and_field(run, files):
     rows = (files / "a.jsonl").read_text().splitlines()
     broken = json.loads(rows[2]) | {"score": float("nan")}
     (files / "n.jsonl").write_text("\n".join([*rows[:2], json.dumps(broken)]))
-    code, told = run("--scores", files / "n.jsonl", "--out", files / "out")
+    code, output = run("--scores", files / "n.jsonl", "--out", files / "out")
     assert code == 2
-    assert "n.jsonl, row 3, score" in told
+    assert "n.jsonl, row 3, score" in output
     lone = [*read_scores(files / "a.jsonl"), build_clip("lone", 0.1, frames=[0.1] * 50)]
     write_scores(files / "more.jsonl", lone)
     pair = ("--scores", files / "more.jsonl", files / "b.jsonl", "--out", files / "out")
-    code, told = run(*pair)
+    code, output = run(*pair)
     assert code == 2
-    assert "'lone' is scored by only one" in told
-    code, told = run(*pair, "--allow-missing", "--draws", 20)
-    assert code == 0, told
+    assert "'lone' is scored by only one" in output
+    code, output = run(*pair, "--allow-missing", "--draws", 20)
+    assert code == 0, output
     assert results(files / "out")["test"]["all"]["clips"] == len(lone) - 1
 
 
@@ -245,18 +249,18 @@ def test_scores_of_others_need_a_manifest_but_no_audio(run, tmp_path):
     (tmp_path / "cm.txt").write_text(text)
     out = tmp_path / "out"
     arguments = ("--scores", tmp_path / "cm.txt", "--format", "asvspoof", "--out", out)
-    code, told = run(*arguments, "--manifest", tmp_path / "m.jsonl", "--draws", 20)
-    assert code == 0, told
+    code, output = run(*arguments, "--manifest", tmp_path / "m.jsonl", "--draws", 20)
+    assert code == 0, output
     assert results(out)["test"]["all"]["clip/auc"] == 1
     (tmp_path / "cm.txt").write_text(text.replace("f3 -2.5\n", ""))
-    code, told = run(*arguments, "--manifest", tmp_path / "m.jsonl")
+    code, output = run(*arguments, "--manifest", tmp_path / "m.jsonl")
     assert code == 2
-    assert "no score for clip 'f3'" in told
+    assert "no score for clip 'f3'" in output
 
 
 def test_help_teaches(run):
-    code, told = run("--help")
+    code, output = run("--help")
     assert code == 0
     for word in ("--checkpoint", "examples:", "a score file holds", "--robustness"):
-        assert word in told
+        assert word in output
     assert len(CONDITIONS) >= 9

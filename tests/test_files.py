@@ -53,7 +53,7 @@ def holder(folder, *further):
 
 
 @posix
-def test_a_file_that_finds_no_room_is_told_in_one_line_and_leaves_the_old_one(tmp_path):
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     write_whole(path, "before")
     done = subprocess.run(

@@ -16,7 +16,7 @@ from fakesound.data.splits import split_clips
 
 @pytest.fixture
 def run(run_verb):
-    """Run the verb in this process; return the exit code and what it printed."""
+    """Run the verb in this process; return the exit code and the output."""
     return partial(run_verb, "forge")
 
 
@@ -35,11 +35,11 @@ def recordings(tmp_path):
 def test_a_folder_becomes_a_corpus(run, recordings, tmp_path):
     out = tmp_path / "out"
     options = ["--attacks", "codec/adpcm", "separation/*", "--workers", 1, "--train-fakes", 2]
-    code, printed, told = run(recordings, out, *options)
+    code, stdout, stderr = run(recordings, out, *options)
     assert code == 0
-    assert printed == f"{out / 'manifest.jsonl'}\n"
-    assert "share of time fake" in told
-    assert "shortcut audit: AUC" in told
+    assert stdout == f"{out / 'manifest.jsonl'}\n"
+    assert "share of time fake" in stderr
+    assert "shortcut audit: AUC" in stderr
     clips = read_manifest(out / "manifest.jsonl")
     split = split_clips(clips)
     assert {clip.attack for clip in clips if clip.is_fake} == {
@@ -51,38 +51,38 @@ def test_a_folder_becomes_a_corpus(run, recordings, tmp_path):
         not clip.is_fake for clip in split.train
     )
     before = (out / "manifest.jsonl").read_bytes()
-    assert run(recordings, out, *options)[:2] == (0, printed)
+    assert run(recordings, out, *options)[:2] == (0, stdout)
     assert (out / "manifest.jsonl").read_bytes() == before
 
 
 def test_bad_recordings_are_counted_where_they_are_skipped(run, recordings, tmp_path):
     (recordings / "bad.wav").write_text("no audio" * 100)
     options = [recordings, tmp_path / "out", "--attacks", "codec/adpcm", "--workers", "1"]
-    code, _, told = run(*options)
+    code, _, stderr = run(*options)
     assert code == 2
-    assert str(recordings / "bad.wav") in told
+    assert str(recordings / "bad.wav") in stderr
     assert not (tmp_path / "out" / "manifest.jsonl").exists()
-    code, _, told = run(*options, "--on-bad-audio", "skip")
+    code, _, stderr = run(*options, "--on-bad-audio", "skip")
     assert code == 0
-    assert "left out: " in told
-    assert "bad.wav" in told
+    assert "left out: " in stderr
+    assert "bad.wav" in stderr
     assert len(read_manifest(tmp_path / "out" / "manifest.jsonl")) > 7
 
 
 def test_the_list_names_every_attack(run):
-    code, printed, _ = run("--list")
+    code, stdout, _ = run("--list")
     assert code == 0
-    assert all(name in printed for name in ATTACKS)
+    assert all(name in stdout for name in ATTACKS)
 
 
 def test_help_explains_itself(run):
-    code, printed, _ = run("--help")
+    code, stdout, _ = run("--help")
     assert code == 0
     for option in ("--attacks", "--seed", "--on-bad-audio", "--fixed-training", "FOLDER", "OUT"):
-        assert option in printed
+        assert option in stdout
 
 
-def test_a_wrong_attack_is_told_in_one_line_without_traceback(recordings, tmp_path):
+def test_a_wrong_attack_is_one_line_without_traceback(recordings, tmp_path):
     command = [sys.executable, "-m", "fakesound.forge", recordings, tmp_path / "out"]
     done = subprocess.run(
         [*command, "--attacks", "codec/adpcm", "vocoder/wrld"], capture_output=True, text=True
@@ -96,7 +96,7 @@ def test_a_wrong_attack_is_told_in_one_line_without_traceback(recordings, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--seed", "-1"], "--seed=-1"),
         (["--workers", "0"], "--workers=0"),
@@ -106,23 +106,23 @@ def test_a_wrong_attack_is_told_in_one_line_without_traceback(recordings, tmp_pa
         (["--train-fakes", "-2"], "--train-fakes=-2"),
     ],
 )
-def test_wrong_numbers_are_told_with_their_option(run, recordings, tmp_path, options, told):
+def test_wrong_numbers_name_their_option(run, recordings, tmp_path, options, message):
     code, _, line = run(recordings, tmp_path / "out", *options)
     assert code == 2
-    assert line.startswith(f"error: {told}")
+    assert line.startswith(f"error: {message}")
     assert line.count("\n") == 1
 
 
-def test_wrong_places_are_told(run, recordings, tmp_path):
+def test_wrong_paths_are_refused(run, recordings, tmp_path):
     (tmp_path / "file").touch()
-    for folder, out, told in [
+    for folder, out, message in [
         (tmp_path / "lost", tmp_path / "out", "no such folder"),
         (recordings, recordings / "out", "would be read as genuine"),
         (recordings, tmp_path / "file", "is a file"),
     ]:
         code, _, line = run(folder, out)
         assert code == 2
-        assert told in line
+        assert message in line
         assert line.count("\n") == 1
     assert run(recordings)[0] == 2
     assert "OUT is missing" in run(recordings)[2]

@@ -69,7 +69,7 @@ def test_a_dry_run_needs_no_account_and_no_boto3(file, tmp_path):
     assert [words[1] for words in arguments] == ["seed=0", "seed=1"]
 
 
-def test_what_is_missing_is_said_in_one_line_before_anything_is_sent(typed):
+def test_missing_settings_are_one_line_before_any_request(typed):
     code, out, err = typed("sagemaker", "experiment=smoke")
     assert (code, out) == (2, "")
     assert err.startswith("error: launch.role, launch.image, launch.bucket: missing; ")
@@ -86,7 +86,7 @@ def test_options_may_stand_anywhere(typed, file):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("sagemaker", "--config", "none.yaml"), "--config=none.yaml: no such file"),
         (("status", "a", "-m"), "--multirun: is only for `launch sagemaker`"),
@@ -99,10 +99,10 @@ def test_options_may_stand_anywhere(typed, file):
         (("sagemaker", "backbone.dpeth=3"), "did you mean depth?"),
     ],
 )
-def test_mistakes_are_one_line(typed, words, said):
+def test_errors_are_one_line(typed, words, message):
     code, out, err = typed(*words)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert err.count("\n") == 1
 
 
@@ -123,7 +123,7 @@ def test_a_sweep_is_submitted_once(typed, file):
 
 
 @pytest.mark.usefixtures("aws")
-def test_nothing_there_is_said(typed, file):
+def test_empty_results_are_reported(typed, file):
     import boto3
 
     boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="a-bucket")

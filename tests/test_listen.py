@@ -41,7 +41,7 @@ def clips_of(address, listener):
     return post(address, "join", listener=listener)["clips"]
 
 
-def test_killed_it_goes_on_and_people_and_a_model_share_a_table(corpus, tmp_path):  # noqa: F811
+def test_a_killed_test_resumes_and_is_compared_with_a_model(corpus, tmp_path):  # noqa: F811
     process, address = started(tmp_path, corpus, "--clips", "8", "--seed", "3")
     order = clips_of(address, "Ann")
     for clip in order[:5]:
@@ -62,12 +62,12 @@ def test_killed_it_goes_on_and_people_and_a_model_share_a_table(corpus, tmp_path
         post(address, "answer", listener="Ann", clip=clip["clip"], verdict="genuine", sureness=1)
     post(address, "answer", listener="Bob", clip=again[0]["clip"], verdict="fake", sureness=5)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "row 6: truncated" in said
-    assert "8 of 8" in said
-    assert "1 of 8" in said
-    assert "Traceback" not in said
+    assert "row 6: truncated" in stderr
+    assert "8 of 8" in stderr
+    assert "1 of 8" in stderr
+    assert "Traceback" not in stderr
     _compare(tmp_path)
 
 
@@ -75,13 +75,15 @@ def _compare(folder):
     scores = folder / "here" / "scores" / "listeners.jsonl"
     rows = [json.loads(line) for line in scores.read_text().splitlines()]
     assert len(rows) == 8
-    # a detector that knows them all, on the clips that people heard
+    # a detector that knows them all, on the clips of the test
     manifest = [
         json.loads(row) for row in (folder / "here" / "clips.jsonl").read_text().splitlines()
     ]
     model = folder / "model.jsonl"
-    told = [{"clip_id": row["clip_id"], "score": int(row["label"] == "fake")} for row in manifest]
-    model.write_text("".join(json.dumps(row) + "\n" for row in told))
+    model_scores = [
+        {"clip_id": row["clip_id"], "score": int(row["label"] == "fake")} for row in manifest
+    ]
+    model.write_text("".join(json.dumps(row) + "\n" for row in model_scores))
     done = fakesound(
         *("evaluate", "--manifest", "here/clips.jsonl", "--draws", "50", "--examples", "0"),
         *("--scores", "model.jsonl", "here/scores/listeners.jsonl", "--out", "compared"),
@@ -115,7 +117,7 @@ def test_scores_are_made_again_from_the_answers(corpus, tmp_path):  # noqa: F811
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["nowhere.jsonl"], "nowhere.jsonl: no such manifest"),
         ([], "--out=here: holds no test yet; name a MANIFEST to draw from"),
@@ -127,12 +129,12 @@ def test_scores_are_made_again_from_the_answers(corpus, tmp_path):  # noqa: F811
         (["CORPUS", "--listener", "x" * 50], "listener: give a name of 1 to 40"),
     ],
 )
-def test_wrong_arguments_are_one_line(corpus, tmp_path, monkeypatch, run_verb, arguments, said):  # noqa: F811
+def test_wrong_arguments_are_one_line(corpus, tmp_path, monkeypatch, run_verb, arguments, message):  # noqa: F811
     monkeypatch.chdir(tmp_path)
     given = [corpus if word == "CORPUS" else word for word in arguments]
     code, _, err = run_verb("listen", *given, "--out", "here", "--no-browser")
     assert code == 2
-    assert said in err
+    assert message in err
     assert err.count("\n") == 1
     assert not (tmp_path / "here" / "listening_test.json").exists()
 

@@ -89,7 +89,7 @@ def test_values_are_written_as_in_any_sweep_of_hydra(text, expected):
     assert of(text) == expected
 
 
-def test_it_finds_what_is_best(tmp_path):
+def test_the_search_finds_the_optimum(tmp_path):
     seen = sweep(tmp_path, value, 25, at_once=2)
     assert len(seen) == 25
     best = study_of(tmp_path).best_trial
@@ -97,7 +97,7 @@ def test_it_finds_what_is_best(tmp_path):
     assert abs(best.params["x"] - 0.3) < 0.1
 
 
-def test_started_again_it_goes_on_and_asks_for_something_new(tmp_path):
+def test_a_restarted_search_resumes_with_new_values(tmp_path):
     first = sweep(tmp_path, value, 3)
     assert sweep(tmp_path, value, 3) == []
     more = sweep(tmp_path, value, 5)
@@ -123,7 +123,7 @@ def test_a_trial_under_way_when_it_was_killed_is_done_first(tmp_path):
     assert states == ["COMPLETE"] * 4
 
 
-def test_a_failed_trial_is_kept_and_the_others_go_on(tmp_path, caplog):
+def test_a_failed_trial_is_recorded_and_the_others_continue(tmp_path, caplog):
     def job(values):
         calls.append(values)
         if len(calls) == 2:
@@ -137,7 +137,7 @@ def test_a_failed_trial_is_kept_and_the_others_go_on(tmp_path, caplog):
     assert "out of memory" in caplog.text
 
 
-def test_where_nothing_works_it_ends_at_once_with_the_first_mistake(tmp_path):
+def test_a_search_whose_trials_all_fail_ends_with_the_first_error(tmp_path):
     def job(values):
         raise ValueError("backbone.dim: no such key")
 
@@ -151,7 +151,7 @@ def test_a_value_that_is_given_is_not_searched(tmp_path):
     assert [(values["kind"], values["epochs"]) for values in seen] == [("a", "5")] * 2
 
 
-def test_another_search_does_not_mix_with_what_is_there(tmp_path):
+def test_another_search_has_its_own_study(tmp_path):
     sweep(tmp_path, value, 1, ["epochs=5", "logger=disabled"])
     assert sweep(tmp_path, value, 1, ["epochs=5", "logger=offline"]) == []
     for arguments, params in ((["epochs=6"], PARAMS), (["epochs=5"], PARAMS | {"x": "0,1"})):
@@ -159,7 +159,7 @@ def test_another_search_does_not_mix_with_what_is_there(tmp_path):
             sweep(tmp_path, value, 1, arguments, params)
 
 
-def test_nothing_to_search_is_told(tmp_path):
+def test_an_empty_search_is_refused(tmp_path):
     with pytest.raises(InputError, match="gives no key several values"):
         sweep(tmp_path, value, 1, ["x=1", "kind=a"])
     with pytest.raises(InputError, match="at least 1"):

@@ -33,7 +33,7 @@ def recordings(tmp_path):
 
 @pytest.fixture
 def run(run_verb, monkeypatch, tmp_path):
-    """Run the verb in this process, in a folder of its own; return exit code and what it said."""
+    """Run the verb in this process, in a folder of its own; return the exit code and the output."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return partial(run_verb, "prepare")
@@ -55,7 +55,7 @@ def test_a_folder_becomes_a_manifest(recordings, tmp_path):
     assert {entry.name for entry in (place / "prepared/tapes").iterdir()} == {"manifest.jsonl"}
 
 
-def test_wrong_arguments_are_told_before_anything_heavy(tmp_path):
+def test_wrong_arguments_are_refused_before_heavy_imports(tmp_path):
     code = (
         "import sys; sys.argv = ['prepare', 'corpus=fakesond', 'root=x']\n"
         "from fakesound import prepare\n"
@@ -83,15 +83,15 @@ def test_torch_is_never_needed(recordings, tmp_path):
     assert done.stdout == "o/manifest.jsonl\n0 False\n"
 
 
-def test_what_is_missing_stops_it_unless_allowed(run, recordings):
+def test_missing_files_are_an_error_unless_allowed(run, recordings):
     table = recordings / "t.csv"
     rows = ["path,label,attack", "genuine/a.wav,real,", "lost.wav,real,", "genuine/b.wav,9,"]
     table.write_text("\n".join([*rows, "fake/vocoder/world/a.wav,fake,vocoder/world"]))
     options = ("corpus=csv", f"root={table}", "out=o")
-    code, printed, told = run(*options)
-    assert (code, printed) == (2, "")
-    assert "missing: 1" in told
-    last = told.splitlines()[-1]
+    code, stdout, stderr = run(*options)
+    assert (code, stdout) == (2, "")
+    assert "missing: 1" in stderr
+    last = stderr.splitlines()[-1]
     assert last.startswith(
         f"error: root={table}: 1 files are missing, 1 rows cannot be used (all in"
     )
@@ -100,9 +100,9 @@ def test_what_is_missing_stops_it_unless_allowed(run, recordings):
     assert [line[:9] for line in problems] == ["t.csv row"] * 2
     assert not (recordings.parent / "here/o/manifest.jsonl").exists()
 
-    code, printed, told = run(*options, "allow_missing=true")
-    assert (code, printed) == (0, "o/manifest.jsonl\n")
-    assert "left out: 2 rows" in told
+    code, stdout, stderr = run(*options, "allow_missing=true")
+    assert (code, stdout) == (0, "o/manifest.jsonl\n")
+    assert "left out: 2 rows" in stderr
     manifest = recordings.parent / "here/o/manifest.jsonl"
     assert [clip.clip_id for clip in read_manifest(manifest)] == [
         "genuine/a.wav",
@@ -114,15 +114,15 @@ def test_what_is_missing_stops_it_unless_allowed(run, recordings):
     assert not (recordings.parent / "here/o/problems.txt").exists()
 
 
-def test_nothing_usable_is_an_error_that_says_where_to_get_it(run, tmp_path):
+def test_an_unusable_corpus_names_its_source(run, tmp_path):
     lists = tmp_path / "FakeSound/meta_data"
     lists.mkdir(parents=True)
     row = {"audio_id": "9IIa7qH29ps", "label": 0, "onset_offset": "0_0", "filepath": "a/b.wav"}
     (lists / "easy.json").write_text(json.dumps({"audios": [row]}))
-    code, printed, told = run("corpus=fakesound", f"root={tmp_path}", "allow_missing=true")
-    assert (code, printed) == (2, "")
-    assert "https://audiocaps.github.io" in told.splitlines()[-1]
-    assert "no clip of fakesound can be used (1 files are missing)" in told.splitlines()[-1]
+    code, stdout, stderr = run("corpus=fakesound", f"root={tmp_path}", "allow_missing=true")
+    assert (code, stdout) == (2, "")
+    assert "https://audiocaps.github.io" in stderr.splitlines()[-1]
+    assert "no clip of fakesound can be used (1 files are missing)" in stderr.splitlines()[-1]
 
 
 def test_paths_hold_where_the_output_is_a_link(run, recordings, tmp_path):
@@ -133,7 +133,7 @@ def test_paths_hold_where_the_output_is_a_link(run, recordings, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["root=."], "corpus: missing; there are fakesound, fakesound2"),
         (
@@ -154,28 +154,28 @@ def test_paths_hold_where_the_output_is_a_link(run, recordings, tmp_path):
         (["corpus=asvspoof2019_la", "root=."], "root=.: no file of the data set found"),
     ],
 )
-def test_wrong_arguments_are_told_in_one_line(run, tmp_path, arguments, told):
+def test_wrong_arguments_are_one_line(run, tmp_path, arguments, message):
     (tmp_path / "here/file").touch()
     code, printed, line = run(*arguments)
     assert (code, printed) == (2, "")
-    assert line.startswith(f"error: {told}")
+    assert line.startswith(f"error: {message}")
     assert line.count("\n") == 1
     assert [entry.name for entry in (tmp_path / "here").iterdir()] == ["file"]
 
 
 def test_the_list_and_the_help_name_everything(run):
-    code, printed, _ = run("corpus=list")
+    code, stdout, _ = run("corpus=list")
     assert code == 0
-    assert all(f"{name}: {corpus.summary}" in printed for name, corpus in CORPORA.items())
-    code, printed, _ = run("--help")
+    assert all(f"{name}: {corpus.summary}" in stdout for name, corpus in CORPORA.items())
+    code, stdout, _ = run("--help")
     assert code == 0
     for word in (*prepare.KEYS, "twins", "donor_ids", "genuine/", "fake/FAMILY/GENERATOR"):
-        assert word in printed
+        assert word in stdout
 
 
 def test_a_corpus_goes_into_shards(recordings, run, tmp_path):
-    code, printed, told = run("corpus=folder", f"root={recordings}", "shards=true", "out=plain")
-    assert (code, printed) == (0, "plain/manifest.jsonl\n"), told
+    code, stdout, stderr = run("corpus=folder", f"root={recordings}", "shards=true", "out=plain")
+    assert (code, stdout) == (0, "plain/manifest.jsonl\n"), stderr
     clips = read_manifest(tmp_path / "here/plain/manifest.jsonl")
     assert [parse_location(clip.location).member for clip in clips] == [
         f"{number:08}.wav" for number in range(6)
@@ -193,25 +193,25 @@ def test_a_manifest_goes_into_shards(recordings, run, tmp_path):
     own, packed = (read_manifest(place / name / "manifest.jsonl") for name in ("plain", "packed"))
     assert [clip.clip_id for clip in packed] == [clip.clip_id for clip in own]
     # a manifest in shards can be packed again, in other sizes
-    code, _, told = run("manifest=packed/manifest.jsonl", "out=again", "shard_size=1")
-    assert code == 0, told
+    code, _, stderr = run("manifest=packed/manifest.jsonl", "out=again", "shard_size=1")
+    assert code == 0, stderr
     again = (place / "again/shards/00000.tar").read_bytes()
     assert again == (place / "packed/shards/00000.tar").read_bytes()
 
     bad = recordings / "genuine/b.wav"
     bad.write_bytes(bad.read_bytes()[:3_000])
-    code, printed, told = run(manifest, "out=bad")
-    assert (code, printed) == (2, "")
-    assert told.count("error:") == 1
-    assert "b.wav: is truncated" in told
-    code, _, told = run(manifest, "out=bad", "allow_missing=true")
+    code, stdout, stderr = run(manifest, "out=bad")
+    assert (code, stdout) == (2, "")
+    assert stderr.count("error:") == 1
+    assert "b.wav: is truncated" in stderr
+    code, _, stderr = run(manifest, "out=bad", "allow_missing=true")
     assert code == 0
-    assert "left out: 1 clips, listed in bad/problems.txt" in told
+    assert "left out: 1 clips, listed in bad/problems.txt" in stderr
     assert len(read_manifest(place / "bad/manifest.jsonl")) == len(own) - 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["manifest=m.jsonl"], "out: missing"),
         (["manifest=m.jsonl", "out=o"], "m.jsonl: no such manifest"),
@@ -228,10 +228,10 @@ def test_a_manifest_goes_into_shards(recordings, run, tmp_path):
         (["corpus=folder", "root=.", "shard_size=9"], "shard_size=9: needs shards; add shards"),
     ],
 )
-def test_wrong_shards_are_told(run, arguments, told):
+def test_wrong_options_of_shards_are_one_line(run, arguments, message):
     code, printed, line = run(*arguments)
     assert (code, printed) == (2, "")
-    assert line.startswith(f"error: {told}")
+    assert line.startswith(f"error: {message}")
     assert line.count("\n") == 1
 
 
@@ -253,26 +253,26 @@ def few_sources(monkeypatch, tmp_path):
 
 
 def test_genuine_recordings_are_fetched(run, few_sources):
-    code, printed, said = run(
+    code, stdout, stderr = run(
         "corpus=genuine_recordings", f"mirror={few_sources}", "sources=o/n", "out=made"
     )
-    assert (code, printed) == (0, "made/train/manifest.jsonl\n")
-    assert "CC0-1.0" in said
+    assert (code, stdout) == (0, "made/train/manifest.jsonl\n")
+    assert "CC0-1.0" in stderr
     assert len(read_manifest(Path("made/train/manifest.jsonl"))) == 1
 
 
 def test_sources_that_cannot_be_fetched_are_an_error_unless_allowed(run, few_sources):
     arguments = ("corpus=genuine_recordings", f"mirror={few_sources}", "out=made")
-    code, _, said = run(*arguments)
+    code, _, stderr = run(*arguments)
     assert code == 2
-    assert "1 of 2 sources are missing, first no-such-package" in said.splitlines()[-1]
+    assert "1 of 2 sources are missing, first no-such-package" in stderr.splitlines()[-1]
     assert run(*arguments, "allow_missing=true")[:2] == (0, "made/train/manifest.jsonl\n")
 
 
 def test_the_sources_are_listed_with_their_licences(run, few_sources):
-    code, printed, _ = run("corpus=genuine_recordings", "sources=list")
+    code, stdout, _ = run("corpus=genuine_recordings", "sources=list")
     assert code == 0
-    assert printed.splitlines()[0].split("\t") == ["o/n", "speech", "train", "CC0-1.0"]
+    assert stdout.splitlines()[0].split("\t") == ["o/n", "speech", "train", "CC0-1.0"]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_the_sources_are_listed_with_their_licences(run, few_sources):
     ],
 )
 def test_wrong_keys_of_fetched_corpora_are_refused(run, arguments, words):
-    code, _, said = run(*arguments)
+    code, _, stderr = run(*arguments)
     assert code == 2
-    assert words in said
-    assert len(said.splitlines()) == 1
+    assert words in stderr
+    assert len(stderr.splitlines()) == 1

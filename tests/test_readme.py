@@ -157,13 +157,13 @@ def check(line):
 
 
 def parse(read, arguments):
-    told = io.StringIO()
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told), contextlib.redirect_stdout(told):
+        with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
             read(arguments)
     except SystemExit as stopped:  # of --help with 0
         if stopped.code:
-            pytest.fail(told.getvalue())
+            pytest.fail(output.getvalue())
 
 
 def each(lines):

@@ -30,7 +30,7 @@ BLOCK = {
 }  # fmt: skip
 
 
-def test_a_run_leaves_what_it_promises(finished_run):
+def test_a_run_writes_the_documented_files(finished_run):
     folder, done = finished_run
     for name in (
         "config.yaml", "metrics.json", "scores.jsonl", "validation_scores.jsonl", "manifest.jsonl",
@@ -168,13 +168,13 @@ class Dying(Dataset):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_process_that_loads_data_and_is_killed_is_told_in_one_line():
+def test_a_killed_data_loader_is_one_line():
     with (
-        pytest.raises(OutsideError, match="a process that loads data ended") as told,
+        pytest.raises(OutsideError, match="a process that loads data ended") as caught,
         worker_crash_as_error(),
     ):
         list(DataLoader(Dying(), num_workers=1))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     with pytest.raises(RuntimeError, match="another"), worker_crash_as_error():
         raise RuntimeError("another")
 
@@ -184,13 +184,13 @@ def test_a_run_starts_from_the_weights_of_another(finished, small, tmp_path):
     arguments = (*small, source, "hydra.run.dir=out", "logger=disabled", "report.examples=1")
     done = succeed("run", *arguments, folder=tmp_path)
     assert "weights of best.ckpt (a run)" in done.stderr
-    told = read_metrics(tmp_path / "out")["provenance"]["init"]
-    assert told["loaded"] > 50
-    assert (told["left"], told["resized"], told["converted"]) == ({}, {}, {})
+    loading = read_metrics(tmp_path / "out")["provenance"]["init"]
+    assert loading["loaded"] > 50
+    assert (loading["left"], loading["resized"], loading["converted"]) == ({}, {}, {})
     assert read_metrics(finished)["provenance"]["init"] is None
 
 
-def test_weights_that_do_not_fit_are_told_before_anything_is_made(finished, small, tmp_path):
+def test_unsuitable_weights_are_refused_before_preparation(finished, small, tmp_path):
     source = f"init.path={finished / 'checkpoints' / 'best.ckpt'}"
     arguments = (*small, source, "backbone.dim=48", "data.prepared=new")
     done = fakesound("run", *arguments, folder=tmp_path)
@@ -219,7 +219,7 @@ def test_single_task_controls_run(experiment, small, tmp_path):
         ("init.path=/nowhere/vim.pth", ("init.path=/nowhere/vim.pth", "no such file")),
     ],
 )
-def test_a_mistake_is_told_in_one_line(override, words, tmp_path):
+def test_an_error_is_one_line(override, words, tmp_path):
     overrides = ["experiment=mt_vim", override] if not override.startswith("exp") else [override]
     done = fakesound("run", *overrides, folder=tmp_path)
     assert done.returncode == 2
@@ -323,7 +323,7 @@ def test_optuna_asks_for_runs_and_continues(small, tmp_path):
     assert list(tmp_path.glob("outputs/optuna/*/metrics.json")) == [path]
 
 
-def test_a_sweep_with_a_mistake_says_so_before_it_starts(tmp_path):
+def test_a_sweep_with_an_error_does_not_start(tmp_path):
     done = fakesound("run", "-m", "sweep=loss_weighting", "backbone.dpeth=3", folder=tmp_path)
     assert done.returncode == 2
     assert "backbone.dpeth" in done.stderr

@@ -76,11 +76,11 @@ def test_there_are_many_attacks_of_many_families():
 
 
 @everyone
-def test_what_comes_out_is_audio_as_long_as_what_went_in(render, name):
-    made = render(name)
-    assert made.shape == render.sound.shape
-    assert made.dtype == np.float32
-    assert np.isfinite(made).all()
+def test_output_is_audio_of_the_same_length(render, name):
+    output = render(name)
+    assert output.shape == render.sound.shape
+    assert output.dtype == np.float32
+    assert np.isfinite(output).all()
 
 
 @everyone
@@ -96,7 +96,7 @@ def test_attacks_vary(render, name):
 
 
 @everyone
-def test_something_is_remade(render, name):
+def test_every_attack_changes_the_audio(render, name):
     inside = where_it_acts(name, len(render.sound))
     changed = np.abs(render(name) - render.sound)[inside] > 1 / 32_768
     assert changed.mean() > 0.5
@@ -106,8 +106,8 @@ def test_something_is_remade(render, name):
 def test_vocoders_keep_the_level(render, make_sound, name):
     for seed in range(4):
         sound = make_sound(seed)
-        made = render.again(name, sound, seed)
-        assert -6 < 20 * np.log10(np.std(made) / np.std(sound)) < 3
+        output = render.again(name, sound, seed)
+        assert -6 < 20 * np.log10(np.std(output) / np.std(sound)) < 3
 
 
 def envelope(audio):
@@ -118,12 +118,12 @@ def envelope(audio):
 
 
 @each(ALIGNED)
-def test_remade_clips_do_not_lag(render, make_sound, name):
+def test_resynthesised_clips_have_no_delay(render, make_sound, name):
     total = 0.0
     for seed in range(4):
         sound = make_sound(seed)
-        made = render.again(name, sound, seed)
-        total = total + signal.correlate(envelope(made), envelope(sound), "full")
+        output = render.again(name, sound, seed)
+        total = total + signal.correlate(envelope(output), envelope(sound), "full")
     lag = int(np.argmax(total)) - (len(sound) - 1)
     assert abs(lag) <= 2 * RATE // 1000
 
@@ -160,16 +160,16 @@ def test_gap_attacks_never_look_inside_a_gap(render, make_sound, name, gaps):
     other = render.sound.copy()
     for gap in gaps:
         other[gap] = 5 * make_sound(7)[gap] + 0.3
-    made = [render.again(name, audio, gaps=gaps) for audio in (render.sound, other)]
+    output = [render.again(name, audio, gaps=gaps) for audio in (render.sound, other)]
     for gap in gaps:
-        assert np.array_equal(made[0][gap], made[1][gap])
-        assert np.isfinite(made[0][gap]).all()
+        assert np.array_equal(output[0][gap], output[1][gap])
+        assert np.isfinite(output[0][gap]).all()
 
 
 @everyone
 @pytest.mark.parametrize("length", [SHORTEST, RATE // 2])
 @pytest.mark.parametrize("kind", ["silence", "constant", "click", "noise", "tone"])
-def test_short_and_odd_sounds_are_survived(render, name, length, kind):
+def test_short_and_odd_sounds_are_processed(render, name, length, kind):
     place = np.arange(length)
     sound = {
         "silence": np.zeros(length),
@@ -179,19 +179,19 @@ def test_short_and_odd_sounds_are_survived(render, name, length, kind):
         "tone": 0.5 * np.sin(place * 0.2),
     }[kind].astype(np.float32)
     gap = slice(0, length) if length == SHORTEST else slice(1_000, 1_700)
-    made = render.again(name, sound, gaps=(gap,))
-    assert made.shape == (length,)
-    assert made.dtype == np.float32
-    assert np.isfinite(made).all()
-    assert np.abs(made).max() < 3
+    output = render.again(name, sound, gaps=(gap,))
+    assert output.shape == (length,)
+    assert output.dtype == np.float32
+    assert np.isfinite(output).all()
+    assert np.abs(output).max() < 3
 
 
 @everyone
-def test_other_rates_are_served(name, make_sound):
+def test_other_sample_rates_are_supported(name, make_sound):
     attack = ATTACKS[name]
     for rate in (8_000, 22_050, 44_100):
         sound, donor = make_sound(1, 0.5, rate), make_sound(2, 0.5, rate)
         gaps = (slice(rate // 8, rate // 6),) if attack.fills_gaps else ()
-        made = attack.render(sound, rate, np.random.default_rng(0), gaps, donor)
-        assert made.shape == sound.shape
-        assert np.isfinite(made).all()
+        output = attack.render(sound, rate, np.random.default_rng(0), gaps, donor)
+        assert output.shape == sound.shape
+        assert np.isfinite(output).all()

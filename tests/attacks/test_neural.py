@@ -63,7 +63,7 @@ def test_nothing_imports_torch_before_the_first_neural_attack():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_weights_are_whole_and_small(name):
+def test_weights_are_complete_and_small(name):
     stages = read_stages(name)
     assert "late" in stages
     for stage in stages:
@@ -81,14 +81,14 @@ def test_all_weights_together_take_less_than_three_megabytes():
 
 
 @remaking
-def test_what_is_remade_is_near_in_spectrum_and_not_the_same(name, voices):
+def test_resynthesis_has_a_similar_spectrum_and_other_samples(name, voices):
     near, unlike = [], []
     for seed, voice in enumerate(voices * 2):
-        made = ATTACKS[name].render(voice, RATE, np.random.default_rng(seed))
-        near.append(distance(made, voice))
+        output = ATTACKS[name].render(voice, RATE, np.random.default_rng(seed))
+        near.append(distance(output, voice))
         unlike.append(distance(np.roll(voice, RATE), voice))
-        assert np.mean(np.abs(made - voice) > 1e-4) > 0.5
-        assert abs(20 * np.log10(np.std(made) / np.std(voice))) < 2
+        assert np.mean(np.abs(output - voice) > 1e-4) > 0.5
+        assert abs(20 * np.log10(np.std(output) / np.std(voice))) < 2
     assert 2 < np.mean(near) < 0.75 * np.mean(unlike)
 
 
@@ -100,24 +100,24 @@ def loudness(audio):
 
 
 @remaking
-def test_remade_speech_is_in_place(name, voices):
+def test_resynthesised_speech_is_aligned(name, voices):
     total = 0.0
     for seed in range(8):
         voice = voices[seed % len(voices)]
-        made = ATTACKS[name].render(voice, RATE, np.random.default_rng(seed))
-        alike = signal.correlate(loudness(made), loudness(voice), "full")
+        output = ATTACKS[name].render(voice, RATE, np.random.default_rng(seed))
+        alike = signal.correlate(loudness(output), loudness(voice), "full")
         total = total + alike[len(voice) - 400 : len(voice) + 399]
     assert abs(int(np.argmax(total)) - 399) <= 2
 
 
 @pytest.mark.parametrize("rate", [32_000, 44_100])
 @remaking
-def test_the_band_above_the_generators_stays(name, rate):
+def test_the_band_above_the_inner_rate_is_unchanged(name, rate):
     time = np.arange(rate) / rate
     high = 0.1 * np.sin(2 * np.pi * 14_000 * time)
     sound = (high + 0.1 * np.sin(2 * np.pi * 500 * time)).astype(np.float32)
-    made = ATTACKS[name].render(sound, rate, np.random.default_rng(1))
-    bins = [np.abs(np.fft.rfft(x * np.hanning(rate))) for x in (sound, made)]
+    output = ATTACKS[name].render(sound, rate, np.random.default_rng(1))
+    bins = [np.abs(np.fft.rfft(x * np.hanning(rate))) for x in (sound, output)]
     assert bins[1][14_000] == pytest.approx(bins[0][14_000], rel=0.02)
 
 
@@ -125,20 +125,20 @@ def test_a_filled_gap_sounds_like_its_surroundings(voices):
     rng = np.random.default_rng(2)
     steady = signal.lfilter([1], [1, -0.9], rng.normal(0, 0.02, 2 * RATE)).astype(np.float32)
     gap = slice(RATE, RATE + 4_800)
-    made = ATTACKS[FILLING].render(steady, RATE, rng, gaps=[gap])[gap]
-    assert abs(20 * np.log10(np.std(made) / np.std(steady))) < 6
-    power = np.abs(np.fft.rfft(made)) ** 2
+    output = ATTACKS[FILLING].render(steady, RATE, rng, gaps=[gap])[gap]
+    assert abs(20 * np.log10(np.std(output) / np.std(steady))) < 6
+    power = np.abs(np.fft.rfft(output)) ** 2
     assert power[: len(power) // 4].sum() > 0.8 * power.sum()
 
 
 def test_filled_gaps_have_the_offset_of_the_clip(make_sound):
     for offset in (-0.05, 0.05):
         sound, gap = make_sound(3) + np.float32(offset), slice(4_000, 12_000)
-        made = ATTACKS[FILLING].render(sound, RATE, np.random.default_rng(0), gaps=[gap])
-        assert made[gap].mean() == pytest.approx(offset, abs=0.01)
+        output = ATTACKS[FILLING].render(sound, RATE, np.random.default_rng(0), gaps=[gap])
+        assert output[gap].mean() == pytest.approx(offset, abs=0.01)
 
 
-def test_a_bridge_runs_from_edge_to_edge():
+def test_missing_frames_are_interpolated_between_edges():
     mel = np.zeros((2, 6), np.float32)
     mel[:, 5] = 4, 8
     mel[:, 2:5] = 99
@@ -173,45 +173,45 @@ def test_a_flat_mel_spectrogram_is_spread_flat_over_the_bins():
     assert LogMel().between.sum(0) == pytest.approx(1, abs=1e-4)
 
 
-def test_each_stage_codes_what_is_left_over():
+def test_each_stage_codes_the_residual():
     quantiser = Quantiser(width=2, stages=2, groups=1, entries=2)
     quantiser.codebooks.data[:, 0] = torch.tensor([[[0.0, 0], [4, 4]], [[1, 0], [0, -1]]])
     latents = torch.tensor([[4.8, 0.1], [4.1, -0.8]])[None]  # frames (4.8, 4.1) and (0.1, -0.8)
-    made, codes = quantiser(latents, 2)
+    output, codes = quantiser(latents, 2)
     assert codes[:, 0, :, 0].tolist() == [[1, 0], [0, 1]]
-    assert made[0].T.flatten().tolist() == pytest.approx([5, 4, 0, -1])
+    assert output[0].T.flatten().tolist() == pytest.approx([5, 4, 0, -1])
     assert quantiser(latents, 1)[0][0].T.flatten().tolist() == pytest.approx([4, 4, 0, 0])
 
 
-def test_groups_of_channels_have_codebooks_of_their_own():
+def test_each_group_of_channels_has_its_codebook():
     quantiser = Quantiser(width=2, stages=1, groups=2, entries=2)
     quantiser.codebooks.data[0, :, :, 0] = torch.tensor([[0.0, 1], [10, 20]])
-    made, codes = quantiser(torch.tensor([[[0.9], [12.0]]]), 1)
-    assert made[0, :, 0].tolist() == pytest.approx([1, 10])
+    output, codes = quantiser(torch.tensor([[[0.9], [12.0]]]), 1)
+    assert output[0, :, 0].tolist() == pytest.approx([1, 10])
     assert codes[0, 0, 0].tolist() == [1, 0]
 
 
-def test_the_transform_of_the_codec_begins_as_its_own_inverse():
+def test_the_initial_transform_of_the_codec_is_invertible():
     codec = Codec()
     audio = torch.randn(1, 1_600, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(codec.decode(codec.encode(audio)), audio, atol=1e-3)
 
 
-def test_more_stages_bring_the_codec_nearer(voices):
+def test_more_stages_reduce_the_error_of_the_codec(voices):
     network = build_network("neural_rvq", "late")
     assert isinstance(network, Codec)
     with torch.inference_mode():
         audio = torch.from_numpy(voices[0][: RATE * 2])[None]
-        made = [network(audio, used)[0].numpy() for used in (1, network.quantiser.size)]
-    assert distance(made[1], audio[0].numpy()) < distance(made[0], audio[0].numpy())
+        output = [network(audio, used)[0].numpy() for used in (1, network.quantiser.size)]
+    assert distance(output[1], audio[0].numpy()) < distance(output[0], audio[0].numpy())
 
 
-def test_conditioning_is_left_alone_smoothed_rounded_or_made_noisy():
+def test_mel_spectrograms_are_unchanged_smoothed_rounded_or_noisy():
     mel = np.random.default_rng(0).normal(-4, 2, (BANDS, 50)).astype(np.float32)
-    made = [blurred(mel, np.random.default_rng(seed)) for seed in range(40)]
-    same = sum(np.array_equal(one, mel) for one in made)
-    smoother = sum(np.std(one) < 0.95 * np.std(mel) for one in made)
-    coarse = sum(len(np.unique(one)) < 100 for one in made)
-    rougher = sum(np.std(one) > np.std(mel) and len(np.unique(one)) > 100 for one in made)
+    output = [blurred(mel, np.random.default_rng(seed)) for seed in range(40)]
+    same = sum(np.array_equal(one, mel) for one in output)
+    smoother = sum(np.std(one) < 0.95 * np.std(mel) for one in output)
+    coarse = sum(len(np.unique(one)) < 100 for one in output)
+    rougher = sum(np.std(one) > np.std(mel) and len(np.unique(one)) > 100 for one in output)
     assert min(same, smoother, coarse, rougher) >= 2
-    assert all(one.dtype == np.float32 for one in made)
+    assert all(one.dtype == np.float32 for one in output)

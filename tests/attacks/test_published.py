@@ -32,10 +32,10 @@ def voice():
     return read_audio(clip.location, RATE)[: 2 * RATE]
 
 
-def convergence(made, original):
+def convergence(output, original):
     """Distance of STFT magnitudes, relative to the original: 0 is equal."""
     one, other = (
-        np.abs(signal.stft(x, RATE, nperseg=512, noverlap=384)[2]) for x in (made, original)
+        np.abs(signal.stft(x, RATE, nperseg=512, noverlap=384)[2]) for x in (output, original)
     )
     return np.linalg.norm(one - other) / np.linalg.norm(other)
 
@@ -74,7 +74,7 @@ def test_a_generator_returns_256_samples_a_frame():
 
 
 @pytest.mark.parametrize("gaps", [[(4_000, 4_960)], [(3_001, 3_800), (4_100, 5_000)], [(0, 700)]])
-def test_a_predictor_that_is_right_restores_the_recording(monkeypatch, tmp_path, gaps):
+def test_a_perfect_predictor_restores_the_recording(monkeypatch, tmp_path, gaps):
     """Windows that overlap and add: a predictor that knows the signal gives it back."""
     place = np.arange(8_000, dtype=np.float32)
     truth = (0.3 * np.sin(place * 0.03)).astype(np.float32)
@@ -101,7 +101,7 @@ def test_a_predictor_that_is_right_restores_the_recording(monkeypatch, tmp_path,
     assert next(calls, None) is None
 
 
-def test_lyra_is_nearer_at_a_higher_rate(voice):
+def test_lyra_has_a_lower_error_at_a_higher_bit_rate(voice):
     folder = need("lyra")
     loud = voice * (0.5 / np.abs(voice).max())
     near = [convergence(litert.lyra(folder, loud, stages), loud) for stages in (8, 16, 46)]
@@ -110,10 +110,10 @@ def test_lyra_is_nearer_at_a_higher_rate(voice):
 
 
 @pytest.mark.parametrize("network", ["hifigan", "hifigan_16k"])
-def test_vocoders_give_back_speech(voice, network):
+def test_vocoders_reconstruct_speech(voice, network):
     need(network)
-    made = ATTACKS[f"vocoder/{network}"].render(voice, RATE, np.random.default_rng(0))
-    assert 0.05 < convergence(made, voice) < 0.7
+    output = ATTACKS[f"vocoder/{network}"].render(voice, RATE, np.random.default_rng(0))
+    assert 0.05 < convergence(output, voice) < 0.7
 
 
 @pytest.mark.parametrize("file", PUBLISHED["hifigan"].files)
@@ -126,8 +126,8 @@ def test_published_weights_fit_the_generator(file):
 def test_lost_packets_are_filled_with_sound(voice):
     need("tplcnet")
     gaps = [slice(start, start + 480) for start in range(4_000, 28_000, 4_000)]
-    made = ATTACKS["inpainting/tplcnet"].render(voice, RATE, np.random.default_rng(0), gaps)
+    output = ATTACKS["inpainting/tplcnet"].render(voice, RATE, np.random.default_rng(0), gaps)
     lost = np.concatenate([voice[gap] for gap in gaps])
-    filled = np.concatenate([made[gap] for gap in gaps])
+    filled = np.concatenate([output[gap] for gap in gaps])
     # nearer than silence would be
     assert np.mean((filled - lost) ** 2) < 0.95 * np.mean(lost**2)

@@ -32,13 +32,13 @@ def filled(folder, name):
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_the_folder_that_was_given_is_used(libraries, tmp_path, name):
+def test_the_configured_folder_is_used(libraries, tmp_path, name):
     folder = filled(tmp_path / "weights", name)
     set_weights({name: str(folder)}, "data.attack_weights")
     assert weights_folder(name, "codec/x") == folder
 
 
-def test_folders_given_one_after_the_other_are_all_known(libraries, tmp_path):
+def test_folders_of_several_calls_are_combined(libraries, tmp_path):
     first, second = filled(tmp_path / "a", "lyra"), filled(tmp_path / "b", "tplcnet")
     set_weights({"lyra": str(first)}, "--weights")
     set_weights({"tplcnet": str(second)}, "--weights")
@@ -92,7 +92,7 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
-def test_a_variable_that_is_no_mapping_is_refused(libraries, monkeypatch, text):
+def test_a_variable_that_is_not_a_mapping_is_refused(libraries, monkeypatch, text):
     monkeypatch.setenv(VARIABLE, text)
     with pytest.raises(InputError, match=VARIABLE):
         weights_folder("lyra", "codec/lyra")

@@ -15,18 +15,18 @@ ALWAYS = dict.fromkeys(CHANGES, 1.0)
 @pytest.fixture
 def audio():
     rng = np.random.default_rng(0)
-    made = signal.lfilter([1], [1, -0.9], rng.normal(0, 0.02, RATE)).astype(np.float32)
-    made[HELD:] = 0
-    return made
+    output = signal.lfilter([1], [1, -0.9], rng.normal(0, 0.02, RATE)).astype(np.float32)
+    output[HELD:] = 0
+    return output
 
 
 def change(audio, shares, seed=0, held=HELD):
     return augment(audio, held, RATE, np.random.default_rng(seed), shares)
 
 
-def ratio(made, audio):
+def ratio(output, audio):
     """Return the signal-to-noise ratio of ``made`` in decibels."""
-    return 10 * np.log10(np.sum(audio**2) / np.sum((made - audio) ** 2))
+    return 10 * np.log10(np.sum(audio**2) / np.sum((output - audio) ** 2))
 
 
 def test_the_configuration_names_every_change():
@@ -42,15 +42,15 @@ def test_all_shares_are_scaled_at_once():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_padding_stays_zero(audio, seed):
-    made = change(audio, ALWAYS, seed)
-    assert made.shape == audio.shape
-    assert made.dtype == np.float32
-    assert not made[HELD:].any()
-    assert made[:HELD].any()
-    assert np.abs(made).max() <= 1
+    output = change(audio, ALWAYS, seed)
+    assert output.shape == audio.shape
+    assert output.dtype == np.float32
+    assert not output[HELD:].any()
+    assert output[:HELD].any()
+    assert np.abs(output).max() <= 1
 
 
-def test_nothing_is_done_when_nothing_is_asked(audio):
+def test_shares_of_zero_change_nothing(audio):
     before = audio.copy()
     assert np.array_equal(change(audio, NEVER), audio)
     change(audio, ALWAYS)
@@ -65,32 +65,32 @@ def test_each_change_is_seeded_and_changes_something(audio, name):
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_time_does_not_move(audio, name):
+def test_changes_do_not_shift_time(audio, name):
     if name == "invert":
         audio = -audio
     for seed in range(4):
-        made = change(audio, NEVER | {name: 1.0}, seed)[:HELD]
-        found = np.correlate(made, audio[500 : HELD - 500], "valid")
+        output = change(audio, NEVER | {name: 1.0}, seed)[:HELD]
+        found = np.correlate(output, audio[500 : HELD - 500], "valid")
         if name == "invert":
             found = -found
         assert abs(int(np.argmax(found)) - 500) <= 1
 
 
 @pytest.mark.parametrize("name", CODECS)
-def test_codecs_stay_in_place_and_near(audio, name):
-    made = effects.apply_codec(audio[:HELD], RATE, np.random.default_rng(0), name)
-    assert made.shape == (HELD,)
-    found = np.correlate(made, audio[500 : HELD - 500], "valid")
+def test_codecs_are_aligned_and_similar(audio, name):
+    output = effects.apply_codec(audio[:HELD], RATE, np.random.default_rng(0), name)
+    assert output.shape == (HELD,)
+    found = np.correlate(output, audio[500 : HELD - 500], "valid")
     assert int(np.argmax(found)) == 500
-    assert ratio(made, audio[:HELD]) > 1
-    assert not np.array_equal(made, audio[:HELD])
+    assert ratio(output, audio[:HELD]) > 1
+    assert not np.array_equal(output, audio[:HELD])
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_gain_is_one_factor_within_bounds(audio, seed):
-    made = change(audio, NEVER | {"gain": 1.0}, seed)
-    factor = made[0] / audio[0]
-    assert made == pytest.approx(factor * audio, abs=1e-6)
+    output = change(audio, NEVER | {"gain": 1.0}, seed)
+    factor = output[0] / audio[0]
+    assert output == pytest.approx(factor * audio, abs=1e-6)
     assert -12.01 <= 20 * np.log10(factor) <= 6.01
 
 
@@ -104,42 +104,42 @@ def test_noise_stays_below_the_sound(audio, seed):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_band_is_limited_and_kept_below(seed):
+def test_the_band_is_limited_and_unchanged_below(seed):
     white = np.random.default_rng(1).normal(0, 0.1, 8 * RATE).astype(np.float32)
-    made = effects.limit_band(white, RATE, np.random.default_rng(seed))
+    output = effects.limit_band(white, RATE, np.random.default_rng(seed))
     frequency, before = signal.welch(white, RATE, nperseg=1024)
-    _, after = signal.welch(made, RATE, nperseg=1024)
+    _, after = signal.welch(output, RATE, nperseg=1024)
     loss = 10 * np.log10(after / before)
     middle = (frequency > 600) & (frequency < 2_000)
     assert np.abs(loss[middle]).max() < 1.5
     assert loss[frequency > 7_900].max() < -5
 
 
-def test_a_room_rings_on_after_the_sound():
+def test_a_room_adds_a_tail_after_the_sound():
     click = np.zeros(RATE, np.float32)
     click[100] = 0.5
-    made = effects.reverberate(click, RATE, np.random.default_rng(0))
-    assert np.abs(made[:100]).max() < 1e-6
-    assert made[100] > 0.4
-    assert 0 < np.sum(made[101:] ** 2) <= 0.26
-    assert np.sum(made[7_000:] ** 2) < 1e-6 * np.sum(made**2)
+    output = effects.reverberate(click, RATE, np.random.default_rng(0))
+    assert np.abs(output[:100]).max() < 1e-6
+    assert output[100] > 0.4
+    assert 0 < np.sum(output[101:] ** 2) <= 0.26
+    assert np.sum(output[7_000:] ** 2) < 1e-6 * np.sum(output**2)
 
 
 def test_impulses_follow_the_signal(audio):
-    made = change(audio, NEVER | {"impulses": 1.0}, 2)
-    off = made != audio
+    output = change(audio, NEVER | {"impulses": 1.0}, 2)
+    off = output != audio
     assert 0 < off[:HELD].mean() < 0.06
-    assert np.all(np.abs(made[off] - audio[off]) <= 0.3 * np.abs(audio[off]) + 1e-7)
+    assert np.all(np.abs(output[off] - audio[off]) <= 0.3 * np.abs(audio[off]) + 1e-7)
 
 
-def test_saturation_bends_loud_samples_and_never_makes_them_louder(audio):
-    made = change(audio, NEVER | {"saturation": 1.0}, 3)
-    assert np.all(np.abs(made) <= np.abs(audio) + 1e-7)
+def test_saturation_never_amplifies(audio):
+    output = change(audio, NEVER | {"saturation": 1.0}, 3)
+    assert np.all(np.abs(output) <= np.abs(audio) + 1e-7)
     loud, soft = np.abs(audio) > 0.1, (np.abs(audio) < 0.005) & (audio != 0)
-    assert np.mean(made[loud] / audio[loud]) < np.mean(made[soft] / audio[soft])
+    assert np.mean(output[loud] / audio[loud]) < np.mean(output[soft] / audio[soft])
 
 
-def test_shares_of_crops(audio):
+def test_each_change_applies_to_its_share_of_crops(audio):
     half = NEVER | {"invert": 0.5}
     flipped = [np.array_equal(change(audio, half, seed), -audio) for seed in range(300)]
     assert 0.4 < np.mean(flipped) < 0.6

@@ -52,8 +52,8 @@ def test_both_have_the_band_of_the_narrower():
     taps = signal.firwin(257, 3_000, fs=RATE)
     narrow = signal.oaconvolve(noise(0), taps, mode="same").astype(np.float32)
     for pair in ((narrow, noise(1)), (noise(1), narrow)):
-        made = launder(*pair, RATE, np.random.default_rng(0), SHARES)
-        tops = [bandwidth(spectrum(part), RATE) for part in made]
+        output = launder(*pair, RATE, np.random.default_rng(0), SHARES)
+        tops = [bandwidth(spectrum(part), RATE) for part in output]
         assert max(tops) < 3_400
         assert abs(tops[0] - tops[1]) < 250
 
@@ -92,7 +92,7 @@ def test_silence_is_dithered_alike():
 
 
 def test_a_pair_without_any_sound_stays_finite():
-    made = launder(
+    output = launder(
         np.zeros(100, np.float32), np.zeros(100, np.float32), RATE, np.random.default_rng(0), SHARES
     )
-    assert all(np.isfinite(part).all() for part in made)
+    assert all(np.isfinite(part).all() for part in output)

@@ -26,7 +26,7 @@ def fake_samples(regions, samples, rate):
     return fake
 
 
-def test_regions_move_by_hand():
+def test_moved_regions_by_hand():
     regions = [Region(0.1, 0.2), Region(0.25, 0.5), Region(0.9, 1.4), Region(1.6, 1.7)]
     assert move_regions(regions, 0.3, 0.8) == [Region(0.0, 0.2), Region(0.6, 0.8)]
     assert move_regions(regions, 0.0, 2.0) == regions

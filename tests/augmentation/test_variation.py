@@ -35,9 +35,9 @@ def test_some_frequencies_stay_genuine_and_the_others_are_fake(pair):
     spectra = [fft.rfft(part) for part in pair]
     shares = []
     for seed in range(30):
-        made = fft.rfft(in_band(genuine, fake, RATE, np.random.default_rng(seed)))
-        own = np.abs(made - spectra[0]) < 0.05
-        other = np.abs(made - spectra[1]) < 0.05
+        output = fft.rfft(in_band(genuine, fake, RATE, np.random.default_rng(seed)))
+        own = np.abs(output - spectra[0]) < 0.05
+        other = np.abs(output - spectra[1]) < 0.05
         assert own.mean() > 0.05
         assert other.mean() > 0.02
         # what is neither lies in edges, two at most and 400 Hz wide
@@ -49,8 +49,8 @@ def test_some_frequencies_stay_genuine_and_the_others_are_fake(pair):
 def test_dilution_leaves_part_of_the_recording(pair):
     genuine, fake = pair
     for seed in range(20):
-        made = diluted(genuine, fake, RATE, np.random.default_rng(seed))
-        weights, residual, *_ = np.linalg.lstsq(np.stack(pair, axis=1), made, rcond=None)
+        output = diluted(genuine, fake, RATE, np.random.default_rng(seed))
+        weights, residual, *_ = np.linalg.lstsq(np.stack(pair, axis=1), output, rcond=None)
         assert 0.2 <= weights[0] <= 0.7
         assert weights.sum() == pytest.approx(1, abs=1e-4)
         assert residual[0] < 1e-6
@@ -65,9 +65,9 @@ def texture(audio):
 def test_smoothing_leaves_the_level_and_takes_texture(pair):
     genuine, fake = pair
     for seed in range(12):
-        made = smoothed(genuine, fake, RATE, np.random.default_rng(seed))
-        assert texture(made) < 0.97 * texture(fake)
-        assert np.std(made) == pytest.approx(np.std(fake), rel=0.3)
+        output = smoothed(genuine, fake, RATE, np.random.default_rng(seed))
+        assert texture(output) < 0.97 * texture(fake)
+        assert np.std(output) == pytest.approx(np.std(fake), rel=0.3)
 
 
 def test_cleaning_takes_noise_and_leaves_the_tone():
@@ -76,8 +76,8 @@ def test_cleaning_takes_noise_and_leaves_the_tone():
     tone = (0.3 * np.sin(2 * np.pi * 1000 * time) * (time % 0.5 < 0.25)).astype(np.float32)
     noise = np.random.default_rng(0).normal(0, 0.003, RATE).astype(np.float32)
     for seed in range(12):
-        made = cleaned(tone, tone + noise, RATE, np.random.default_rng(seed))
-        on, off = (part[2_000:3_500] for part in (made, made[4_000:]))
+        output = cleaned(tone, tone + noise, RATE, np.random.default_rng(seed))
+        on, off = (part[2_000:3_500] for part in (output, output[4_000:]))
         assert np.std(on) == pytest.approx(np.std(tone[2_000:3_500]), rel=0.05)
         assert np.std(off) < 0.8 * np.std(noise)
 
@@ -85,14 +85,14 @@ def test_cleaning_takes_noise_and_leaves_the_tone():
 def test_colour_changes_the_fake_alone(pair):
     genuine, fake = pair
     for seed in range(12):
-        made = coloured(genuine, fake, RATE, np.random.default_rng(seed))
-        assert made.shape == fake.shape
-        assert not np.array_equal(made, fake)
+        output = coloured(genuine, fake, RATE, np.random.default_rng(seed))
+        assert output.shape == fake.shape
+        assert not np.array_equal(output, fake)
         again = coloured(np.zeros_like(genuine), fake, RATE, np.random.default_rng(seed))
-        assert np.array_equal(made, again)
+        assert np.array_equal(output, again)
 
 
-def test_shares_say_how_often(pair):
+def test_each_variation_applies_to_its_share(pair):
     genuine, fake = pair
     assert vary(genuine, fake, RATE, np.random.default_rng(0), NEVER) is fake
     changed = [
@@ -105,9 +105,9 @@ def test_shares_say_how_often(pair):
 
 
 @pytest.mark.parametrize("name", VARIATIONS)
-def test_silence_gives_numbers(name):
+def test_silence_stays_finite(name):
     silence = np.zeros(4_000, np.float32)
     for seed in range(6):
-        made = VARIATIONS[name](silence, silence, RATE, np.random.default_rng(seed))
-        assert made.dtype == np.float32
-        assert np.isfinite(made).all()
+        output = VARIATIONS[name](silence, silence, RATE, np.random.default_rng(seed))
+        assert output.dtype == np.float32
+        assert np.isfinite(output).all()

@@ -23,7 +23,7 @@ def arguments_of(words, root):
     return [word.replace(CHECKPOINTS, str(root / "checkpoints")) for word in job.arguments]
 
 
-def test_a_mistake_is_written_where_sagemaker_looks(root, tmp_path):
+def test_an_error_is_written_to_the_file_that_sagemaker_shows(root, tmp_path):
     words = ["--root", str(root), "experiment=smoke", "data.root=/nosuch"]
     done = fakesound("cloud.container", *words, folder=tmp_path)
     assert done.returncode == 2

@@ -186,7 +186,7 @@ def test_wrong_overrides_are_refused_before_anything_is_sent(words, multirun, ke
 
 
 @pytest.mark.parametrize("text", ["a,b=c", "it's", r"back\slash", "a\\", r"\'", "[x]", ""])
-def test_quoted_values_are_read_as_they_are(text):
+def test_quoted_values_are_parsed_unchanged(text):
     assert compose_config([f"name={quoted(text)}"]).name == text
 
 

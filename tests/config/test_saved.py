@@ -52,29 +52,29 @@ def test_renamed_keys_exist():
 
 
 def test_a_saved_configuration_keeps_its_values():
-    made = flatten(asdict(from_plain(OLD)))
+    composed = flatten(asdict(from_plain(OLD)))
     for key, value in flatten(OLD).items():
         if key not in ("loss.clip", "loss.frame"):
             new = next((n + key[len(o) :] for o, n in RENAMED.items() if key.startswith(o)), key)
-            assert made[new] == value, key
-    assert made["loss.frame_share"] == pytest.approx(0.7)
+            assert composed[new] == value, key
+    assert composed["loss.frame_share"] == pytest.approx(0.7)
 
 
 def test_a_key_newer_than_a_run_gets_the_value_of_the_run():
-    made = from_plain(FIRST)
-    assert made.calibration == "none"
-    assert made.data.window_seconds == made.data.crop.seconds == 2.0
-    assert made.data.crop.cross_recording_share == 0
-    assert set(vars(made.data.fake_augmentation).values()) == {0}
-    assert made.data.augment.codec == 0
-    assert made.data.augment.tilt == 0.1
-    assert (made.optim.ema, made.backbone.depth, made.split.held_out) == (None, 4, None)
+    composed = from_plain(FIRST)
+    assert composed.calibration == "none"
+    assert composed.data.window_seconds == composed.data.crop.seconds == 2.0
+    assert composed.data.crop.cross_recording_share == 0
+    assert set(vars(composed.data.fake_augmentation).values()) == {0}
+    assert composed.data.augment.codec == 0
+    assert composed.data.augment.tilt == 0.1
+    assert (composed.optim.ema, composed.backbone.depth, composed.split.held_out) == (None, 4, None)
 
 
 def test_every_key_is_known_to_old_runs_or_has_a_value_for_them():
     """A new key whose default changes what a run does needs an entry in BEFORE."""
-    made, known = flatten(asdict(from_plain(OLD))), flatten(renamed(OLD))
-    for key in made.keys() - known.keys() - {"loss.frame_share"}:
+    composed, known = flatten(asdict(from_plain(OLD))), flatten(renamed(OLD))
+    for key in composed.keys() - known.keys() - {"loss.frame_share"}:
         section = key.rpartition(".")[0]
         assert (
             key in BEFORE
@@ -120,14 +120,14 @@ def test_learned_weights_keep_their_balance():
         ({"trainer": {"acelerator": "cpu"}}, "trainer.acelerator: no such key"),
     ],
 )
-def test_what_is_wrong_is_named(plain, start):
+def test_errors_name_the_wrong_key(plain, start):
     with pytest.raises(InputError) as caught:
         from_plain(plain)
     assert str(caught.value).startswith(start)
 
 
 @pytest.mark.parametrize("key", flatten(asdict(RunConfig())))
-def test_a_run_is_another_when_what_decides_its_results_is(key):
+def test_identity_depends_on_every_key_that_affects_results(key):
     plain = asdict(RunConfig())
     same = key in FREE or key.startswith("logger.")
     assert (identity(changed(plain, key)) == identity(plain)) == same

@@ -135,11 +135,11 @@ def setting(key):
     return f"{key}={text.lower() if isinstance(value, bool) else text}"
 
 
-def test_every_key_arrives():
+def test_every_key_reaches_the_configuration():
     assert all(another(key) != default for key, default in DEFAULTS.items())
     together = [key for key in DEFAULTS if key not in APART]
-    made = flatten(asdict(config(*map(setting, together))))
-    assert {key: made[key] for key in together} == {key: another(key) for key in together}
+    composed = flatten(asdict(config(*map(setting, together))))
+    assert {key: composed[key] for key in together} == {key: another(key) for key in together}
     for key, others in APART.items():
         assert flatten(asdict(config(*others, setting(key))))[key] == another(key)
 

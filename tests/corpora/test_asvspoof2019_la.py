@@ -61,9 +61,9 @@ def test_rows_that_contradict_themselves_are_named(published, tmp_path):
     ]
     published(train_trn="\n".join(lines))
     listing = ASVSPOOF2019_LA.read(tmp_path)
-    told = [line.partition(" row ") for line in sorted(listing.problems)]
-    assert {file for file, _, _ in told} == {"ASVspoof2019.LA.cm.train.trn.txt"}
-    assert [what[:12] for _, _, what in told] == [
+    errors = [line.partition(" row ") for line in sorted(listing.problems)]
+    assert {file for file, _, _ in errors} == {"ASVspoof2019.LA.cm.train.trn.txt"}
+    assert [what[:12] for _, _, what in errors] == [
         "1, system: '",
         "2, system: '",
         "3, system: '",
@@ -73,7 +73,7 @@ def test_rows_that_contradict_themselves_are_named(published, tmp_path):
     assert [row.clip_id for row in listing.rows if row.split == "train"] == ["LA_T_6"]
 
 
-def test_part_of_it_will_do(published, tmp_path):
+def test_a_part_of_the_corpus_is_enough(published, tmp_path):
     published()
     protocols = tmp_path / "LA" / "ASVspoof2019_LA_cm_protocols"
     (protocols / "ASVspoof2019.LA.cm.eval.trl.txt").unlink()

@@ -45,7 +45,7 @@ def test_regions_that_touch_are_one(audio):
     assert clip.regions == (Region(0, 1.5), Region(2, 3))
 
 
-def test_everything_wrong_is_told_at_once(audio, text, tmp_path):
+def test_all_errors_are_listed_at_once(audio, text, tmp_path):
     rows = [
         row(tmp_path / "lost.wav"),
         row(text("empty.wav", "")),
@@ -82,7 +82,7 @@ def test_rows_that_agree_on_a_file_are_one(audio):
     assert (clip.subsets, clip.donor_ids) == (("easy", "hard"), ("d", "e"))
 
 
-def test_numbers_for_ids_never_meet_an_id_that_is_there(audio):
+def test_numbered_ids_are_unique(audio):
     names = ["x", "x~2", "x", "x"]
     rows = [row(audio(f"{index}.wav", 1), clip_id=name) for index, name in enumerate(names)]
     checked = check_rows(rows)

@@ -60,7 +60,7 @@ def test_packages_that_cannot_be_read_are_refused(tmp_path, members, words):
         unpack_package(tmp_path / "a_1_all.deb", lambda name: True, tmp_path / "out")
 
 
-def test_what_is_no_package_is_refused(tmp_path):
+def test_files_other_than_packages_are_refused(tmp_path):
     (tmp_path / "a_1_all.deb").write_bytes(b"<html>")
     with pytest.raises(InputError, match="is not a Debian package"):
         unpack_package(tmp_path / "a_1_all.deb", lambda name: True, tmp_path / "out")

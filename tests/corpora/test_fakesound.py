@@ -101,7 +101,7 @@ def test_the_published_lists_become_clips(published, tmp_path, root):
     assert remarks == ["5 genuine rows list 3 recordings: merged, with all their subsets"]
 
 
-def test_genuine_recordings_of_ones_own_are_found_by_id(lists, audio, tmp_path):
+def test_downloaded_genuine_recordings_are_found_by_id(lists, audio, tmp_path):
     lists()
     for arguments in (a for rows in LISTS.values() for a in rows if len(a) == 3):
         audio(item(*arguments)["filepath"])
@@ -138,21 +138,21 @@ def test_rows_that_contradict_themselves_are_named(lists, audio, tmp_path):
         audio(row["filepath"])
     listing = FAKESOUND.read(tmp_path)
     checked = check_rows(listing.rows)
-    told = dict(line.split(", ", 1) for line in [*listing.problems, *checked.wrong])
-    assert set(told) == {f"train.json clip {number}" for number in range(1, 9)}
-    assert told["train.json clip 1"].startswith("label: genuine, but")
-    assert told["train.json clip 2"].startswith("label: fake, but")
-    assert told["train.json clip 3"].startswith("label: 2")
-    assert told["train.json clip 4"].startswith("audio_id: 'short'")
-    assert told["train.json clip 5"].startswith("onset_offset: region [2.0, 1.0]")
-    assert told["train.json clip 6"].startswith("onset_offset: '1;2'")
-    assert told["train.json clip 7"].startswith("regions: [9.0, 11.0] ends after")
-    assert told["train.json clip 8"].startswith("label: missing")
+    errors = dict(line.split(", ", 1) for line in [*listing.problems, *checked.wrong])
+    assert set(errors) == {f"train.json clip {number}" for number in range(1, 9)}
+    assert errors["train.json clip 1"].startswith("label: genuine, but")
+    assert errors["train.json clip 2"].startswith("label: fake, but")
+    assert errors["train.json clip 3"].startswith("label: 2")
+    assert errors["train.json clip 4"].startswith("audio_id: 'short'")
+    assert errors["train.json clip 5"].startswith("onset_offset: region [2.0, 1.0]")
+    assert errors["train.json clip 6"].startswith("onset_offset: '1;2'")
+    assert errors["train.json clip 7"].startswith("regions: [9.0, 11.0] ends after")
+    assert errors["train.json clip 8"].startswith("label: missing")
     assert checked.clips == []
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"audios": 3}'])
-def test_a_list_that_is_no_list(text, tmp_path, content):
+def test_lists_of_another_format_are_refused(text, tmp_path, content):
     text("meta_data/easy.json", content)
     with pytest.raises(InputError, match=r"easy\.json: .*download it again"):
         FAKESOUND.read(tmp_path)

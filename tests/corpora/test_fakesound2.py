@@ -145,7 +145,7 @@ def test_the_published_lists_become_clips(published, tmp_path, root):
     ]
 
 
-def test_sources_are_called_as_in_the_first_data_set(published, text, tmp_path):
+def test_sources_have_the_names_of_fakesound(published, text, tmp_path):
     theirs = {"audio_id": C, "label": 0, "onset_offset": "0_0", "filepath": "a.wav"}
     text("FakeSound/meta_data/easy.json", json.dumps({"audios": [theirs]}))
     (first,) = FAKESOUND.read(tmp_path).rows
@@ -166,7 +166,7 @@ def test_ids_that_recur_for_other_files_are_numbered(lists, audio, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("listed", "told"),
+    ("listed", "message"),
     [
         (row("x", f"{A}_G", "genuine", "None", "1-2"), "label: genuine, but"),
         (row("x", f"{A}_G", "genuine", "ldm", "0-0"), "model: 'ldm'"),
@@ -182,12 +182,12 @@ def test_ids_that_recur_for_other_files_are_numbered(lists, audio, tmp_path):
         ("3", "Expected `object`"),
     ],
 )
-def test_rows_that_contradict_themselves_are_named(lists, audio, tmp_path, listed, told):
+def test_rows_that_contradict_themselves_are_named(lists, audio, tmp_path, listed, message):
     lists({"addition": [LISTS["addition"][0], listed]})
     audio(f"data/test/audio/x/{listed['audio_id']}.wav" if "filepath" in listed else "x/y.wav")
     listing = FAKESOUND2.read(tmp_path)
     (line,) = [*listing.problems, *check_rows(listing.rows).wrong]
-    assert line.startswith(f"addition.jsonl row 2, {told}")
+    assert line.startswith(f"addition.jsonl row 2, {message}")
 
 
 def test_all_sixteen_lists_have_a_domain():

@@ -30,7 +30,7 @@ def test_labels_come_from_folders(tmp_path, audio, genuine, fake):
     assert listing.remarks == ["1 sources have several files (of equal names)"]
 
 
-def test_a_sidecar_says_more(tmp_path, audio, text):
+def test_sidecars_add_labels(tmp_path, audio, text):
     audio("genuine/a.wav", 2)
     audio("fake/edit/splice/x.wav", 2)
     text("genuine/a.json", json.dumps({"split": "dev", "source_id": "tape 1"}))
@@ -55,7 +55,7 @@ def test_a_sidecar_says_more(tmp_path, audio, text):
 
 
 @pytest.mark.parametrize(
-    ("known", "told"),
+    ("known", "message"),
     [
         ("{", "x.json: not JSON"),
         ("[]", "x.json: not a JSON object"),
@@ -69,12 +69,12 @@ def test_a_sidecar_says_more(tmp_path, audio, text):
         ('{"source_id": 3}', "x.json, source_id: 3; "),
     ],
 )
-def test_sidecars_that_are_wrong_are_named(tmp_path, audio, text, known, told):
+def test_invalid_sidecars_are_named(tmp_path, audio, text, known, message):
     audio("fake/edit/splice/x.wav", 2)
     text("fake/edit/splice/x.json", known)
     listing = FOLDER.read(tmp_path)
     (line,) = [*listing.problems, *check_rows(listing.rows).wrong]
-    assert line.startswith(f"fake/edit/splice/x.wav, {told}")
+    assert line.startswith(f"fake/edit/splice/x.wav, {message}")
 
 
 def test_a_genuine_clip_with_regions_contradicts_its_folder(tmp_path, audio, text):
@@ -84,7 +84,7 @@ def test_a_genuine_clip_with_regions_contradicts_its_folder(tmp_path, audio, tex
     assert line.startswith("genuine/x.wav, label: genuine, but")
 
 
-def test_fakes_of_no_attack_are_named(tmp_path, audio):
+def test_fakes_without_an_attack_are_named(tmp_path, audio):
     audio("fake/a.wav", 1)
     audio("fake/vocoder/b.wav", 1)
     listing = FOLDER.read(tmp_path)

@@ -134,7 +134,7 @@ def test_recordings_become_clips(source, mirror, tmp_path):
         assert clip.duration <= 10
 
 
-def test_the_same_clips_come_again_and_stop_at_the_hours(source, mirror, tmp_path):
+def test_clips_are_reproducible_and_limited_in_hours(source, mirror, tmp_path):
     first = prepare_source(source, tmp_path / "a", mirror)
     again = prepare_source(source, tmp_path / "b", mirror)
     assert [clip.clip_id for clip in first.clips] == [clip.clip_id for clip in again.clips]
@@ -142,7 +142,7 @@ def test_the_same_clips_come_again_and_stop_at_the_hours(source, mirror, tmp_pat
     assert {clip.source_id for clip in few.clips} < {clip.source_id for clip in first.clips}
 
 
-def test_a_source_that_is_there_is_not_opened_again(source, mirror, tmp_path, monkeypatch):
+def test_a_finished_source_is_not_opened_again(source, mirror, tmp_path, monkeypatch):
     first = prepare_source(source, tmp_path / "out", mirror)
     (mirror / "o+n").rename(mirror / "gone")
     again = prepare_source(source, tmp_path / "out", mirror)

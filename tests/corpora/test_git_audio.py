@@ -30,7 +30,7 @@ def test_clones_are_found_in_the_usual_places(tmp_path, place):
     assert find_clone(tmp_path / "mirror", "o/n") == tmp_path / "mirror" / place
 
 
-def test_what_is_no_clone_is_not_found(tmp_path):
+def test_other_folders_are_not_clones(tmp_path):
     (tmp_path / "o+n").mkdir()
     assert find_clone(tmp_path, "o/n") is None
     assert find_clone(tmp_path / "no", "o/n") is None
@@ -70,6 +70,6 @@ def test_gsm_without_a_header_is_read():
 
 
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\n"])
-def test_what_is_not_audio_is_refused(content):
+def test_content_without_audio_is_refused(content):
     with pytest.raises(InputError, match=r"^clips/a\.wav: "):
         decode(content, "clips/a.wav", RATE)

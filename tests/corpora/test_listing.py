@@ -18,19 +18,19 @@ LISTED = "data/test/audio/audio/genuine/a.wav"
         "genuine/a.wav",
     ],
 )
-def test_a_file_is_found_wherever_the_tree_was_cut(tmp_path, audio, place):
+def test_a_file_is_found_without_leading_folders(tmp_path, audio, place):
     path = audio(place)
     assert locate([tmp_path / "no", tmp_path], LISTED) == path
 
 
-def test_the_folder_of_a_file_counts(tmp_path, audio):
+def test_the_parent_folder_must_match(tmp_path, audio):
     audio("a.wav")
     audio("other/a.wav")
     assert locate([tmp_path], LISTED) is None
     assert locate([tmp_path], "a.wav") == tmp_path / "a.wav"
 
 
-def test_the_place_that_is_listed_comes_first(tmp_path, audio):
+def test_the_listed_path_has_priority(tmp_path, audio):
     audio("genuine/a.wav")
     assert locate([tmp_path], LISTED) == tmp_path / "genuine/a.wav"
     path = audio(LISTED)
@@ -48,7 +48,7 @@ def test_another_folder_shows_the_layout(tmp_path, audio, name):
     assert "\n" not in str(raised.value)
 
 
-def test_places_of_lines_count_blank_ones(text, tmp_path):
+def test_row_numbers_count_blank_lines(text, tmp_path):
     listing = Listing()
     path = text("list.txt", "a\n\n b\r\n")
     assert list(listing.lines(path)) == [("list.txt row 1", "a"), ("list.txt row 3", " b")]

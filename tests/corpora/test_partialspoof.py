@@ -75,7 +75,7 @@ def test_protocols_and_labels_become_clips(published, tmp_path, base, folder, ro
     assert sum("seglab_0.01.npy, in steps of 0.01 s" in remark for remark in remarks) == 3
 
 
-def test_the_finest_labels_there_are_taken(published, tmp_path, text):
+def test_the_finest_labels_are_used(published, tmp_path, text):
     published(steps=("0.64",))
     checked = check_rows(PARTIALSPOOF.read(tmp_path).rows)
     assert checked.wrong == []
@@ -120,7 +120,7 @@ def test_a_fake_without_labels_is_named(published, tmp_path):
     ]
 
 
-def test_without_labels_it_says_what_to_download(published, tmp_path):
+def test_missing_labels_name_the_download(published, tmp_path):
     published(steps=())
     with pytest.raises(InputError, match=r"train_seglab_0\.01\.npy: not found; download"):
         PARTIALSPOOF.read(tmp_path)

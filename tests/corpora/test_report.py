@@ -35,7 +35,7 @@ def test_the_table_counts_by_split_label_and_attack(audio):
     ]
 
 
-def test_what_misleads_is_printed(audio):
+def test_misleading_properties_are_printed(audio):
     a, b, c, d = clips(audio)
     assert warnings([a, d]) == []
     assert warnings([a, b]) == ["there are no fake clips"]
@@ -52,7 +52,7 @@ def test_what_misleads_is_printed(audio):
     assert crossing.startswith("1 sources are in several splits, such as a")
 
 
-def test_the_report_says_what_is_missing_and_where_to_get_it(audio):
+def test_the_report_names_missing_files_and_their_source(audio):
     missing = [f"list row {number}: no such file: [x]/{number}.wav" for number in range(7)]
     corpus = CORPORA["partialspoof"]
     shown = printed(

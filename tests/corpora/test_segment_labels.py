@@ -60,12 +60,12 @@ def test_nothing_in_a_pickle_is_run(tmp_path):
 @pytest.mark.parametrize(
     "labels", [[1, 2], {"a": ["2"]}, {"a": ["x"]}, {"a": np.zeros((2, 2))}, np.arange(3)]
 )
-def test_what_is_no_dictionary_of_labels(tmp_path, labels):
+def test_files_without_a_dictionary_of_labels_are_refused(tmp_path, labels):
     with pytest.raises(
         InputError, match=r"a\.npy: not a dictionary of segment labels .*again"
-    ) as told:
+    ) as caught:
         read_segment_labels(save(tmp_path / "a.npy", labels), 0.01)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_rttm_gives_the_spans_called_spoof(text):

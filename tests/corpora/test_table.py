@@ -54,7 +54,7 @@ def test_two_columns_are_enough(files, text):
 
 
 @pytest.mark.parametrize(
-    ("cells", "told"),
+    ("cells", "message"),
     [
         (",genuine,,,", ", path: empty"),
         ("a.wav,2,,,", ", label: '2'; must be one of genuine, real"),
@@ -72,17 +72,17 @@ def test_two_columns_are_enough(files, text):
         ("lost.wav,genuine,,,", ": no such file"),
     ],
 )
-def test_cells_that_are_wrong_are_named_by_row_and_column(files, text, cells, told):
+def test_invalid_cells_are_named_by_row_and_column(files, text, cells, message):
     table = text("t.csv", f"path,label,attack,regions,split\nc.wav,real,,,\n{cells}\n")
     listing = CSV.read(table)
     checked = check_rows(listing.rows)
     (line,) = [*listing.problems, *checked.wrong, *checked.missing]
-    assert line.startswith(f"t.csv row 3{told}")
+    assert line.startswith(f"t.csv row 3{message}")
     assert [clip.clip_id for clip in checked.clips] == ["c.wav"]
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "message"),
     [
         ("", "row 1: no column path"),
         ("a.wav,genuine", "row 1: no column path"),
@@ -91,8 +91,8 @@ def test_cells_that_are_wrong_are_named_by_row_and_column(files, text, cells, to
         ("path,label,label", "row 1: a column is named twice"),
     ],
 )
-def test_headers_that_are_wrong(text, header, told):
-    with pytest.raises(InputError, match=rf"t\.csv {told}"):
+def test_invalid_headers_are_refused(text, header, message):
+    with pytest.raises(InputError, match=rf"t\.csv {message}"):
         CSV.read(text("t.csv", f"{header}\na.wav,genuine\n"))
 
 

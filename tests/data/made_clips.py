@@ -22,9 +22,9 @@ def quiet(audio, held, rate, rng):
 
 
 def loud(audio, held, rate, rng):
-    made = rng.uniform(0.5, 2) * audio
-    made[:held] += rng.normal(0, 1e-3, held)
-    return made.astype(np.float32)
+    samples = rng.uniform(0.5, 2) * audio
+    samples[:held] += rng.normal(0, 1e-3, held)
+    return samples.astype(np.float32)
 
 
 def unvaried(genuine, fake, rate, rng):

@@ -16,7 +16,7 @@ ARRAYS = {
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_arrays_of_a_pickle_are_what_they_were(tmp_path, protocol):
+def test_arrays_of_a_pickle_are_restored(tmp_path, protocol):
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps(ARRAYS, protocol=protocol))
     found = read_arrays(path)
@@ -91,7 +91,7 @@ def test_nothing_in_a_pickle_is_run(tmp_path):
         pickle.dumps(np.zeros(2, dtype="i4,O")),
     ],
 )
-def test_damaged_files_are_wrong_input(tmp_path, name, content):
+def test_damaged_files_are_refused(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=name):
         read_arrays(tmp_path / name)
@@ -106,7 +106,7 @@ def test_a_pickle_cut_anywhere_is_refused(tmp_path):
             read_arrays(path)
 
 
-def test_words_used_amiss_are_refused(tmp_path):
+def test_names_with_wrong_arguments_are_refused(tmp_path):
     # a state for a kind of array rather than for an array, and a dtype without a name
     for content in (b"cnumpy\nndarray\n(I1\ntb.", b"cnumpy\ndtype\n)R."):
         path = tmp_path / "a.pkl"

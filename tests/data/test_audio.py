@@ -43,13 +43,13 @@ def test_channels_are_averaged(save):
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000])
 def test_other_rates_sound_the_same(save, rate):
-    made = read_audio(save(tone(rate=rate), rate=rate, subtype="FLOAT"), RATE)
-    assert abs(len(made) - RATE) <= 1
+    audio = read_audio(save(tone(rate=rate), rate=rate, subtype="FLOAT"), RATE)
+    assert abs(len(audio) - RATE) <= 1
     middle = slice(1_000, 15_000)
-    assert made[middle] == pytest.approx(tone()[middle], abs=3e-3)
+    assert audio[middle] == pytest.approx(tone()[middle], abs=3e-3)
 
 
-def test_windows_count_at_the_rate_asked_for(save):
+def test_windows_count_at_the_requested_rate(save):
     path = save(tone(rate=48_000), rate=48_000, subtype="FLOAT")
     part = read_audio(path, RATE, 4_000, 2_000)
     assert len(part) == 2_000
@@ -57,11 +57,11 @@ def test_windows_count_at_the_rate_asked_for(save):
 
 
 @pytest.mark.parametrize("name", ["a.flac", "a.ogg", "a.mp3", "a.aiff", "a.au", "a.caf", "a.w64"])
-def test_containers_are_all_alike(save, name):
-    made = read_audio(save(tone(), name), RATE)
-    assert abs(len(made) - RATE) <= 2_000
+def test_all_formats_give_the_same_samples(save, name):
+    audio = read_audio(save(tone(), name), RATE)
+    assert abs(len(audio) - RATE) <= 2_000
     middle = slice(4_000, 12_000)
-    assert np.corrcoef(made[middle], tone()[middle])[0, 1] > 0.99
+    assert np.corrcoef(audio[middle], tone()[middle])[0, 1] > 0.99
 
 
 def refuse(path, reason):
@@ -84,7 +84,7 @@ def test_files_that_hold_no_audio(tmp_path, save):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_samples_that_are_no_numbers(save, value):
+def test_nan_and_inf_are_refused(save, value):
     audio = tone()
     audio[777] = value
     refuse(save(audio, subtype="FLOAT"), "NaN or Inf")
@@ -100,7 +100,7 @@ def test_truncated_files(save, name, share):
     refuse(path, "truncated|decoded|no samples|malformed|read as audio")
 
 
-def test_a_truncated_file_says_where_it_ends(save):
+def test_the_error_of_a_truncated_file_names_its_end(save):
     path = save(tone(2))
     path.write_bytes(path.read_bytes()[: 44 + 2 * 8_000])
     refuse(path, "is truncated at 0.50 of 2.00 s")
@@ -111,7 +111,7 @@ def test_one_sample_is_audio(save):
     assert read_audio(save(np.array([0.25])), RATE).tolist() == [0.25]
 
 
-def test_pcm_survives_the_file_bit_for_bit(tmp_path):
+def test_pcm_is_written_and_read_exactly(tmp_path):
     pcm = np.random.default_rng(0).integers(-32_768, 32_768, 5_000).astype(np.int16)
     path = tmp_path / "deep" / "a.wav"
     write_wav(path, pcm, RATE)
@@ -137,9 +137,9 @@ def test_pcm_of_other_wav_files_is_converted(save, subtype):
 
 def test_pcm_may_be_missing_for_a_rounding_of_the_duration_and_no_more(save):
     path = save(tone())
-    made = read_pcm(path, 100, RATE)
-    assert len(made) == RATE
-    assert not made[-100:].any()
+    audio = read_pcm(path, 100, RATE)
+    assert len(audio) == RATE
+    assert not audio[-100:].any()
     with pytest.raises(InputError, match="shorter than expected"):
         read_pcm(path, 500, RATE)
     with pytest.raises(InputError, match=r"a\.wav"):

@@ -29,7 +29,7 @@ def test_outside_the_cuts_nothing_changes(pair, fade):
     assert mixed.dtype == np.int16
 
 
-def test_no_cuts_no_change(pair):
+def test_without_cuts_nothing_changes(pair):
     assert np.array_equal(cut_in(*pair, []), pair[0])
 
 
@@ -42,7 +42,7 @@ def test_a_hard_cut_is_the_fake_at_the_level_of_what_it_replaces(pair):
         assert np.corrcoef(part, fake[4_000:8_000])[0, 1] > 0.999
 
 
-def test_a_fade_goes_over_from_one_to_the_other(pair):
+def test_a_fade_interpolates_between_both(pair):
     genuine, fake = (np.full(2_000, value, dtype=np.int16) for value in (1_000, -1_000))
     mixed = cut_in(genuine, fake, [Cut(500, 1_500, 200)]).astype(float)
     rise, fall = mixed[500:700], mixed[1_300:1_500]

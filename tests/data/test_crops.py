@@ -28,7 +28,7 @@ def host_of(clips, waveform):
 
 
 @pytest.mark.parametrize("augment", [quiet, loud])
-def test_an_item_is_the_same_whenever_it_is_read(clips, augment):
+def test_items_are_reproducible(clips, augment):
     one = [crops(clips, augment)[number] for number in range(24)]
     dataset = crops(clips, augment)
     for number in reversed(range(24)):
@@ -134,7 +134,7 @@ def test_fake_and_partner_are_augmented_alike(clips):
         assert gap.max(initial=0) < 1e-6
 
 
-def test_weights_say_which_attacks_are_drawn(clips):
+def test_weights_determine_the_drawn_attacks(clips):
     (alone,) = [clip for clip in clips if clip.attack == "c/alone"]
     dataset = crops(clips, weights={"a/*": 0, "b/gaps": 0})
     assert all(found_in(alone, dataset[number].waveform) is not None for number in range(0, 20, 2))
@@ -146,7 +146,7 @@ def louder_noise(genuine, fake, rate, rng):
     return fake + rng.normal(0, 0.01, len(fake)).astype(np.float32)
 
 
-def test_what_is_cut_in_is_varied_and_nothing_else(clips):
+def test_only_the_inserted_fake_is_varied(clips):
     plain = crops(only(clips, "a/whole"))
     varied = crops(only(clips, "a/whole"), vary=louder_noise)
     for number in range(0, 40, 2):
@@ -203,7 +203,7 @@ def published(clips, attack="a/whole", twin=True, domain=PAGE):
     ]
 
 
-def test_a_published_fake_stands_beside_the_same_window_of_its_twin(clips):
+def test_a_published_fake_is_paired_with_the_same_window_of_its_twin(clips):
     some = published(clips)
     dataset = crops(some, paste=0)
     for fake, partner in pairs(dataset, 20):
@@ -245,7 +245,7 @@ def test_a_share_of_published_fakes_is_cut_into_other_recordings(clips):
     assert hosts == HOSTS
 
 
-def test_a_partner_of_another_page_never_stands_beside_a_fake_throughout(clips):
+def test_a_whole_fake_is_never_paired_with_another_page(clips):
     some = [*published(clips), *published(clips, twin=False, domain="alone")[-1:]]
     some[-1] = replace(some[-1], clip_id="other", source_id="other")
     dataset = crops(some, paste=0.3)
@@ -326,7 +326,7 @@ def test_later_crops_are_longer(clips):
     assert len(dataset[10].frame_target) == 50
 
 
-def test_regions_are_no_longer_than_asked(clips):
+def test_regions_are_at_most_as_long_as_configured(clips):
     dataset = crops(
         only(clips, "a/whole"),
         seconds=1.0,
@@ -338,7 +338,7 @@ def test_regions_are_no_longer_than_asked(clips):
 
 
 @pytest.mark.parametrize("lag", [800, -800])
-def test_a_fake_that_is_late_stands_beside_what_it_was_made_of(clips, lag):
+def test_the_delay_of_a_fake_is_compensated(clips, lag):
     some = published(clips)
     some[-1] = replace(some[-1], extra={"twin_lag": lag / RATE})
     dataset = crops(some, paste=0)

@@ -13,23 +13,23 @@ from .made_clips import FRAME, GRID, RATE, crops, make_clip
 @pytest.mark.parametrize("seconds", [0.3, 0.5, 1.0, 4.0])
 def test_windows_cover_each_frame_of_each_clip(clips, seconds):
     dataset = WindowDataset(clips, GRID, RATE, seconds)
-    heard = [np.zeros(GRID.count(clip.duration), dtype=int) for clip in clips]
+    covered = [np.zeros(GRID.count(clip.duration), dtype=int) for clip in clips]
     for number in range(len(dataset)):
         item, (index, first) = dataset[number], dataset.windows[number]
         clip, count = clips[index], int(item.frame_mask.sum())
-        heard[index][first : first + count] += 1
+        covered[index][first : first + count] += 1
         audio = read_pcm(clip.location, 0, -1)[first * FRAME :][: dataset.frames * FRAME]
-        made = (item.waveform.numpy() * 32_768).astype(np.int16)
-        assert np.array_equal(made[: len(audio)], audio)
-        assert not made[len(audio) :].any()
+        pcm = (item.waveform.numpy() * 32_768).astype(np.int16)
+        assert np.array_equal(pcm[: len(audio)], audio)
+        assert not pcm[len(audio) :].any()
         assert count == -(-len(audio) // FRAME)
-        truth = GRID.targets(clip.regions, len(heard[index]))[first:][:count]
+        truth = GRID.targets(clip.regions, len(covered[index]))[first:][:count]
         assert np.array_equal(item.frame_target.numpy()[:count] > 0, truth)
         assert not item.frame_target[count:].any()
         assert item.clip_target == truth.any()
         assert item.number == number
-    assert all((count >= 1).all() for count in heard)
-    assert max(count.max() for count in heard) <= 3
+    assert all((count >= 1).all() for count in covered)
+    assert max(count.max() for count in covered) <= 3
 
 
 @pytest.mark.parametrize("later", [None, (1, 12)])
@@ -81,12 +81,12 @@ def test_clips_of_any_format_are_read(tmp_path, name, rate, channels, options):
     soundfile.write(tmp_path / name, np.stack([tone] * channels, axis=1), rate, **options)
     # the manifest's duration is a little off, as those of other people are
     clip = make_clip(tmp_path / name, "x/y", [Region(0.5, 0.9)], duration=1.11, rate=rate)
-    heard = 0
+    fake_frames = 0
     dataset = WindowDataset([clip], GRID, RATE, 0.5)
     for number in range(len(dataset)):
         item, start = dataset[number], dataset.windows[number][1] * FRAME
         span = slice(200, min(8_000, 17_000 - start))
         expected = 0.3 * np.sin(2 * np.pi * 700 * (start + np.arange(8_000)) / RATE)
         assert item.waveform.numpy()[span] == pytest.approx(expected[span], abs=6e-3)
-        heard += int(item.frame_target.sum())
-    assert heard >= 20
+        fake_frames += int(item.frame_target.sum())
+    assert fake_frames >= 20

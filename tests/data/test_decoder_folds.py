@@ -22,19 +22,19 @@ def make(name, source, domain, attack=None, decoder=None, regions=(), **extra):
 def clips():
     """Twelve pages of five recordings, each with a fake by two decoders."""
     decoders = ("gan", "codec", "flow", "istft", "gan", "gan", "codec", "gan") * 2
-    made = []
+    clips = []
     for page in range(12):
         for number in range(5):
             source = f"p{page}-{number}"
-            made.append(make(f"{source}-g", source, f"page{page}"))
+            clips.append(make(f"{source}-g", source, f"page{page}"))
             for which in (0, 2):
                 decoder = decoders[page + which]
                 attack = f"tts/system{page}-{decoder}"
-                made.append(make(f"{source}-{which}", source, f"page{page}", attack, decoder))
+                clips.append(make(f"{source}-{which}", source, f"page{page}", attack, decoder))
     for number in range(20):
-        made.append(make(f"e{number}-g", f"e{number}", "embedded"))
-        made.append(make(f"e{number}-f", f"e{number}", "embedded", "edit/splice"))
-    return made
+        clips.append(make(f"e{number}-g", f"e{number}", "embedded"))
+        clips.append(make(f"e{number}-f", f"e{number}", "embedded", "edit/splice"))
+    return clips
 
 
 def parts(clips, test=0, validation=1, **options):

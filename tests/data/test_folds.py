@@ -30,14 +30,14 @@ def make_clip(clip_id, source, attack=None, donors=(), split=None):
 @pytest.fixture
 def clips():
     """Twenty sources; of each a genuine clip and a fake by every attack, some with a donor."""
-    made = []
+    clips = []
     for number in range(20):
         source = f"s{number:02}"
-        made.append(make_clip(f"{source}-g", source))
+        clips.append(make_clip(f"{source}-g", source))
         for attack in ATTACKS:
             donors = (f"s{number + 1:02}",) if attack == "edit/splice" and number % 4 == 0 else ()
-            made.append(make_clip(f"{source}-{attack}", source, attack, donors))
-    return made
+            clips.append(make_clip(f"{source}-{attack}", source, attack, donors))
+    return clips
 
 
 def sources_of(clips):
@@ -70,7 +70,7 @@ def test_sources_that_clips_join_are_one_group(links):
     st.integers(2, 6),
     st.integers(0, 3),
 )
-def test_whatever_the_donors_piles_share_no_source(fakes, piles, seed):
+def test_folds_share_no_source_for_any_donors(fakes, piles, seed):
     clips = [make_clip(f"g{n}", f"s{n}") for n in range(40)]
     clips += [
         make_clip(f"f{n}", f"s{source}", attack, (f"s{donor}",) if donor < 50 else ())
@@ -157,7 +157,7 @@ def test_a_fold_without_fakes_is_an_error(clips):
         deal_folds(few, 3)
 
 
-def test_genuine_recordings_alone_can_be_dealt(clips):
+def test_genuine_recordings_alone_can_be_split(clips):
     genuine = [clip for clip in clips if not clip.is_fake]
     assert Counter(deal_folds(genuine, 5)) == dict.fromkeys(range(5), 4)
 

@@ -331,7 +331,7 @@ UNTRUE = {
 
 
 @pytest.mark.parametrize("name", UNTRUE)
-def test_lengths_that_are_not_true_hide_nothing(tmp_path, name):
+def test_wrong_lengths_hide_no_audio(tmp_path, name):
     container, subtype, mark, offset, value = UNTRUE[name]
     data, path = encoded(container, subtype, sound(3, 16_000)), tmp_path / "a"
     path.write_bytes(data)

@@ -57,26 +57,26 @@ print(good, refused)
 
 def mutated(data, rng):
     """Return ``data`` with some bytes changed, cut out, repeated or cut off."""
-    made = bytearray(data)
+    changed = bytearray(data)
     for number in range(int(rng.integers(1, 6))):
-        place = int(rng.integers(0, len(made)))
+        place = int(rng.integers(0, len(changed)))
         kind = int(rng.integers(0, 6))
         if kind == 0:
-            made[place] = int(rng.integers(0, 256))
+            changed[place] = int(rng.integers(0, 256))
         elif kind == 1:
             # in the header, where it hurts
-            made[place % min(len(made), 64)] = int(rng.integers(0, 256))
+            changed[place % min(len(changed), 64)] = int(rng.integers(0, 256))
         elif kind == 2:
-            del made[place : place + int(rng.integers(1, 40))]
+            del changed[place : place + int(rng.integers(1, 40))]
         elif kind == 3:
-            made[place:place] = made[place : place + int(rng.integers(1, 40))]
+            changed[place:place] = changed[place : place + int(rng.integers(1, 40))]
         elif kind == 4:
             # a length that is far too large, or none
-            made[place : place + 4] = EXTREMES[number % 3]
+            changed[place : place + 4] = EXTREMES[number % 3]
         else:
-            del made[max(1, place) :]
-        made = made or bytearray(b"\0")
-    return bytes(made)
+            del changed[max(1, place) :]
+        changed = changed or bytearray(b"\0")
+    return bytes(changed)
 
 
 def originals(folder):

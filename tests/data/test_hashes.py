@@ -10,17 +10,17 @@ from fakesound.data.hashes import audio_hashes, hash_list, hash_of, read_list
 
 @pytest.fixture
 def clips(tmp_path):
-    made = []
+    clips = []
     for name in ("a b", "c"):
         path = tmp_path / "audio" / f"{name}.wav"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(name.encode() * 100)
-        made += [SimpleNamespace(location=str(path))] * 2
-    return made
+        clips += [SimpleNamespace(location=str(path))] * 2
+    return clips
 
 
 @pytest.mark.skipif(which("sha256sum") is None, reason="compares with sha256sum")
-def test_the_list_is_one_that_sha256sum_reads(clips, tmp_path):
+def test_sha256sum_reads_the_list(clips, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "audio.sha256").write_text(hash_list(audio_hashes(clips), folder))
@@ -36,7 +36,7 @@ def test_the_list_is_one_that_sha256sum_reads(clips, tmp_path):
     assert "a b.wav: FAILED" in done.stdout
 
 
-def test_the_list_reads_back_and_half_a_line_is_no_part(clips, tmp_path):
+def test_the_list_is_read_back_without_half_lines(clips, tmp_path):
     hashes = audio_hashes(clips)
     listed = hash_list(hashes, tmp_path)
     assert read_list(listed) == {
@@ -45,7 +45,7 @@ def test_the_list_reads_back_and_half_a_line_is_no_part(clips, tmp_path):
     assert len(read_list(listed[:90])) == 1
 
 
-def test_one_digest_for_all_depends_on_no_place(clips, tmp_path):
+def test_the_digest_does_not_depend_on_folders(clips, tmp_path):
     before = hash_of(audio_hashes(clips))
     (tmp_path / "audio").rename(tmp_path / "moved")
     moved = [

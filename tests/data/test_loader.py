@@ -22,10 +22,10 @@ class Listener(lightning.LightningModule):
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
-        self.heard = []
+        self.batches = []
 
     def training_step(self, batch, number):
-        self.heard.append((self.current_epoch, number, batch))
+        self.batches.append((self.current_epoch, number, batch))
         return self.weight.sum()
 
     def configure_optimizers(self):
@@ -71,7 +71,7 @@ def fit(clips, workers, tmp_path, callbacks=(), resume=None):
     )
     with suppress(KeyboardInterrupt, SystemExit):
         trainer.fit(module, datamodule=Few(), ckpt_path=resume)
-    return module.heard
+    return module.batches
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_run_that_is_killed_continues_with_the_same_crops(clips, tmp_path, kil
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_crops_that_were_taken_are_not_read_again(clips, workers):
+def test_used_crops_are_not_read_again(clips, workers):
     def loader():
         sampler = EpochSampler(STEPS, BATCH)
         sampler.set_epoch(5)

@@ -161,12 +161,12 @@ def test_fields_that_contradict_each_other(written, row, field):
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "3", '"g"', "clip_id,path"])
-def test_a_line_that_is_no_object(written, line):
+def test_lines_without_an_object_are_refused(written, line):
     with pytest.raises(InputError, match=r"manifest.jsonl row 2: not (a )?JSON"):
         read_manifest(written(genuine_row(), line))
 
 
-def test_no_manifest_no_rows_no_text(tmp_path):
+def test_missing_empty_and_binary_manifests_are_refused(tmp_path):
     path = tmp_path / "manifest.jsonl"
     with pytest.raises(InputError, match="no such manifest"):
         read_manifest(path)
@@ -178,7 +178,7 @@ def test_no_manifest_no_rows_no_text(tmp_path):
         read_manifest(path)
 
 
-def test_audio_need_not_be_there_when_only_rows_count(written):
+def test_audio_is_not_needed_for_rows_alone(written):
     path = written(genuine_row(), files=())
     with pytest.raises(InputError, match=r"row 1, path: .*g\.wav does not exist"):
         read_manifest(path)
@@ -190,7 +190,7 @@ def test_regions_may_end_a_rounding_error_late(written):
     assert clip.regions == (Region(0, 2.0),)
 
 
-def test_what_is_written_is_read_again(written, tmp_path):
+def test_written_manifests_are_read_back(written, tmp_path):
     extra = {"author": "Zoë\u2028\x85x", "nested": {"a": [1, None]}, "note": "two\nlines"}
     clips = read_manifest(written(genuine_row(**extra), fake_row()))
     other = tmp_path / "deep" / "er" / "copy.jsonl"
@@ -200,7 +200,7 @@ def test_what_is_written_is_read_again(written, tmp_path):
     assert json.loads(other.read_text("utf-8").split("\n")[0])["path"] == "../../audio/g.wav"
 
 
-def test_official_subsets_are_written_where_there_are_any(written, tmp_path):
+def test_official_subsets_are_written(written, tmp_path):
     clips = read_manifest(written(genuine_row(subsets=["easy", "hard"]), fake_row(subsets=[])))
     assert [clip.subsets for clip in clips] == [("easy", "hard"), ()]
     assert all("subsets" not in clip.extra for clip in clips)
@@ -229,13 +229,13 @@ def test_a_manifest_that_fails_to_be_written_leaves_the_old_one(written, monkeyp
     assert path.read_bytes() == before
 
 
-def test_writing_leaves_nothing_else_behind(written, tmp_path):
+def test_writing_leaves_no_other_files(written, tmp_path):
     path = written(genuine_row())
     write_manifest(path, read_manifest(path))
     assert {entry.name for entry in tmp_path.iterdir()} == {"audio", "manifest.jsonl"}
 
 
-def test_the_hash_tells_clips_and_not_where_they_lie(written, tmp_path):
+def test_the_hash_depends_on_clips_and_not_on_folders(written, tmp_path):
     clips = read_manifest(written(genuine_row(), fake_row()))
     moved = [replace(clip, location=f"/elsewhere/{Path(clip.location).name}") for clip in clips]
     digest = manifest_hash(clips)

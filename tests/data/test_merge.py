@@ -67,7 +67,7 @@ ALL = ("train", "validation", "test")
         (("train", "test"), ["train", "test"], ["train", "test"]),
     ],
 )
-def test_rows_play_the_parts_their_manifest_is_given_for(make_clip, splits, roles, parts):
+def test_rows_get_the_splits_of_their_manifest(make_clip, splits, roles, parts):
     clips = [make_clip(str(n), f"s{n}", split) for n, split in enumerate(splits)]
     assert [clip.split for clip in take_parts(clips, roles, "M")] == parts
 
@@ -80,13 +80,13 @@ def test_rows_play_the_parts_their_manifest_is_given_for(make_clip, splits, role
         (("train",), ["train", "validation"], r"data\.validation=M: is also data\.train"),
     ],
 )
-def test_rows_that_cannot_play_their_part(make_clip, splits, roles, message):
+def test_manifests_without_rows_of_a_split_are_refused(make_clip, splits, roles, message):
     clips = [make_clip(str(n), f"s{n}", split) for n, split in enumerate(splits)]
     with pytest.raises(InputError, match=message):
         take_parts(clips, roles, "M")
 
 
-def test_corpora_with_nothing_in_common_are_put_together(make_corpus):
+def test_disjoint_corpora_are_merged(make_corpus):
     one = [*make_corpus("one", "train", "ab"), *make_corpus("one", "validation", "c")]
     other = make_corpus("two", "test", "de")
     assert merge_manifests([one, other]) == ([*one, *other], [])
@@ -105,7 +105,7 @@ def test_the_same_genuine_clip_counts_once(make_clip):
     assert notes == ["3 genuine clips given more than once, counted once"]
 
 
-def test_twins_follow_the_clip_that_stays_if_it_is_the_same_to_the_sample(make_clip):
+def test_twins_refer_to_an_identical_remaining_clip(make_clip):
     genuine = make_clip("g", "s", "test", None, "one", "audio")
     same = [
         make_clip("h", "t", "test", None, "two", "audio"),
@@ -184,7 +184,7 @@ def test_training_corpora_are_kept_apart_from_validation_ones(make_corpus):
     assert len(clips) == 8
 
 
-def test_validation_is_carved_of_what_has_no_split(make_corpus):
+def test_validation_is_taken_from_clips_without_a_split(make_corpus):
     open_ones = make_corpus("one", None, [f"s{n:02}" for n in range(20)])
     fixed = [*make_corpus("two", "train", "a"), *make_corpus("two", "validation", ["s03"])]
     clips, notes = merge_manifests([open_ones, fixed, make_corpus("three", "test", "d")])
@@ -196,7 +196,7 @@ def test_validation_is_carved_of_what_has_no_split(make_corpus):
     assert notes[0].startswith("validation: 8 of 40 training clips, all clips of 4 sources")
 
 
-def test_a_twin_that_is_not_there_is_not_named(make_corpus):
+def test_references_to_missing_twins_are_removed(make_corpus):
     clips = make_corpus("one", "train", "ab")
     assert without_lost_twins(clips) == clips
     assert without_lost_twins(clips[1:]) == [replace(clips[1], twin_id=None), *clips[2:]]

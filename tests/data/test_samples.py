@@ -71,7 +71,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_has_no_scale_or_shape_is_refused_in_one_line(name):
+def test_arrays_without_scale_or_shape_are_refused_in_one_line(name):
     with pytest.raises(InputError, match=r"^recording: ") as error:
         to_channels(REFUSED[name])
     assert len(str(error.value).splitlines()) == 1

@@ -55,7 +55,7 @@ def digests(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-def test_what_is_read_is_what_was_written(mixed, tmp_path):
+def test_shards_are_read_back(mixed, tmp_path):
     done = []
     out = tmp_path / "out"
     assert write_shards(mixed, out, 150_000, progress=lambda *at: done.append(at)) == []
@@ -82,7 +82,7 @@ def test_what_is_read_is_what_was_written(mixed, tmp_path):
     assert all(same(drawn[i], own[i]) for i in range(20))
 
 
-def test_shards_are_tars_as_webdataset_has_them(mixed, tmp_path):
+def test_shards_have_the_layout_of_webdataset(mixed, tmp_path):
     write_shards(mixed, tmp_path / "out", 150_000)
     number = 0
     for path in sorted((tmp_path / "out/shards").iterdir()):
@@ -159,7 +159,7 @@ write_shards(read_manifest(Path({str(tmp_path / "m.jsonl")!r})), Path({str(tmp_p
     assert (tmp_path / "out/shards/00000.tar").stat().st_mtime_ns == there["00000.tar"]
 
 
-def test_bad_audio_is_told_or_left_out(mixed, tmp_path):
+def test_bad_audio_is_an_error_or_skipped(mixed, tmp_path):
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"no audio at all")
     short = replace(mixed[0], clip_id="short", duration=9.0)
@@ -168,8 +168,8 @@ def test_bad_audio_is_told_or_left_out(mixed, tmp_path):
         write_shards(clips, tmp_path / "out", 150_000)
     assert not (tmp_path / "out/manifest.jsonl").exists()
     for _ in range(2):
-        told = write_shards(clips, tmp_path / "out", 150_000, skip=True)
-        assert [text.partition(":")[0].rpartition("/")[2] for text in told] == [
+        errors = write_shards(clips, tmp_path / "out", 150_000, skip=True)
+        assert [text.partition(":")[0].rpartition("/")[2] for text in errors] == [
             "bad.wav",
             "genuine0.wav",
         ]
@@ -180,7 +180,7 @@ def test_bad_audio_is_told_or_left_out(mixed, tmp_path):
         write_shards(clips, tmp_path / "out", 150_000)
 
 
-def test_what_does_not_fit_its_manifest_is_told(mixed, tmp_path):
+def test_audio_that_contradicts_its_row_is_an_error(mixed, tmp_path):
     out = tmp_path / "out"
     write_shards(mixed, out, 10**7)
     clips = read_manifest(out / "manifest.jsonl")
@@ -202,7 +202,7 @@ def test_what_does_not_fit_its_manifest_is_told(mixed, tmp_path):
         read_audio(clips[0].location, RATE)
 
 
-def test_tars_of_others_need_no_offsets(mixed, tmp_path):
+def test_tars_of_other_tools_need_no_offsets(mixed, tmp_path):
     with tarfile.open(tmp_path / "theirs.tar", "w") as tar:
         for name in ("deep/" + "x" * 150 + ".wav", "é.wav", "b.wav"):
             tar.add(mixed[0].location, arcname=name)
@@ -317,7 +317,7 @@ def test_one_read_of_one_range_for_a_crop(remote, mixed, monkeypatch):
     assert sum(end - start for _, start, end in asked) < at(clips[-1]).size
 
 
-def test_a_store_that_is_not_installed_is_told_with_the_extra(monkeypatch):
+def test_the_error_of_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(InputError) as caught:
         read_manifest(parse_location("s3://bucket/manifest.jsonl"))

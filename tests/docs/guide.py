@@ -138,6 +138,6 @@ def follow(guide: Path, folder: Path, passed_over: tuple[str, ...] = ()) -> None
 def _compare(shown: str, printed: str | None) -> None:
     if printed is None:
         return
-    said = " ".join(printed.split())
+    output = " ".join(printed.split())
     for line in shown.splitlines():
-        assert " ".join(line.split()) in said, f"{line!r} is not in\n{printed}"
+        assert " ".join(line.split()) in output, f"{line!r} is not in\n{printed}"

@@ -17,14 +17,14 @@ each = pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
 
 
 @each
-def test_what_a_guide_shows_works(guide, tmp_path):
+def test_examples_of_guides_run(guide, tmp_path):
     follow(guide, checkout(tmp_path), passed_over=LONG)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @each
-def test_runs_of_a_guide_work_too(guide, tmp_path):
+def test_commands_of_guides_run(guide, tmp_path):
     if not any(word in block.text for block in blocks(guide) for word in LONG):
         pytest.skip("has none")
     follow(guide, checkout(tmp_path))

@@ -163,7 +163,7 @@ def test_bad_jsonl(tmp_path, line, message):
         ({"frame_step": float("nan")}, "frame step nan s: must be a finite number"),
     ],
 )
-def test_formats_that_do_not_exist(fields, message):
+def test_unknown_formats_are_refused(fields, message):
     with pytest.raises(InputError, match=message):
         ScoreFormat(**fields)
 

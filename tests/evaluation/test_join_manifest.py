@@ -10,7 +10,7 @@ from tests.evaluation.clips import known
 GENUINE, FAKE = known("g"), known("f", (0.02, 0.06), source_id="t", attack="vocoder/x", domain="d")
 
 
-def said(clip_id, frames=(), frame_step=0.02, **fields):
+def score_row(clip_id, frames=(), frame_step=0.02, **fields):
     return ScoreRow(
         where="s.txt, row 7",
         clip_id=clip_id,
@@ -25,7 +25,7 @@ def said(clip_id, frames=(), frame_step=0.02, **fields):
 def test_truth_comes_from_the_manifest():
     kept = {"fold": "unseen", "clip_threshold": 0.3}
     fake, genuine = join_manifest(
-        [said("f", [0, 1, 1, 0, 0], kept=kept), said("g")], [GENUINE, FAKE]
+        [score_row("f", [0, 1, 1, 0, 0], kept=kept), score_row("g")], [GENUINE, FAKE]
     )
     assert (fake.label, fake.attack, fake.source_id) == ("fake", "vocoder/x", "t")
     assert (fake.corpus, fake.domain, fake.duration) == ("corpus", "d", 0.1)
@@ -36,8 +36,10 @@ def test_truth_comes_from_the_manifest():
 
 def test_unknown_clips():
     with pytest.raises(InputError, match=r"s\.txt, row 7, clip_id: 'x' is in no manifest"):
-        join_manifest([said("x"), said("g")], [GENUINE])
-    assert [s.clip_id for s in join_manifest([said("x"), said("g")], [GENUINE], True)] == ["g"]
+        join_manifest([score_row("x"), score_row("g")], [GENUINE])
+    assert [
+        s.clip_id for s in join_manifest([score_row("x"), score_row("g")], [GENUINE], True)
+    ] == ["g"]
 
 
 @pytest.mark.parametrize(
@@ -60,17 +62,17 @@ def test_unknown_clips():
 )
 def test_a_row_that_contradicts_the_manifest(claims, field):
     with pytest.raises(InputError, match=rf"s\.txt, row 7, {field}"):
-        join_manifest([said("f", claims=claims)], [FAKE])
+        join_manifest([score_row("f", claims=claims)], [FAKE])
 
 
-def test_a_row_that_says_the_same_in_other_words():
+def test_rows_with_equivalent_values_are_accepted():
     claims = {
         "label": "fake",
         "attack": "vocoder/x",
         "duration": 0.1004,
         "regions": [[0.04, 0.0596], [0.0203, 0.04]],
     }
-    assert len(join_manifest([said("f", claims=claims)], [FAKE])) == 1
+    assert len(join_manifest([score_row("f", claims=claims)], [FAKE])) == 1
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_a_row_that_says_the_same_in_other_words():
     ],
 )
 def test_frames_at_the_end_of_a_clip(given, expected):
-    (score,) = join_manifest([said("f", given)], [FAKE])
+    (score,) = join_manifest([score_row("f", given)], [FAKE])
     assert score.frame_scores == pytest.approx(np.float32(expected))
 
 
@@ -91,4 +93,4 @@ def test_frames_of_another_length_do_not_fit(frames):
     # the clip has 10 of 20 ms and 20 of 10 ms
     clip = known("f", (0.02, 0.06), duration=0.2)
     with pytest.raises(InputError, match=r"s\.txt, row 7, frame_scores: \d+ frames of 0.01 s for"):
-        join_manifest([said("f", np.zeros(frames - 2), frame_step=0.01)], [clip])
+        join_manifest([score_row("f", np.zeros(frames - 2), frame_step=0.01)], [clip])

@@ -28,7 +28,7 @@ def test_thresholds_are_those_of_validation_after_calibration():
     assert set(calibrated.before) == {"validation", "all", "seen", "unseen"}
 
 
-def test_what_a_checkpoint_carries_is_taken_without_validation():
+def test_values_of_a_checkpoint_are_used_without_validation():
     calibrator = Calibrator("logistic", slope=2.0, intercept=-1.0)
     calibrated = apply_calibration(TEST, (), calibrator, Thresholds(0.3, 0.6), "the checkpoint")
     assert [c.logit for c in calibrated.test] == pytest.approx([2 * c.logit - 1 for c in TEST])
@@ -49,7 +49,7 @@ def test_a_score_file_alone_is_calibrated_as_it_is():
 
 
 def test_further_heads_are_calibrated_by_thresholds_of_validation():
-    def said(clips, seed):
+    def random_scores(clips, seed):
         rng = np.random.default_rng(seed)
         return [
             replace(
@@ -60,7 +60,7 @@ def test_further_heads_are_calibrated_by_thresholds_of_validation():
             for clip in clips
         ]
 
-    test, validation = said(TEST, 1), said(VALIDATION, 2)
+    test, validation = random_scores(TEST, 1), random_scores(VALIDATION, 2)
     calibrated = apply_calibration(test, validation)
     found = compute_metrics(calibrated, PRIOR, 0, 0)
     expected = head_thresholds(validation)

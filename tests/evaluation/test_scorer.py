@@ -20,14 +20,14 @@ CONDITIONS = match_conditions(["gain_down", "trim", "clipping"])
 @pytest.fixture
 def clips(tmp_path):
     rng = np.random.default_rng(0)
-    made = []
+    clips = []
     for number, seconds in enumerate((1.5, 0.7, 2.4)):
         path = tmp_path / f"{number}.wav"
         soundfile.write(path, rng.normal(0, 0.1, round(seconds * RATE)), RATE)
         region = (Region(0.2, 0.6),) if number else ()
         label, attack = ("fake", "x/y") if number else ("genuine", None)
-        made.append(Clip(path.stem, str(path), "s", label, attack, region, seconds, RATE, "made"))
-    return made
+        clips.append(Clip(path.stem, str(path), "s", label, attack, region, seconds, RATE, "made"))
+    return clips
 
 
 def changed(clip, condition, folder):

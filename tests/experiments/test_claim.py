@@ -38,7 +38,7 @@ def scores_of(skill, sources=24, frames=True, seed=0):
         skill: Number of standard deviations that fakes and their frames lie above genuine ones.
     """
     rng = np.random.default_rng(seed)
-    made = []
+    tables = []
     for source in range(sources):
         kinds = [(None, ()), (None, ())]
         for attack in GENERATORS:
@@ -57,8 +57,8 @@ def scores_of(skill, sources=24, frames=True, seed=0):
                 parts["frame_scores"] = (1 / (1 + np.exp(-noisy))).astype(np.float32)
             score = 1 / (1 + np.exp(-rng.normal() - skill * bool(attack)))
             fold = "unseen" if attack else None
-            made.append(ClipScore.of(clip, float(score), fold=fold, **parts))
-    return made
+            tables.append(ClipScore.of(clip, float(score), fold=fold, **parts))
+    return tables
 
 
 def write_run(
@@ -150,16 +150,16 @@ def test_without_variation_there_is_no_interval():
 def test_each_level_is_drawn_with_replacement(level):
     values, draws = np.array([0.5, 0.6, 0.7, 0.9]), 4000
     if level == "fold":
-        made = cells([[[v]] for v in values], draws)
+        tables = cells([[[v]] for v in values], draws)
     elif level == "seed":
-        made = cells([[[v] for v in values]], draws)
+        tables = cells([[[v] for v in values]], draws)
     elif level == "generator":
-        made = cells([[list(values)]], draws)
+        tables = cells([[list(values)]], draws)
     else:
         rng = np.random.default_rng(1)
         drawn = rng.choice(values, (draws, 4)).mean(1)
-        made = {"0": {0: {"g": np.append(values.mean(), drawn)}}}
-    found = bootstrap.mean_over(made)
+        tables = {"0": {0: {"g": np.append(values.mean(), drawn)}}}
+    found = bootstrap.mean_over(tables)
     assert found[0] == pytest.approx(values.mean())
     assert found[1:].mean() == pytest.approx(values.mean(), abs=0.005)
     assert found[1:].std() == pytest.approx(values.std() / 2, rel=0.06)
@@ -211,7 +211,7 @@ def sweep(tmp_path_factory):
     return folder
 
 
-def test_known_systems_are_told_apart(sweep, tmp_path, monkeypatch):
+def test_known_systems_differ(sweep, tmp_path, monkeypatch):
     arguments = ["analyse", "--steps", str(sweep), "--time", "--draws", "1000"]
     arguments += ["--search", str(tmp_path / "none"), "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", arguments)

@@ -20,14 +20,14 @@ spec.loader.exec_module(people)
 
 
 def clips(each=20):
-    made = []
+    rows = []
     for number in range(each):
-        made += [
+        rows += [
             factories.make_clip(f"genuine-{number}"),
             factories.make_clip(f"part-{number}", attack="inpainting/a", regions=[(0.2, 0.6)]),
             factories.make_clip(f"whole-{number}", attack="vocoder/b"),
         ]
-    return made
+    return rows
 
 
 def answers(skill, seed, each=20, tendency=0.0):
@@ -49,7 +49,7 @@ def ends(cell):
     return float(low), float(high)
 
 
-def test_people_are_the_mean_of_listeners_and_models_stand_beside():
+def test_listeners_are_averaged_and_compared_with_models():
     listeners = [answers(1.0, seed) for seed in range(4)]
     model = answers(2.0, 99)
     rows = {row["figures of"]: row for row in people.table(listeners, {"model": model}, 50)}
@@ -91,7 +91,7 @@ def test_listeners_are_drawn_as_well_as_clips():
     assert widths[1] > 3 * widths[0]
 
 
-def test_unanswered_clips_weigh_nothing():
+def test_unanswered_clips_do_not_count():
     whole = answers(1.0, 0)
     half = whole[:30]
     rows = people.table([whole, half], {}, 20)

@@ -51,7 +51,7 @@ def test_weights_are_the_mean(finished, other):
     assert changed > 10
 
 
-def test_the_head_of_families_is_the_first_runs(finished, other):
+def test_the_attribution_head_is_that_of_the_first_run(finished, other):
     first, second = read_checkpoint(finished), read_checkpoint(other)
     name = f"{OWN_HEAD}proj.weight"
     first = replace(first, weights={**first.weights, name: torch.zeros(3, 4)})

@@ -29,7 +29,7 @@ PARTICULAR = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_files_say_what_detectors_say(kind):
+def test_files_score_like_their_detectors(kind):
     # back to what kinds without have instead of the states of the small Vision Mamba
     plain = () if "state" in KINDS[kind] else ("backbone.state=16",)
     overrides = (f"backbone.kind={kind}", *plain, *PARTICULAR.get(kind, ()))

@@ -107,13 +107,13 @@ def test_calibration_is_that_of_the_calibrator(calibrator):
     np.testing.assert_allclose(found, calibrator.calibrated(logits), atol=1e-5)
 
 
-def test_knots_that_single_precision_cannot_tell_apart_are_a_step():
+def test_knots_equal_in_single_precision_are_a_step():
     calibration = Calibration(STEEP)
     found = [float(calibration(torch.tensor(logit))) for logit in (-1.0, 0.25, 0.5, 0.51, 9.0)]
     assert found == pytest.approx([-1, -0.5, 0, 3, 3], abs=1e-5)
 
 
-def test_the_detector_is_left_as_it_is():
+def test_the_detector_is_not_changed():
     config, detector = small_detector()
     spectrum = detector.features.spectrum
     detector.train()

@@ -37,7 +37,7 @@ def test_globs_are_held_out_by_name(patterns, names):
     assert reserved.split("/")[0] not in {name.split("/")[0] for name in names}
 
 
-def test_the_inner_attack_can_be_named_or_left_away():
+def test_the_inner_attack_can_be_named_or_omitted():
     assert held_out_attacks(leave_out("edit/*", "codec/opus"), NAMES)[1] == ("codec/opus",)
     assert held_out_attacks(leave_out("edit/*", None), NAMES)[1] == ()
 
@@ -64,7 +64,7 @@ def test_families_are_held_out_whole(families, names):
 
 
 @pytest.mark.parametrize("name", ["cod", "codec/mp3", "codec/*", "*"])
-def test_a_family_is_one_that_is_there(name):
+def test_unknown_families_are_refused(name):
     with pytest.raises(InputError) as caught:
         held_out_attacks(leave_family_out(name), NAMES)
     assert str(caught.value) == (
@@ -82,7 +82,7 @@ def test_folds_may_hold_an_attack_out_or_none():
     )
 
 
-def test_wrong_names_are_told_with_their_key():
+def test_errors_of_wrong_names_name_their_key():
     with pytest.raises(InputError, match=r"split.held_out=edit/splce.*edit/splice"):
         held_out_attacks(leave_out("edit/splce"), NAMES)
     with pytest.raises(InputError, match=r"split.inner_held_out=x/\*"):
@@ -134,7 +134,7 @@ def test_attacks_are_those_of_the_manifest(corpus):
         resolve(corpus, split=leave_out("vocoder/world", None))
 
 
-def test_splits_of_a_manifest_stay(corpus):
+def test_splits_of_a_manifest_are_kept(corpus):
     given = [structs.replace(clip, split="test") for clip in corpus]
     assert {clip.split for clip in resolve(given).clips} == {"test"}
     splits = ["train"] * 12 + ["validation"] * 6 + ["test"] * 6
@@ -152,7 +152,7 @@ def test_rows_without_a_split_are_not_used_where_others_have_one(corpus):
     assert found.clips[0].twin_id is None
 
 
-def test_validation_is_carved_of_an_official_training_set(corpus):
+def test_validation_is_taken_from_an_official_training_set(corpus):
     given = [structs.replace(c, split="test" if c.source_id > "s5" else "train") for c in corpus]
     given[0] = structs.replace(given[0], donor_ids=("s1",))
     found = resolve(given, split=SplitConfig("official", None, validation_share=0.4, seed=3))
@@ -169,7 +169,7 @@ def test_validation_is_carved_of_an_official_training_set(corpus):
 
 
 @pytest.mark.parametrize("fold", range(4))
-def test_folds_are_dealt_of_all_rows_of_a_manifest(corpus, fold):
+def test_folds_use_all_rows_of_a_manifest(corpus, fold):
     given = [structs.replace(c, split="train" if c.source_id < "s3" else None) for c in corpus]
     chosen = SplitConfig("source_folds", "edit/splice", None, folds=4, fold=fold)
     found = resolve(given, split=chosen)
@@ -224,7 +224,7 @@ def fold_of_the_embedded(fold, folds=3, held_out="edit/splice", seed=0):
     return resolve_corpus(data, split)
 
 
-def test_recordings_are_dealt_into_folds_before_they_are_forged():
+def test_recordings_are_divided_into_folds_before_forging():
     tested = []
     for fold in range(3):
         jobs = fold_of_the_embedded(fold).jobs
@@ -244,7 +244,7 @@ def test_recordings_are_dealt_into_folds_before_they_are_forged():
     assert sorted(tested) == sorted(clip.clip_id for clip in embedded_clips())
 
 
-def test_fakes_of_one_fold_serve_the_others():
+def test_all_folds_share_their_fakes():
     first, second, other = (
         fold_of_the_embedded(0),
         fold_of_the_embedded(1),
@@ -290,7 +290,7 @@ def test_extra_recordings_add_to_training_and_validation_alone(recordings, tmp_p
     assert found.folder.parent == base.folder.parent == Path("prepared")
 
 
-def test_extra_folders_lie_apart(recordings, tmp_path):
+def test_extra_folders_must_not_overlap(recordings, tmp_path):
     def resolve_with(*extra, root=recordings, prepared=tmp_path / "prepared"):
         data = DataConfig(
             root=root and str(root), extra=[str(f) for f in extra], prepared=str(prepared)

@@ -35,7 +35,7 @@ def fakes_of(result):
     return [clip for clip in result.clips if clip.is_fake]
 
 
-def test_the_manifest_is_valid_and_every_split_is_there(result):
+def test_the_manifest_is_valid_and_has_every_split(result):
     path = result.folder / "manifest.jsonl"
     write_manifest(path, result.clips)
     assert read_manifest(path) == result.clips
@@ -54,7 +54,7 @@ def test_every_recording_has_a_twin_and_its_fakes(result):
         assert fakes[clip.source_id] == (2 if clip.split == "train" else 4)
 
 
-def test_files_are_as_the_rows_say_and_their_names_tell_nothing(result):
+def test_files_agree_with_their_rows_and_names_reveal_nothing(result):
     for clip in result.clips:
         info = soundfile.info(clip.location)
         assert (info.samplerate, info.channels, info.subtype) == (RATE, 1, "PCM_16")
@@ -112,7 +112,7 @@ def test_regions_are_40_ms_or_longer_and_lie_in_the_clip(result):
             assert region.offset <= fake.duration
 
 
-def test_training_fakes_are_remade_all_along(result):
+def test_training_fakes_are_fake_throughout(result):
     for fake in fakes_of(result):
         if fake.split == "train":
             whole = fake.regions == (Region(0, fake.duration),)
@@ -120,15 +120,15 @@ def test_training_fakes_are_remade_all_along(result):
     assert any(c.regions != (Region(0, c.duration),) for c in fakes_of(result) if c.split == "test")
 
 
-def test_what_a_row_says_of_its_origin_is_kept(recordings, result, tmp_path):
-    told = {"start": 0.1, "changes": "cut", "author": "Zoë", "origin": {"address": "x"}}
-    clips = [replace(clip, extra=told, license="CC0-1.0", domain="d") for clip in result.genuine]
+def test_unknown_keys_of_a_row_are_kept(recordings, result, tmp_path):
+    extra = {"start": 0.1, "changes": "cut", "author": "Zoë", "origin": {"address": "x"}}
+    clips = [replace(clip, extra=extra, license="CC0-1.0", domain="d") for clip in result.genuine]
     jobs = plan_jobs(clips, ForgeSettings(RATE), ["codec/adpcm"])
     fake = next(job for job in jobs if job.attack)
     twin = next(job for job in jobs if job.clip_id == fake.twin_id)
-    for made in (do_job(twin, tmp_path, RATE), do_job(fake, tmp_path, RATE)):
-        assert made.extra == {"author": "Zoë", "origin": {"address": "x"}}
-        assert (made.license, made.domain, made.corpus) == ("CC0-1.0", "d", "tapes")
+    for clip in (do_job(twin, tmp_path, RATE), do_job(fake, tmp_path, RATE)):
+        assert clip.extra == {"author": "Zoë", "origin": {"address": "x"}}
+        assert (clip.license, clip.domain, clip.corpus) == ("CC0-1.0", "d", "tapes")
 
 
 @pytest.mark.parametrize("name", [n for n, attack in ATTACKS.items() if attack.edges_only])
@@ -136,8 +136,8 @@ def test_genuine_material_never_fills_a_whole_evaluation_clip(result, name):
     test = [clip for clip in result.genuine if clip.split == "test"]
     for seed in range(12):
         for job in plan_jobs(test, ForgeSettings(RATE, seed=seed), [name]):
-            made = do_job(job, result.folder.with_name("edges"), RATE)
-            assert made.regions != (Region(0, made.duration),)
+            clip = do_job(job, result.folder.with_name("edges"), RATE)
+            assert clip.regions != (Region(0, clip.duration),)
 
 
 def test_a_second_run_makes_nothing_new(recordings, result):

@@ -70,7 +70,7 @@ def test_one_corpus_trains_and_another_tests(make_manifest):
     split_clips(found.clips)
 
 
-def test_validation_rows_stay_where_there_are_some(make_manifest):
+def test_existing_validation_rows_are_kept(make_manifest):
     one = make_manifest("one", {"a": "train", "b": "validation", "c": "test"})
     two = make_manifest("two", {"d": None, "e": None})
     found = resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig("official", None))
@@ -82,7 +82,7 @@ def test_validation_rows_stay_where_there_are_some(make_manifest):
     assert found.notes == ()
 
 
-def test_a_corpus_given_for_validation_spares_the_training_set(make_manifest):
+def test_a_validation_corpus_leaves_the_training_set_whole(make_manifest):
     one = make_manifest("one", {"a": "train", "b": "train"})
     two = make_manifest("two", {"c": None})
     three = make_manifest("three", {"d": None})
@@ -118,7 +118,7 @@ def test_a_corpus_without_splits_that_trains_and_tests_gets_them(make_manifest):
     assert len(parts) == 3
 
 
-def test_shared_sources_are_told_or_dropped(make_manifest):
+def test_shared_sources_are_an_error_or_dropped(make_manifest):
     one = make_manifest("one", {"a": "train", "b": "train", "c": "validation"})
     two = make_manifest("two", {"b": "test", "d": "test"})
     with pytest.raises(InputError, match=r"^data\.shared_sources=error: .*'b' of one"):
@@ -148,7 +148,7 @@ def test_attacks_are_held_out_of_all_corpora(make_manifest):
 
 
 @pytest.mark.parametrize("key", ["manifest", "train", "validation", "test"])
-def test_a_manifest_that_is_not_there_is_named_before_any_is_read(key, tmp_path):
+def test_a_missing_manifest_is_named_before_any_is_read(key, tmp_path):
     there = tmp_path / "there.jsonl"
     there.write_text("no manifest")
     data = {part: [str(there)] for part in ("train", "validation", "test")}
@@ -157,7 +157,7 @@ def test_a_manifest_that_is_not_there_is_named_before_any_is_read(key, tmp_path)
         resolve_corpus(DataConfig(**data), SplitConfig("official", None))
 
 
-def test_unused_rows_are_not_looked_at(make_manifest, tmp_path):
+def test_audio_of_unused_rows_is_not_checked(make_manifest, tmp_path):
     one = make_manifest("one", {"a": "train", "b": "validation", "c": "test"})
     two = make_manifest("two", {"d": None})
     (tmp_path / "one" / "c-genu.wav").write_bytes(b"no audio")

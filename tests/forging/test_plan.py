@@ -33,13 +33,13 @@ def test_twins_come_first_and_each_clip_has_one(genuine):
     assert all(job.attack for job in jobs[16:])
 
 
-def test_every_id_is_another(genuine):
+def test_ids_are_unique(genuine):
     jobs = plan_jobs(genuine, ForgeSettings(), complete={"validation": NAMES, "test": NAMES})
     assert len({job.clip_id for job in jobs}) == len(jobs)
     assert len({job.seed for job in jobs}) == len(jobs)
 
 
-def test_clips_get_as_many_attacks_as_asked_for_none_twice(genuine):
+def test_clips_get_the_configured_number_of_different_attacks(genuine):
     jobs = plan_jobs(genuine, ForgeSettings(train_attacks=3, evaluation_attacks=2), NAMES)
     for clip in genuine:
         names = [job.attack for job in jobs if job.attack and job.genuine is clip]
@@ -49,7 +49,7 @@ def test_clips_get_as_many_attacks_as_asked_for_none_twice(genuine):
     assert max(counts) - min(counts) <= 1
 
 
-def test_more_attacks_than_there_are_is_all_of_them(genuine):
+def test_a_larger_number_than_exist_means_all_attacks(genuine):
     jobs = plan_jobs(genuine, ForgeSettings(train_attacks=9, evaluation_attacks=0), NAMES)
     assert len(fakes(jobs, "train")) == 8 * 4
     assert not fakes(jobs, "validation", "test")
@@ -64,14 +64,14 @@ def test_attacks_to_hold_out_are_on_every_evaluation_clip(genuine):
     assert Counter(job.attack for job in fakes(jobs, "train"))["vocoder/world"] == 8
 
 
-def test_regions_are_fixed_for_evaluation_and_where_asked_for(genuine):
+def test_regions_are_fixed_for_evaluation_or_on_request(genuine):
     jobs = plan_jobs(genuine, ForgeSettings(), NAMES)
     assert all(job.fixed == (job.genuine.split != "train") for job in jobs if job.attack)
     jobs = plan_jobs(genuine, ForgeSettings(fixed_training=True), NAMES)
     assert all(job.fixed for job in jobs)
 
 
-def test_a_job_does_not_depend_on_what_else_is_planned(genuine):
+def test_a_job_does_not_depend_on_other_jobs(genuine):
     def by_key(jobs):
         return {(job.genuine.clip_id, job.attack): job for job in jobs}
 

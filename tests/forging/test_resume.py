@@ -129,12 +129,12 @@ class DyingCrew:
         return future
 
 
-def test_workers_that_are_killed_again_and_again_are_told(recordings, tmp_path, monkeypatch):
+def test_repeatedly_killed_workers_are_an_error(recordings, tmp_path, monkeypatch):
     jobs = plan_jobs(folder_clips(recordings)[0], ForgeSettings(16_000, 1, 1), ["codec/adpcm"])
     monkeypatch.setattr(sys.modules["fakesound.forging.forge"], "_Workers", DyingCrew)
-    with pytest.raises(OutsideError, match="if memory ran out") as told:
+    with pytest.raises(OutsideError, match="if memory ran out") as caught:
         forge(jobs, tmp_path / "forged", 16_000, 1)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def copy(result, tmp_path):
     return Path(shutil.copytree(result.folder, tmp_path / "copy"))
 
 
-def test_what_is_lost_and_only_that_is_made_again(recordings, result, copy):
+def test_only_lost_files_are_forged_again(recordings, result, copy):
     journal = copy / "journal.jsonl"
     rows = [json.loads(line) for line in journal_of(copy)]
     # the last line is cut short; of another clip the audio is gone
@@ -159,19 +159,19 @@ def test_what_is_lost_and_only_that_is_made_again(recordings, result, copy):
     assert forge_folder(recordings, copy).forged.seconds == 0
 
 
-def test_a_line_without_its_end_is_whole(recordings, copy):
+def test_a_last_line_without_a_line_break_is_read(recordings, copy):
     journal = copy / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-1])
     assert forge_folder(recordings, copy).forged.seconds == 0
 
 
-def test_a_line_cut_within_a_character_is_survived(recordings, copy):
+def test_a_line_cut_within_a_character_is_skipped(recordings, copy):
     with (copy / "journal.jsonl").open("ab") as journal:
         journal.write('{"clip_id": "Zoë'.encode()[:-1])
     assert forge_folder(recordings, copy).forged.seconds == 0
 
 
-def test_recordings_that_come_later_leave_no_leak_behind(recordings, result, copy, tmp_path):
+def test_later_recordings_cause_no_leak(recordings, result, copy, tmp_path):
     more = Path(shutil.copytree(recordings, tmp_path / "tapes"))
     for number in range(20, 27):
         soundfile.write(more / f"new {number}.wav", build_recording(number), 16_000)

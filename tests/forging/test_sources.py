@@ -80,7 +80,7 @@ def test_a_bad_file_is_named_or_skipped(folder, name, spoil, reason):
     assert reason in problem
 
 
-def test_a_folder_that_is_missing_or_holds_too_little(folder, tmp_path):
+def test_missing_and_too_small_folders_are_refused(folder, tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         folder_clips(tmp_path / "lost")
     for number in (0, 1, 2):
@@ -128,7 +128,7 @@ def test_folders_of_extra_recordings_can_be_sources(folder):
     assert len({(clip.source_id, clip.split) for clip in clips}) == 3
 
 
-def test_extra_folders_that_are_missing_empty_or_spoilt(folder, tmp_path):
+def test_missing_empty_and_damaged_extra_folders_are_refused(folder, tmp_path):
     with pytest.raises(InputError, match=r"^data.extra=.*lost: no such folder"):
         extra_clips(tmp_path / "lost")
     (tmp_path / "void").mkdir()
@@ -147,19 +147,19 @@ def test_splits_have_their_shares_and_never_share_a_source():
     clips = [
         make_clip(f"c{i}", source_id=f"s{i // 3}", duration=rng.uniform(1, 9)) for i in range(300)
     ]
-    made = assign_splits(clips)
-    assert [clip.clip_id for clip in made] == [clip.clip_id for clip in clips]
-    assert len({(clip.source_id, clip.split) for clip in made}) == 100
+    assigned = assign_splits(clips)
+    assert [clip.clip_id for clip in assigned] == [clip.clip_id for clip in clips]
+    assert len({(clip.source_id, clip.split) for clip in assigned}) == 100
     total = sum(clip.duration for clip in clips)
     for name, share in FRACTIONS.items():
-        held = sum(clip.duration for clip in made if clip.split == name)
+        held = sum(clip.duration for clip in assigned if clip.split == name)
         assert held / total == pytest.approx(share, abs=0.03)
     assert {c.source_id: c.split for c in assign_splits(clips[::-1])} == {
-        c.source_id: c.split for c in made
+        c.source_id: c.split for c in assigned
     }
 
 
-def test_donors_stay_with_what_they_are_in():
+def test_donors_stay_with_their_fakes():
     clips = [
         make_clip(f"c{i}", source_id=f"s{i}", donor_ids=donors)
         for i in range(60)

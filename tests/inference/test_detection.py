@@ -136,7 +136,7 @@ def test_json_is_utf8_whatever_the_name_of_the_file(detector, file):
     assert document["results"][0]["path"].endswith("caf\\xe9.wav")
 
 
-def test_a_score_that_is_no_number_is_no_verdict(detector, sound):
+def test_a_score_of_nan_is_an_error(detector, sound):
     def forward(windows):
         return {name: values * np.nan for name, values in detector.model.forward(windows).items()}
 

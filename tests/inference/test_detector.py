@@ -74,7 +74,7 @@ def test_any_rate_and_number_of_channels(detector, sound, tmp_path, rate, channe
     ],
     ids=["silent", "constant", "clipped", "tenth of a second", "one sample"],
 )
-def test_odd_recordings_have_a_finite_answer(detector, audio):
+def test_odd_recordings_have_finite_scores(detector, audio):
     found = detector.detect(audio, RATE)
     assert 0 <= found.score <= 1
     assert np.isfinite(found.frame_scores).all()
@@ -94,7 +94,7 @@ def test_odd_recordings_have_a_finite_answer(detector, audio):
         (np.array(["a"]), "<U1"),
     ],
 )
-def test_an_array_that_is_no_recording_is_refused(detector, audio, named):
+def test_arrays_that_are_not_recordings_are_refused(detector, audio, named):
     with pytest.raises(InputError, match=named):
         detector.detect(audio, RATE)
 
@@ -109,7 +109,7 @@ def test_a_verdict_needs_confidence(checkpoint, detector, sound):
         Detector.from_checkpoint(checkpoint, 1)
 
 
-def test_regions_go_with_the_verdict(detector, sound):
+def test_regions_agree_with_the_verdict(detector, sound):
     found = detector.detect(sound, RATE)
     assert found.verdict != "genuine" or (not found.regions and found.attack_family is None)
 

@@ -46,7 +46,7 @@ def test_a_hidden_cell_is_zero_in_every_window_that_holds_it(occlusion, detector
     assert explanation.relevance[1, 2] == pytest.approx(explanation.logit - after, abs=1e-4)
 
 
-def test_the_curve_goes_from_the_recording_to_nothing(occlusion):
+def test_the_deletion_curve_ends_with_all_cells_hidden(occlusion):
     order = np.arange(16)
     curve = occlusion.deletion_curve(order, points=4)
     assert curve[0] == pytest.approx(occlusion.explain().logit, abs=1e-4)

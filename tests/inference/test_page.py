@@ -40,7 +40,7 @@ def page(tmp_path_factory):
     return folder / "page.html"
 
 
-def test_the_page_holds_what_was_found_and_runs_no_name(page):
+def test_the_page_shows_detections_and_escapes_names(page):
     text = page.read_text("utf-8")
     assert text.count('class="recording"') == 2
     assert text.count("data:audio/flac") == 2

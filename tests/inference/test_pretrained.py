@@ -27,7 +27,7 @@ def detector():
     return fakesound.Detector.from_pretrained()
 
 
-def test_it_is_small_and_knows_what_it_was_trained_on():
+def test_the_file_is_small_and_names_its_training_data():
     assert PRETRAINED.stat().st_size < 4e6
     checkpoint = read_checkpoint("default")
     # those of the forge, and published systems
@@ -39,7 +39,7 @@ def test_it_is_small_and_knows_what_it_was_trained_on():
     assert "/" not in str(checkpoint.config.data.train)
 
 
-def test_both_files_of_it_agree(detector):
+def test_both_files_score_alike(detector):
     metadata = detector.model
     assert metadata.backend == "onnx"
     assert metadata.weights_sha256 == hashlib.sha256(PRETRAINED.read_bytes()).hexdigest()
@@ -67,12 +67,12 @@ def with_a_fake_part(number):
     return from_pcm(cut_in(to_pcm(audio), to_pcm(fake), [cut])), audio
 
 
-def test_a_part_put_into_a_recording_is_found(detector, tmp_path):
+def test_an_inserted_part_is_found(detector, tmp_path):
     found = 0
     for number in range(4):
-        made, audio = with_a_fake_part(number)
+        spliced, audio = with_a_fake_part(number)
         path = tmp_path / f"{number}.flac"
-        soundfile.write(path, made, RATE)
+        soundfile.write(path, spliced, RATE)
         detection = detector.detect(path)
         # the fake scores higher than what it was made of, and where it is
         assert detection.score > detector.detect(audio, RATE).score
@@ -98,12 +98,12 @@ FILES = [
 
 
 def test_one_recording_in_any_format_has_the_same_regions(detector, tmp_path):
-    made, _ = with_a_fake_part(0)
-    wanted = detector.detect(made, RATE)
+    spliced, _ = with_a_fake_part(0)
+    wanted = detector.detect(spliced, RATE)
     assert (wanted.verdict, len(wanted.regions)) == ("fake", 1)
     for encoder, suffix, rate, channels in FILES:
         common = np.gcd(rate, RATE)
-        audio = resample_poly(made, rate // common, RATE // common)
+        audio = resample_poly(spliced, rate // common, RATE // common)
         path = tmp_path / f"a.{suffix}"
         encode(path, np.repeat(audio[:, None], channels, axis=1), rate, encoder, bit_rate=256_000)
         found = detector.detect(path)

@@ -199,7 +199,7 @@ def test_a_manifest_from_the_command_line(folder, monkeypatch, capsys):
     assert found == [str(folder / "a.wav"), str(folder / "x.wav")]
 
 
-def test_a_store(folder, pretrained):
+def test_files_of_a_store_are_scored(folder, pretrained):
     fsspec = pytest.importorskip("fsspec")
     store = fsspec.filesystem("memory")
     store.put(str(folder), "/store", recursive=True)
@@ -214,7 +214,7 @@ def test_a_store(folder, pretrained):
     ]
 
 
-def test_a_package_that_is_missing(monkeypatch, tmp_path):
+def test_a_missing_package_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr("fakesound.inference.workers.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"--workers=ray: .*'\.\[ray\]'"):
         workers_of("ray", {}, tmp_path, 0)

@@ -28,9 +28,7 @@ def finished(folder):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_a_sweep_is_done_and_started_again_does_what_is_missing(
-    launcher, small, tmp_path, monkeypatch
-):
+def test_a_restarted_sweep_does_only_missing_runs(launcher, small, tmp_path, monkeypatch):
     module, setting = LAUNCHERS[launcher]
     pytest.importorskip(module)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
@@ -59,7 +57,7 @@ def test_a_sweep_is_done_and_started_again_does_what_is_missing(
         assert re.search(r"#SBATCH --signal=(SIG)?USR2@120\n", script)
 
 
-def test_the_preset_for_slurm_asks_for_what_a_run_takes():
+def test_the_slurm_preset_requests_the_resources_of_a_run():
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     chosen = ["hydra/launcher=slurm", "trainer.devices=4", "data.batch_size=32"]
     settings = compose_config(chosen, with_hydra=True).hydra.launcher
@@ -68,7 +66,7 @@ def test_the_preset_for_slurm_asks_for_what_a_run_takes():
     assert settings.max_num_timeout > 0
 
 
-def test_a_launcher_that_is_not_installed_is_told(tmp_path, monkeypatch):
+def test_a_missing_launcher_is_named(tmp_path, monkeypatch):
     run = importlib.import_module("fakesound.run")
     monkeypatch.setattr(run, "find_spec", lambda name: None)
     with pytest.raises(run.InputError, match=r"hydra/launcher=slurm: .* pip install '\.\[slurm\]'"):

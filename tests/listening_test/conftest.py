@@ -65,11 +65,11 @@ def corpus(tmp_path_factory):
 
 def with_whole(clips):
     """Make one of the two fakes of each source fake throughout."""
-    made = []
+    fakes = []
     for number, clip in enumerate(clips):
         whole = clip.is_fake and number % 2 == 0
-        made.append(replace(clip, regions=(Region(0, clip.duration),)) if whole else clip)
-    return made
+        fakes.append(replace(clip, regions=(Region(0, clip.duration),)) if whole else clip)
+    return fakes
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +78,7 @@ def drawn(corpus, tmp_path_factory):
 
 
 @pytest.fixture
-def made(drawn, tmp_path):
+def listening(drawn, tmp_path):
     """Return a listening test of six clips, in a folder of its own."""
     shutil.copytree(drawn.folder, tmp_path / "test")
     return open_test(tmp_path / "test", {})
@@ -107,8 +107,8 @@ class Client:
         """Return the status and what the JSON in the reply says."""
         body = sent if isinstance(sent, bytes) else json.dumps(sent).encode()
         kind = {"Content-Type": "application/json"}
-        status, _, told = self.ask("POST", f"/{self.server.token}/{name}", body, kind | headers)
-        return status, json.loads(told)
+        status, _, reply = self.ask("POST", f"/{self.server.token}/{name}", body, kind | headers)
+        return status, json.loads(reply)
 
 
 @contextmanager
@@ -125,6 +125,6 @@ def serving(test, reveal=False):
 
 
 @pytest.fixture
-def client(made):
-    with serving(made) as found:
+def client(listening):
+    with serving(listening) as found:
         yield found

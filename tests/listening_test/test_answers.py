@@ -9,13 +9,13 @@ from fakesound.timeline import Region
 
 
 @pytest.fixture
-def clips(made):
-    return list(made.clips.values())
+def clips(listening):
+    return list(listening.clips.values())
 
 
 @pytest.fixture
-def path(made):
-    return made.folder / "answers.jsonl"
+def path(listening):
+    return listening.folder / "answers.jsonl"
 
 
 def answer(clip, listener="Ann", verdict="fake", sureness=3, regions=()):
@@ -28,7 +28,7 @@ def answer(clip, listener="Ann", verdict="fake", sureness=3, regions=()):
     return read_answer(row, clip)
 
 
-def test_the_last_answer_holds_and_all_stay_in_the_file(clips, path):
+def test_the_last_answer_counts_and_all_stay_in_the_file(clips, path):
     log = AnswerLog(path, clips)
     log.add(answer(clips[0], sureness=1))
     log.add(answer(clips[1], "Bob", regions=[(0.1, 0.4)]))
@@ -69,13 +69,13 @@ def test_a_full_disk_does_not_count_as_an_answer(clips, path):
 
 def test_a_line_that_is_wrong_is_named(clips, path):
     good = {"listener": "Ann", "clip_id": clips[0].clip_id, "verdict": "fake", "sureness": 2}
-    for change, said in (
+    for change, message in (
         ({"clip_id": "elsewhere"}, "clip_id: 'elsewhere' is not in this test"),
         ({"sureness": 9}, "sureness: 9; "),
         ({"listener": ""}, "listener: give a name"),
     ):
         path.write_text(json.dumps(good) + "\n" + json.dumps(good | change) + "\n")
-        with pytest.raises(InputError, match=rf"answers\.jsonl, row 2, {said}"):
+        with pytest.raises(InputError, match=rf"answers\.jsonl, row 2, {message}"):
             AnswerLog(path, clips)
     path.write_text("[]\n")
     with pytest.raises(InputError, match="row 1, not a JSON object"):

@@ -17,7 +17,7 @@ def clips(corpus):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_source_is_heard_twice_and_attacks_come_in_turn(clips, seed):
+def test_no_source_is_played_twice_and_attacks_alternate(clips, seed):
     pairs = draw_pairs(clips, 8, seed)
     sources = [clip.source_id for pair in pairs for clip in pair]
     assert len(set(sources)) == len(sources) == 16
@@ -27,7 +27,7 @@ def test_no_source_is_heard_twice_and_attacks_come_in_turn(clips, seed):
     assert set(families[:3]) == {"vocoder", "edit", "codec"}
 
 
-def test_the_draw_is_of_the_seed_and_not_of_the_order(clips):
+def test_the_draw_depends_on_the_seed_and_not_on_the_order(clips):
     mixed = list(clips)
     random.Random(1).shuffle(mixed)
     assert draw_pairs(mixed, 5, 3) == draw_pairs(clips, 5, 3)
@@ -40,8 +40,8 @@ def test_donors_count_as_sources(clips):
     after = {name: f"voice-{(int(name[6:]) + 1) % 20}" for name in donors}
     spliced = [replace(c, donor_ids=(after[c.source_id],)) if c.is_fake else c for c in clips]
     pairs = draw_pairs(spliced, 5, 0)
-    heard = [source for pair in pairs for clip in pair for source in clip.sources]
-    assert len(set(heard)) == len(heard) == 15
+    sources = [source for pair in pairs for clip in pair for source in clip.sources]
+    assert len(set(sources)) == len(sources) == 15
 
 
 def test_a_genuine_clip_is_of_the_domain_and_about_the_length_of_its_fake(clips):
@@ -54,7 +54,7 @@ def test_a_genuine_clip_is_of_the_domain_and_about_the_length_of_its_fake(clips)
     assert apart < by_chance / 2
 
 
-def test_too_few_sources_are_said_with_what_can_be_drawn(clips):
+def test_the_error_of_too_few_sources_names_the_possible_number(clips):
     with pytest.raises(InputError, match=r"--clips=22: only 20 can be drawn"):
         draw_pairs(clips, 11, 0)
     genuine = [clip for clip in clips if not clip.is_fake]

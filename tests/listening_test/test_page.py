@@ -42,8 +42,8 @@ def ready(tab, number):
     time.sleep(0.1)
 
 
-def test_a_listener_takes_the_test_by_keyboard(made, tab):
-    with serving(made, reveal=True) as client:
+def test_a_listener_takes_the_test_by_keyboard(listening, tab):
+    with serving(listening, reveal=True) as client:
         address = client.server.address
         tab.open(address)
         tab.wait("document.activeElement.id === 'name'")
@@ -89,7 +89,7 @@ def test_a_listener_takes_the_test_by_keyboard(made, tab):
         ready(tab, 4)
         first_half = client.post("join", {"listener": "zoë"})[1]["clips"]
     # another day, another server on the same folder
-    with serving(made, reveal=True) as client:
+    with serving(listening, reveal=True) as client:
         tab.open(client.server.address)
         tab.wait("document.activeElement.id === 'name'")
         tab.value("document.getElementById('name').value = ''")
@@ -111,12 +111,16 @@ def test_a_listener_takes_the_test_by_keyboard(made, tab):
     assert tab.problems == []
     origins = tuple(addresses) + tuple(f"blob:{where[:22]}" for where in addresses)
     assert [url for url in tab.requested if not url.startswith((*origins, "data:,"))] == []
-    order = made.order("Zoë")
+    order = listening.order("Zoë")
     assert [clip["clip"] for clip in first_half] == order
-    ids = [made.clips[name].clip_id for name in order]
-    rows = [json.loads(row) for row in (made.folder / "answers.jsonl").read_text().splitlines()]
+    ids = [listening.clips[name].clip_id for name in order]
+    rows = [
+        json.loads(row) for row in (listening.folder / "answers.jsonl").read_text().splitlines()
+    ]
     assert [row.get("clip_id") for row in rows] == [*ids[:3], *ids[2:], None]
-    found = {clip.clip_id: clip for clip in read_scores(made.folder / "scores" / "listeners.jsonl")}
+    found = {
+        clip.clip_id: clip for clip in read_scores(listening.folder / "scores" / "listeners.jsonl")
+    }
     assert [found[name].score for name in ids] == [0.95, 0.65, 0.15, 0.45, 0.45, 0.45]
     marked = found[ids[0]].frame_scores > 0.5
     assert marked.nonzero()[0].tolist() == list(range(10, 25))
@@ -125,8 +129,8 @@ def test_a_listener_takes_the_test_by_keyboard(made, tab):
     assert (start / seconds, end / seconds) == pytest.approx((0.25, 0.5), abs=0.03)
 
 
-def test_it_fits_a_phone_and_every_control_has_a_name(made, tab):
-    with serving(made) as client:
+def test_the_page_fits_a_phone_and_every_control_has_a_name(listening, tab):
+    with serving(listening) as client:
         tab.size(360, 740, mobile=True)
         tab.open(client.server.address)
         tab.wait("document.activeElement.id === 'name'")

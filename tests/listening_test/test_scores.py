@@ -13,11 +13,11 @@ from .test_answers import answer
 
 
 @pytest.fixture
-def clips(made):
-    return list(made.clips.values())
+def clips(listening):
+    return list(listening.clips.values())
 
 
-def test_five_steps_of_sureness(clips):
+def test_each_level_of_sureness_has_its_probability(clips):
     def scores(verdict):
         return [probability(answer(clips[0], "Ann", verdict, step)) for step in range(1, 6)]
 
@@ -25,7 +25,7 @@ def test_five_steps_of_sureness(clips):
     assert scores("genuine") == [0.45, 0.35, 0.25, 0.15, 0.05]
 
 
-def test_marked_frames_and_the_others(clips):
+def test_marked_and_other_frames_have_their_scores(clips):
     clip = clips[0]
     given = {clip.clip_id: answer(clip, sureness=4, regions=[(0.1, 0.15)])}
     (score,) = pooled_scores([given], clips)
@@ -34,9 +34,9 @@ def test_marked_frames_and_the_others(clips):
     expected = np.full(-(-round(clip.duration * 1e6) // 20_000), 0.15)
     expected[5:8] = 0.85
     np.testing.assert_allclose(score.frame_scores, expected, atol=1e-6)
-    for verdict, said in (("fake", 0.85), ("genuine", 0.15)):
+    for verdict, expected in (("fake", 0.85), ("genuine", 0.15)):
         (score,) = pooled_scores([{clip.clip_id: answer(clip, "Ann", verdict, 4)}], clips)
-        np.testing.assert_allclose(score.frame_scores, said, atol=1e-6)
+        np.testing.assert_allclose(score.frame_scores, expected, atol=1e-6)
 
 
 def test_listeners_are_pooled_clip_by_clip(clips):
@@ -50,12 +50,12 @@ def test_listeners_are_pooled_clip_by_clip(clips):
     assert second.score == pytest.approx(0.35)
 
 
-def test_files_hold_the_truth_and_read_back(made, clips):
-    log = AnswerLog(made.folder / "answers.jsonl", clips)
+def test_files_hold_the_truth_and_read_back(listening, clips):
+    log = AnswerLog(listening.folder / "answers.jsonl", clips)
     for clip in clips:
         log.add(answer(clip, "Ann Lee", clip.label, 4))
     log.add(answer(clips[0], "Bob"))
-    pooled = write_listener_scores(made, log)
+    pooled = write_listener_scores(listening, log)
     names = sorted(path.name for path in pooled.parent.iterdir())
     assert names == [f"{file_stem('ann lee')}.jsonl", "bob.jsonl", "listeners.jsonl"]
     ann = {score.clip_id: score for score in read_scores(pooled.parent / names[0])}

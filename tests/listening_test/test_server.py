@@ -16,39 +16,47 @@ from .conftest import ATTACKS, secret, serving
 
 def answered(client, listener="Ann"):
     """Answer every clip and return the answers by name of the clip."""
-    _, told = client.post("join", {"listener": listener})
-    said = {}
-    for number, clip in enumerate(told["clips"]):
+    _, reply = client.post("join", {"listener": listener})
+    answers = {}
+    for number, clip in enumerate(reply["clips"]):
         sent = {"listener": listener, "clip": clip["clip"], "sureness": number % 5 + 1}
         sent["verdict"] = LABELS[number % 2]
-        status, said[clip["clip"]] = client.post("answer", sent)
+        status, answers[clip["clip"]] = client.post("answer", sent)
         assert status == 200
-    return said
+    return answers
 
 
-def test_nothing_that_is_served_tells_the_truth(made, client):
-    said = answered(client)
-    names = [*made.clips, "", "page.js", "screens.js", "waveform.js", "page.css", "nothing"]
+def test_no_response_reveals_the_truth(listening, client):
+    answers = answered(client)
+    names = [
+        *listening.clips,
+        "",
+        "page.js",
+        "screens.js",
+        "waveform.js",
+        "page.css",
+        "nothing",
+    ]
     served = [json.dumps(client.post("join", {"listener": "Ann"})).encode()]
-    served += [json.dumps(said).encode()]
-    for name in [*names, *(f"audio/{name}" for name in made.clips)]:
+    served += [json.dumps(answers).encode()]
+    for name in [*names, *(f"audio/{name}" for name in listening.clips)]:
         for headers in ({}, {"Range": "bytes=0-99"}, {"Range": "bytes=9999999-"}):
-            _, told, body = client.get(name, **headers)
-            served.append(str(told).encode() + body)
+            _, reply_headers, body = client.get(name, **headers)
+            served.append(str(reply_headers).encode() + body)
     for sent in ({}, {"listener": "Ann", "clip": "1"}, {"listener": "Ann", "clip": "99"}):
         for what in ("join", "answer", "result"):
             served.append(json.dumps(client.post(what, sent)).encode())
     everything = b"\n".join(served)
-    for clip in made.clips.values():
+    for clip in listening.clips.values():
         for word in secret(clip):
             assert word.encode() not in everything, word
     assert not re.search(rb"take\d", everything)
     # replies name the same fields whatever the truth is
-    _, told = client.post("join", {"listener": "Zoe"})
-    assert {frozenset(clip) for clip in told["clips"]} == {frozenset({"clip", "answer"})}
+    _, reply = client.post("join", {"listener": "Zoe"})
+    assert {frozenset(clip) for clip in reply["clips"]} == {frozenset({"clip", "answer"})}
 
 
-def test_what_is_served_does_not_depend_on_the_truth(made):
+def test_responses_do_not_depend_on_the_truth(listening):
     def turned(clip):
         label, attack = ("genuine", None) if clip.is_fake else ("fake", "edit/other")
         regions = () if clip.is_fake else (Region(0, clip.duration),)
@@ -64,9 +72,9 @@ def test_what_is_served_does_not_depend_on_the_truth(made):
                 sent = {"listener": "Ann", "clip": name, "verdict": "fake", "sureness": 2}
                 yield client.post("answer", sent)
 
-    other = replace(made, clips={name: turned(clip) for name, clip in made.clips.items()})
-    first = list(served(made))
-    (made.folder / "answers.jsonl").unlink()
+    other = replace(listening, clips={name: turned(clip) for name, clip in listening.clips.items()})
+    first = list(served(listening))
+    (listening.folder / "answers.jsonl").unlink()
     assert first == list(served(other))
 
 
@@ -100,13 +108,13 @@ def test_the_page_and_its_policy(client):
         *("join", "answer", "audio/99"),
     ],
 )
-def test_only_what_is_listed_is_served(client, name):
+def test_only_listed_resources_are_served(client, name):
     status, _, body = client.get(name)
     assert status == 404
     assert len(body) < 200
 
 
-def test_without_the_token_there_is_nothing(client):
+def test_requests_without_the_token_are_refused(client):
     token = client.server.token
     for path in (
         "/",
@@ -149,7 +157,7 @@ def test_own_hosts_and_origins_are_served(client):
         assert client.get("", Host=own, Origin=f"http://{own}")[0] == 200
 
 
-def test_only_loopback_is_listened_on(client):
+def test_the_server_binds_to_loopback_only(client):
     assert client.server.server_address[0] == "127.0.0.1"
 
 
@@ -161,7 +169,7 @@ def raw(client, text):
         return connection.makefile("rb").readline()
 
 
-def test_posts_that_are_too_large_or_do_not_say(client):
+def test_posts_that_are_too_large_or_without_length_are_refused(client):
     assert client.post("join", b'{"a": "' + b"x" * MAX_BYTES + b'"}')[0] == 413
     own = f"Host: localhost:{client.server.server_port}\r\n"
     start = f"POST /{client.server.token}/join HTTP/1.1\r\n{own}Content-Type: application/json\r\n"
@@ -191,14 +199,14 @@ def test_posts_of_another_type_or_shape(client):
         status, _ = client.post("join", {"listener": "Ann"}, **{"Content-Type": kind})
         assert status == 415
     for body in (b"", b"{", b"[]", b'"text"', b"\xff\xfe", b"[" * 10_000):
-        status, told = client.post("join", body)
+        status, reply = client.post("join", body)
         assert status == 400
-        assert "JSON" in told["error"]
+        assert "JSON" in reply["error"]
 
 
-def test_wrong_answers_are_said_and_not_kept(made, client):
+def test_invalid_answers_are_refused_and_not_stored(listening, client):
     good = {"listener": "Ann", "clip": "1", "verdict": "fake", "sureness": 3, "regions": []}
-    for change, status, said in (
+    for change, status, message in (
         ({"clip": "99"}, 404, "clip: '99' is not in this test"),
         ({"clip": ["1"]}, 404, "is not in this test"),
         ({"verdict": "maybe"}, 400, "verdict: 'maybe'"),
@@ -206,16 +214,16 @@ def test_wrong_answers_are_said_and_not_kept(made, client):
         ({"regions": [[0, 1e9]]}, 400, "regions: [0.0, 1000000000.0]"),
         ({"listener": "x" * 99}, 400, "listener: give a name"),
     ):
-        found, told = client.post("answer", good | change)
+        found, reply = client.post("answer", good | change)
         assert found == status
-        assert said in told["error"]
-    assert not (made.folder / "answers.jsonl").exists()
+        assert message in reply["error"]
+    assert not (listening.folder / "answers.jsonl").exists()
     assert client.post("answer", good)[0] == 200
-    assert len((made.folder / "answers.jsonl").read_text().splitlines()) == 1
+    assert len((listening.folder / "answers.jsonl").read_text().splitlines()) == 1
 
 
-def test_audio_whole_and_in_parts(made, client):
-    data = (made.folder / "audio" / "1.wav").read_bytes()
+def test_audio_whole_and_in_parts(listening, client):
+    data = (listening.folder / "audio" / "1.wav").read_bytes()
     status, headers, body = client.get("audio/1")
     assert (status, headers["Accept-Ranges"], body) == (200, "bytes", data)
     for asked, first, last in (
@@ -240,38 +248,38 @@ def test_audio_whole_and_in_parts(made, client):
     assert (status, headers["Content-Length"], body) == (200, str(len(data)), b"")
 
 
-def test_a_listener_goes_on_under_the_same_name(client):
-    said = answered(client, "Ann Lee")
-    status, told = client.post("join", {"listener": " ann  lee "})
+def test_a_listener_continues_under_the_same_name(client):
+    answers = answered(client, "Ann Lee")
+    status, reply = client.post("join", {"listener": " ann  lee "})
     assert status == 200
-    assert told["listener"] == "Ann Lee"
-    assert {clip["clip"]: clip["answer"] for clip in told["clips"]} == said
+    assert reply["listener"] == "Ann Lee"
+    assert {clip["clip"]: clip["answer"] for clip in reply["clips"]} == answers
     assert all(
         clip["answer"] is None for clip in client.post("join", {"listener": "B"})[1]["clips"]
     )
 
 
-def test_results_are_not_shown_unless_asked_for(client):
+def test_results_are_hidden_by_default(client):
     answered(client)
     assert client.post("result", {"listener": "Ann"})[0] == 409
 
 
-def test_a_result_is_shown_at_the_end_and_closes_the_answers(made):
-    with serving(made, reveal=True) as client:
+def test_a_result_is_shown_at_the_end_and_closes_the_answers(listening):
+    with serving(listening, reveal=True) as client:
         first = client.post("join", {"listener": "Ann"})[1]["clips"][0]["clip"]
         change = {"listener": "Ann", "clip": first, "verdict": "fake", "sureness": 1}
         assert client.post("answer", change)[0] == 200
-        status, told = client.post("result", {"listener": "Ann"})
-        assert (status, told["error"]) == (409, "5 clips are still to be answered")
+        status, reply = client.post("result", {"listener": "Ann"})
+        assert (status, reply["error"]) == (409, "5 clips are still to be answered")
         answered(client)
-        status, told = client.post("result", {"listener": "Ann"})
+        status, reply = client.post("result", {"listener": "Ann"})
         assert status == 200
-        truth = {name: clip.label for name, clip in made.clips.items()}
-        assert {clip["clip"]: clip["truth"] for clip in told["clips"]} == truth
-        assert {clip["attack"] for clip in told["clips"]} <= {None, *ATTACKS}
+        truth = {name: clip.label for name, clip in listening.clips.items()}
+        assert {clip["clip"]: clip["truth"] for clip in reply["clips"]} == truth
+        assert {clip["attack"] for clip in reply["clips"]} <= {None, *ATTACKS}
         assert client.post("answer", change)[0] == 409
     # and they stay closed
-    with serving(made) as client:
+    with serving(listening) as client:
         assert client.post("answer", change)[0] == 409
         assert client.post("join", {"listener": "Ann"})[1]["finished"]
         assert client.post("answer", change | {"listener": "Bob"})[0] == 200

@@ -59,7 +59,7 @@ def test_a_half_is_genuine(make_clip):
     assert abstention_block([fake], 0.5)["accuracy"] == 0
 
 
-def test_who_answers_all_is_as_accurate_as_the_block(make_scores):
+def test_without_abstention_the_accuracy_is_that_of_the_block(make_scores):
     scores = make_scores()
     found, block = abstention_block(scores, 0.5), metrics_block(scores)
     assert found["answered"] == found["answered_fake"] == found["answered_genuine"] == 1
@@ -67,7 +67,7 @@ def test_who_answers_all_is_as_accurate_as_the_block(make_scores):
     assert found["balanced_accuracy"] == block["clip/balanced_accuracy"]
 
 
-def test_what_is_undefined_is_none(clips):
+def test_undefined_values_are_none(clips):
     found = abstention_block(clips, 0.99)
     assert found["answered"] == 0
     assert found["accuracy"] is None
@@ -92,7 +92,7 @@ def test_curve_by_hand(clips):
     assert risk == pytest.approx([0, 1 / 2, 1 / 3, 2 / 4, 2 / 5])
 
 
-def test_equally_sure_clips_count_in_every_order(make_clip):
+def test_ties_do_not_depend_on_the_order(make_clip):
     rows = [(0.9, True), (0.8, True), (0.2, True), (0.2, True), (0.8, False), (0.4, False)]
     clips = build(make_clip, rows)
     wrong = [0, 0, 1, 1, 1, 0]

@@ -32,7 +32,7 @@ def test_scores_and_energy_by_hand():
     assert (found.likeliest, found.name) == ("vocoder", "vocoder")
 
 
-def test_logits_that_are_low_throughout_are_unlike_any_family():
+def test_low_logits_match_no_family():
     sure, unsure = (family_scores(np.array(at), FAMILIES) for at in ([9.0, 0, 0], [0.0, 0, 0]))
     assert sure.energy < unsure.energy == pytest.approx(-math.log(3))
     # odds alone do not tell: only the level does

@@ -62,7 +62,7 @@ def test_prior_is_calibrated(scores):
     assert even["clip/accuracy"] == 0.25  # a half is not above the threshold
 
 
-def test_the_system_s_own_answers_do_not_enter(scores):
+def test_baselines_do_not_depend_on_the_system(scores):
     silent = [
         replace(c, score=0.5, logit=0.0, frame_scores=np.zeros(0, np.float32), clip_threshold=1.0)
         for c in scores

@@ -59,7 +59,7 @@ def test_every_entry_is_the_function_of_its_name(make_scores):
     assert block == pytest.approx(expected, abs=1e-12)
 
 
-def test_domains_told_apart_do_not_count_within(make_clip):
+def test_separating_domains_does_not_raise_auc_within_them(make_clip):
     # fakes only in the loud domain would rank well pooled; inside each domain it is chance
     scores = [
         make_clip(
@@ -87,7 +87,7 @@ def test_a_domain_counts_with_four_clips_of_both_labels(make_clip, genuine, expe
     assert metrics_block(scores[8:][:4])["clip/auc_within_domain"] is None
 
 
-def test_logits_rank_what_scores_no_longer_tell_apart(make_clip):
+def test_logits_rank_clips_with_equal_scores(make_clip):
     scores = [
         make_clip("a", 1.0, logit=30.0, regions=[(0, 1)]),
         make_clip("b", 1.0, logit=20.0),

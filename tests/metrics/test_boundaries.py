@@ -72,9 +72,9 @@ def test_average_precision_is_that_of_scikit_learn_with_missed_edges():
     clips = []
     for number in range(40):
         onset, offset = np.sort(rng.uniform(0, 1, 2))
-        made = clip([(onset, max(offset, onset + 0.05))] * (number % 2), number=number)
-        made.boundary_scores[:] = rng.random(50).astype(np.float32).round(2)
-        clips.append(made)
+        score = clip([(onset, max(offset, onset + 0.05))] * (number % 2), number=number)
+        score.boundary_scores[:] = rng.random(50).astype(np.float32).round(2)
+        clips.append(score)
     found = find_edges(clips)
     missed = found.true - found.right.sum()
     assert missed > 0

@@ -80,5 +80,5 @@ def test_huge_logits_stay_finite():
 
 @pytest.mark.parametrize("figure", FIGURES)
 @pytest.mark.parametrize("fake", [[], [True, True], [False]])
-def test_undefined_without_both_kinds(figure, fake):
+def test_undefined_without_both_labels(figure, fake):
     assert figure(np.zeros(len(fake)), np.array(fake, dtype=bool)) is None

@@ -80,7 +80,7 @@ def test_of_two_equally_near_cuts_the_higher_threshold_is_taken():
 
 @pytest.mark.parametrize("figure", ALL)
 @pytest.mark.parametrize("fake", [[], [True, True], [False, False]])
-def test_undefined_without_both_kinds(figure, fake):
+def test_undefined_without_both_labels(figure, fake):
     labels = np.array(fake, dtype=bool)
     assert figure(np.linspace(0, 1, labels.size), labels) is None
 

@@ -132,7 +132,7 @@ def test_a_system_equals_itself(make_scores, key):
     assert (found.difference, found.low, found.high, found.p) == (0, 0, 0, 1)
 
 
-def test_a_better_system_is_told_apart(make_scores):
+def test_a_better_system_is_significant(make_scores):
     worse, better = make_scores(0, pairs=40, gain=0.2), make_scores(0, pairs=40, gain=2.0)
     flipped = [
         replace(w, score=b.score, logit=b.logit, frame_scores=b.frame_scores)
@@ -233,7 +233,7 @@ def test_one_pair_is_the_paired_difference(system, key):
     assert asdict(pooled([a], [b], key, 200, 3)) == pytest.approx(asdict(expected))
 
 
-def test_the_same_pair_twice_tells_no_more_than_once(system):
+def test_a_repeated_pair_adds_no_evidence(system):
     a, b = system(0, 0.3), system(1, 2.0)
     assert asdict(pooled([a, a], [b, b])) == pytest.approx(asdict(pooled([a], [b])))
 

@@ -70,7 +70,7 @@ def test_round_trip(tmp_path, make_scores, make_clip):
         ({"boundary_scores": [1.5] * 25}, r"boundary_scores: all values must be in \[0, 1\]"),
     ],
 )
-def test_what_further_heads_say_is_checked(tmp_path, change, words):
+def test_outputs_of_further_heads_are_validated(tmp_path, change, words):
     with pytest.raises(InputError, match=f"row 1, {words}"):
         read_scores(save(tmp_path / "scores.jsonl", ROW | change))
 
@@ -83,7 +83,7 @@ def test_scores_are_rounded_and_logits_are_not(tmp_path, make_clip):
     assert row["frame_scores"][0] == 0.333333
 
 
-def test_what_is_read_is_written_as_it_was(tmp_path, make_scores):
+def test_rows_are_written_as_they_were_read(tmp_path, make_scores):
     write_scores(tmp_path / "a.jsonl", make_scores(levels=12_345_678))
     write_scores(tmp_path / "b.jsonl", read_scores(tmp_path / "a.jsonl"))
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
@@ -161,7 +161,7 @@ def test_an_invalid_row_is_named_with_its_field(tmp_path, field, value):
     ],
     ids=["cut", "deep", "list", "number"],
 )
-def test_a_line_that_is_no_object(tmp_path, line, message):
+def test_lines_without_an_object_are_refused(tmp_path, line, message):
     with pytest.raises(InputError, match=f"row 3: {message}"):
         read_scores(save(tmp_path / "s.jsonl", ROW, "", line))
 

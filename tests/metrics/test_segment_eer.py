@@ -82,7 +82,7 @@ def test_both_equal_painting_every_millisecond(make_clip, step, resolution):
     np.testing.assert_allclose(logits, [score for score, _ in point], atol=1e-6)
 
 
-def test_by_hand_where_the_two_definitions_part(make_clip):
+def test_by_hand_where_the_definitions_differ(make_clip):
     # segments of 40 ms: [.9 .1] [.2 .6] [.3 .3], and half a one of .5; the region is from 30 to 50
     clip = make_clip(
         regions=[(0.03, 0.05)], frames=[0.9, 0.1, 0.2, 0.6, 0.3, 0.3, 0.5], duration=0.14
@@ -132,7 +132,7 @@ def test_segments_of_one_frame_are_the_frames(make_scores):
 
 
 @pytest.mark.parametrize("function", BOTH)
-def test_undefined_without_both_kinds_and_without_frames(make_clip, function):
+def test_undefined_without_both_labels_and_without_frames(make_clip, function):
     assert function([], 20_000) is None
     assert function([make_clip(frames=[0.5] * 50)], 20_000) is None
     assert function([make_clip(regions=[(0, 1)], frames=[0.5] * 50)], 20_000) is None

@@ -45,7 +45,7 @@ def test_clips_come_back_in_order_and_once_whatever_the_batches(batches):
     assert_complete(accumulator.compute(), 8)
 
 
-def test_half_precision_and_gradients_are_shed():
+def test_half_precision_and_gradients_are_dropped():
     accumulator = ScoreAccumulator()
     logit = torch.tensor([0.5, 1.5], dtype=torch.bfloat16, requires_grad=True)
     accumulator.update(torch.tensor([1, 0]), clip_logit=logit)

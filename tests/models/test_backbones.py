@@ -76,14 +76,14 @@ def test_the_same_seed_gives_the_same_detector(name):
     assert all(torch.equal(value, other[key]) for key, value in one.items())
 
 
-def test_vision_mamba_draws_what_it_always_drew():
+def test_initial_weights_of_vision_mamba_are_unchanged():
     """Stem, blocks, class token, positions, then outputs: runs of earlier versions repeat."""
     from fakesound.models.mamba import BidirectionalMamba
     from fakesound.models.stem import PatchStem
     from fakesound.models.vim import VisionMamba
 
     torch.manual_seed(3)
-    made = VisionMamba(PatchStem(3, 16, (8, 4), (8, 4)), bins=16, steps=5, dim=16, depth=2)
+    backbone = VisionMamba(PatchStem(3, 16, (8, 4), (8, 4)), bins=16, steps=5, dim=16, depth=2)
     torch.manual_seed(3)
     stem = PatchStem(3, 16, (8, 4), (8, 4))
     mixers = [BidirectionalMamba(16) for _ in range(2)]
@@ -98,14 +98,14 @@ def test_vision_mamba_draws_what_it_always_drew():
         for name, value in mixer.state_dict().items():
             expected[f"layers.{number}.mixer.{name}"] = value
     expected["norm_f.weight"] = torch.ones(16)
-    found = made.state_dict()
+    found = backbone.state_dict()
     assert list(found) == list(expected)
     for name, value in expected.items():
         assert torch.equal(found[name], value), name
 
 
 @pytest.mark.parametrize(
-    ("name", "override", "told"),
+    ("name", "override", "message"),
     [
         ("transformer_micro", "backbone.state=8", "backbone.state=8: backbone.kind=transformer"),
         ("transformer_micro", "backbone.tied_decay=true", "backbone.tied_decay=true: "),
@@ -120,10 +120,10 @@ def test_vision_mamba_draws_what_it_always_drew():
         ("ssd_micro", "backbone.head_dim=36", "backbone.head_dim=36: must divide the 192"),
     ],
 )
-def test_what_a_kind_does_not_have_is_refused(name, override, told):
+def test_options_of_other_kinds_are_refused(name, override, message):
     with pytest.raises(InputError) as caught:
         configuration(name, override)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
@@ -133,14 +133,14 @@ def test_convolutional_networks_have_no_class_token():
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("vim_micro", "features.bins=48: a stem of 5 convolutions needs a multiple of 32"),
         ("fcn_resnet", "features.bins=48: a network of 4 stages needs a multiple of 32"),
     ],
 )
-def test_frequency_must_halve_as_often_as_it_is_halved(name, told):
-    with pytest.raises(InputError, match=told):
+def test_frequency_must_halve_as_often_as_it_is_halved(name, message):
+    with pytest.raises(InputError, match=message):
         backbone(name, "features.bins=48")
 
 

@@ -44,6 +44,6 @@ def test_gradients_are_the_same_and_memory_is_less(kind):
     assert less < 0.7 * memory
 
 
-def test_convolutional_networks_have_no_such_thing():
+def test_convolutional_networks_refuse_checkpointing():
     with pytest.raises(InputError, match=r"backbone\.checkpointing=true: .*mobilenet"):
         run_config(compose_config(["backbone=mobilenet", "backbone.checkpointing=true"]))

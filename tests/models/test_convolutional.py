@@ -22,10 +22,10 @@ REACH = {"fcn_resnet": 1 + 2 * (1 + 2 + 4), "mobilenet": 1 + 1 + 2 + 4}
 
 def network(kind, widths=(4, 8, 12), depth=1, **options):
     torch.manual_seed(0)
-    made = ConvolutionalNetwork(
+    result = ConvolutionalNetwork(
         BLOCKS[kind], CHANNELS, BINS, WINDOWS, DIM, list(widths), depth, **options
     )
-    return made.eval()
+    return result.eval()
 
 
 def spectrogram(steps, batch=2):
@@ -68,7 +68,7 @@ def test_a_delayed_input_gives_delayed_tokens(kind):
 
 
 @EVERY
-def test_the_bins_of_a_frame_are_told_apart(kind):
+def test_bins_of_a_frame_are_distinguished(kind):
     model, seen = network(kind), spectrogram(9)
     with torch.no_grad():
         one, other = (model.forward_features(each).tokens for each in (seen, seen.flip(2)))
@@ -136,5 +136,5 @@ def test_an_inverted_residual_is_wide_inside_and_linear_at_its_end():
 @pytest.mark.parametrize(("stride", "bands"), [(1, 8), (2, 4)])
 @pytest.mark.parametrize("dilation", [1, 2, 4])
 def test_a_convolution_keeps_the_steps(stride, bands, dilation):
-    made = convolution(2, 6, 3, stride, dilation)(torch.randn(2, 2, 8, 11))
-    assert made.shape == (2, 6, bands, 11)
+    result = convolution(2, 6, 3, stride, dilation)(torch.randn(2, 2, 8, 11))
+    assert result.shape == (2, 6, bands, 11)

@@ -174,7 +174,7 @@ def test_further_heads_do_not_move_the_first_weights_of_the_others():
 
 
 @pytest.mark.parametrize("frames", [40, 7])
-def test_further_heads_speak_of_every_frame(frames):
+def test_further_heads_have_outputs_for_every_frame(frames):
     output = detector("patch", further=ALL)(sound(frames))
     assert output.pop("family_logits").shape == (2, frames, 3)
     assert len(output) == 5
@@ -245,7 +245,7 @@ def test_it_learns_clips_frames_edges_and_families():
     assert (called == family)[family >= 0].all()
 
 
-def test_any_backbone_will_do():
+def test_any_backbone_is_accepted():
     backbone = nn.Module()
     backbone.dim, backbone.windows = 4, 2
     backbone.forward_features = lambda seen: BackboneOutput(

@@ -59,7 +59,7 @@ def test_frame_logits_are_evidence_and_draw_attention():
     torch.testing.assert_close(together[1] - alone[1], head.sharpness * logits)
 
 
-def test_at_the_start_a_clip_is_as_fake_as_its_frames_say():
+def test_initial_clip_scores_agree_with_frame_scores():
     torch.manual_seed(0)
     head, few = ClipHead(DIM, 1, 0.0), torch.full((1, 100), -4.0)
     few[0, 40:45] = 6
@@ -124,7 +124,7 @@ def test_poolings_are_those_of_the_literature(pooling):
 
 @pytest.mark.parametrize("pooling", ["linear_softmax", "max", "mean", "summary"])
 @pytest.mark.parametrize("sure", [-1e3, 1e3])
-def test_poolings_stand_any_logits(pooling, sure):
+def test_poolings_are_finite_for_any_logits(pooling, sure):
     evidence = torch.full((1, 9), sure, requires_grad=True)
     found = pool(evidence, None, torch.ones(1, 9, dtype=torch.bool), pooling)
     found.sum().backward()
@@ -148,7 +148,7 @@ def test_masked_frames_do_not_matter_to_any_pooling(pooling, junk):
         assert (given.grad[0, 9:] == 0).all()
 
 
-def test_an_unknown_pooling_is_told():
+def test_an_unknown_pooling_is_refused():
     mask = torch.ones(1, 3, dtype=torch.bool)
     with pytest.raises(ValueError, match=f"'median': must be one of {', '.join(POOLINGS)}"):
         pool(torch.zeros(1, 3), None, mask, "median")

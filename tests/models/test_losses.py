@@ -112,7 +112,7 @@ def test_half_precision_logits_give_a_full_precision_loss(kind):
     assert torch.equal(loss, frame_loss(logits.bfloat16().float(), target, mask, kind))
 
 
-def test_an_unknown_frame_loss_is_told():
+def test_an_unknown_frame_loss_is_refused():
     with pytest.raises(ValueError, match="'hinge': must be one of bce, focal, dice"):
         frame_loss(*frames(), kind="hinge")
 
@@ -236,7 +236,7 @@ def test_a_task_of_weight_zero_is_left_out(kind):
     assert losses["frame"].grad.item() == pytest.approx(0.5)
 
 
-def test_uncertainty_settles_where_calculus_says():
+def test_uncertainty_converges_to_the_analytic_optimum():
     """d/ds (w exp(-s) L + s / 2) = 0 makes the weight w exp(-s) = 1 / (2 L), whatever w was."""
     weighting = LossWeighting("uncertainty", {"clip": 0.3, "frame": 2.0})
     optimiser = torch.optim.Adam(weighting.parameters(), 0.05)

@@ -33,11 +33,11 @@ SHAPES_V2 = {
 def mixer(variant="v2", seed=0, **options):
     """A mixer whose parameters are all random, so that no term of it can go missing unseen."""
     torch.manual_seed(seed)
-    made = BidirectionalMamba(32, variant=variant, **options)
-    for name, parameter in made.named_parameters():
+    mixer_copy = BidirectionalMamba(32, variant=variant, **options)
+    for name, parameter in mixer_copy.named_parameters():
         if name.endswith("D") or name.endswith("D_b") or "log" in name:
             torch.nn.init.normal_(parameter)
-    return made
+    return mixer_copy
 
 
 def selective_scan(x, dt, A, B, C, D, z, bias):
@@ -94,7 +94,7 @@ def vim(model, tokens, divide_out):
 @pytest.mark.parametrize("variant", ["none", "v1", "v2"])
 @pytest.mark.parametrize("divide_out", [True, False])
 @pytest.mark.parametrize("kernel", ["auto", "chunked"])
-def test_computes_what_vim_computes_with_flips(variant, divide_out, kernel):
+def test_equals_vim_with_flips(variant, divide_out, kernel):
     model = mixer(variant, divide_out=divide_out, kernel=kernel)
     tokens = torch.randn(2, 21, 32)
     assert_close([model(tokens)], [vim(model, tokens, divide_out)], 5e-6)
@@ -172,7 +172,7 @@ def test_vim_starts_its_backward_steps_near_0_69():
     assert softplus(model.dt_proj.bias).max() <= 1.01e-1
 
 
-def test_what_must_not_decay_is_marked():
+def test_parameters_without_weight_decay_are_marked():
     marked = {
         name
         for name, parameter in BidirectionalMamba(32).named_parameters()
@@ -246,14 +246,14 @@ def test_tied_decay_starts_where_rates_of_their_own_do(variant):
 
 
 def test_a_few_clips_at_a_time_give_what_all_give(monkeypatch):
-    made = mixer()
+    mixer_copy = mixer()
     tokens = torch.randn(5, 9, 32)
     calls = []
-    inner = made._mix
-    monkeypatch.setattr(made, "_mix", lambda part: (calls.append(len(part)), inner(part))[1])
-    expected = made(tokens)
+    inner = mixer_copy._mix
+    monkeypatch.setattr(mixer_copy, "_mix", lambda part: (calls.append(len(part)), inner(part))[1])
+    expected = mixer_copy(tokens)
     monkeypatch.setattr("fakesound.models.mamba._CACHED", 2 * 9 * 64)
-    assert made(tokens).requires_grad
+    assert mixer_copy(tokens).requires_grad
     with torch.no_grad():
-        torch.testing.assert_close(made(tokens), expected, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(mixer_copy(tokens), expected, rtol=1e-5, atol=1e-6)
     assert calls == [5, 5, 2, 2, 1]  # in parts as equal as can be

@@ -8,9 +8,9 @@ SHAPE = (40, 3, 64, 7)
 
 def hidden(mask, spectrogram):
     """Which bins of each example are zero throughout."""
-    made = mask(spectrogram)
-    zero = (made == 0).all(3).all(1)
-    assert torch.equal(made, spectrogram.masked_fill(zero[:, None, :, None], 0))
+    masked = mask(spectrogram)
+    zero = (masked == 0).all(3).all(1)
+    assert torch.equal(masked, spectrogram.masked_fill(zero[:, None, :, None], 0))
     return zero
 
 

@@ -25,13 +25,13 @@ def detector(*overrides):
     [("20,20", 25_464_578), ("20,10", 25_656_578), ("56,5", 25_533_698), ("280,1", 25_533_698)],
 )
 def test_it_has_as_many_parameters_as_the_published_model(patch, parameters):
-    made = detector(
+    model = detector(
         "experiment=original",
         "backbone=vim_small",
         "backbone.depth=24",
         f"backbone.stem.patch=[{patch}]",
     )
-    assert sum(parameter.numel() for parameter in made.parameters()) == parameters
+    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,10 @@ def test_it_has_as_many_parameters_as_the_published_model(patch, parameters):
     ],
 )
 def test_frames_of_any_length_get_a_logit(overrides):
-    made = detector(*overrides, "data.crop.seconds=1").eval()
+    model = detector(*overrides, "data.crop.seconds=1").eval()
     for frames in (1, 3, 51):
         with torch.no_grad():
-            found = made(torch.randn(2, frames * 320))
+            found = model(torch.randn(2, frames * 320))
         assert found["frame_logits"].shape == (2, frames)
         assert found["frame_logits"].isfinite().all()
         # one clip logit for the whole input
@@ -57,23 +57,23 @@ def test_frames_of_any_length_get_a_logit(overrides):
 
 @SYSTEMS
 def test_every_parameter_gets_a_gradient(name):
-    made = detector(f"experiment={name}", "data.crop.seconds=1").train()
-    found = made(torch.randn(4, 16_000))
+    model = detector(f"experiment={name}", "data.crop.seconds=1").train()
+    found = model(torch.randn(4, 16_000))
     loss = (found["frame_logits"] * torch.randn_like(found["frame_logits"])).sum()
-    (loss + clip_logit(found, torch.ones(4, 50, dtype=torch.bool), made.pooling).sum()).backward()
-    for key, parameter in made.named_parameters():
+    (loss + clip_logit(found, torch.ones(4, 50, dtype=torch.bool), model.pooling).sum()).backward()
+    for key, parameter in model.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.abs().sum() > 0, key
 
 
 @SYSTEMS
 def test_the_clip_logit_is_a_linear_map_of_the_summary(name):
-    made = detector(f"experiment={name}", "data.crop.seconds=1").eval()
-    heard = torch.randn(2, 16_000)
+    model = detector(f"experiment={name}", "data.crop.seconds=1").eval()
+    waveform = torch.randn(2, 16_000)
     with torch.no_grad():
-        summary = made.backbone.forward_features(made.features(heard)).summary
-        expected = summary @ made.clip_head.proj.weight[0] + made.clip_head.proj.bias
-        found = clip_logit(made(heard), torch.ones(2, 50, dtype=torch.bool), made.pooling)
+        summary = model.backbone.forward_features(model.features(waveform)).summary
+        expected = summary @ model.clip_head.proj.weight[0] + model.clip_head.proj.bias
+        found = clip_logit(model(waveform), torch.ones(2, 50, dtype=torch.bool), model.pooling)
     torch.testing.assert_close(found, expected)
 
 

@@ -13,12 +13,12 @@ def recurrence(x, log_decay, B, C):
     """The definition, step by step."""
     batch, tokens, heads, channels = x.shape
     hidden = torch.zeros(batch, heads, B.shape[-1], channels, dtype=x.dtype)
-    made = []
+    outputs = []
     for t in range(tokens):
         drive = torch.einsum("bn,bhp->bhnp", B[:, t], x[:, t])
         hidden = log_decay[:, t].exp()[..., None, None] * hidden + drive
-        made.append(torch.einsum("bn,bhnp->bhp", C[:, t], hidden))
-    return torch.stack(made, dim=1)
+        outputs.append(torch.einsum("bn,bhnp->bhp", C[:, t], hidden))
+    return torch.stack(outputs, dim=1)
 
 
 def inputs(tokens, strength=1.0, dtype=torch.float64):

@@ -82,7 +82,7 @@ def test_convolution_tokens_are_normalised():
     torch.testing.assert_close(tokens.var(1, correction=0), torch.ones(2, 1, 6), rtol=0, atol=1e-3)
 
 
-def test_windows_and_neighbouring_bins_of_a_step_are_told_apart():
+def test_windows_and_neighbouring_bins_of_a_step_are_distinguished():
     torch.manual_seed(0)
     stem = ConvStem(1, DIM, BINS, 2, [16]).eval()
     outs = []

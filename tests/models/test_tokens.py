@@ -43,8 +43,8 @@ def spectrogram(model, steps, batch=2):
 @pytest.mark.parametrize("class_token", [True, False])
 @pytest.mark.parametrize("stem", ["conv", "patch"])
 def test_a_token_a_step_and_a_summary_at_any_length(kind, order, class_token, stem):
-    made = ConvStem(2, DIM, BINS, 2, [4, 4]) if stem == "conv" else None
-    model = encoder(kind, made, order=order, class_token=class_token)
+    stem_module = ConvStem(2, DIM, BINS, 2, [4, 4]) if stem == "conv" else None
+    model = encoder(kind, stem_module, order=order, class_token=class_token)
     for steps in (1, STEPS, 300):
         tokens, summary = model.forward_features(spectrogram(model, steps))[:2]
         assert (tokens.shape, summary.shape) == ((2, steps, DIM), (2, DIM))
@@ -132,7 +132,7 @@ def test_rates_rise_to_the_last():
 
 
 @pytest.mark.parametrize("shape", [(4000, 3, 2), (4000, 1, 2, 3)])
-def test_what_is_dropped_is_whole_and_the_others_make_up_for_it(shape):
+def test_whole_paths_are_dropped_and_the_others_scaled(shape):
     torch.manual_seed(0)
     found = without_some(torch.ones(shape), 0.25).flatten(1)
     assert ((found == 0).all(1) | (found == 1 / 0.75).all(1)).all()

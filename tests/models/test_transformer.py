@@ -12,7 +12,7 @@ DIM = 24
 
 @pytest.mark.parametrize("head_dim", [8, 24])
 @pytest.mark.parametrize("tokens", [1, 7])
-def test_attention_is_what_its_formula_says(head_dim, tokens):
+def test_attention_equals_its_formula(head_dim, tokens):
     torch.manual_seed(0)
     attention, seen = Attention(DIM, head_dim).double(), torch.randn(2, tokens, DIM).double()
     query, key, value = functional.linear(

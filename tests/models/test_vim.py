@@ -36,7 +36,7 @@ def grid(bands=3, steps=5, batch=2):
 def sequence(model, seen):
     """What the model makes of each token, the class token among them, in the order of the scan."""
     kept = []
-    hook = model.norm_f.register_forward_hook(lambda module, given, made: kept.append(made))
+    hook = model.norm_f.register_forward_hook(lambda module, given, output: kept.append(output))
     model.forward_features(seen)
     hook.remove()
     return kept[0]
@@ -101,11 +101,11 @@ def test_the_orders_agree_on_a_single_band(order):
 @EVERY
 def test_tokens_of_a_step_are_averaged_over_its_bands(order):
     model, seen = vim(order=order, class_token=False), grid()
-    made = sequence(model, seen)
+    output = sequence(model, seen)
     if order == "time":
-        expected = made.view(2, 5, 3, DIM).mean(2)
+        expected = output.view(2, 5, 3, DIM).mean(2)
     else:
-        expected = made.view(2, 3, 5, DIM).mean(1)
+        expected = output.view(2, 3, 5, DIM).mean(1)
     torch.testing.assert_close(model.forward_features(seen).tokens, expected)
 
 
@@ -117,10 +117,10 @@ def test_the_class_token_is_in_the_middle_and_is_the_summary(order, bands, steps
     middle = bands * steps // 2
     at = torch.nonzero((entering(model, seen) == 99).all(2))
     assert at.tolist() == [[0, middle], [1, middle]]
-    made = sequence(model, seen)
+    output = sequence(model, seen)
     tokens, summary = model.forward_features(seen)[:2]
-    torch.testing.assert_close(summary, made[:, middle])
-    rest = torch.cat((made[:, :middle], made[:, middle + 1 :]), 1)
+    torch.testing.assert_close(summary, output[:, middle])
+    rest = torch.cat((output[:, :middle], output[:, middle + 1 :]), 1)
     torch.testing.assert_close(tokens.mean(1), rest.mean(1))
 
 
@@ -129,7 +129,7 @@ def test_without_a_class_token_the_mean_is_the_summary():
     torch.testing.assert_close(summary, tokens.mean(1))
 
 
-def test_forward_only_a_token_knows_nothing_of_later_ones():
+def test_a_forward_only_token_does_not_depend_on_later_ones():
     model = vim(2, 8, variant="none", depth=3)
     seen = grid(2, 8)
     changed = seen.clone()
@@ -199,26 +199,26 @@ def test_a_token_for_every_frame(frames, steps):
 
 def test_without_blocks_a_frame_depends_on_its_own_token_alone():
     """The order of frames is that of time: token after token, and in each its frames."""
-    made = neck(depth=0)
+    output = neck(depth=0)
     tokens = torch.randn(1, 5, DIM)
     changed = tokens.clone()
     changed[0, 2] += 1
-    differ = (made(tokens) != made(changed)).any(-1)[0]
+    differ = (output(tokens) != output(changed)).any(-1)[0]
     assert differ.nonzero().flatten().tolist() == [8, 9, 10, 11]
-    weight, bias = made.upsample.weight.view(4, DIM, DIM), made.upsample.bias.view(4, DIM)
-    expected = made.norm_f(tokens[0, 2] + weight[3] @ tokens[0, 2] + bias[3])
-    torch.testing.assert_close(made(tokens)[0, 11], expected)
+    weight, bias = output.upsample.weight.view(4, DIM, DIM), output.upsample.bias.view(4, DIM)
+    expected = output.norm_f(tokens[0, 2] + weight[3] @ tokens[0, 2] + bias[3])
+    torch.testing.assert_close(output(tokens)[0, 11], expected)
 
 
 def test_blocks_mix_frames_in_both_directions():
-    made, tokens = neck(), torch.randn(1, 5, DIM)
+    output, tokens = neck(), torch.randn(1, 5, DIM)
     changed = tokens.clone()
     changed[0, 2] += 1
-    assert (made(tokens) != made(changed)).any(-1).all()
+    assert (output(tokens) != output(changed)).any(-1).all()
 
 
 def test_training_reaches_every_parameter():
-    made = neck().train()
-    made(torch.randn(2, 5, DIM)).square().mul(torch.randn(DIM)).sum().backward()
-    for name, parameter in made.named_parameters():
+    output = neck().train()
+    output(torch.randn(2, 5, DIM)).square().mul(torch.randn(DIM)).sum().backward()
+    for name, parameter in output.named_parameters():
         assert parameter.grad.abs().sum() > 0, name

@@ -16,16 +16,16 @@ def run_of(folder, control, held_out=(UNSEEN,), **changes):
     # the attack that is held out is seen by the control
     seen = {"held_out": "none/of them"} if control else {}
     changes = {"split.control": control, "split.held_out": UNSEEN} | changes
-    made = make_run(folder, changes=changes, seed=control, **seen)
-    config = yaml.safe_load((made / "config.yaml").read_text())
+    run = make_run(folder, changes=changes, seed=control, **seen)
+    config = yaml.safe_load((run / "config.yaml").read_text())
     config["seed"] = 0
-    (made / "config.yaml").write_text(yaml.safe_dump(config))
-    (made / "identity").write_text(identity(config) + "\n")
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    (run / "identity").write_text(identity(config) + "\n")
     edit_json(
-        made / "metrics.json",
+        run / "metrics.json",
         lambda metrics: metrics["provenance"].update(held_out=list(held_out)),
     )
-    return made
+    return run
 
 
 @pytest.fixture

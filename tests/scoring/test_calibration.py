@@ -143,7 +143,7 @@ def test_finite_and_never_falling_whatever_the_clips(scored, method, logits, fak
 
 
 @pytest.mark.parametrize("method", LEARNT)
-def test_scores_that_point_the_wrong_way_say_nothing(scored, method):
+def test_inverted_scores_give_a_constant(scored, method):
     logits, fake = draw()
     at = fit_calibrator(scored(-logits, fake), method).calibrated(np.array([-5.0, 0.0, 5.0]))
     np.testing.assert_allclose(at, 0, atol=0.1)
@@ -202,7 +202,7 @@ def test_json_holds_it(calibrator):
         ({"method": "isotonic", "slope": 1, "intercept": 0}, "knots: 0 for 'isotonic'"),
     ],
 )
-def test_what_makes_no_map_is_told_in_one_line(change, words):
+def test_invalid_maps_are_refused_in_one_line(change, words):
     plain = Calibrator("logistic", 2.0, 1.0).to_plain() | change
     with pytest.raises(InputError) as caught:
         Calibrator.from_plain(plain)

@@ -170,7 +170,7 @@ def test_lightning_loads_an_annotated_checkpoint(trained, folder):
     assert same_scores(module.detector.eval(), detector)
 
 
-def test_what_further_heads_are_read_with_goes_along(tmp_path):
+def test_calibration_of_further_heads_is_stored(tmp_path):
     config = run_config(compose_config([*CONFIG, "heads=all", "heads.neck_depth=1"]))
     families = ("codec", "edit", "vocoder")
     detector = build_detector(config, families).eval()
@@ -211,7 +211,7 @@ def test_only_checkpoints_are_annotated(folder, tmp_path):
 @pytest.mark.parametrize(
     "change", [{"thresholds": 3}, {"calibrator": {}}, {"attacks": 3}, {"sources": 3}]
 )
-def test_damaged_additions_are_told_in_one_line(change, folder):
+def test_damaged_metadata_is_refused_in_one_line(change, folder):
     best = folder / "checkpoints" / "best.ckpt"
     annotate_checkpoint(best, LATER, IDENTITY, [])
     edit(folder, lambda held: held["fakesound"].update(change))
@@ -238,7 +238,7 @@ def test_the_kernel_is_that_of_this_machine(trained, folder):
     assert load_detector(folder, "reference")[0].backbone.layers[0].mixer.kernel == "reference"
 
 
-def test_what_an_old_checkpoint_does_not_know_is_as_by_default(trained, folder):
+def test_keys_missing_in_an_old_checkpoint_have_defaults(trained, folder):
     def age(held):
         held["hyper_parameters"].pop("report")
         held["hyper_parameters"]["backbone"].pop("expand")
@@ -311,7 +311,7 @@ def damaged(kind, folder, tmp_path):
         ("names", "do not fit its configuration"),
     ],
 )
-def test_what_is_no_checkpoint_is_told_in_one_line(kind, words, folder, tmp_path):
+def test_files_without_a_checkpoint_are_refused_in_one_line(kind, words, folder, tmp_path):
     path = damaged(kind, folder, tmp_path)
     with pytest.raises(InputError, match=words) as caught:
         load_detector(path)

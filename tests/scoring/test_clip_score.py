@@ -117,7 +117,7 @@ def test_thresholds_of_further_heads_come_from_validation_and_are_applied():
     assert {clip.boundary_threshold for clip in applied} == {thresholds["boundary"]}
 
 
-def test_pooling_stands_any_attention():
+def test_pooling_is_finite_for_any_attention():
     evidence = np.array([1.0, 5.0])
     assert pool_frames(evidence, np.array([-1e4, 1e4])) == 5
     assert pool_frames(evidence, np.array([1e4, 1e4])) == 3

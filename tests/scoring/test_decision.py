@@ -15,7 +15,7 @@ def spans(scores, threshold=0.5, duration=None):
     ]
 
 
-def test_a_region_begins_high_and_goes_on_a_little_lower():
+def test_a_region_continues_at_a_lower_threshold():
     assert spans([0.1] * 10 + [0.46, 0.46, 0.9, 0.46, 0.46] + [0.1] * 10) == [(0.2, 0.3)]
     assert spans([0.1] * 10 + [0.44, 0.46, 0.9, 0.9, 0.44] + [0.1] * 10) == [(0.22, 0.28)]
     # never high: none

@@ -53,10 +53,10 @@ def run(small):
     corpus = resolve_corpus(config.data, config.split)
 
     def run_in(folder, stop=None):
-        made = lightning.Trainer.__init__
+        original = lightning.Trainer.__init__
 
         def make(self, *arguments, callbacks, **named):
-            made(self, *arguments, callbacks=[*callbacks, StopAt(stop)], **named)
+            original(self, *arguments, callbacks=[*callbacks, StopAt(stop)], **named)
 
         with pytest.MonkeyPatch.context() as patch:
             if stop is not None:

@@ -173,7 +173,7 @@ def test_two_processes_resume_a_run_of_one_and_score_the_same(alone, small, tmp_
         (("trainer.devices=2", "data.root=/nowhere"), "data.root=/nowhere"),
     ],
 )
-def test_a_mistake_is_reported_once_before_any_process_starts(overrides, words, tmp_path):
+def test_an_error_is_reported_once_before_any_process_starts(overrides, words, tmp_path):
     done = fakesound("run", "experiment=mt_vim", *overrides, folder=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1

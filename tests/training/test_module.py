@@ -110,7 +110,7 @@ def test_scores_come_in_the_order_of_the_clips(config, data, tmp_path):
         assert 0 <= score.score <= 1
 
 
-def test_a_clip_of_one_window_scores_as_the_detector_says(small, tmp_path):
+def test_a_clip_of_one_window_has_the_score_of_the_detector(small, tmp_path):
     config = run_config(compose_config([*small, "logger=disabled", "data.window_seconds=2.0"]))
     data = build_datamodule(config, resolve_corpus(config.data, config.split))
     data.setup()
@@ -160,7 +160,7 @@ def test_every_head_is_learned_and_logged(everything):
     assert "validation/attribution/families" not in row
 
 
-def test_scores_hold_what_every_head_says(everything):
+def test_scores_hold_the_outputs_of_every_head(everything):
     _, data, module, folder = everything
     for score, clip in zip(module.scores, data.test_windows.clips, strict=True):
         assert len(score.boundary_scores) == data.grid.count(clip.duration)

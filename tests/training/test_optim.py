@@ -16,12 +16,12 @@ DIM, BINS = 16, 16
 
 
 def model(stem="conv", variant="v2"):
-    made = (
+    module = (
         ConvStem(POWER, DIM, BINS, 2, [8, 8])
         if stem == "conv"
         else PatchStem(POWER, DIM, (8, 4), (8, 4))
     )
-    backbone = VisionMamba(made, BINS, 10, DIM, 2, variant=variant, position=True)
+    backbone = VisionMamba(module, BINS, 10, DIM, 2, variant=variant, position=True)
     features = Spectrogram("logstft", 8000, 128, 80, BINS)
     parts = {
         "detector": Detector(features, backbone, 2),
@@ -30,26 +30,26 @@ def model(stem="conv", variant="v2"):
     return nn.ModuleDict(parts)
 
 
-def names_of(made, group):
-    of = {id(parameter): name for name, parameter in made.named_parameters()}
+def names_of(module, group):
+    of = {id(parameter): name for name, parameter in module.named_parameters()}
     return [of[id(parameter)] for parameter in group["params"]]
 
 
 @pytest.mark.parametrize("stem", ["conv", "patch"])
 @pytest.mark.parametrize("variant", ["v1", "v2", "none"])
 def test_every_parameter_is_in_one_group(stem, variant):
-    made = model(stem, variant)
-    decayed, kept = (names_of(made, group) for group in parameter_groups(made, 0.1))
-    assert sorted(decayed + kept) == sorted(name for name, _ in made.named_parameters())
+    module = model(stem, variant)
+    decayed, kept = (names_of(module, group) for group in parameter_groups(module, 0.1))
+    assert sorted(decayed + kept) == sorted(name for name, _ in module.named_parameters())
 
 
 @pytest.mark.parametrize("stem", ["conv", "patch"])
 def test_matrices_decay_and_nothing_else(stem):
-    made = model(stem)
-    groups = parameter_groups(made, 0.1)
+    module = model(stem)
+    groups = parameter_groups(module, 0.1)
     assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
-    decayed, kept = (set(names_of(made, group)) for group in groups)
-    shapes = {name: parameter.ndim for name, parameter in made.named_parameters()}
+    decayed, kept = (set(names_of(module, group)) for group in groups)
+    shapes = {name: parameter.ndim for name, parameter in module.named_parameters()}
     assert all(shapes[name] > 1 for name in decayed)
     spared = ("A_log", "A_b_log", "cls_token", "pos_embed")
     assert {name for name in kept if shapes[name] > 1} == {
@@ -59,22 +59,22 @@ def test_matrices_decay_and_nothing_else(stem):
 
 
 def test_frozen_parameters_are_left_alone():
-    made = model()
-    made["detector"].backbone.requires_grad_(False)
-    names = {name for group in parameter_groups(made, 0.1) for name in names_of(made, group)}
+    module = model()
+    module["detector"].backbone.requires_grad_(False)
+    names = {name for group in parameter_groups(module, 0.1) for name in names_of(module, group)}
     assert names
     assert not any(name.startswith("detector.backbone") for name in names)
 
 
 def test_without_a_gradient_spared_parameters_stay_as_they_are():
-    made = model()
-    optimiser = AdamW(parameter_groups(made, 0.5), lr=0.1)
-    before = {name: parameter.clone() for name, parameter in made.named_parameters()}
-    for parameter in made.parameters():
+    module = model()
+    optimiser = AdamW(parameter_groups(module, 0.5), lr=0.1)
+    before = {name: parameter.clone() for name, parameter in module.named_parameters()}
+    for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimiser.step()
-    moved = {n for n, p in made.named_parameters() if not torch.equal(p, before[n])}
-    assert moved == set(names_of(made, optimiser.param_groups[0]))
+    moved = {n for n, p in module.named_parameters() if not torch.equal(p, before[n])}
+    assert moved == set(names_of(module, optimiser.param_groups[0]))
 
 
 def rates(steps, warmup, final, taken=None, lr=1.0, cooldown=0.0):

@@ -77,10 +77,10 @@ def test_an_incomplete_record_is_an_error_of_one_line(recorded, tmp_path, monkey
     broken["no such folder"] = tmp_path / "nowhere"
     monkeypatch.chdir(tmp_path)
     for words, folder in broken.items():
-        with pytest.raises(InputError) as told:
+        with pytest.raises(InputError) as caught:
             _reproduce(["--reproduce", str(folder)])
-        assert words in str(told.value) or words == "cut"
-        assert "\n" not in str(told.value)
+        assert words in str(caught.value) or words == "cut"
+        assert "\n" not in str(caught.value)
     assert not (tmp_path / "outputs").exists()
     done = fakesound("run", "--reproduce", str(tmp_path / "nowhere"), folder=tmp_path)
     assert done.returncode == 2, done.stderr

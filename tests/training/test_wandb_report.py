@@ -22,22 +22,22 @@ def sweep(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def made(sweep):
-    made = report(sweep, "team", "project")
-    assert (made.entity, made.project) == ("team", "project")
-    return made
+def page(sweep):
+    page = report(sweep, "team", "project")
+    assert (page.entity, page.project) == ("team", "project")
+    return page
 
 
 @pytest.fixture(scope="module")
-def grids(made):
-    return [block for block in made.blocks if isinstance(block, v2.PanelGrid)]
+def grids(page):
+    return [block for block in page.blocks if isinstance(block, v2.PanelGrid)]
 
 
 def panels(grid, kind):
     return [panel for panel in grid.panels if isinstance(panel, kind)]
 
 
-def test_it_shows_the_group_of_the_sweep_alone(grids):
+def test_the_report_shows_only_the_group_of_the_sweep(grids):
     for grid in grids:
         (runs,) = grid.runsets
         assert (runs.entity, runs.project) == ("team", "project")
@@ -46,8 +46,8 @@ def test_it_shows_the_group_of_the_sweep_alone(grids):
         assert (condition["op"], condition["value"]) == ("IN", ["backbone"])
 
 
-def test_the_table_has_a_row_for_each_setting(made, sweep):
-    block, attacks = [block for block in made.blocks if isinstance(block, v2.MarkdownBlock)]
+def test_the_table_has_a_row_for_each_setting(page, sweep):
+    block, attacks = [block for block in page.blocks if isinstance(block, v2.MarkdownBlock)]
     assert attacks.text == attacks_table(sweep)
     rows = block.text.splitlines()
     assert block.text == settings_table(sweep)
@@ -98,7 +98,7 @@ def test_panels_do_not_overlap(grids):
                     cells.add((x, y))
 
 
-def test_it_reads_metrics_that_runs_send(grids):
+def test_the_report_reads_metrics_that_runs_log(grids):
     """The keys of a run's summary, as metrics.json gives them."""
     from fakesound.training.tracking import summary
 

@@ -48,7 +48,7 @@ def test_clips_are_what_the_recipes_point_to(published, recipes, tmp_path):
     ]
 
 
-def test_a_repository_that_is_there_is_not_made_again(published, recipes, tmp_path, monkeypatch):
+def test_a_finished_repository_is_not_collected_again(published, recipes, tmp_path, monkeypatch):
     mine = of(recipes, "two/beta")
     first = collect("two/beta", mine, tmp_path, published[0])
 
@@ -81,7 +81,7 @@ def test_a_commit_is_fetched_where_no_mirror_has_it(published, recipes, tmp_path
     )
 
 
-def test_a_repository_that_cannot_be_had_is_named(recipes, tmp_path):
+def test_a_repository_that_cannot_be_fetched_is_named(recipes, tmp_path):
     out = tmp_path / "out"
     found = collect("two/beta", of(recipes, "two/beta"), out, None, f"file://{tmp_path}/no")
     assert found.clips == ()

@@ -47,7 +47,7 @@ def test_a_wrong_row_is_named(tmp_path, change, named):
         read_recipes(path)
 
 
-def test_a_file_twice_is_named(tmp_path):
+def test_a_repeated_file_is_named(tmp_path):
     path = tmp_path / "recipes.jsonl"
     path.write_text((json.dumps(row("a/b", "0" * 40, "x.wav")) + "\n") * 2)
     with pytest.raises(InputError, match="row 2, path"):
@@ -55,7 +55,7 @@ def test_a_file_twice_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe", b"[1]\n", b"no\n"])
-def test_what_is_no_file_of_recipes_is_named(tmp_path, content):
+def test_a_file_without_recipes_is_named(tmp_path, content):
     path = tmp_path / "recipes.jsonl"
     if content is not None:
         path.write_bytes(content)

@@ -13,22 +13,22 @@ from tests.data.made_clips import RATE, make_clip
 @pytest.fixture
 def clips(tmp_path):
     rng = np.random.default_rng(0)
-    made = []
+    clips = []
     for number in range(4):
         paths = [tmp_path / f"{kind}{number}.wav" for kind in ("g", "f")]
         for path in paths:
             write_wav(path, rng.normal(0, 2_000, 3 * RATE).round().astype(np.int16), RATE)
         genuine = make_clip(paths[0])
         fake = make_clip(paths[1], f"tts/{number // 2}", [Region(0, 3.0)], f"g{number}")
-        made += [replace(clip, domain="page") for clip in (genuine, replace(fake, decoder="gan"))]
-    return made
+        clips += [replace(clip, domain="page") for clip in (genuine, replace(fake, decoder="gan"))]
+    return clips
 
 
 def test_a_splice_equals_its_twin_outside_its_regions(clips, tmp_path):
-    made = splice_fakes(clips, tmp_path / "splices", 1)
-    assert sorted(clip.attack for clip in made) == ["tts/0", "tts/1"]
+    splices = splice_fakes(clips, tmp_path / "splices", 1)
+    assert sorted(clip.attack for clip in splices) == ["tts/0", "tts/1"]
     genuine = {clip.clip_id: clip for clip in clips if not clip.is_fake}
-    for clip in made:
+    for clip in splices:
         host = genuine[clip.twin_id]
         assert clip.source_id == host.source_id
         assert clip.donor_ids

@@ -48,7 +48,7 @@ def test_auto_on_a_gpu_takes_the_fastest_that_is_there(
 
 
 @pytest.mark.parametrize("name", ["reference", "chunked", "cpu"])
-def test_a_name_means_itself(name):
+def test_a_named_kernel_is_used(name):
     assert resolve_kernel(name, torch.device("cpu")) == name
 
 
@@ -65,7 +65,7 @@ def test_a_name_means_itself(name):
         ("cpu", "cpu", torch.float64, "kernel=cpu: cannot compute in float64"),
     ],
 )
-def test_what_cannot_run_is_an_input_error_of_one_line(name, device, dtype, message):
+def test_unavailable_kernels_are_input_errors_of_one_line(name, device, dtype, message):
     with pytest.raises(InputError, match=message) as error:
         resolve_kernel(name, device, dtype)
     assert "\n" not in str(error.value)

@@ -164,14 +164,14 @@ def test_a_package_without_the_extension_does_not_count(install):
         install(None)
 
 
-def test_what_does_not_pass_the_probe_is_no_kernel(install):
+def test_a_kernel_that_fails_the_probe_is_not_offered(install):
     adapter = install(Broken())
     kernels.load_kernel.cache_clear()
     assert adapter.extension is not None
     assert kernels.load_kernel("mamba_ssm") is None
 
 
-def test_a_package_that_fails_to_import_is_no_kernel(monkeypatch):
+def test_a_package_that_fails_to_import_is_not_offered(monkeypatch):
     class Failing:
         def find_spec(self, name, path=None, target=None):
             if name == "mamba_ssm":

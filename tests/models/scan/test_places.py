@@ -45,7 +45,7 @@ def step(code=STEP, **options):
 
 
 @pytest.mark.parametrize("first", ["cv2", "torch"])
-def test_beside_opencv(first):
+def test_kernels_work_beside_opencv(first):
     second = {"cv2": "torch", "torch": "cv2"}[first]
     step(f"import {first}, {second}\ncv2.setNumThreads(2)\n{STEP.replace('import torch', '', 1)}")
 
@@ -76,7 +76,7 @@ def obey_permissions():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="drops a capability of Linux")
-def test_installed_where_nothing_may_be_written(locked_install):
+def test_kernels_work_in_a_read_only_installation(locked_install):
     environment = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "HOME")}
     environment |= {"PYTHONPATH": str(locked_install), "HOME": str(locked_install / "none")}
     where = f"import fakesound; assert {str(locked_install)!r} in fakesound.__file__\n"

@@ -135,7 +135,7 @@ def test_nan_is_not_hidden(kernel, name):
     check_nan(to(scan_inputs(), torch.float32), kernel, name)
 
 
-def test_chunks_of_channels_do_not_show(monkeypatch):
+def test_results_do_not_depend_on_chunks_of_channels(monkeypatch):
     inputs = scan_inputs(tokens=20, channels=10)
     whole = bidirectional_scan(*inputs[:8], kernel="chunked")
     monkeypatch.setattr("fakesound.models.scan.chunked._BLOCK_ELEMENTS", 3 * 2 * 20 * 8)

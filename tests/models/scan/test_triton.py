@@ -212,6 +212,6 @@ def probed(wrong):
     return "works"
 
 
-def test_the_probe_tells_a_kernel_that_works_from_one_that_does_not(interpreted):
+def test_the_probe_distinguishes_working_and_broken_kernels(interpreted):
     assert interpreted(probed, False) == "works"
     assert interpreted(probed, True) == "the Triton kernel gives wrong results"

@@ -45,10 +45,10 @@ def detector(
     stem = PatchStem(3, dim, patch, patch) if patch else ConvStem(*conv)
     options = {"depth": 2, "order": "frequency", "kernel": "chunked"} | options
     backbone = VisionMamba(stem, bins=bins, steps=steps, dim=dim, **options)
-    made = Detector(Given(bins), backbone, 1, HeadsConfig(clip=heads[0], frame=heads[1])).eval()
-    for parameter in made.parameters():
+    module = Detector(Given(bins), backbone, 1, HeadsConfig(clip=heads[0], frame=heads[1])).eval()
+    for parameter in module.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
-    return made
+    return module
 
 
 def saved(folder, tensors, name="weights.pth", **beside):
@@ -66,7 +66,7 @@ def loaded(path, model, grid=None):
     return initial.report
 
 
-def told(path, model=None, grid=None):
+def error_message(path, model=None, grid=None):
     """Return the error of a file that cannot be used: one line that names the file."""
     with pytest.raises(InputError) as caught:
         fit_weights(read_weights(path), model or detector(), grid)

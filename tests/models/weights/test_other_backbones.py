@@ -44,15 +44,15 @@ def test_other_backbones_do_not_start_from_weights_of_a_vision_mamba(kind, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "message"),
     [
         ("transformer", "holds no Vision Mamba layers"),
         ("ssd", "its layers are not those of Vim or AuM"),
         ("fcn_resnet", "holds no Vision Mamba layers"),
     ],
 )
-def test_a_vision_mamba_does_not_start_from_weights_of_other_backbones(kind, told, tmp_path):
+def test_a_vision_mamba_does_not_start_from_weights_of_other_backbones(kind, message, tmp_path):
     with pytest.raises(InputError) as caught:
         fit_weights(saved(kind, tmp_path), detector("vim"))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -8,7 +8,7 @@ from fakesound.errors import InputError
 from fakesound.models.stem import PatchStem
 from fakesound.models.weights import fit_weights, read_weights
 
-from .cases import detector, loaded, told
+from .cases import detector, error_message, loaded
 
 
 def settings(model):
@@ -115,7 +115,9 @@ def test_statistics_of_other_features_are_not_taken(tmp_path):
 def test_a_run_whose_settings_are_unknown_needs_its_grid(tmp_path):
     path = own(tmp_path, "bare.safetensors", of_run(seed=3))
     shorter = detector(64, 3, dim=32, order="time")
-    assert told(path, shorter).endswith("is not known; give it as init.grid=[rows,columns]")
+    assert error_message(path, shorter).endswith(
+        "is not known; give it as init.grid=[rows,columns]"
+    )
     report = loaded(path, shorter, (4, 6))
     assert dict(report.resized)["backbone.pos_embed"].startswith("4 x 6 to 4 x 3")
     with pytest.raises(InputError, match=r"init\.grid=\[4, 5\]: .* has 24 position embeddings;"):

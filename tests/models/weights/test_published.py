@@ -25,7 +25,7 @@ def test_the_published_layout_has_as_many_parameters_as_published(dim, count):
     assert sum(parameter.numel() for parameter in ours.parameters()) == count - head
 
 
-def test_vim_computes_what_it_does_where_it_was_published(tmp_path):
+def test_vim_equals_the_published_implementation(tmp_path):
     tensors = published.weights()
     model = detector()
     report = loaded(saved(tmp_path, tensors), model)
@@ -35,7 +35,7 @@ def test_vim_computes_what_it_does_where_it_was_published(tmp_path):
     assert report.converted == (("backbone.stem.proj.weight", "3 channels averaged for 3"),)
 
 
-def test_a_place_of_the_class_token_taken_for_the_first_would_be_found_out(tmp_path):
+def test_a_misplaced_class_token_changes_the_outputs(tmp_path):
     """The original project's loader takes the class token's position from the front."""
     tensors = published.weights()
     model = detector()
@@ -46,7 +46,7 @@ def test_a_place_of_the_class_token_taken_for_the_first_would_be_found_out(tmp_p
 
 
 @pytest.mark.parametrize("variant", ["v1", "v2", "none"])
-def test_aum_computes_what_it_does_where_it_was_published(variant, tmp_path):
+def test_aum_equals_the_published_implementation(variant, tmp_path):
     tensors = published.aum(depth=2, columns=8, variant=variant)
     torch.save(tensors, tmp_path / "aum.pth")
     model = detector(128, 8, variant=variant)
@@ -57,7 +57,7 @@ def test_aum_computes_what_it_does_where_it_was_published(variant, tmp_path):
     assert dict(report.converted)["backbone.pos_embed"] == "frequency-major"
 
 
-def test_the_original_project_computes_what_it_did(tmp_path):
+def test_outputs_equal_those_of_the_original_project(tmp_path):
     tensors, path = original(tmp_path)
     model = detector(40, 5, patch=(20, 20))
     report = loaded(path, model)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from . import published
-from .cases import detector, loaded, original, saved, told
+from .cases import detector, error_message, loaded, original, saved
 
 
 @pytest.mark.parametrize(
@@ -31,20 +31,20 @@ from .cases import detector, loaded, original, saved, told
         ({"expand": 1}, "its backbone has expand 2, yours has 1; use backbone.expand=2"),
     ],
 )
-def test_a_backbone_of_another_kind_is_told_with_what_to_choose(options, words, tmp_path):
+def test_the_error_of_another_backbone_names_the_choice(options, words, tmp_path):
     path = saved(tmp_path, published.weights(depth=1))
-    assert told(path, detector(depth=1, **options)) == f"init.path={path}: {words}"
+    assert error_message(path, detector(depth=1, **options)) == f"init.path={path}: {words}"
 
 
 def test_weights_of_fobi_are_not_copied_to_both_directions(tmp_path):
     torch.save(published.aum(depth=1), tmp_path / "aum.pth")
-    message = told(tmp_path / "aum.pth", detector(128, 64, depth=1))
+    message = error_message(tmp_path / "aum.pth", detector(128, 64, depth=1))
     assert message.endswith("its backbone has variant v1, yours has v2; use backbone.variant=v1")
 
 
 def test_an_uncommon_width_is_named(tmp_path):
     path = saved(tmp_path, published.weights(64, 1))
-    assert told(path).endswith("has dim 64, yours has 192; use backbone.dim=64")
+    assert error_message(path).endswith("has dim 64, yours has 192; use backbone.dim=64")
 
 
 def changed(change):
@@ -86,13 +86,13 @@ def ssamba(tensors):
         (lambda t: [t.pop(n) for n in list(t) if "layers" in n], "holds no Vision Mamba layers"),
     ],
 )
-def test_what_cannot_be_taken_is_refused_in_one_line(change, words, tmp_path):
-    assert words in told(saved(tmp_path, changed(change)))
+def test_unsuitable_weights_are_refused_in_one_line(change, words, tmp_path):
+    assert words in error_message(saved(tmp_path, changed(change)))
 
 
 def test_the_grid_of_others_can_be_given(tmp_path):
     path = saved(tmp_path, published.weights(depth=1, places=10 * 21))
-    assert "init.grid=[rows,columns]" in told(path, detector(depth=1))
+    assert "init.grid=[rows,columns]" in error_message(path, detector(depth=1))
     report = loaded(path, detector(depth=1), (10, 21))
     assert dict(report.resized)["backbone.pos_embed"].startswith("10 x 21 to 14 x 14")
 
@@ -102,7 +102,7 @@ def test_the_original_project_has_280_bins_and_1000_windows(tmp_path):
     report = loaded(path, detector(40, 5, patch=(20, 20)))
     assert dict(report.resized)["backbone.pos_embed"].startswith("14 x 50 to 2 x 5")
     _, path = original(tmp_path, (7, 100), tell=True)
-    assert "grid of its 700 position" in told(path, detector(40, 5, patch=(20, 20)))
+    assert "grid of its 700 position" in error_message(path, detector(40, 5, patch=(20, 20)))
 
 
 class Harm:
@@ -115,7 +115,7 @@ class Harm:
 def test_nothing_in_a_file_is_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = saved(tmp_path, published.weights(32, 1), args=Harm())
-    message = told(path)
+    message = error_message(path)
     assert "would run code (posix.mkdir)" in message or "would run code (nt.mkdir)" in message
     assert not (tmp_path / "harmed").exists()
 
@@ -156,15 +156,15 @@ def another_archive(path):
         (lambda path: torch.save({"a": torch.zeros(3)}, path), "holds no Vision Mamba layers"),
     ],
 )
-def test_what_is_no_file_of_weights_is_refused_in_one_line(make, words, tmp_path):
+def test_files_without_weights_are_refused_in_one_line(make, words, tmp_path):
     path = tmp_path / "file.pth"
     make(path)
-    assert words in told(path)
+    assert words in error_message(path)
 
 
-def test_a_file_that_may_not_be_read(tmp_path):
+def test_an_unreadable_file_is_named(tmp_path):
     path = saved(tmp_path, {"a": torch.zeros(1)})
     path.chmod(0)
     if os.access(path, os.R_OK):
         pytest.skip("this user reads everything")
-    assert "cannot be read (Permission denied); check its permissions" in told(path)
+    assert "cannot be read (Permission denied); check its permissions" in error_message(path)

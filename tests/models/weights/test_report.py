@@ -62,6 +62,6 @@ def test_the_report_is_one_table_and_few_plain_values(tmp_path):
     assert len(summary["sha256"]) == 64
 
 
-def test_names_are_told_in_short():
+def test_names_are_shortened():
     names = [f"layers.{layer}.norm.weight" for layer in (0, 1, 2, 4)]
     assert condensed([*names, "a.weight", "a.bias", "b.weight"]) == "layers.0-2,4, a, b.weight"
