@@ -25,25 +25,25 @@ class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     a clip is created. To change a field, use `msgspec.structs.replace`.
 
     Attributes:
-        clip_id: Identifier, unique in its manifest.
-        location: Path, URL or member of a tar file (`fakesound.data.location`); the key ``path`` in
+        clip_id: identifier, unique in its manifest.
+        location: path, URL or member of a tar file (`fakesound.data.location`); the key ``path`` in
             a manifest, where it is relative to the folder of the manifest.
-        source_id: Original recording, shared by a fake and its genuine twin.
+        source_id: original recording, shared by a fake and its genuine twin.
         label: "genuine" or "fake".
         attack: ``family/generator``; None for genuine clips.
-        regions: Fake spans in seconds, sorted; a fake has at least one.
-        duration: Length in seconds.
-        sample_rate: Samples per second in the file.
-        corpus: Corpus that the clip belongs to.
+        regions: fake spans in seconds, sorted; a fake has at least one.
+        duration: length in seconds.
+        sample_rate: samples per second in the file.
+        corpus: corpus that the clip belongs to.
         split: "train", "validation", "test" or None.
-        donor_ids: Sources of pasted or mixed material.
-        domain: Recordings that are alike except for the attack; the corpus by default.
+        donor_ids: sources of pasted or mixed material.
+        domain: recordings that are alike except for the attack; the corpus by default.
         license: SPDX identifier or None.
-        twin_id: Genuine clip with the same samples outside the regions; for a wholly fake clip, the
+        twin_id: genuine clip with the same samples outside the regions; for a wholly fake clip, the
             time-aligned recording that it was made from.
-        subsets: Official test subsets that the clip belongs to, such as "easy" and "hard".
-        decoder: Component that generates the waveform of a published fake; None for forged ones.
-        extra: Unknown keys of the row.
+        subsets: official test subsets that the clip belongs to, such as "easy" and "hard".
+        decoder: component that generates the waveform of a published fake; None for forged ones.
+        extra: unknown keys of the row.
 
     Raises:
         InputError: naming the field, if label, attack, regions and duration contradict each other.

@@ -68,8 +68,8 @@ def field_error(
 
     Args:
         error: `msgspec.ValidationError`.
-        row: Object that was validated.
-        choices: Allowed values of enumerated fields.
+        row: object that was validated.
+        choices: allowed values of enumerated fields.
     """
     text = str(error)
     if match := _MISSING.fullmatch(text):

@@ -30,8 +30,8 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     content. Devices and pipes such as /dev/null are written to, not replaced.
 
     Args:
-        path: File to write; its folder is created.
-        durable: Whether this also holds after a power failure (fsync).
+        path: file to write; its folder is created.
+        durable: whether this also holds after a power failure (fsync).
 
     Raises:
         OSError: naming ``path``.
@@ -126,8 +126,8 @@ class Journal:
     """Append-only JSON Lines file of which a crash loses at most the last line.
 
     Args:
-        path: File of the journal; it may not exist yet.
-        durable: Whether `append` returns only when the line is on disk (fsync).
+        path: file of the journal; it may not exist yet.
+        durable: whether `append` returns only when the line is on disk (fsync).
     """
 
     def __init__(self, path: Path, durable: bool = False) -> None:
@@ -223,8 +223,8 @@ def lock_folder(folder: Path, key: str) -> None:
     A folder that this process has already locked stays locked.
 
     Args:
-        folder: Folder to work in.
-        key: Option or configuration key of the folder, for the error message.
+        folder: folder to work in.
+        key: option or configuration key of the folder, for the error message.
 
     Raises:
         InputError: naming the process that has locked the folder.

@@ -33,8 +33,8 @@ class Region(
     """Fake span ``[onset, offset)`` in seconds; ``[onset, offset]`` in JSON.
 
     Attributes:
-        onset: Start in seconds.
-        offset: End in seconds.
+        onset: start in seconds.
+        offset: end in seconds.
 
     Raises:
         InputError: unless ``0 <= onset < offset``, in whole microseconds, and both are finite.

@@ -174,13 +174,13 @@ def browser(profile):
         stderr=subprocess.DEVNULL,
     )
     try:
-        reply = profile / "DevToolsActivePort"
+        port_file = profile / "DevToolsActivePort"
         end = time.monotonic() + 60
-        while not (reply.is_file() and reply.read_text().count("\n")):
+        while not (port_file.is_file() and port_file.read_text().count("\n")):
             assert process.poll() is None
             assert time.monotonic() < end, "Chromium did not start"
             time.sleep(0.1)
-        port = reply.read_text().split("\n")[0]
+        port = port_file.read_text().split("\n")[0]
         with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as reply:
             tab = next(tab for tab in json.load(reply) if tab["type"] == "page")
         socket = create_connection(tab["webSocketDebuggerUrl"], suppress_origin=True, timeout=60)

@@ -25,11 +25,11 @@ class Codec:
     """A codec of libsndfile.
 
     Attributes:
-        container: Format of the file.
-        subtypes: Variants, one of which is drawn.
-        rates: Supported sample rates in Hz, ascending; the first that is not below the rate of
+        container: format of the file.
+        subtypes: variants, one of which is drawn.
+        rates: supported sample rates in Hz, ascending; the first that is not below the rate of
             the audio is used, or else the last. Empty for any rate.
-        options: Further options of `soundfile.write`.
+        options: further options of `soundfile.write`.
     """
 
     container: str
@@ -121,11 +121,11 @@ def transcode(
     """Encode and decode ``audio``; the result is aligned to the sample and keeps the level.
 
     Args:
-        audio: Mono audio; it is encoded at -6 to 0 dB of its level.
-        rate: Sample rate in Hz.
-        rng: Generator of the variant, the compression and the level.
-        name: One of `CODECS`.
-        compression: Level of compression from 0 to 1, or a range to draw it from; None for a codec
+        audio: mono audio; it is encoded at -6 to 0 dB of its level.
+        rate: sample rate in Hz.
+        rng: generator of the variant, the compression and the level.
+        name: one of `CODECS`.
+        compression: level of compression from 0 to 1, or a range to draw it from; None for a codec
             with a fixed bit rate.
     """
     codec = CODECS[name]
@@ -135,8 +135,8 @@ def transcode(
         if isinstance(compression, tuple):
             compression = float(rng.uniform(*compression))
         options["compression_level"] = compression
-    known = codec.rates or (rate,)
-    coding = next((other for other in known if other >= rate), known[-1])
+    rates = codec.rates or (rate,)
+    coding = next((other for other in rates if other >= rate), rates[-1])
     if coding == rate:
         return _decoded(audio, rate, rng, codec.container, subtype, options)
     resampled = signal.resample_poly(audio, coding, rate).astype(np.float32)
@@ -187,5 +187,5 @@ def _align(original: Audio, decoded: Decoded) -> Audio:
 
 def shifted(decoded: Decoded, lag: int, length: int) -> Float32[np.ndarray, " length"]:
     """Return ``length`` samples of ``decoded`` from ``lag`` on, padded with zeros."""
-    kept = decoded[lag:] if lag >= 0 else np.pad(decoded, (-lag, 0))
-    return np.pad(kept[:length], (0, max(0, length - len(kept))))
+    part = decoded[lag:] if lag >= 0 else np.pad(decoded, (-lag, 0))
+    return np.pad(part[:length], (0, max(0, length - len(part))))

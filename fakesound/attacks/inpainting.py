@@ -215,12 +215,12 @@ def _resynthesise(
     """Fill the gaps from magnitudes, with phases by Griffin-Lim that keeps known samples."""
     hidden, inside = _hide(audio, gaps)
     rows = np.concatenate([np.arange(hole.start, hole.stop) for hole in missing])
-    wanted = magnitude[rows].astype(np.float32)
+    target = magnitude[rows].astype(np.float32)
     spectrum = STFT.forward(hidden)
-    angle = rng.uniform(-np.pi, np.pi, wanted.shape).astype(np.float32)
-    spectrum[rows] = wanted * np.exp(1j * angle)
+    angle = rng.uniform(-np.pi, np.pi, target.shape).astype(np.float32)
+    spectrum[rows] = target * np.exp(1j * angle)
     for _ in range(iterations):
         filled = np.where(inside, STFT.inverse(spectrum, len(audio)), audio)
         spectrum = STFT.forward(filled)
-        spectrum[rows] *= wanted / np.maximum(np.abs(spectrum[rows]), 1e-8)
+        spectrum[rows] *= target / np.maximum(np.abs(spectrum[rows]), 1e-8)
     return np.where(inside, STFT.inverse(spectrum, len(audio)), audio)

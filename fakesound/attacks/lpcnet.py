@@ -25,8 +25,8 @@ def library() -> str:
     Raises:
         InputError: if the machine has none, or one without LPCNet.
     """
-    found = ctypes.util.find_library("codec2")
-    for name in ("libcodec2.so.1.0", found):
+    library_name = ctypes.util.find_library("codec2")
+    for name in ("libcodec2.so.1.0", library_name):
         try:
             if name and hasattr(ctypes.CDLL(name), "lpcnet_freedv_create"):
                 return name

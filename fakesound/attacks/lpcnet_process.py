@@ -26,10 +26,10 @@ def main() -> None:
     bits = np.zeros(library.lpcnet_bits_per_frame(coder), np.uint8)
     pcm = np.frombuffer(sys.stdin.buffer.read(), dtype=np.int16)
     decoded = np.zeros(-(-len(pcm) // size) * size, np.int16)
-    given = np.zeros_like(decoded)
-    given[: len(pcm)] = pcm
-    for start in range(0, len(given), size):
-        library.lpcnet_enc(coder, given[start:].ctypes.data, bits.ctypes.data)
+    padded = np.zeros_like(decoded)
+    padded[: len(pcm)] = pcm
+    for start in range(0, len(padded), size):
+        library.lpcnet_enc(coder, padded[start:].ctypes.data, bits.ctypes.data)
         library.lpcnet_dec(coder, bits.ctypes.data, decoded[start:].ctypes.data)
     sys.stdout.buffer.write(decoded.tobytes())
 

@@ -21,13 +21,13 @@ def harmonic_percussive(audio: Audio, rate: int, rng: np.random.Generator) -> Au
     magnitude = np.abs(spectrum)
     sustained = ndimage.median_filter(magnitude, (17, 1)) ** 2
     transient = ndimage.median_filter(magnitude, (1, 17)) ** 2
-    kept = sustained / np.maximum(sustained + transient, 1e-12)
+    share = sustained / np.maximum(sustained + transient, 1e-12)
     if rng.random() < 0.5:
-        kept = 1 - kept
-    if np.sum((kept * magnitude) ** 2) < 0.1 * np.sum(magnitude**2):
-        kept = 1 - kept
+        share = 1 - share
+    if np.sum((share * magnitude) ** 2) < 0.1 * np.sum(magnitude**2):
+        share = 1 - share
     rest = 10 ** (-rng.uniform(12, 40) / 20)
-    mask = (rest + (1 - rest) * kept).astype(np.float32)
+    mask = (rest + (1 - rest) * share).astype(np.float32)
     return stft.inverse(spectrum * mask, len(audio))
 
 

@@ -54,8 +54,8 @@ class Stft:
         audio = self._overlap_add(framed * self.window)
         weight = self._overlap_add(np.broadcast_to(self.window**2, framed.shape))
         start = self.size - self.hop
-        kept = slice(start, start + length)
-        return audio[kept] / np.maximum(weight[kept], 1e-8)
+        span = slice(start, start + length)
+        return audio[span] / np.maximum(weight[span], 1e-8)
 
     def _overlap_add(self, framed: Float32[np.ndarray, "frame size"]) -> Audio:
         parts = self.size // self.hop

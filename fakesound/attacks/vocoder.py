@@ -129,8 +129,8 @@ def sinusoidal(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     peak = np.zeros(magnitude.shape, dtype=bool)
     peak[:, 1:-1] = (inner > magnitude[:, :-2]) & (inner >= magnitude[:, 2:])
     strength = np.where(peak, magnitude, 0)
-    kept = int(rng.integers(20, 61))
-    floor = -np.partition(-strength, kept, axis=1)[:, kept : kept + 1]
+    count = int(rng.integers(20, 61))
+    floor = -np.partition(-strength, count, axis=1)[:, count : count + 1]
     peak &= strength > floor
     lobe = peak.copy()
     for shift in (1, 2):
@@ -141,12 +141,12 @@ def sinusoidal(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     return stft.inverse(np.where(lobe, spectrum, noise).astype(np.complex64), len(audio))
 
 
-def _headroom(audio: Audio, made: np.ndarray, hop: int) -> np.ndarray:
-    """Return a gain, interpolated between hops, that limits ``made`` to twice the level."""
+def _headroom(audio: Audio, output: np.ndarray, hop: int) -> np.ndarray:
+    """Return a gain, interpolated between hops, that limits ``output`` to twice the level."""
     count = -(-len(audio) // hop)
     levels = [
         np.sqrt(np.mean(np.resize(part, count * hop).reshape(count, hop) ** 2.0, axis=1)) + 1e-6
-        for part in (audio, made)
+        for part in (audio, output)
     ]
     # the minimum of neighbours, so that interpolated gains do not exceed either hop's
     factor = ndimage.minimum_filter1d(np.minimum(1, 2 * levels[0] / levels[1]), 3)

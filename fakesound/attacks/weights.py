@@ -67,11 +67,11 @@ def set_weights(folders: Mapping[str, str], key: str) -> None:
         if name not in PUBLISHED:
             raise InputError(f"{key}.{name}: no such network; there are {', '.join(PUBLISHED)}")
         if not Path(folder).expanduser().is_dir():
-            wanted = ", ".join(PUBLISHED[name].files)
-            raise InputError(f"{key}.{name}={folder}: no such folder; give the folder of {wanted}")
+            names = ", ".join(PUBLISHED[name].files)
+            raise InputError(f"{key}.{name}={folder}: no such folder; give the folder of {names}")
     if folders:
-        known = {name: str(Path(folder).expanduser().resolve()) for name, folder in folders.items()}
-        os.environ[VARIABLE] = json.dumps(_given() | known)
+        paths = {name: str(Path(folder).expanduser().resolve()) for name, folder in folders.items()}
+        os.environ[VARIABLE] = json.dumps(_configured_folders() | paths)
 
 
 def weights_folder(name: str, attack: str) -> Path:
@@ -80,39 +80,39 @@ def weights_folder(name: str, attack: str) -> Path:
     Raises:
         InputError: naming ``attack``, if a file or the library that runs it is missing.
     """
-    wanted = PUBLISHED[name]
-    if find_spec(wanted.library) is None:
+    weights = PUBLISHED[name]
+    if find_spec(weights.library) is None:
         raise InputError(
-            f"{attack}: {wanted.library} is not installed; pip install 'fakesound[neural]'"
+            f"{attack}: {weights.library} is not installed; pip install 'fakesound[neural]'"
         )
-    folder = _folder(name, wanted)
-    missing = [file for file in wanted.files if folder is None or not (folder / file).is_file()]
+    folder = _folder(name, weights)
+    missing = [file for file in weights.files if folder is None or not (folder / file).is_file()]
     if missing:
         raise InputError(
             f"{attack}: {', '.join(missing)} not found in {folder or 'any folder'}; get it from "
-            f"{wanted.origin} and set data.attack_weights.{name}=DIR (forge: --weights {name}=DIR)"
+            f"{weights.origin} and set data.attack_weights.{name}=DIR (forge: --weights {name}=DIR)"
         )
     assert folder is not None
     return folder
 
 
-def _folder(name: str, wanted: Weights) -> Path | None:
-    if name in (given := _given()):
-        return Path(given[name])
-    if wanted.prefix:
-        return Path(sys.prefix) / wanted.prefix
+def _folder(name: str, weights: Weights) -> Path | None:
+    if name in (folders := _configured_folders()):
+        return Path(folders[name])
+    if weights.prefix:
+        return Path(sys.prefix) / weights.prefix
     # found without import, since the package imports libraries that the weights do not need
-    spec = find_spec(wanted.package) if wanted.package else None
+    spec = find_spec(weights.package) if weights.package else None
     places = list(spec.submodule_search_locations or ()) if spec else []
     return Path(places[0]) / "data" if places else None
 
 
-def _given() -> dict[str, str]:
+def _configured_folders() -> dict[str, str]:
     text = os.environ.get(VARIABLE, "{}")
     try:
-        given = json.loads(text)
+        folders = json.loads(text)
     except ValueError:
-        given = None
-    if not isinstance(given, dict):
+        folders = None
+    if not isinstance(folders, dict):
         raise InputError(f'{VARIABLE}={text}: must be JSON, such as {{"lyra": "DIR"}}')
-    return {str(name): str(folder) for name, folder in given.items()}
+    return {str(name): str(folder) for name, folder in folders.items()}

@@ -32,22 +32,22 @@ CHANGES: dict[str, Effect] = {
 
 
 def augment(
-    audio: Audio, held: int, rate: int, rng: np.random.Generator, shares: Mapping[str, float]
+    audio: Audio, length: int, rate: int, rng: np.random.Generator, shares: Mapping[str, float]
 ) -> Audio:
-    """Return ``audio`` changed at random; the padding after ``held`` samples stays zero.
+    """Return ``audio`` changed at random; the padding after ``length`` samples stays zero.
 
     Args:
-        audio: Mono audio of a crop.
-        held: Number of samples before the padding.
-        rate: Sample rate in Hz.
-        rng: Generator of the choice of changes and of their parameters.
-        shares: Share of crops that each change is applied to, by name.
+        audio: mono audio of a crop.
+        length: number of samples before the padding.
+        rate: sample rate in Hz.
+        rng: generator of the choice of changes and of their parameters.
+        shares: share of crops that each change is applied to, by name.
     """
-    changed = audio[:held].copy()
+    changed = audio[:length].copy()
     for name, change in CHANGES.items():
         # always drawn, so that a share does not change the draws of other changes
         if rng.random() < shares[name]:
             changed = change(changed, rate, rng)
     padded = np.zeros_like(audio)
-    np.clip(changed, -1, 1, out=padded[:held])
+    np.clip(changed, -1, 1, out=padded[:length])
     return padded

@@ -31,9 +31,9 @@ class Condition:
     """One condition.
 
     Attributes:
-        name: Name on the command line.
-        title: Description for reports.
-        change: Effect on the audio; None for the condition that cuts off the ends.
+        name: name on the command line.
+        title: description for reports.
+        change: effect on the audio; None for the condition that cuts off the ends.
     """
 
     name: str
@@ -83,11 +83,11 @@ def apply_condition(
     depend only on the condition and ``seed_key``.
 
     Args:
-        condition: One of `CONDITIONS`.
-        audio: Mono audio of one sample or more; it is not changed.
-        rate: Sample rate in Hz.
-        regions: Fake spans.
-        seed_key: Seed of all draws, such as the name of the clip.
+        condition: one of `CONDITIONS`.
+        audio: mono audio of one sample or more; it is not changed.
+        rate: sample rate in Hz.
+        regions: fake spans.
+        seed_key: seed of all draws, such as the name of the clip.
     """
     digest = hashlib.sha256(f"{condition.name}|{seed_key}".encode()).digest()
     rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
@@ -95,8 +95,8 @@ def apply_condition(
     if condition.change is not None:
         changed = np.clip(condition.change(audio, rate, rng), -1, 1)
     else:
-        kept = kept_samples(len(audio), rate, regions, rng)
-        start, changed = kept.start, audio[kept].copy()
+        span = kept_samples(len(audio), rate, regions, rng)
+        start, changed = span.start, audio[span].copy()
     duration = len(changed) / rate
     return changed, tuple(move_regions(regions, start / rate, duration)), duration
 
@@ -125,14 +125,14 @@ def kept_samples(
     # this number of samples lasts a whole number of microseconds
     step = rate // gcd(rate, MICROSECONDS)
     fake = _spans(merge_regions(regions), 0, samples * MICROSECONDS // rate)
-    left = min(FAKE_LEFT, sum(offset - onset for onset, offset in fake))
-    if left:
+    least = min(FAKE_LEFT, sum(offset - onset for onset, offset in fake))
+    if least:
         mirrored = [(-offset, -onset) for onset, offset in reversed(fake)]
-        start = min(start, -_time_of(mirrored, left) * rate // MICROSECONDS)
+        start = min(start, -_time_of(mirrored, least) * rate // MICROSECONDS)
     start -= start % step
-    if left:
+    if least:
         visible = [(max(onset, start * MICROSECONDS // rate), offset) for onset, offset in fake]
-        stop = max(stop, -(-_time_of(visible, left) * rate // MICROSECONDS))
+        stop = max(stop, -(-_time_of(visible, least) * rate // MICROSECONDS))
     return slice(start, min(samples, stop + -stop % step))
 
 
@@ -145,11 +145,11 @@ def _spans(regions: Iterable[Region], start: int, stop: int) -> list[tuple[int, 
     return [(onset, offset) for onset, offset in cut if onset < offset]
 
 
-def _time_of(spans: Spans, wanted: int) -> int:
-    """Return the time at which ``wanted`` microseconds of ascending ``spans`` have passed."""
+def _time_of(spans: Spans, amount: int) -> int:
+    """Return the time at which ``amount`` microseconds of ascending ``spans`` have passed."""
     for onset, offset in spans:
         if offset > onset:
-            if offset - onset >= wanted:
-                return onset + wanted
-            wanted -= offset - onset
-    raise ValueError(f"the spans are {wanted} us too short")
+            if offset - onset >= amount:
+                return onset + amount
+            amount -= offset - onset
+    raise ValueError(f"the spans are {amount} us too short")

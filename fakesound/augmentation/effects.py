@@ -83,13 +83,13 @@ def reverberate(
     """Add the reverberant tail of a random room: noise that decays by 60 dB (Polack 1988).
 
     Args:
-        audio: Mono audio.
-        rate: Sample rate in Hz.
-        rng: Generator of amounts and the tail.
-        seconds: Reverberation time in seconds.
-        below: Level of the tail below the direct sound, in dB.
-        gap: Seconds between direct sound and tail.
-        keep_level: Whether the result has the level of ``audio``.
+        audio: mono audio.
+        rate: sample rate in Hz.
+        rng: generator of amounts and the tail.
+        seconds: reverberation time in seconds.
+        below: level of the tail below the direct sound, in dB.
+        gap: seconds between direct sound and tail.
+        keep_level: whether the result has the level of ``audio``.
     """
     size = int(_draw(rng, seconds) * rate)
     tail = rng.standard_normal(size) * np.exp(-np.log(1000) * np.arange(size) / size)
@@ -112,11 +112,11 @@ def add_noise(
     """Add noise.
 
     Args:
-        audio: Mono audio.
-        rate: Sample rate in Hz.
-        rng: Generator of amounts and the noise.
-        snr: Signal-to-noise ratio over the clip in dB.
-        colour: Pole of the filter that colours the noise, blue below 0 and brown near 1; None for
+        audio: mono audio.
+        rate: sample rate in Hz.
+        rng: generator of amounts and the noise.
+        snr: signal-to-noise ratio over the clip in dB.
+        colour: pole of the filter that colours the noise, blue below 0 and brown near 1; None for
             white noise.
     """
     noise = rng.standard_normal(len(audio))

@@ -30,11 +30,11 @@ def launder(
     """Bring ``fake`` and ``genuine`` to the same offset, level, bandwidth and noise floor.
 
     Args:
-        fake: Audio that is fake throughout.
-        genuine: Audio of its partner, of the same length.
-        rate: Sample rate in Hz.
-        rng: Generator of all draws.
-        shares: Share of pairs with aligned spectra ("align", see `aligning_filter`), and of pairs
+        fake: audio that is fake throughout.
+        genuine: audio of its partner, of the same length.
+        rate: sample rate in Hz.
+        rng: generator of all draws.
+        shares: share of pairs with aligned spectra ("align", see `aligning_filter`), and of pairs
             limited to a narrower band than either clip has ("band").
     """
     pair = [part - part.mean() for part in (fake, genuine)]

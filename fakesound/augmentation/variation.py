@@ -119,11 +119,11 @@ def vary(
     """Apply random variations to ``fake`` before it is cut into ``genuine``.
 
     Args:
-        genuine: Audio of the recording.
-        fake: Output of an attack on the whole recording, aligned with it.
-        rate: Sample rate in Hz.
-        rng: Generator of the choice of variations and of their parameters.
-        shares: Share of fakes that each variation is applied to, by name.
+        genuine: audio of the recording.
+        fake: output of an attack on the whole recording, aligned with it.
+        rate: sample rate in Hz.
+        rng: generator of the choice of variations and of their parameters.
+        shares: share of fakes that each variation is applied to, by name.
     """
     for name, variation in VARIATIONS.items():
         # always drawn, so that a share does not change the draws of other variations

@@ -82,11 +82,11 @@ def _overrides(
     """Return all overrides by key, and Hydra's sweeper if they mean several runs."""
     parser = OverridesParser.create()
     with readable_errors():
-        given = parser.parse_overrides(list(words))
-    for override in given:
+        parsed = parser.parse_overrides(list(words))
+    for override in parsed:
         if (override.key_or_group or "") in RESERVED:
             raise InputError(f"{override.key_or_group}: is set by the launcher; remove it")
-    plain = [word for word, o in zip(words, given, strict=True) if not o.is_sweep_override()]
+    plain = [word for word, o in zip(words, parsed, strict=True) if not o.is_sweep_override()]
     hydra = compose_config(plain, with_hydra=True).hydra
     sweeper = hydra.sweeper if multirun or hydra.mode == RunMode.MULTIRUN else None
     params = (sweeper.get("params") or {}) if sweeper is not None else {}
@@ -95,7 +95,7 @@ def _overrides(
     # the command line comes last, since it overrides the sweep file
     overrides = {
         override.get_key_element(): override
-        for override in [*swept, *given]
+        for override in [*swept, *parsed]
         if not str(override.key_or_group).startswith("hydra")
     }
     if sweeper is None:
@@ -151,16 +151,16 @@ def _checked(arguments: Sequence[str]) -> tuple[str, ...]:
 
 def _check_remote(config: RunConfig) -> None:
     """Raise `InputError` for local data, with the command that copies it to S3."""
-    given = {f"data.{key}": getattr(config.data, key) for key in ("root", "manifest", "extra")}
-    given |= {f"data.{part}": getattr(config.data, part) for part in PARTS}
-    given["init.path"] = config.init.path
-    for key, value in given.items():
-        for place in [value] if isinstance(value, str) else value or []:
-            if "://" not in place:
+    locations = {f"data.{key}": getattr(config.data, key) for key in ("root", "manifest", "extra")}
+    locations |= {f"data.{part}": getattr(config.data, part) for part in PARTS}
+    locations["init.path"] = config.init.path
+    for key, value in locations.items():
+        for location in [value] if isinstance(value, str) else value or []:
+            if "://" not in location:
                 # the audio of a manifest is usually in its folder
                 folder = key in ("data.root", "data.extra", "init.path")
-                path = Path(place) if folder else Path(place).parent
+                path = Path(location) if folder else Path(location).parent
                 raise InputError(
-                    f"{key}={place}: is on this machine; copy it with `aws s3 cp --recursive "
+                    f"{key}={location}: is on this machine; copy it with `aws s3 cp --recursive "
                     f"{path} s3://BUCKET/{path.name}` and give its s3:// address"
                 )

@@ -68,21 +68,21 @@ def find_audio(listing: Listing, root: Path, bases: Sequence[Path]) -> list[Row]
     genuine: defaultdict[tuple[str, str | None], list[tuple[Row, Path | None]]] = defaultdict(list)
     fakes = []
     for row in listing.rows:
-        found = locate(bases, row.path.as_posix())
+        path = locate(bases, row.path.as_posix())
         if row.label == "genuine":
-            genuine[row.source_id, row.split].append((row, found))
+            genuine[row.source_id, row.split].append((row, path))
         else:
-            fakes.append(_with_path(row, found, root))
+            fakes.append(_with_path(row, path, root))
     merged = []
     elsewhere: list[Path] = []
     for (source, _), places in genuine.items():
-        found = next((path for _, path in places if path is not None), None)
-        if found is None:
+        path = next((path for _, path in places if path is not None), None)
+        if path is None:
             name = source.rpartition("/")[2]
-            found = stems().get(name) or stems().get(f"Y{name}")
-            elsewhere += [found] if found else []
+            path = stems().get(name) or stems().get(f"Y{name}")
+            elsewhere += [path] if path else []
         subsets = dict.fromkeys(name for row, _ in places for name in row.subsets)
-        merged.append(_with_path(replace(places[0][0], subsets=tuple(subsets)), found, root))
+        merged.append(_with_path(replace(places[0][0], subsets=tuple(subsets)), path, root))
     count = sum(len(places) for places in genuine.values())
     if count > len(genuine):
         listing.remarks.append(
@@ -96,5 +96,5 @@ def find_audio(listing: Listing, root: Path, bases: Sequence[Path]) -> list[Row]
     return merged + fakes
 
 
-def _with_path(row: Row, found: Path | None, root: Path) -> Row:
-    return replace(row, path=found or root / row.path)
+def _with_path(row: Row, path: Path | None, root: Path) -> Row:
+    return replace(row, path=path or root / row.path)

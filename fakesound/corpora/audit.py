@@ -28,7 +28,7 @@ class Audit:
     """AUCs of trivial properties.
 
     Attributes:
-        auc: Mean AUC over folds of a classifier of all properties; None if undefined.
+        auc: mean AUC over folds of a classifier of all properties; None if undefined.
         properties: AUC of each property alone, in the better direction, so 0.5 or more.
     """
 
@@ -71,8 +71,8 @@ def shortcut_audit(clips: Sequence[Clip], without: Collection[str] = ()) -> Audi
     AUC is the mean over folds that share no source; near 0.5, no trivial property leaks.
 
     Args:
-        clips: Clips to audit; their audio is read.
-        without: Properties to leave out.
+        clips: clips to audit; their audio is read.
+        without: properties to leave out.
     """
     rows = [trivial_properties(clip) for clip in clips]
     fake = np.array([clip.is_fake for clip in clips], dtype=bool)
@@ -104,8 +104,8 @@ def shortcut_audit(clips: Sequence[Clip], without: Collection[str] = ()) -> Audi
         )
         classifier.fit(table[fitted], fake[fitted])
         areas.append(auc(classifier.decision_function(table[scored]), fake[scored]))
-    known = [area for area in areas if area is not None]
-    return Audit(float(np.mean(known)) if known else None, alone)
+    defined = [area for area in areas if area is not None]
+    return Audit(float(np.mean(defined)) if defined else None, alone)
 
 
 def page_audits(
@@ -118,8 +118,8 @@ def page_audits(
     or genuine clips. Of more than `MOST` clips of a label on a page, an even selection is used.
 
     Args:
-        clips: Clips of all pages; partial fakes are ignored.
-        progress: Function called with the number of pages done and of all.
+        clips: clips of all pages; partial fakes are ignored.
+        progress: function called with the number of pages done and of all.
     """
     pages: defaultdict[str, dict[str, list[Clip]]] = defaultdict(
         lambda: {"genuine": [], "fake": []}
@@ -127,7 +127,7 @@ def page_audits(
     for clip in clips:
         if not clip.is_fake or clip.regions[0] == Region(0, clip.duration):
             pages[clip.domain][clip.label].append(clip)
-    found = {}
+    aucs = {}
     for number, (page, labels) in enumerate(sorted(pages.items()), start=1):
         progress(number, len(pages))
         if min(map(len, labels.values())) < LEAST:
@@ -135,8 +135,8 @@ def page_audits(
         selected = [clip for group in labels.values() for clip in group[:: -(-len(group) // MOST)]]
         area = shortcut_audit(selected, without=HIDDEN).auc
         if area is not None:
-            found[page] = area
-    return found
+            aucs[page] = area
+    return aucs
 
 
 def _with_squares(ranks: Float[np.ndarray, "clip rank"]) -> Float[np.ndarray, "clip input"]:

@@ -111,7 +111,7 @@ def _regions(row: Row, duration: float) -> tuple[tuple[Region, ...], bool]:
     if row.regions is None:
         return (Region(0.0, duration),), False
     late = False
-    kept = []
+    regions = []
     for region in row.regions:
         excess = microseconds(region.offset) - microseconds(duration)
         if excess > microseconds(row.slack) or region.onset >= duration:
@@ -120,8 +120,8 @@ def _regions(row: Row, duration: float) -> tuple[tuple[Region, ...], bool]:
                 f"which lasts {duration} s"
             )
         late |= excess > 0
-        kept.append(Region(region.onset, min(region.offset, duration)))
-    return tuple(merge_regions(kept)), late
+        regions.append(Region(region.onset, min(region.offset, duration)))
+    return tuple(merge_regions(regions)), late
 
 
 def _unique_files(rows: Sequence[Row], checked: Checked) -> list[Row]:
@@ -129,7 +129,7 @@ def _unique_files(rows: Sequence[Row], checked: Checked) -> list[Row]:
     groups: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[os.path.abspath(row.path)].append(row)
-    kept = []
+    unique = []
     merged = 0
     for first, *others in groups.values():
         claims = {(r.label, r.attack, r.regions, r.source_id, r.split) for r in (first, *others)}
@@ -140,25 +140,25 @@ def _unique_files(rows: Sequence[Row], checked: Checked) -> list[Row]:
         merged += len(others)
         donors = dict.fromkeys(donor for row in (first, *others) for donor in row.donor_ids)
         subsets = dict.fromkeys(subset for row in (first, *others) for subset in row.subsets)
-        kept.append(replace(first, donor_ids=tuple(donors), subsets=tuple(subsets)))
+        unique.append(replace(first, donor_ids=tuple(donors), subsets=tuple(subsets)))
     if merged:
         checked.remarks.append(f"{merged} rows merged with an earlier row of the same file")
-    return kept
+    return unique
 
 
 def _unique_ids(rows: Sequence[Row], checked: Checked) -> list[Row]:
     """Return ``rows`` with repeated ids numbered ~2, ~3 and so on."""
-    taken = {row.clip_id for row in rows}
+    ids = {row.clip_id for row in rows}
     count: Counter[str] = Counter()
     unique = []
     for row in rows:
         count[row.clip_id] += 1
         number = count[row.clip_id]
         clip_id = row.clip_id
-        while number > 1 and clip_id in taken:
+        while number > 1 and clip_id in ids:
             clip_id = f"{row.clip_id}~{number}"
             number += 1
-        taken.add(clip_id)
+        ids.add(clip_id)
         unique.append(replace(row, clip_id=clip_id))
     renamed = sum(number - 1 for number in count.values())
     if renamed:

@@ -36,15 +36,15 @@ def download_package(name: str, folder: Path) -> Path:
         )
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(["apt-get", "-q", "download", name], cwd=folder, capture_output=True)
-    found = find_package(folder, name)
-    if done.returncode or found is None:
+    package = find_package(folder, name)
+    if done.returncode or package is None:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["apt-get failed"]
         raise InputError(f"{name}: cannot be fetched ({lines[-1]})")
-    return found
+    return package
 
 
-def unpack_package(package: Path, wanted: Callable[[str], bool], folder: Path) -> list[str]:
-    """Write the ``wanted`` files of a .deb into ``folder`` and return their names.
+def unpack_package(package: Path, select: Callable[[str], bool], folder: Path) -> list[str]:
+    """Write the files of a .deb that ``select`` accepts into ``folder`` and return their names.
 
     A member of a zip inside the package is named ``path/of/data.zip:path/of/member``; `unpacked`
     gives its path in ``folder``.
@@ -67,7 +67,7 @@ def unpack_package(package: Path, wanted: Callable[[str], bool], folder: Path) -
             for member in members:
                 name = os.path.normpath(member.name)
                 inside = name.lower().endswith(ARCHIVES)
-                if not member.isfile() or name.startswith("..") or not (inside or wanted(name)):
+                if not member.isfile() or name.startswith("..") or not (inside or select(name)):
                     continue
                 content = members.extractfile(member)
                 assert content is not None
@@ -81,7 +81,7 @@ def unpack_package(package: Path, wanted: Callable[[str], bool], folder: Path) -
                     for entry in archive.namelist():
                         full = f"{name}{INSIDE}{entry}"
                         safe = not os.path.normpath(entry).startswith(("..", "/"))
-                        if safe and not entry.endswith("/") and wanted(full):
+                        if safe and not entry.endswith("/") and select(full):
                             with archive.open(entry) as member_file:
                                 write(full, member_file)  # type: ignore[arg-type]
                 scratch.unlink()

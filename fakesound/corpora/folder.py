@@ -73,22 +73,22 @@ def _row(path: Path, folder: Path, label: str, where: str, corpus: str) -> Row:
         if not rest:
             raise InputError(f"attack: unknown; move the file to {folder.name}/FAMILY/GENERATOR/")
         attack = f"{family}/{rest[0]}"
-    known = _sidecar(path.with_suffix(".json"))
-    regions = known.regions
+    sidecar = _sidecar(path.with_suffix(".json"))
+    regions = sidecar.regions
     if regions is None and label == "genuine":
         regions = ()
     return Row(
         where=where,
         clip_id=where,
         path=path,
-        source_id=known.source_id or path.stem,
+        source_id=sidecar.source_id or path.stem,
         label=label,
         corpus=corpus,
         attack=attack,
         regions=regions,
-        split=canonical_name(known.split, SPLIT_NAMES, "split") if known.split else None,
-        donor_ids=known.donor_ids,
-        license=known.license,
+        split=canonical_name(sidecar.split, SPLIT_NAMES, "split") if sidecar.split else None,
+        donor_ids=sidecar.donor_ids,
+        license=sidecar.license,
     )
 
 

@@ -160,7 +160,7 @@ def prepare_recordings(
             problems.append(str(error))
     progress(len(sources), len(sources))
     for heldout, part in enumerate(PARTS):
-        clips = [c for s, found in prepared.items() if s.heldout == heldout for c in found.clips]
+        clips = [c for s, result in prepared.items() if s.heldout == heldout for c in result.clips]
         if clips:
             write_manifest(out / part / "manifest.jsonl", clips)
     licenses = [f"{s.name} ({s.kind}): {s.license}; see {s.license_where}" for s in prepared]
@@ -186,9 +186,9 @@ def prepare_source(source: Source, out: Path, mirror: Path | None) -> PreparedSo
     record = folder / "source.json"
     settings = json.loads(json.dumps(asdict(source) | {"made": VERSION}))
     if record.is_file():
-        found = json.loads(record.read_text(encoding="utf-8"))
-        if found["settings"] == settings:
-            return PreparedSource(read_manifest(folder / "manifest.jsonl"), found["left_out"])
+        content = json.loads(record.read_text(encoding="utf-8"))
+        if content["settings"] == settings:
+            return PreparedSource(read_manifest(folder / "manifest.jsonl"), content["left_out"])
     with new_folder(folder) as partial:
         with (
             TemporaryDirectory(dir=partial) as scratch,
@@ -199,8 +199,8 @@ def prepare_source(source: Source, out: Path, mirror: Path | None) -> PreparedSo
             counts = ", ".join(f"{number} {why}" for why, number in prepared.left_out.items())
             raise InputError(f"{source.name}: gives no clips ({counts or 'no files'})")
         write_manifest(partial / "manifest.jsonl", prepared.clips)
-        found = {"settings": settings, "left_out": prepared.left_out}
-        write_whole(partial / "source.json", json.dumps(found) + "\n")
+        content = {"settings": settings, "left_out": prepared.left_out}
+        write_whole(partial / "source.json", json.dumps(content) + "\n")
     return PreparedSource(read_manifest(folder / "manifest.jsonl"), prepared.left_out)
 
 

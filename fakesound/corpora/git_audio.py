@@ -33,10 +33,10 @@ class Clone:
 
     def __init__(self, folder: Path, commit: str = "HEAD") -> None:
         self.folder = folder
-        listed = _git(folder, "ls-tree", "-r", "-z", commit)
-        if listed.returncode:
+        listing = _git(folder, "ls-tree", "-r", "-z", commit)
+        if listing.returncode:
             raise InputError(f"{folder}: has no commit {commit}; fetch it, or clone again")
-        self._blobs = dict(_blobs(listed.stdout))
+        self._blobs = dict(_blobs(listing.stdout))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -153,10 +153,10 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(["git", "-C", folder, *arguments], capture_output=True)
 
 
-def _blobs(listed: bytes) -> Iterator[tuple[str, str]]:
-    for entry in listed.split(b"\0"):
+def _blobs(listing: bytes) -> Iterator[tuple[str, str]]:
+    for entry in listing.split(b"\0"):
         if entry:
-            facts, path = entry.split(b"\t", 1)
-            _mode, kind, name = facts.decode().split()
+            fields, path = entry.split(b"\t", 1)
+            _mode, kind, name = fields.decode().split()
             if kind == "blob":
                 yield path.decode(errors="surrogateescape"), name

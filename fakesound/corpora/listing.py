@@ -76,8 +76,8 @@ class Listing:
         """Parse the entries, pairs of a place and content; add their rows, or their errors."""
         for where, entry in entries:
             try:
-                found = parse(entry, where)
-                self.rows += [found] if isinstance(found, Row) else found
+                parsed = parse(entry, where)
+                self.rows += [parsed] if isinstance(parsed, Row) else parsed
             except InputError as error:
                 self.problems.append(f"{where}, {error}")
 
@@ -170,17 +170,17 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
 
 
-def locate(bases: Iterable[Path], listed: str) -> Path | None:
-    """Return the file that a data set lists as ``listed``; None if it is not found.
+def locate(bases: Iterable[Path], text: str) -> Path | None:
+    """Return the file that a data set lists as ``text``; None if it is not found.
 
-    Below a base, leading folders of ``listed`` may be missing, and a repeated folder
+    Below a base, leading folders of ``text`` may be missing, and a repeated folder
     (``audio/audio``) may exist once. The parent folder must match, since file names are not unique.
     """
-    parts = Path(listed).parts
+    parts = Path(text).parts
     single = tuple(part for i, part in enumerate(parts) if i == 0 or part != parts[i - 1])
-    for base, known in product(bases, dict.fromkeys((parts, single))):
-        for skipped in range(max(1, len(known) - 1)):
-            path = base.joinpath(*known[skipped:])
+    for base, variant in product(bases, dict.fromkeys((parts, single))):
+        for skipped in range(max(1, len(variant) - 1)):
+            path = base.joinpath(*variant[skipped:])
             if path.is_file():
                 return path
     return None

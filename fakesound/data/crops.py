@@ -96,7 +96,7 @@ class CropDataset(Dataset[Batch]):
         mates: defaultdict[str, list[int]] = defaultdict(list)
         for index in self.genuine:
             mates[self.clips[index].domain].append(int(index))
-        self.mates = {domain: np.array(found) for domain, found in mates.items()}
+        self.mates = {domain: np.array(indices) for domain, indices in mates.items()}
         by_id = {clip.clip_id: index for index, clip in enumerate(self.clips)}
         # -1 without a twin
         self.twin = np.array([by_id.get(clip.twin_id or "", -1) for clip in self.clips])
@@ -129,26 +129,26 @@ class CropDataset(Dataset[Batch]):
         index = self.draw(rng)
         clip = self.clips[index]
         if clip.decoder is None:
-            made = self._forged(rng, pair, index, samples)
+            crops = self._forged(rng, pair, index, samples)
         else:
-            made = self._published(rng, index, samples)
-        length = len(made.fake)
+            crops = self._published(rng, index, samples)
+        length = len(crops.fake)
         # equal generators augment both alike, unless the draw makes them independent
         rngs = [rng, _copied(rng)]
-        if made.kind == WHOLE and self.settings.independent_share > 0:
+        if crops.kind == WHOLE and self.settings.independent_share > 0:
             independent = np.random.default_rng([self.seed, pair, 2])
             if independent.random() < self.settings.independent_share:
                 rngs[1] = independent
-        regions = [Region(cut.start / self.rate, cut.stop / self.rate) for cut in made.cuts]
+        regions = [Region(cut.start / self.rate, cut.stop / self.rate) for cut in crops.cuts]
         items = []
-        for place, (part, own) in enumerate(zip((made.fake, made.partner), rngs, strict=True)):
+        for place, (part, own) in enumerate(zip((crops.fake, crops.partner), rngs, strict=True)):
             audio = np.zeros(samples, np.float32)
             audio[:length] = part
             audio = self.changes.augment(audio, length, self.rate, own)
             target = self.grid.targets([] if place else regions, frames)
             family = self.families.index(clip.family or "") if target.any() else -1
             valid, number = self.grid.count(length / self.rate), 2 * pair + place
-            items.append(make_item(audio, target, valid, number, family, made.kind))
+            items.append(make_item(audio, target, valid, number, family, crops.kind))
         return items[0], items[1]
 
     def _forged(self, rng: Rng, pair: int, index: int, samples: int) -> Pair:
@@ -160,8 +160,8 @@ class CropDataset(Dataset[Batch]):
             return self._without_twin(rng, index, start, length, spans, samples)
         remade, own, host_start = _throughout(spans, length), host, start
         # an unneeded draw would change all later ones
-        wanted = self.settings.cross_recording_share
-        foreign = remade and wanted > 0 and rng.random() < wanted
+        share = self.settings.cross_recording_share
+        foreign = remade and share > 0 and rng.random() < share
         if foreign:
             host = self._host(rng)
             host_start, host_length = self._window(rng, self.clips[host], samples)

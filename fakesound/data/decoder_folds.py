@@ -49,8 +49,8 @@ def deal_decoders(clips: Sequence[Clip], folds: int, seed: int = 0) -> DecoderFo
         if clip.decoder in decoders:
             votes[unit][decoders[clip.decoder]] += 1
     of_unit = {
-        unit: min(found, key=lambda fold: (-found[fold] / sizes[fold], fold))
-        for unit, found in votes.items()
+        unit: min(folds_of_unit, key=lambda fold: (-folds_of_unit[fold] / sizes[fold], fold))
+        for unit, folds_of_unit in votes.items()
     }
     rest = [n for n, unit in enumerate(units) if unit not in of_unit]
     stand_ins = [replace(clips[n], source_id=units[n], donor_ids=()) for n in rest]
@@ -84,11 +84,11 @@ def split_by_decoder(
         at_most: largest number of clips of one attack, and of genuine clips of one domain, in
             validation and in test; partial fakes count separately; None for no limit.
     """
-    dealt = deal_decoders(clips, folds, seed)
-    hidden = {name for name, fold in dealt.decoders.items() if fold in (validation, test)}
+    assignment = deal_decoders(clips, folds, seed)
+    hidden = {name for name, fold in assignment.decoders.items() if fold in (validation, test)}
     used: list[Clip] = []
     room: Counter[tuple[str, str, bool]] = Counter()
-    order = sorted(zip(clips, dealt.pages, strict=True), key=lambda item: item[0].clip_id)
+    order = sorted(zip(clips, assignment.pages, strict=True), key=lambda item: item[0].clip_id)
     for clip, page in order:
         part = {test: "test", validation: "validation"}.get(page, "train")
         if part == "train":
@@ -96,7 +96,7 @@ def split_by_decoder(
             if not relatives & hidden and not clip.extra.get("evaluation_only"):
                 used.append(replace(clip, split=part))
             continue
-        if clip.decoder is not None and dealt.decoders.get(clip.decoder) != page:
+        if clip.decoder is not None and assignment.decoders.get(clip.decoder) != page:
             continue
         whole = sum(region.offset - region.onset for region in clip.regions) > 0.99 * clip.duration
         kind = (part, clip.attack or f"genuine {clip.domain}", whole)

@@ -42,8 +42,8 @@ class FakeDraw:
         chance = np.array([_weight(name, weights) for name in sorted(groups)])
         self.chance = chance / chance.sum() if len(chance) else chance
         self.published = np.array(generated, dtype=int)
-        found = [clips[i] for i in generated]
-        self.share = published_shares(found, published.page, published.generator)
+        published_clips = [clips[i] for i in generated]
+        self.share = published_shares(published_clips, published.page, published.generator)
         self.cumulated = np.cumsum(self.share)
         self.forged = (published.forged if generated else 1.0) if groups else 0.0
 

@@ -22,12 +22,12 @@ def audio_hashes(
     """Return the SHA-256 of each file or tar member of ``clips``, in their order."""
     locations = dict.fromkeys(clip.location for clip in clips)
     paths = [text for text in locations if not parse_location(text).remote]
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     with ThreadPoolExecutor(THREADS) as pool:
         for path, digest in zip(paths, pool.map(audio_digest, paths), strict=True):
-            found[path] = digest
-            progress(len(found), len(paths))
-    return found
+            digests[path] = digest
+            progress(len(digests), len(paths))
+    return digests
 
 
 def hash_list(hashes: Mapping[str, str], folder: Path) -> str:

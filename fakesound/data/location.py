@@ -34,10 +34,10 @@ class Location(NamedTuple):
     """A file, or a member of a tar.
 
     Attributes:
-        file: Path or URL of the file or the tar.
-        member: Name in the tar; "" for a plain file.
-        offset: First byte of the member in the tar.
-        size: Length of the member in bytes.
+        file: path or URL of the file or the tar.
+        member: name in the tar; "" for a plain file.
+        offset: first byte of the member in the tar.
+        size: length of the member in bytes.
     """
 
     file: str
@@ -153,7 +153,7 @@ def files_under(url: str) -> list[str]:
     """
     with _remote_errors(url):
         system, name = _system(url)
-        return sorted(system.unstrip_protocol(found) for found in system.find(name))
+        return sorted(system.unstrip_protocol(path) for path in system.find(name))
 
 
 @contextmanager

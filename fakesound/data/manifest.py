@@ -51,8 +51,8 @@ def read_manifest(path: AnyLocation, check_files: bool = True) -> list[Clip]:
     """Read the clips of a manifest.
 
     Args:
-        path: Path or URL of the manifest.
-        check_files: Whether the audio of every row must exist.
+        path: path or URL of the manifest.
+        check_files: whether the audio of every row must exist.
 
     Raises:
         InputError: for the first error, naming the manifest, the row, the field and the fix.
@@ -120,9 +120,9 @@ def read_rows(rows: Iterable[dict[str, Any]], folder: Path, name: str) -> list[C
     """Return the clips of parsed rows.
 
     Args:
-        rows: Rows as in a manifest.
-        folder: Folder that paths are relative to.
-        name: Name of the rows' origin, for error messages.
+        rows: rows as in a manifest.
+        folder: folder that paths are relative to.
+        name: name of the rows' origin, for error messages.
 
     Raises:
         InputError: naming ``name``, the clip, the field and the fix.

@@ -13,7 +13,7 @@ class Resolver:
     """Resolve the paths in a manifest; folders, links and the sizes of tars are cached.
 
     Args:
-        folder: Path or URL of the folder that holds the manifest.
+        folder: path or URL of the folder that holds the manifest.
     """
 
     def __init__(self, folder: str) -> None:

@@ -21,10 +21,10 @@ def pool_manifests(
     """Return the rows of several manifests, merged, and notes on changes.
 
     Args:
-        paths: Manifests.
-        split: Split whose rows are used, or "all"; None: the test rows of a manifest that has some,
+        paths: manifests.
+        split: split whose rows are used, or "all"; None: the test rows of a manifest that has some,
             otherwise all.
-        check_files: Whether the audio of every row must exist.
+        check_files: whether the audio of every row must exist.
 
     Raises:
         InputError: for an invalid row, and for a manifest without rows of the split.
@@ -47,9 +47,9 @@ def take_parts(clips: Sequence[Clip], roles: Collection[str], name: str) -> list
     or test, the rows of that split are used, or all if there are none.
 
     Args:
-        clips: Rows of the manifest.
-        roles: Keys that name the manifest: any of "train", "validation" and "test".
-        name: Name of the manifest, for error messages.
+        clips: rows of the manifest.
+        roles: keys that name the manifest: any of "train", "validation" and "test".
+        name: name of the manifest, for error messages.
 
     Raises:
         InputError: if it has no rows for a role, or one row would be in two splits.
@@ -101,11 +101,11 @@ def merge_manifests(
     Test clips are never dropped.
 
     Args:
-        corpora: Clips of each manifest.
-        drop_shared: Whether training drops clips whose source is in validation or test, and
+        corpora: clips of each manifest.
+        drop_shared: whether training drops clips whose source is in validation or test, and
             validation those whose source is in the test.
-        validation_share: Share of validation among the clips without a split.
-        seed: Seed of `carve_validation`.
+        validation_share: share of validation among the clips without a split.
+        seed: seed of `carve_validation`.
 
     Raises:
         InputError: if splits share a source, unless ``drop_shared``.
@@ -115,9 +115,9 @@ def merge_manifests(
     rows = _apart(rows, ("train", "validation", None), "test", drop_shared, notes)
     if any(row.clip.split is None for row in rows):
         before = [row.clip for row in rows]
-        dealt = carve_validation(before, validation_share, seed)
-        notes.append(carved_note(before, dealt))
-        rows = [row._replace(clip=clip) for row, clip in zip(rows, dealt, strict=True)]
+        assigned = carve_validation(before, validation_share, seed)
+        notes.append(carved_note(before, assigned))
+        rows = [row._replace(clip=clip) for row, clip in zip(rows, assigned, strict=True)]
     rows = _apart(rows, ("train",), "validation", drop_shared, notes)
     clips = _merged(rows)
     if len(clips) < len(rows):
@@ -128,11 +128,11 @@ def merge_manifests(
 
 def carved_note(before: Sequence[Clip], after: Sequence[Clip]) -> str:
     """Return a note on the result of `carve_validation`."""
-    dealt = [new for old, new in zip(before, after, strict=True) if old.split is None]
-    moved = [clip for clip in dealt if clip.split == "validation"]
+    free = [new for old, new in zip(before, after, strict=True) if old.split is None]
+    moved = [clip for clip in free if clip.split == "validation"]
     sources = len({clip.source_id for clip in moved})
     return (
-        f"validation: {len(moved)} of {len(dealt)} training clips, all clips of {sources} sources, "
+        f"validation: {len(moved)} of {len(free)} training clips, all clips of {sources} sources, "
         "since the corpus has no validation rows"
     )
 
@@ -157,7 +157,7 @@ def _rows(corpora: Sequence[Sequence[Clip]]) -> list[_Row]:
     size_of = {path: size for path in genuine if (size := _size(path)) is not None}
     sizes = Counter(size_of.values())
     rows: list[_Row] = []
-    known: dict[tuple[str, ...], int] = {}
+    numbers: dict[tuple[str, ...], int] = {}
     for number, clips in enumerate(corpora):
         for clip in clips:
             path = clip.location
@@ -166,9 +166,9 @@ def _rows(corpora: Sequence[Sequence[Clip]]) -> list[_Row]:
                 if path in size_of and sizes[size_of[path]] > 1:
                     content = _digest(path, file_state(parse_location(path).file))
                 keys = ((content,), (clip.clip_id, clip.source_id))
-                first = next((known[key] for key in keys if key in known), first)
+                first = next((numbers[key] for key in keys if key in numbers), first)
                 for key in keys:
-                    known.setdefault(key, first)
+                    numbers.setdefault(key, first)
             rows.append(_Row(clip, number, content, first))
     return rows
 
@@ -235,25 +235,25 @@ def _apart(
 
 def _merged(rows: Sequence[_Row]) -> list[Clip]:
     """Return the first of duplicate clips, with unique ids."""
-    kept: dict[int, _Row] = {}
+    firsts: dict[int, _Row] = {}
     subsets: dict[int, dict[str, None]] = {}
     for row in rows:
-        kept.setdefault(row.first, row)
+        firsts.setdefault(row.first, row)
         subsets.setdefault(row.first, {}).update(dict.fromkeys(row.clip.subsets))
     ids: dict[int, str] = {}
-    taken: set[str] = set()
-    for first, row in kept.items():
+    used_ids: set[str] = set()
+    for first, row in firsts.items():
         name, again = row.clip.clip_id, 1
-        while name in taken:
+        while name in used_ids:
             name = f"{row.clip.corpus}/{row.clip.clip_id}" + f"/{again}" * (again > 1)
             again += 1
         ids[first] = name
-        taken.add(name)
+        used_ids.add(name)
     # a fake equals its twin to the sample, so a re-encoded duplicate is not a twin
     twins = {
         (row.corpus, row.clip.clip_id): ids[row.first]
         for row in rows
-        if not row.clip.is_fake and row.content == kept[row.first].content
+        if not row.clip.is_fake and row.content == firsts[row.first].content
     }
     return [
         replace(
@@ -262,5 +262,5 @@ def _merged(rows: Sequence[_Row]) -> list[Clip]:
             twin_id=twins.get((row.corpus, row.clip.twin_id or "")),
             subsets=tuple(subsets[first]),
         )
-        for first, row in kept.items()
+        for first, row in firsts.items()
     ]

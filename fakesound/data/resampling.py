@@ -22,21 +22,21 @@ class Resampler:
     divided into the same spans, each with the context that the filter needs.
 
     Args:
-        given: rate of the input in Hz.
-        wanted: rate of the output in Hz.
+        rate: rate of the input in Hz.
+        target_rate: rate of the output in Hz.
         first: first sample of the output to return.
     """
 
-    def __init__(self, given: int, wanted: int, first: int = 0) -> None:
-        common = gcd(given, wanted)
-        self.up, self.down = wanted // common, given // common
+    def __init__(self, rate: int, target_rate: int, first: int = 0) -> None:
+        common = gcd(rate, target_rate)
+        self.up, self.down = target_rate // common, rate // common
         # a whole number of samples at both rates
         self.span = -(-SPAN // self.down) * self.down
         reach = -(-REACH * max(self.up, self.down) // self.up) + 1
         self.beside = -(-reach // self.down) * self.down
-        self.held = np.zeros(0, np.float32)
+        self.buffer = np.zeros(0, np.float32)
         at = first * self.down // self.up // self.span * self.span
-        self.start = min(self.beside, at)  # number of held samples that are only context
+        self.start = min(self.beside, at)  # number of buffered samples that are only context
         self.begin = first if self.up == self.down else at - self.start
         self.skipped = 0 if self.up == self.down else first - at * self.up // self.down
 
@@ -44,34 +44,36 @@ class Resampler:
         """Return the output that is complete after ``part``; the first part starts at `begin`."""
         if self.up == self.down:
             return part
-        self.held = np.concatenate((self.held, part))
-        made = []
-        while len(self.held) >= self.start + self.span + self.beside:
-            made.append(self._resampled(self.held[: self.start + self.span + self.beside], True))
+        self.buffer = np.concatenate((self.buffer, part))
+        output = []
+        while len(self.buffer) >= self.start + self.span + self.beside:
+            output.append(
+                self._resampled(self.buffer[: self.start + self.span + self.beside], True)
+            )
             after = self.start + self.span
-            kept = min(self.beside, after)
-            self.held, self.start = self.held[after - kept :], kept
-        return np.concatenate(made) if made else np.zeros(0, np.float32)
+            context = min(self.beside, after)
+            self.buffer, self.start = self.buffer[after - context :], context
+        return np.concatenate(output) if output else np.zeros(0, np.float32)
 
     def finish(self) -> Samples:
         """Return the rest of the output after the last part."""
-        if self.up == self.down or len(self.held) <= self.start:
+        if self.up == self.down or len(self.buffer) <= self.start:
             return np.zeros(0, np.float32)
-        return self._resampled(self.held, False)
+        return self._resampled(self.buffer, False)
 
     def _resampled(self, whole: Samples, inner: bool) -> Samples:
-        made = _resampled_poly(whole, self.up, self.down)
+        output = _resampled_poly(whole, self.up, self.down)
         first = self.start * self.up // self.down
         span = self.span if inner else len(whole) - self.start
-        made = made[first : first + -(-span * self.up // self.down)]
-        skipped = min(self.skipped, len(made))
+        output = output[first : first + -(-span * self.up // self.down)]
+        skipped = min(self.skipped, len(output))
         self.skipped -= skipped
-        return np.asarray(made[skipped:], dtype=np.float32)
+        return np.asarray(output[skipped:], dtype=np.float32)
 
 
-def resampled(parts: Iterable[Samples], given: int, wanted: int) -> Iterator[Samples]:
+def resampled(parts: Iterable[Samples], rate: int, target_rate: int) -> Iterator[Samples]:
     """Yield ``parts`` at another rate, clipped to [-1, 1], which the filter may exceed."""
-    resampler = Resampler(given, wanted)
+    resampler = Resampler(rate, target_rate)
     for part in parts:
         yield np.clip(resampler.push(part), -1, 1)
     yield np.clip(resampler.finish(), -1, 1)
@@ -92,8 +94,8 @@ def _resampled_poly(audio: Samples, up: int, down: int) -> Samples:
     count = -(-len(audio) * up // down)
     rows = -(-count // (periods * up))
     padded = np.zeros((rows - 1) * span + width, np.float32)
-    held = audio[: len(padded) - before]
-    padded[before : before + len(held)] = held
+    part = audio[: len(padded) - before]
+    padded[before : before + len(part)] = part
     windows = np.lib.stride_tricks.sliding_window_view(padded, width)[::span]
     return (windows @ weights).reshape(-1)[:count]
 

@@ -77,16 +77,16 @@ def unpack(recording: Any, rate: object) -> tuple[Any, int | None]:  # noqa: ANN
     Raises:
         InputError: if ``rate`` is not a valid sample rate, or differs from that of the pair.
     """
-    given = None if rate is None else check_rate(rate)
+    checked = None if rate is None else check_rate(rate)
     if isinstance(recording, tuple) and len(recording) == 2:
         scalar = [np.ndim(part) == 0 for part in recording]
         if scalar in ([True, False], [False, True]):
             own, samples = recording if scalar[0] else recording[::-1]
             own = check_rate(own)
-            if given not in (None, own):
-                raise InputError(f"rate={given}: the pair gives {own}; remove one of them")
+            if checked not in (None, own):
+                raise InputError(f"rate={checked}: the pair gives {own}; remove one of them")
             return samples, own
-    return recording, given
+    return recording, checked
 
 
 def to_channels(audio: Any) -> Channels:  # noqa: ANN401

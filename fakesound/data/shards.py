@@ -42,11 +42,11 @@ class _Shard:
     """Content of one tar.
 
     Attributes:
-        path: Path of the tar.
-        first: Number of its first clip in the manifest.
-        clips: Clips in their order.
-        sizes: Sizes of their audio in bytes.
-        key: Digest of the content, which identifies a tar written before.
+        path: path of the tar.
+        first: number of its first clip in the manifest.
+        clips: clips in their order.
+        sizes: sizes of their audio in bytes.
+        key: digest of the content, which identifies a tar written before.
     """
 
     path: Path
@@ -68,11 +68,11 @@ def write_shards(
     All audio is decoded first, so that a run need not check it again.
 
     Args:
-        clips: Clips with audio in files, shards or at URLs.
-        out: Folder of ``manifest.jsonl`` and ``shards``.
-        shard_bytes: Approximate size of a shard; a longer clip gets its own shard.
-        skip: Whether clips with unusable audio are skipped.
-        progress: Function called with the number of clips done and of all.
+        clips: clips with audio in files, shards or at URLs.
+        out: folder of ``manifest.jsonl`` and ``shards``.
+        shard_bytes: approximate size of a shard; a longer clip gets its own shard.
+        skip: whether clips with unusable audio are skipped.
+        progress: function called with the number of clips done and of all.
 
     Raises:
         InputError: naming unusable audio, unless ``skip``.
@@ -85,7 +85,7 @@ def write_shards(
     written = {row["shard"]: row for _, row in journal.entries() if row is not None}
     _remove_others(folder, shards)
     problems: list[str] = []
-    kept: list[Clip] = []
+    written_clips: list[Clip] = []
 
     def done(shard: _Shard) -> dict[str, str]:
         before = written.get(shard.path.name)
@@ -101,14 +101,14 @@ def write_shards(
                 if written.get(shard.path.name) != line:
                     journal.append(line)
                 problems += left_out.values()
-                kept += _clips_in(shard, left_out)
+                written_clips += _clips_in(shard, left_out)
                 progress(shard.first + len(shard.clips), len(clips))
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise
-    if not kept:
+    if not written_clips:
         raise InputError(f"{out}: no clip can be used; first error: {problems[0]}")
-    write_manifest(out / "manifest.jsonl", without_lost_twins(kept))
+    write_manifest(out / "manifest.jsonl", without_lost_twins(written_clips))
     return problems
 
 

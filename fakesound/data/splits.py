@@ -19,11 +19,11 @@ class Split:
     """The clips of an experiment.
 
     Attributes:
-        train, validation, test: Clips, disjoint in sources, donors included.
-        held_out: Attacks that only the test contains.
-        inner_held_out: Attacks that only validation and test contain, so that unseen attacks select
+        train, validation, test: clips, disjoint in sources, donors included.
+        held_out: attacks that only the test contains.
+        inner_held_out: attacks that only validation and test contain, so that unseen attacks select
             the model and its thresholds.
-        control: Whether training contains the held-out attacks as well, for comparison.
+        control: whether training contains the held-out attacks as well, for comparison.
     """
 
     train: tuple[Clip, ...]
@@ -147,8 +147,8 @@ def _limit(
     allowed = len(seen)
     if seen_per_genuine is not None:
         allowed = seen_per_genuine * sum(not clip.is_fake for clip in clips)
-    kept = {clip.clip_id for clip in _in_turn(seen, lambda c: c.attack or "")[:allowed]}
-    return tuple(c for c in clips if c.attack is None or c.attack in hidden or c.clip_id in kept)
+    limited = {clip.clip_id for clip in _in_turn(seen, lambda c: c.attack or "")[:allowed]}
+    return tuple(c for c in clips if c.attack is None or c.attack in hidden or c.clip_id in limited)
 
 
 def _in_turn(clips: Sequence[Clip], key: Callable[[Clip], str]) -> list[Clip]:
@@ -203,9 +203,9 @@ def deal_groups(
     order of ``clips`` does not matter.
 
     Args:
-        clips: Clips to assign.
-        shares: Share of the clips for each bin.
-        seed: Seed of the order of equal groups.
+        clips: clips to assign.
+        shares: share of the clips for each bin.
+        seed: seed of the order of equal groups.
     """
     groups = source_groups(clips)
     names = {name: row for row, name in enumerate(sorted(set(groups.values())))}
@@ -215,13 +215,13 @@ def deal_groups(
     counts = np.zeros((len(names), len(strata)))
     np.add.at(counts, (rows, columns), 1)
     parts = counts / counts.sum(axis=0)
-    drawn = np.random.default_rng(seed).permutation(len(names))
-    wanted, filled = np.array(shares)[:, None], np.zeros((len(shares), len(strata)))
+    order = np.random.default_rng(seed).permutation(len(names))
+    targets, filled = np.array(shares)[:, None], np.zeros((len(shares), len(strata)))
     assigned, bins = np.zeros(len(strata)), np.zeros(len(names), dtype=int)
-    for group in sorted(drawn, key=lambda row: -counts[row].sum()):
+    for group in sorted(order, key=lambda row: -counts[row].sum()):
         assigned += parts[group]
         # half of the group counts as present, so that a large one does not overfill a small bin
-        excess = filled + parts[group] / 2 - wanted * assigned
+        excess = filled + parts[group] / 2 - targets * assigned
         bins[group] = np.argmin((excess * counts[group]).sum(axis=1).round(9))
         filled[bins[group]] += parts[group]
     return bins[rows]
@@ -233,10 +233,12 @@ def deal_folds(clips: Sequence[Clip], folds: int, seed: int = 0) -> Int[np.ndarr
     Raises:
         InputError: if a fold has no genuine clips, or no fakes although the corpus has some.
     """
-    dealt = deal_groups(clips, [1 / folds] * folds, seed)
+    folds_of_clips = deal_groups(clips, [1 / folds] * folds, seed)
     for label in sorted({clip.label for clip in clips}, reverse=True):
-        held = {fold for clip, fold in zip(clips, dealt, strict=True) if clip.label == label}
-        if empty := set(range(folds)) - held:
+        filled = {
+            fold for clip, fold in zip(clips, folds_of_clips, strict=True) if clip.label == label
+        }
+        if empty := set(range(folds)) - filled:
             groups = source_groups(clips)
             sizes = Counter(groups[clip.source_id] for clip in clips)
             largest = min(sizes, key=lambda name: (-sizes[name], name))
@@ -246,7 +248,7 @@ def deal_folds(clips: Sequence[Clip], folds: int, seed: int = 0) -> Int[np.ndarr
                 f"{largest!r}, has {sizes[largest]} of {len(clips)} clips; use fewer folds, or "
                 "split=official"
             )
-    return dealt
+    return folds_of_clips
 
 
 def part_of_fold(index: int, fold: int, folds: int) -> str:
@@ -260,10 +262,10 @@ def split_by_fold(clips: Sequence[Clip], fold: int, folds: int, seed: int = 0) -
     Raises:
         InputError: as `deal_folds`.
     """
-    dealt = deal_folds(clips, folds, seed)
+    folds_of_clips = deal_folds(clips, folds, seed)
     return [
         replace(clip, split=part_of_fold(int(index), fold, folds))
-        for clip, index in zip(clips, dealt, strict=True)
+        for clip, index in zip(clips, folds_of_clips, strict=True)
     ]
 
 
@@ -277,18 +279,18 @@ def carve_validation(clips: Sequence[Clip], share: float, seed: int = 0) -> list
         InputError: if there are too few groups for both.
     """
     groups = source_groups(clip for clip in clips if clip.split != "test")
-    taken = {groups[clip.source_id]: "train" for clip in clips if clip.split == "train"}
-    taken |= {groups[clip.source_id]: "validation" for clip in clips if clip.split == "validation"}
-    free = [clip for clip in clips if clip.split is None and groups[clip.source_id] not in taken]
+    parts = {groups[clip.source_id]: "train" for clip in clips if clip.split == "train"}
+    parts |= {groups[clip.source_id]: "validation" for clip in clips if clip.split == "validation"}
+    free = [clip for clip in clips if clip.split is None and groups[clip.source_id] not in parts]
     bins = deal_groups(free, [1 - share, share], seed)
     for clip, index in zip(free, bins, strict=True):
-        taken[groups[clip.source_id]] = ("train", "validation")[index]
-    if len(set(taken.values())) < 2:
+        parts[groups[clip.source_id]] = ("train", "validation")[index]
+    if len(set(parts.values())) < 2:
         raise InputError(
-            f"split.validation_share={share}: {len(set(taken))} groups of sources that share "
+            f"split.validation_share={share}: {len(set(parts))} groups of sources that share "
             "material are too few to take validation from; raise it, or give validation rows"
         )
     return [
-        clip if clip.split is not None else replace(clip, split=taken[groups[clip.source_id]])
+        clip if clip.split is not None else replace(clip, split=parts[groups[clip.source_id]])
         for clip in clips
     ]

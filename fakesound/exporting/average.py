@@ -35,19 +35,19 @@ def average_runs(
     configuration and attribution head are used.
 
     Args:
-        first: Folder of the run whose validation clips are used.
-        others: Folders of the other runs.
-        progress: Function called with the number of scored validation clips and their total.
+        first: folder of the run whose validation clips are used.
+        others: folders of the other runs.
+        progress: function called with the number of scored validation clips and their total.
 
     Raises:
         InputError: naming the folder of a run that is not finished, has another architecture, or
             was trained on a validation recording of the first run.
     """
     validation = [clip for clip in _clips(first) if clip.split == "validation"]
-    used = {source for clip in validation for source in clip.sources}
+    sources = {source for clip in validation for source in clip.sources}
     for folder in others:
         trained = {s for clip in _clips(folder) if clip.split == "train" for s in clip.sources}
-        if shared := sorted(used & trained):
+        if shared := sorted(sources & trained):
             raise InputError(
                 f"--average={folder}: was trained on {shared[0]!r}, a validation recording of "
                 f"{first} ({len(shared)} such recordings); use runs with the same split"

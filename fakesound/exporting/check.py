@@ -43,10 +43,10 @@ def largest_difference(
     with tempfile.TemporaryDirectory() as folder:
         clips = clips_of(_sounds(rate, seconds), rate, Path(folder))
         raw, _ = score_clips(detector, clips, rate, seconds)
-        expected = calibrator.applied(raw)
-        for clip, wanted in zip(clips, expected, strict=True):
+        scores = calibrator.applied(raw)
+        for clip, expected in zip(clips, scores, strict=True):
             score, _, frames = session.run(None, {"waveform": read_audio(clip.location, rate)})
-            differences.append(_apart(score, frames, wanted))
+            differences.append(_apart(score, frames, expected))
     return _checked(max(differences))
 
 
@@ -66,9 +66,12 @@ def largest_window_difference(onnx: bytes, weights: Path) -> float:
     original = Detector(read_model(weights, "torch", "cpu"))
     differences = []
     for sound in _sounds(original.rate, original.model.config.data.window_seconds):
-        found, wanted = exported.detect(sound, exported.rate), original.detect(sound, original.rate)
-        score, frames = np.array(found.score), found.frame_scores
-        differences.append(_apart(score, frames, wanted))
+        detection, expected = (
+            exported.detect(sound, exported.rate),
+            original.detect(sound, original.rate),
+        )
+        score, frames = np.array(detection.score), detection.frame_scores
+        differences.append(_apart(score, frames, expected))
     return _checked(max(differences))
 
 
@@ -110,8 +113,10 @@ def clips_of(sounds: Sequence[np.ndarray], rate: int, folder: Path) -> list[Clip
     return clips
 
 
-def _apart(score: np.ndarray, frames: np.ndarray, wanted: ClipScore | Detection) -> float:
-    if frames.shape != wanted.frame_scores.shape:
+def _apart(score: np.ndarray, frames: np.ndarray, expected: ClipScore | Detection) -> float:
+    if frames.shape != expected.frame_scores.shape:
         return float("inf")
-    apart = np.abs(np.append(frames, score) - np.append(wanted.frame_scores, wanted.score)).max()
+    apart = np.abs(
+        np.append(frames, score) - np.append(expected.frame_scores, expected.score)
+    ).max()
     return float(apart) if np.isfinite(apart) else float("inf")

@@ -140,14 +140,14 @@ class WindowScorer(nn.Module):
         self.detector = exportable(detector)
         self.samples = GRID.count(seconds) * GRID.samples(sample_rate)
         with torch.inference_mode():
-            found = self.detector(torch.zeros(1, self.samples))
+            outputs = self.detector(torch.zeros(1, self.samples))
         # shapes of the outputs of one window
-        self.outputs = {name: tuple(values.shape[1:]) for name, values in found.items()}
+        self.outputs = {name: tuple(values.shape[1:]) for name, values in outputs.items()}
 
     def forward(self, windows: Float[Tensor, "window sample"]) -> tuple[Tensor, ...]:
         """Return the outputs of all heads, in the order of ``outputs``."""
-        found = self.detector(windows)
-        return tuple(found[name] for name in self.outputs)
+        outputs = self.detector(windows)
+        return tuple(outputs[name] for name in self.outputs)
 
 
 def exportable(detector: Detector) -> Detector:

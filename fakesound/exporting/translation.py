@@ -90,7 +90,7 @@ def conv_forward(kernel: str, x: Symbol, weight: Symbol, bias: Symbol) -> Symbol
     """Translate ``fakesound::conv_forward``."""
     directions, channels, width = weight.shape
     across = op.Transpose(x, perm=[0, 2, 1])
-    found = []
+    convolved = []
     for direction in range(directions):
         pads = [width - 1, 0] if direction == 0 else [0, width - 1]
         # the last tap belongs to the current token, also in the reversed direction
@@ -105,8 +105,8 @@ def conv_forward(kernel: str, x: Symbol, weight: Symbol, bias: Symbol) -> Symbol
             pads=pads,
             strides=[1],
         )
-        found.append(op.Unsqueeze(op.Transpose(result, perm=[0, 2, 1]), [0]))
-    return _silu(op.Concat(*found, axis=0))
+        convolved.append(op.Unsqueeze(op.Transpose(result, perm=[0, 2, 1]), [0]))
+    return _silu(op.Concat(*convolved, axis=0))
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:

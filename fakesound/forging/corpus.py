@@ -30,12 +30,12 @@ class Corpus:
     """Clips, or jobs that make them, and the attacks to hold out.
 
     Attributes:
-        clips: Clips of the given manifests; empty if they are forged.
-        jobs: Jobs of the forge; empty if manifests are given.
-        folder: Folder of the forged clips.
-        held_out, inner_held_out: Names of attacks.
-        left_out: Errors of unused audio.
-        notes: Notes on other changes to the clips of manifests.
+        clips: clips of the given manifests; empty if they are forged.
+        jobs: jobs of the forge; empty if manifests are given.
+        folder: folder of the forged clips.
+        held_out, inner_held_out: names of attacks.
+        left_out: errors of unused audio.
+        notes: notes on other changes to the clips of manifests.
     """
 
     clips: tuple[Clip, ...]
@@ -93,26 +93,28 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
 
 def _extra(data: DataConfig) -> tuple[list[Clip], list[str]]:
     """Return the clips of the folders in ``data.extra``, which must not overlap, and the errors."""
-    taken = [EMBEDDED if data.root is None else Path(data.root).expanduser()]
+    folders = [EMBEDDED if data.root is None else Path(data.root).expanduser()]
     clips: list[Clip] = []
     left_out: list[str] = []
-    for given in data.extra:
-        folder = Path(given).expanduser()
-        for other in taken:
+    for path in data.extra:
+        folder = Path(path).expanduser()
+        for other in folders:
             inner, outer = folder.resolve(), other.resolve()
             if inner.is_relative_to(outer) or outer.is_relative_to(inner):
                 raise InputError(
                     f"data.extra={folder}: shares recordings with {other}, which is also used; "
                     "name separate folders"
                 )
-            if inner.name == outer.name and other is not taken[0]:
+            if inner.name == outer.name and other is not folders[0]:
                 raise InputError(
                     f"data.extra={folder}: has the same name as {other}; rename one of them"
                 )
-        taken.append(folder)
+        folders.append(folder)
         check_apart(folder, Path(data.prepared), "data.prepared")
-        found, problems = extra_clips(folder, data.clip_seconds, data.source, data.on_bad_audio)
-        clips += found
+        recordings, problems = extra_clips(
+            folder, data.clip_seconds, data.source, data.on_bad_audio
+        )
+        clips += recordings
         left_out += problems
     return clips, left_out
 
@@ -124,8 +126,8 @@ def _folds(genuine: Sequence[Clip], split: SplitConfig) -> list[list[Clip]]:
     another split, whichever fold is tested, and all runs share the forged clips.
     """
     folds: list[list[Clip]] = [[] for _ in range(split.folds)]
-    dealt = deal_folds(genuine, split.folds, split.seed)
-    for clip, index in zip(genuine, dealt, strict=True):
+    fold_of_clip = deal_folds(genuine, split.folds, split.seed)
+    for clip, index in zip(genuine, fold_of_clip, strict=True):
         part = part_of_fold(int(index), split.fold, split.folds)
         folds[index].append(replace(clip, split=part))
     return folds

@@ -26,9 +26,9 @@ class Forged:
     """Results of the jobs.
 
     Attributes:
-        clips: Rows of all usable results, in the order of the jobs.
-        left_out: Reason for each job without a result, by clip id.
-        seconds: Seconds of audio that this call wrote.
+        clips: rows of all usable results, in the order of the jobs.
+        left_out: reason for each job without a result, by clip id.
+        seconds: seconds of audio that this call wrote.
     """
 
     clips: list[Clip]
@@ -53,32 +53,32 @@ def forge(
         InputError: for the first unusable recording, unless ``on_bad_audio`` is "skip".
     """
     folder.mkdir(parents=True, exist_ok=True)
-    known = _known(jobs, folder)
-    twins = [job for job in jobs if job.attack is None and job.clip_id not in known]
-    fakes = [job for job in jobs if job.attack is not None and job.clip_id not in known]
+    results = _known_results(jobs, folder)
+    twins = [job for job in jobs if job.attack is None and job.clip_id not in results]
+    fakes = [job for job in jobs if job.attack is not None and job.clip_id not in results]
     total, done, seconds = len(twins) + len(fakes), 0, 0.0
     if total:
         clear_remains(folder)
         journal = Journal(folder / JOURNAL)
         with _Workers(workers or os.cpu_count() or 1) as pool:
             for stage in (twins, fakes):
-                ready = [job for job in stage if not _input_left_out(job, known)]
+                ready = [job for job in stage if not _input_left_out(job, results)]
                 if len(ready) < len(stage):
                     done += len(stage) - len(ready)
                     progress(done, total)
                 for job, result in _run_jobs(pool, ready, folder, rate):
                     if isinstance(result, InputError) and on_bad_audio == "error":
                         raise InputError(f"{result}, or set data.on_bad_audio=skip")
-                    known[job.clip_id] = result if isinstance(result, Clip) else str(result)
+                    results[job.clip_id] = result if isinstance(result, Clip) else str(result)
                     if not isinstance(result, InputError):  # the user may fix a bad file
                         journal.append(_row(job, result, folder))
                     seconds += result.duration if isinstance(result, Clip) else 0.0
                     done += 1
                     progress(done, total)
-    found = [(job.clip_id, known.get(job.clip_id, "its twin is left out")) for job in jobs]
+    all_results = [(job.clip_id, results.get(job.clip_id, "its twin is left out")) for job in jobs]
     return Forged(
-        clips=[result for _, result in found if isinstance(result, Clip)],
-        left_out={clip_id: result for clip_id, result in found if isinstance(result, str)},
+        clips=[result for _, result in all_results if isinstance(result, Clip)],
+        left_out={clip_id: result for clip_id, result in all_results if isinstance(result, str)},
         seconds=seconds,
     )
 
@@ -115,11 +115,12 @@ def _run_jobs(
     Raises:
         OutsideError: if workers are killed repeatedly.
     """
-    left = {job.clip_id: job for job in jobs}
-    while left:
-        before = len(left)
+    unfinished = {job.clip_id: job for job in jobs}
+    while unfinished:
+        before = len(unfinished)
         waiting: dict[Future[Clip | UnusableError | InputError], str] = {
-            workers.pool.submit(_attempt, job, folder, rate): name for name, job in left.items()
+            workers.pool.submit(_attempt, job, folder, rate): name
+            for name, job in unfinished.items()
         }
         try:
             while waiting:
@@ -127,9 +128,9 @@ def _run_jobs(
                 # results come before errors, so that none is lost
                 for future in sorted(finished, key=lambda each: each.exception() is not None):
                     result = future.result()
-                    yield left.pop(waiting.pop(future)), result
+                    yield unfinished.pop(waiting.pop(future)), result
         except BrokenProcessPool:
-            if len(left) == before:
+            if len(unfinished) == before:
                 raise OutsideError(
                     f"{folder}: worker processes were killed repeatedly; if memory ran out, use "
                     "fewer (data.forge_workers or --workers); the same command resumes"
@@ -145,9 +146,9 @@ def _attempt(job: Job, folder: Path, rate: int) -> Clip | UnusableError | InputE
         return error
 
 
-def _input_left_out(job: Job, known: dict[str, Clip | str]) -> bool:
+def _input_left_out(job: Job, results: dict[str, Clip | str]) -> bool:
     needed = [job.twin_id] if job.donor_id is None else [job.twin_id, job.donor_id]
-    return job.attack is not None and any(not isinstance(known.get(i), Clip) for i in needed)
+    return job.attack is not None and any(not isinstance(results.get(i), Clip) for i in needed)
 
 
 def _row(job: Job, result: Clip | Exception, folder: Path) -> dict[str, Any]:
@@ -156,32 +157,32 @@ def _row(job: Job, result: Clip | Exception, folder: Path) -> dict[str, Any]:
     return {"clip_id": job.clip_id, "left_out": str(result)}
 
 
-def _known(jobs: Sequence[Job], folder: Path) -> dict[str, Clip | str]:
+def _known_results(jobs: Sequence[Job], folder: Path) -> dict[str, Clip | str]:
     """Return the results of ``jobs`` in the journal, with the current splits and labels.
 
     Added or removed recordings may have moved others to another split, or changed the donor of a
     fake; such a fake is made again.
     """
     journal = _read_journal(folder)
-    known: dict[str, Clip | str] = {}
+    results: dict[str, Clip | str] = {}
     for job in jobs:
-        found = journal.get(job.clip_id)
-        if isinstance(found, Clip):
-            if found.donor_ids == ((job.donor_source,) if job.donor_source else ()):
-                known[job.clip_id] = inherit(found, job.genuine)
-        elif found is not None and job.donor_id is None:
-            known[job.clip_id] = found
-    return known
+        result = journal.get(job.clip_id)
+        if isinstance(result, Clip):
+            if result.donor_ids == ((job.donor_source,) if job.donor_source else ()):
+                results[job.clip_id] = inherit(result, job.genuine)
+        elif result is not None and job.donor_id is None:
+            results[job.clip_id] = result
+    return results
 
 
 def _read_journal(folder: Path) -> dict[str, Clip | str]:
     path = folder / JOURNAL
     rows = [row for _, row in Journal(path).entries() if row is not None]
-    known: dict[str, Clip | str] = {}
+    results: dict[str, Clip | str] = {}
     for row in rows:
         if "left_out" in row:
-            known[row["clip_id"]] = row["left_out"]
+            results[row["clip_id"]] = row["left_out"]
     for clip in read_rows([row for row in rows if "left_out" not in row], folder, str(path)):
         if parse_location(clip.location).is_file():
-            known[clip.clip_id] = clip
-    return known
+            results[clip.clip_id] = clip
+    return results

@@ -71,7 +71,7 @@ def _validated_by_decoder(corpora: list[list[Clip]], split: SplitConfig) -> list
     ]
     # ids are only unique within a corpus
     named = [replace(clip, clip_id=f"{number} {clip.clip_id}") for clip, number in pairs]
-    dealt = {
+    splits = {
         clip.clip_id: clip.split
         for clip in split_by_decoder(
             named, split.fold, None, split.folds, split.seed, split.at_most
@@ -81,7 +81,7 @@ def _validated_by_decoder(corpora: list[list[Clip]], split: SplitConfig) -> list
         [
             replace(clip, split=part)
             for clip in clips
-            if (part := dealt.get(f"{number} {clip.clip_id}", clip.split == "test" and "test"))
+            if (part := splits.get(f"{number} {clip.clip_id}", clip.split == "test" and "test"))
         ]
         for number, clips in enumerate(corpora)
     ]
@@ -143,11 +143,11 @@ def _with_valid_audio(
     if all(parse_location(clip.location).member for clip in clips):
         return clips
     with ThreadPoolExecutor(8) as pool, progress_bar("checking audio") as progress:
-        kept = []
+        valid = []
         checks = pool.map(_audio_error, clips)
         for number, (clip, problem) in enumerate(zip(clips, checks, strict=True), start=1):
             if problem is None:
-                kept.append(clip)
+                valid.append(clip)
             elif data.on_bad_audio == "error":
                 pool.shutdown(cancel_futures=True)
                 raise InputError(f"{path} clip {clip.clip_id}: {problem}")
@@ -155,7 +155,7 @@ def _with_valid_audio(
                 left_out.append(problem)
             if number % 50 == 0 or number == len(clips):
                 progress(number, len(clips))
-    return kept
+    return valid
 
 
 def _audio_error(clip: Clip) -> str | None:

@@ -18,13 +18,13 @@ class ForgeSettings:
     """Settings of a forge.
 
     Attributes:
-        sample_rate: Sample rate of all written audio, in Hz.
-        train_attacks: Number of fakes per training clip, with attacks in rotation. They are fake
+        sample_rate: sample rate of all written audio, in Hz.
+        train_attacks: number of fakes per training clip, with attacks in rotation. They are fake
             throughout, or in many gaps; training cuts regions from them on the fly.
-        evaluation_attacks: Number of fakes per validation and test clip, with attacks in rotation
+        evaluation_attacks: number of fakes per validation and test clip, with attacks in rotation
             and fixed regions.
-        seed: Seed of all draws.
-        fixed_training: Whether training fakes have fixed regions too, for other training programs.
+        seed: seed of all draws.
+        fixed_training: whether training fakes have fixed regions too, for other training programs.
     """
 
     sample_rate: int = 16_000
@@ -39,13 +39,13 @@ class Job:
     """One file to write: the twin of ``genuine`` (``attack`` None) or a fake of it.
 
     Attributes:
-        clip_id: Id of the result, and name of its file.
-        genuine: Original recording.
-        twin_id: Laundered genuine clip, which the fake equals outside its regions.
-        attack: Name of the attack; None for the twin itself.
-        fixed: Whether the fake has fixed regions; otherwise it is fake throughout.
-        donor_id, donor_source: Twin and source of the donor, for attacks that need one.
-        seed: Seed of all draws of the job.
+        clip_id: id of the result, and name of its file.
+        genuine: original recording.
+        twin_id: laundered genuine clip, which the fake equals outside its regions.
+        attack: name of the attack; None for the twin itself.
+        fixed: whether the fake has fixed regions; otherwise it is fake throughout.
+        donor_id, donor_source: twin and source of the donor, for attacks that need one.
+        seed: seed of all draws of the job.
     """
 
     clip_id: str
@@ -77,8 +77,8 @@ def plan_jobs(
         per_clip = settings.train_attacks if split == "train" else settings.evaluation_attacks
         rotation = _rotation(sorted(attacks), len(clips), per_clip, settings.seed)
         for clip, names in zip(clips, rotation, strict=True):
-            chosen = {*names, *(complete or {}).get(split, ())}
-            fakes += [_job(clip, name, settings, clips) for name in sorted(chosen)]
+            names_of_clip = {*names, *(complete or {}).get(split, ())}
+            fakes += [_job(clip, name, settings, clips) for name in sorted(names_of_clip)]
     return twins + fakes
 
 

@@ -75,14 +75,14 @@ def extra_clips(
             f"data.extra={root}: 0 usable {source}s with audio ({', '.join(SUFFIXES)}); name "
             "another folder, or remove it"
         )
-    made = []
+    extra = []
     for clip in clips:
         digest = hashlib.sha256(f"fakesound-extra|{clip.source_id}".encode()).digest()
         split = "validation" if int.from_bytes(digest) % 10 == 0 else "train"
         first, *rest = Path(clip.location).relative_to(root).parts
         domain = f"{corpus}/{first}" if rest else corpus
-        made.append(replace(clip, split=split, corpus=corpus, domain=domain))
-    return made, problems
+        extra.append(replace(clip, split=split, corpus=corpus, domain=domain))
+    return extra, problems
 
 
 def check_apart(root: Path, folder: Path, key: str) -> None:
@@ -111,12 +111,12 @@ def assign_splits(clips: Sequence[Clip]) -> list[Clip]:
         seconds[group] = seconds.get(group, 0.0) + clip.duration
     order = sorted(seconds, key=lambda name: hashlib.sha256(f"fakesound|{name}".encode()).digest())
     names = list(FRACTIONS)
-    wanted = np.array(list(FRACTIONS.values())) * sum(seconds.values())
+    targets = np.array(list(FRACTIONS.values())) * sum(seconds.values())
     split = {}
     filled = np.zeros(len(names))
     for position, name in enumerate(order):
         # the first sources go to different splits, so that none is empty
-        index = position if position < len(names) else int(np.argmax(wanted - filled))
+        index = position if position < len(names) else int(np.argmax(targets - filled))
         split[name] = names[index]
         filled[index] += seconds[name]
     return [replace(clip, split=split[groups[clip.source_id]]) for clip in clips]

@@ -59,7 +59,7 @@ def do_job(job: Job, folder: Path, rate: int) -> Clip:
     path = audio_path(folder, job.clip_id)
     write_wav(path, pcm, rate)
     duration = round(len(pcm) / rate, 6)
-    made = replace(
+    clip = replace(
         job.genuine,
         clip_id=job.clip_id,
         location=str(path),
@@ -71,17 +71,17 @@ def do_job(job: Job, folder: Path, rate: int) -> Clip:
         donor_ids=(job.donor_source,) if job.donor_source else (),
         twin_id=None if job.attack is None else job.twin_id,
     )
-    return inherit(made, job.genuine)
+    return inherit(clip, job.genuine)
 
 
-def inherit(made: Clip, genuine: Clip) -> Clip:
-    """Return ``made`` with the source, corpus, split and unknown keys of its recording."""
+def inherit(clip: Clip, genuine: Clip) -> Clip:
+    """Return ``clip`` with the source, corpus, split and unknown keys of its recording."""
     extra = {key: value for key, value in genuine.extra.items() if key not in NOT_INHERITED}
-    if made.attack is not None and ATTACKS[made.attack].edges_only:
+    if clip.attack is not None and ATTACKS[clip.attack].edges_only:
         # read by training, whose regions of such a fake must have edges
         extra["edges_only"] = True
     return replace(
-        made,
+        clip,
         source_id=genuine.source_id,
         corpus=genuine.corpus,
         split=genuine.split,
@@ -117,8 +117,8 @@ def _render(
 ) -> Audio:
     """Apply ``attack`` to ``audio``; the result has the offset of ``audio``."""
     offset = audio.mean()
-    made = attack.render(audio - offset, rate, rng, donor=donor)
-    return made - made.mean() + offset
+    fake_audio = attack.render(audio - offset, rate, rng, donor=donor)
+    return fake_audio - fake_audio.mean() + offset
 
 
 def _whole(
@@ -127,8 +127,8 @@ def _whole(
     """Return the clip fake throughout, or in many gaps, and the fake spans."""
     audio = from_pcm(twin)
     if not attack.fills_gaps:
-        made = _render(attack, audio, rate, rng, donor)
-        return to_pcm(made * level_gain(twin, made * 32_768)), [Cut(0, len(twin))]
+        fake_audio = _render(attack, audio, rate, rng, donor)
+        return to_pcm(fake_audio * level_gain(twin, fake_audio * 32_768)), [Cut(0, len(twin))]
     cuts = _many_gaps(rng, len(twin), rate, attack.longest_gap or 0.0)
     return _fill(twin, attack, rate, rng, cuts), cuts
 
@@ -146,9 +146,9 @@ def _partial(
     cuts = _audible_cuts(twin, rate, rng, longest=None, most=3)
     first = max(0, cuts[0].start - int(MARGIN * rate))
     after = min(len(twin), cuts[-1].stop + int(MARGIN * rate))
-    made = _render(attack, from_pcm(twin[first:after]), rate, rng, donor)
+    fake_audio = _render(attack, from_pcm(twin[first:after]), rate, rng, donor)
     fake = twin.copy()
-    fake[first:after] = to_pcm(made)
+    fake[first:after] = to_pcm(fake_audio)
     return cut_in(twin, fake, cuts), cuts
 
 
@@ -177,9 +177,9 @@ def _audible_cuts(
     loudness = np.sqrt(np.mean(twin.astype(np.float32) ** 2))
     floor = max(QUIET * 32_768, 0.05 * loudness)
     for _ in range(20):
-        drawn = draw_cuts(rng, len(twin), rate, longest=longest, most=most)
-        spans = [twin[cut.start : cut.stop].astype(np.float32) for cut in drawn]
-        cuts = [c for c, s in zip(drawn, spans, strict=True) if np.sqrt(np.mean(s**2)) > floor]
+        candidates = draw_cuts(rng, len(twin), rate, longest=longest, most=most)
+        spans = [twin[cut.start : cut.stop].astype(np.float32) for cut in candidates]
+        cuts = [c for c, s in zip(candidates, spans, strict=True) if np.sqrt(np.mean(s**2)) > floor]
         if cuts:
             return cuts
     raise UnusableError("no audible span to fake")

@@ -143,9 +143,9 @@ class Detections(Sequence[Detection | InputError]):
         return iter(self._items)
 
     def __repr__(self) -> str:
-        found: list[str] = [item.verdict for item in self if isinstance(item, Detection)]
-        counts = [f"{found.count(verdict)} {verdict}" for verdict in COLOURS]
-        errors = len(self) - len(found)
+        verdicts: list[str] = [item.verdict for item in self if isinstance(item, Detection)]
+        counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in COLOURS]
+        errors = len(self) - len(verdicts)
         return f"Detections({', '.join([*counts, f'{errors} errors'] if errors else counts)})"
 
     def to_dict(self, frames: bool = False) -> list[dict[str, Any]]:

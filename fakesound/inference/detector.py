@@ -127,24 +127,24 @@ class Detector:
         if isinstance(recording, str | Path):
             path = Path(recording)
             parts = stream_audio(path, self.rate, notes, channel)
-            found = self._detect(parts, notes, *settings, progress)
+            detection = self._detect(parts, notes, *settings, progress)
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return replace(found, path=str(recording), sha256=digest)
+            return replace(detection, path=str(recording), sha256=digest)
         if hasattr(recording, "read"):
             content = recording.read()
             name = str(getattr(recording, "name", "recording"))
             parts = stream_audio(name, self.rate, notes, channel, content)
             digest = hashlib.sha256(content).hexdigest()
-            found = self._detect(parts, notes, *settings, progress)
-            return replace(found, path=name, sha256=digest)
-        samples, given = unpack(recording, rate)
+            detection = self._detect(parts, notes, *settings, progress)
+            return replace(detection, path=name, sha256=digest)
+        samples, array_rate = unpack(recording, rate)
         channels = to_channels(samples)
-        if given is None:
+        if array_rate is None:
             raise InputError("recording: an array has no sample rate; give rate= in Hz")
         mono = to_mono(channels, notes, channel)
-        notes.resampled(given, self.rate)
-        return self._detect(resampled([mono], given, self.rate), notes, *settings, progress)
+        notes.resampled(array_rate, self.rate)
+        return self._detect(resampled([mono], array_rate, self.rate), notes, *settings, progress)
 
     def detect_stream(self, parts: Iterable[Any], rate: int) -> Detection:
         """Detect in a recording that arrives in parts, with constant memory.
@@ -196,22 +196,22 @@ class Detector:
         one_of("on_error", on_error, ON_ERROR)
         if isinstance(recordings, str | bytes | Path):
             raise InputError("recordings: one path; give a list of recordings, or use detect")
-        every = list(recordings)
+        all_recordings = list(recordings)
         if progress is True:
             with progress_bar("detecting") as bar:
-                return self.detect_many(every, on_error=on_error, progress=bar)
-        found: list[Detection | InputError] = []
-        for number, recording in enumerate(every):
+                return self.detect_many(all_recordings, on_error=on_error, progress=bar)
+        items: list[Detection | InputError] = []
+        for number, recording in enumerate(all_recordings):
             try:
-                found.append(self.detect(recording))
+                items.append(self.detect(recording))
             except InputError as error:
                 if on_error == "raise":
                     raise
                 if on_error == "return":
-                    found.append(error)
+                    items.append(error)
             if callable(progress):
-                progress(number + 1, len(every))
-        return Detections(found, self.record())
+                progress(number + 1, len(all_recordings))
+        return Detections(items, self.record())
 
     def record(self, confidence: float | None = None, prior: float | None = None) -> Record:
         """Return the record of a detection that is made now."""

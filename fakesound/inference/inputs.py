@@ -31,7 +31,7 @@ def named_files(named: Sequence[str]) -> Iterator[list[tuple[str, Path | Locatio
     with tempfile.TemporaryDirectory(prefix="fakesound-") as temporary:
         files: dict[str, Path | Location] = {}
         for number, name in enumerate(named):
-            path, kept = Path(name), Path(temporary, f"pipe{number}")
+            path, copy = Path(name), Path(temporary, f"pipe{number}")
             if name in files:
                 continue
             if not name:
@@ -40,22 +40,22 @@ def named_files(named: Sequence[str]) -> Iterator[list[tuple[str, Path | Locatio
             if name == STANDARD_INPUT:
                 if sys.stdin.isatty():
                     raise InputError("-: standard input is a terminal; send audio through a pipe")
-                files[name] = _kept(sys.stdin.buffer, kept)
+                files[name] = _copied(sys.stdin.buffer, copy)
             elif path.suffix == MANIFEST and (is_url(name) or path.is_file()):
-                files |= _placed(read_locations(name)) or _no_audio(name)
+                files |= _located(read_locations(name)) or _no_audio(name)
             elif is_url(name):
-                files |= _placed(filter(is_audio, files_under(name))) or _no_audio(name)
+                files |= _located(filter(is_audio, files_under(name))) or _no_audio(name)
             elif path.is_dir():
                 files |= {str(one): one for one in audio_files(path)} or _no_audio(name)
             elif path.is_fifo() or path.is_char_device():
                 with path.open("rb") as pipe:
-                    files[name] = _kept(pipe, kept)
+                    files[name] = _copied(pipe, copy)
             else:
                 files[name] = path
         yield list(files.items())
 
 
-def _placed(texts: Iterable[str]) -> dict[str, Path | Location]:
+def _located(texts: Iterable[str]) -> dict[str, Path | Location]:
     locations = ((text, parse_location(text)) for text in texts)
     return {text: location.local or location for text, location in locations}
 
@@ -64,7 +64,7 @@ def _no_audio(name: str) -> NoReturn:
     raise InputError(f"{name}: holds no audio ({', '.join((*SUFFIXES, *CONTAINERS))})")
 
 
-def _kept(source: BinaryIO, path: Path) -> Path:
+def _copied(source: BinaryIO, path: Path) -> Path:
     with path.open("wb") as file:
         shutil.copyfileobj(source, file)
     return path

@@ -137,20 +137,20 @@ def print_table(options: argparse.Namespace, results: Sequence["Result"], header
         name_column, "verdict", "score", "fake parts, seconds", "most similar to", box=None
     )
     for result in results:
-        found, name = result.detection, Text(shown(result.path))
-        if found is None:
+        detection, name = result.detection, Text(shown(result.path))
+        if detection is None:
             table.add_row(name, "[dim]not read", "", "", "")
             continue
-        spans = [f"{r.onset:.2f}-{r.offset:.2f}" for r in found.regions[:SPANS]]
-        more = len(found.regions) - SPANS
+        spans = [f"{r.onset:.2f}-{r.offset:.2f}" for r in detection.regions[:SPANS]]
+        more = len(detection.regions) - SPANS
         regions = ", ".join(spans) + (f" and {more} more" if more > 0 else "")
-        colour = COLOURS[found.verdict]
+        colour = COLOURS[detection.verdict]
         table.add_row(
             name,
-            f"[{colour}]{found.verdict}",
-            f"{found.score:.2f}",
+            f"[{colour}]{detection.verdict}",
+            f"{detection.score:.2f}",
             regions,
-            found.attack_family or "",
+            detection.attack_family or "",
         )
     print_results(table)
     names: dict[str, list[str]] = {}

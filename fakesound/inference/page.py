@@ -40,11 +40,13 @@ def write_page(
         record: versions, model and settings.
         progress: function called with the number of recordings drawn and their total.
     """
-    found = [(result.path, result.detection) for result in results if result.detection is not None]
+    detections = [
+        (result.path, result.detection) for result in results if result.detection is not None
+    ]
     views = []
-    for number, (name, detection) in enumerate(found):
+    for number, (name, detection) in enumerate(detections):
         views.append(recording_view(Path(name), detection, record))
-        progress(number + 1, len(found))
+        progress(number + 1, len(detections))
     context = page_context(views, record) | {
         "failed": [(each.path, each.error) for each in results if each.error is not None]
     }

@@ -116,13 +116,17 @@ def detect_in_shards(
     _check_same_batch(files, out)
     clear_remains(out)
     shards = plan_shards(files, out, settings)
-    left = [shard for shard in shards if not shard.results.exists()]
-    done = len(files) - sum(len(shard.files) for shard in left)
+    unfinished = [shard for shard in shards if not shard.results.exists()]
+    done = len(files) - sum(len(shard.files) for shard in unfinished)
     progress(done, len(files))
     crashes = _Crashes()
     with crew:
         pending = dict(
-            zip(crew.submit(score_shard, [(s, settings) for s in left]), left, strict=True)
+            zip(
+                crew.submit(score_shard, [(s, settings) for s in unfinished]),
+                unfinished,
+                strict=True,
+            )
         )
         while pending:
             ended = [each for each in pending if each.done()]
@@ -162,12 +166,12 @@ def plan_shards(
     """Divide ``files`` into shards, in order; a changed file gives a new shard."""
     shards = []
     for first in range(0, len(files), FILES):
-        chosen = files[first : first + FILES]
-        content = [(__version__, settings), *((name, file_state(path)) for name, path in chosen)]
+        part = files[first : first + FILES]
+        content = [(__version__, settings), *((name, file_state(path)) for name, path in part)]
         digest = hashlib.sha256(repr(content).encode(errors="surrogateescape")).hexdigest()
         # workers may have another working folder
-        placed = tuple((n, p.absolute() if isinstance(p, Path) else p) for n, p in chosen)
-        shards.append(Shard((out / SHARDS / f"{digest[:24]}.jsonl").absolute(), placed))
+        absolute = tuple((n, p.absolute() if isinstance(p, Path) else p) for n, p in part)
+        shards.append(Shard((out / SHARDS / f"{digest[:24]}.jsonl").absolute(), absolute))
     return shards
 
 
@@ -203,9 +207,9 @@ def merge(shards: Sequence[Shard], out: Path) -> Counter[str]:
                 counts.update(row.verdict or "error" for row in decode(line).results)
             header, _, rows = shard.table.read_bytes().partition(b"\n")
             table.write(rows if number else header + b"\n" + rows)
-    kept = {path for shard in shards for path in (shard.results, shard.table)}
+    current = {path for shard in shards for path in (shard.results, shard.table)}
     for path in (out / SHARDS).absolute().iterdir():
-        if path not in kept:
+        if path not in current:
             path.unlink(missing_ok=True)
     shutil.rmtree(out / LOGS, ignore_errors=True)
     return counts

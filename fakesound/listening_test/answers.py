@@ -57,13 +57,13 @@ def read_answer(row: Mapping[str, Any], clip: Clip) -> Answer:
         InputError: naming the field, its value and the expected one.
     """
     try:
-        given = msgspec.convert(row, _Row)
+        parsed = msgspec.convert(row, _Row)
     except msgspec.ValidationError as error:
         raise InputError(field_error(error, row, {"verdict": LABELS})) from None
-    if given.regions and given.verdict == "genuine":
+    if parsed.regions and parsed.verdict == "genuine":
         raise InputError("regions: a genuine clip has no fake parts; leave them out")
     regions = []
-    for onset, offset in given.regions:
+    for onset, offset in parsed.regions:
         if not 0 <= onset < offset <= clip.duration + SLACK:
             raise InputError(
                 f"regions: [{onset}, {offset}] is not a part of a clip of {clip.duration} s"
@@ -73,7 +73,7 @@ def read_answer(row: Mapping[str, Any], clip: Clip) -> Answer:
             regions.append(Region(onset, min(offset, clip.duration)))
     listener = listener_name(row.get("listener"))
     merged = tuple(merge_regions(regions))
-    return Answer(listener, clip.clip_id, given.verdict, given.sureness, merged)
+    return Answer(listener, clip.clip_id, parsed.verdict, parsed.sureness, merged)
 
 
 class AnswerLog:

@@ -22,8 +22,8 @@ def draw_thirds(clips: Sequence[Clip], each: int, seed: int) -> list[Clip]:
     whole = [clip for clip in clips if clip.is_fake and _is_whole(clip)]
     names = {clip.clip_id for clip in whole}
     rest = [clip for clip in clips if clip.clip_id not in names]
-    for kind, found in (("whole", whole), ("partial", [c for c in rest if c.is_fake])):
-        if not found:
+    for kind, fakes_of_kind in (("whole", whole), ("partial", [c for c in rest if c.is_fake])):
+        if not fakes_of_kind:
             raise InputError(f"--thirds: there are no {kind} fakes; name more manifests")
     # whole fakes first, because they are rarer
     fakes = draw_pairs(whole, each, seed, genuine=False)
@@ -49,10 +49,10 @@ def draw_pairs(
     seed and the set of clips, not on their order.
 
     Args:
-        clips: Clips to draw from.
-        pairs: Number of pairs.
-        seed: Seed of the draw.
-        genuine: Whether to add a genuine clip to each fake.
+        clips: clips to draw from.
+        pairs: number of pairs.
+        seed: seed of the draw.
+        genuine: whether to add a genuine clip to each fake.
 
     Raises:
         InputError: if there are not enough clips.
@@ -76,11 +76,11 @@ def draw_pairs(
                 drawn.append(pair)
                 used.update(source for clip in pair for source in clip.sources)
         if len(drawn) == before:
-            asked = f"--clips={2 * pairs}: only {2 * before} can be drawn, half of them genuine"
+            shortage = f"--clips={2 * pairs}: only {2 * before} can be drawn, half of them genuine"
             if not genuine:
-                asked = f"--clips={3 * pairs}: only {before} whole fakes can be drawn"
+                shortage = f"--clips={3 * pairs}: only {before} whole fakes can be drawn"
             raise InputError(
-                f"{asked}, so that no source occurs twice; ask for fewer, or name more manifests"
+                f"{shortage}, so that no source occurs twice; ask for fewer, or name more manifests"
             )
     return drawn
 

@@ -133,13 +133,13 @@ def make_test(manifests: Sequence[Path], folder: Path, settings: Settings) -> Li
 
 
 def open_test(
-    folder: Path, asked: Mapping[str, Any], manifests: Sequence[Path] = ()
+    folder: Path, options: Mapping[str, Any], manifests: Sequence[Path] = ()
 ) -> ListeningTest | None:
     """Return the test in ``folder``; None if there is none yet.
 
     Args:
         folder: folder of the test.
-        asked: settings from the command line, which must equal those of the test; None if absent.
+        options: settings from the command line, which must equal those of the test; None if absent.
         manifests: manifests from the command line, which must be those of the test; may be empty.
 
     Raises:
@@ -160,7 +160,7 @@ def open_test(
         names, made_of = dict(content["names"]), list(content["manifests"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: is damaged ({error}); choose another --out") from None
-    for key, value in asked.items():
+    for key, value in options.items():
         if value is not None and value != getattr(settings, key):
             raise InputError(
                 f"--{key.replace('_', '-')}={_shown(value)}: the test in {folder} was drawn with "

@@ -49,12 +49,14 @@ def pooled_scores(
     """
     scores = []
     for clip in clips:
-        given = [answers[clip.clip_id] for answers in listeners if clip.clip_id in answers]
-        if given:
-            frames = [frame_probabilities(answer, clip.duration) for answer in given]
+        answers_to_clip = [
+            answers[clip.clip_id] for answers in listeners if clip.clip_id in answers
+        ]
+        if answers_to_clip:
+            frames = [frame_probabilities(answer, clip.duration) for answer in answers_to_clip]
             score = ClipScore.of(
                 clip,
-                float(np.mean([probability(answer) for answer in given])),
+                float(np.mean([probability(answer) for answer in answers_to_clip])),
                 frame_step=GRID.step,
                 frame_scores=np.mean(frames, axis=0).astype(np.float32),
             )

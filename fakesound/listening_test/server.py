@@ -125,8 +125,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _below_token(self) -> str:
         """Return the part of the path after the token, without decoding it."""
         before, *parts = self.path.partition("?")[0].split("/", 2)
-        given = parts[0] if len(parts) == 2 and not before else ""
-        if not secrets.compare_digest(given.encode(), self.server.token.encode()):
+        token = parts[0] if len(parts) == 2 and not before else ""
+        if not secrets.compare_digest(token.encode(), self.server.token.encode()):
             raise Refusal(404, "not found; open the complete URL that the terminal shows")
         return parts[1]
 
@@ -152,10 +152,10 @@ class _Handler(BaseHTTPRequestHandler):
             data = read_bytes(clip.location)
         except (InputError, OSError):
             raise Refusal(500, "the clip cannot be read") from None
-        wanted = RANGE.fullmatch(self.headers.get("Range", ""))
-        if wanted is None or wanted.groups() == ("", ""):
+        byte_range = RANGE.fullmatch(self.headers.get("Range", ""))
+        if byte_range is None or byte_range.groups() == ("", ""):
             return Reply(200, "audio/wav", data, {"Accept-Ranges": "bytes"})
-        first, last = _part(wanted[1], wanted[2], len(data))
+        first, last = _part(byte_range[1], byte_range[2], len(data))
         if first > last:
             headers = {"Content-Range": f"bytes */{len(data)}", "Accept-Ranges": "bytes"}
             return Reply(416, "audio/wav", b"", headers)

@@ -40,13 +40,13 @@ class Session:
         """Return the clips in the listener's order, with the answers so far."""
         name = listener_name(sent.get("listener"))
         with self._lock:
-            given = self.log.of(name)
+            answers = self.log.of(name)
             finished = listener_key(name) in self.log.finished
             # the name as first entered
-            name = next(iter(given.values())).listener if given else name
+            name = next(iter(answers.values())).listener if answers else name
         clips = []
         for key in self.test.order(name):
-            answer = given.get(self.test.clips[key].clip_id)
+            answer = answers.get(self.test.clips[key].clip_id)
             clips.append({"clip": key, "answer": answer and answer.to_plain()})
         return {"listener": name, "clips": clips, "finished": finished, "reveal": self.reveal}
 
@@ -74,8 +74,8 @@ class Session:
         if not self.reveal:
             raise ClosedError("results are not shown in this test")
         with self._lock:
-            given = self.log.of(name)
-            missing = len(self.test.clips) - len(given)
+            answers = self.log.of(name)
+            missing = len(self.test.clips) - len(answers)
             if missing:
                 raise ClosedError(f"{missing} clips are still to be answered")
             self.log.finish(name)
@@ -88,7 +88,7 @@ class Session:
                     "truth": clip.label,
                     "attack": clip.attack,
                     "regions": [[region.onset, region.offset] for region in clip.regions],
-                    "answer": given[clip.clip_id].to_plain(),
+                    "answer": answers[clip.clip_id].to_plain(),
                 }
             )
         return {"clips": clips}

@@ -166,8 +166,8 @@ def test_the_page_fits_a_phone_and_every_control_has_a_name(listening, tab):
         assert reached == ["leave", "play", "in", "out", *marks, "fake", "3"]
 
 
-def test_the_first_screens_are_accessible(made, tab):
-    with serving(made) as client:
+def test_the_first_screens_are_accessible(listening, tab):
+    with serving(listening) as client:
         tab.open(client.server.address)
         tab.wait("document.activeElement.id === 'name'")
         tab.check_accessibility()

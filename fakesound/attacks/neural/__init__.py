@@ -80,8 +80,8 @@ def fill_gaps(
     for gap in gaps:
         outside[gap] = False
     offset = audio[outside].mean() if outside.any() else np.float32(0)
-    known = np.where(outside, audio - offset, 0)
-    resampled = _resampled(known, rate, inner)
+    context = np.where(outside, audio - offset, 0)
+    resampled = _resampled(context, rate, inner)
     drive = _drive(resampled, rng, DRIVE)
     spans = [slice(gap.start * inner // rate, -(-gap.stop * inner // rate)) for gap in gaps]
     filled = fill((resampled * drive).astype(np.float32), spans) / drive
@@ -138,5 +138,5 @@ def _drive(audio: np.ndarray, rng: np.random.Generator, levels: tuple[float, flo
     return float(10 ** (rng.uniform(*levels) / 20) / max(peak, QUIET))
 
 
-def _resampled(audio: np.ndarray, rate: int, wanted: int) -> np.ndarray:
-    return audio if rate == wanted else signal.resample_poly(audio, wanted, rate)
+def _resampled(audio: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
+    return audio if rate == target_rate else signal.resample_poly(audio, target_rate, rate)

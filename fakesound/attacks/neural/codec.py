@@ -31,13 +31,13 @@ class Quantiser(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self, latents: Float[Tensor, "batch width frame"], used: int
+        self, latents: Float[Tensor, "batch width frame"], stages: int
     ) -> tuple[Float[Tensor, "batch width frame"], Int[Tensor, "stage batch frame group"]]:
-        """Return ``latents`` quantised by the first ``used`` stages, and the chosen entries."""
+        """Return ``latents`` quantised by the first ``stages`` stages, and the chosen entries."""
         groups = self.codebooks.shape[1]
         rest = latents.transpose(1, 2).unflatten(2, (groups, -1))
         codes = []
-        for codebook in self.codebooks[:used]:
+        for codebook in self.codebooks[:stages]:
             alike = torch.einsum("btgw,gew->btge", rest, codebook)
             codes.append((codebook.square().sum(2) - 2 * alike).argmin(dim=-1))
             rest = rest - codebook[torch.arange(groups), codes[-1]]
@@ -78,10 +78,10 @@ class Codec(nn.Module):
         return self.synthesis(torch.sinh(companded) * KNEE).squeeze(1)
 
     def forward(
-        self, audio: Float[Tensor, "batch sample"], used: int
+        self, audio: Float[Tensor, "batch sample"], stages: int
     ) -> Float[Tensor, "batch sample"]:
-        """Encode and decode ``audio`` with the first ``used`` stages of the quantiser."""
-        quantised, _ = self.quantiser(self.encode(audio), used)
+        """Encode and decode ``audio`` with the first ``stages`` stages of the quantiser."""
+        quantised, _ = self.quantiser(self.encode(audio), stages)
         return self.decode(quantised)
 
 

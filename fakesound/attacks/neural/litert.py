@@ -56,8 +56,8 @@ def conceal(folder: Path, audio: Audio, gaps: Sequence[slice]) -> Audio:
     for gap in gaps:
         count = -(-(gap.stop - gap.start) // HOP)
         before, after = (CONTEXT + 1) * HOP, (count + 1) * HOP
-        known = np.pad(audio, (before, after))[gap.start : gap.start + before + after]
-        hops = known.reshape(-1, HOP).copy()
+        context = np.pad(audio, (before, after))[gap.start : gap.start + before + after]
+        hops = context.reshape(-1, HOP).copy()
         # only whole hops are lost, so the last one may end outside the gap
         hops[CONTEXT + 1 : CONTEXT + 1 + count] = 0
         # the context is the output so far, with earlier gaps filled
@@ -68,8 +68,8 @@ def conceal(folder: Path, audio: Audio, gaps: Sequence[slice]) -> Audio:
             window = predict(np.concatenate([hops[hop - CONTEXT : hop], hops[hop : hop + 2]]))
             hops[hop] = tail + window[:HOP]
             tail = window[HOP:]
-        made = hops[CONTEXT + 1 : CONTEXT + 1 + count].reshape(-1)
-        filled[gap] = made[: gap.stop - gap.start]
+        filling = hops[CONTEXT + 1 : CONTEXT + 1 + count].reshape(-1)
+        filled[gap] = filling[: gap.stop - gap.start]
     return filled
 
 

@@ -41,11 +41,11 @@ def weights_path(name: str) -> Path:
 @cache
 def read_stages(name: str) -> dict[str, dict[str, Tensor]]:
     """Return the weights of a generator by stage of training."""
-    found: dict[str, dict[str, Tensor]] = {}
+    stages: dict[str, dict[str, Tensor]] = {}
     for key, value in sorted(load_file(weights_path(name)).items()):
         stage, parameter = key.split(".", 1)
-        found.setdefault(stage, {})[parameter] = value.float()
-    return found
+        stages.setdefault(stage, {})[parameter] = value.float()
+    return stages
 
 
 def build_network(name: str, stage: str) -> nn.Module:
@@ -65,11 +65,11 @@ def render(name: str, audio: Audio, rng: np.random.Generator) -> Audio:
     network = perturbed_network(name, rng)
     samples = whole_frames(audio)
     if isinstance(network, Codec):
-        made = network(samples, int(rng.integers(1, network.quantiser.size + 1)))
+        output = network(samples, int(rng.integers(1, network.quantiser.size + 1)))
     else:
         mel = blurred(LogMel()(samples)[0].numpy(), rng)
-        made = network(torch.from_numpy(mel)[None])
-    return made[0, : len(audio)].numpy()
+        output = network(torch.from_numpy(mel)[None])
+    return output[0, : len(audio)].numpy()
 
 
 @torch.inference_mode()
@@ -88,8 +88,8 @@ def fill(audio: Audio, gaps: Sequence[slice], rng: np.random.Generator) -> Audio
     noise = rng.standard_normal((1, MelFiller.NOISE, len(missing)), np.float32)
     mask = torch.from_numpy(missing.astype(np.float32))[None, None]
     filled = perturbed_network("neural_filler", rng)(bridged, mask, torch.from_numpy(noise))
-    made = perturbed_network("neural_istft", rng)(filled)
-    return made[0, : len(audio)].numpy()
+    output = perturbed_network("neural_istft", rng)(filled)
+    return output[0, : len(audio)].numpy()
 
 
 def bridge(mel: LogMelArray, missing: Bool[np.ndarray, " frame"]) -> LogMelArray:
@@ -107,9 +107,9 @@ def perturbed_network(name: str, rng: np.random.Generator) -> nn.Module:
     network = build_network(name, stages[int(rng.integers(len(stages)))])
     noise = 0.0 if rng.random() < CLEAN else float(rng.uniform(0, LARGEST_NOISE))
     for parameter in network.parameters():
-        drawn = torch.from_numpy(rng.standard_normal(parameter.shape, np.float32))
+        noise_values = torch.from_numpy(rng.standard_normal(parameter.shape, np.float32))
         spread = parameter.std() if parameter.numel() > 1 else parameter.abs().mean()
-        parameter.add_(noise * spread * drawn)
+        parameter.add_(noise * spread * noise_values)
     return network
 
 
@@ -127,6 +127,8 @@ def blurred(mel: LogMelArray, rng: np.random.Generator) -> LogMelArray:
         step = np.float32(rng.uniform(0.2, 1.0))
         return np.round(mel / step) * step
     if kind == "noise":
-        drawn = rng.standard_normal(mel.shape, np.float32)
-        return mel + np.float32(rng.uniform(0.1, 0.5)) * ndimage.gaussian_filter(drawn, (0, 1))
+        noise_values = rng.standard_normal(mel.shape, np.float32)
+        return mel + np.float32(rng.uniform(0.1, 0.5)) * ndimage.gaussian_filter(
+            noise_values, (0, 1)
+        )
     return mel

@@ -81,22 +81,22 @@ def fetch(
         groups[recipe.repository].append(recipe)
     # largest first, so that no process works on it alone at the end
     names = sorted(groups, key=lambda name: (-len(groups[name]), name))
-    found: dict[str, Collected] = {}
+    results: dict[str, Collected] = {}
 
-    def keep(name: str, collected: Collected) -> None:
-        found[name] = collected
-        progress(sum(len(groups[name]) for name in found), len(recipes))
+    def add(name: str, collected: Collected) -> None:
+        results[name] = collected
+        progress(sum(len(groups[name]) for name in results), len(recipes))
 
     workers = min(workers or os.cpu_count() or 1, len(names))
     if workers < 2:
         for name in names:
-            keep(name, collect(name, groups[name], out, mirror, host))
+            add(name, collect(name, groups[name], out, mirror, host))
     else:
         with process_pool(workers) as pool:
             jobs = {pool.submit(collect, n, groups[n], out, mirror, host): n for n in names}
             for job in as_completed(jobs):
-                keep(jobs[job], job.result())
-    return [found[name] for name in sorted(groups)]
+                add(jobs[job], job.result())
+    return [results[name] for name in sorted(groups)]
 
 
 def collect(
@@ -122,10 +122,10 @@ def collect(
     record = folder / "repository.json"
     settings = _digest(recipes)
     if record.is_file():
-        found = json.loads(record.read_text(encoding="utf-8"))
-        if found["settings"] == settings:
-            clips = read_manifest(folder / "manifest.jsonl") if found["clips"] else []
-            return Collected(repository, tuple(clips), tuple(found["left_out"]))
+        content = json.loads(record.read_text(encoding="utf-8"))
+        if content["settings"] == settings:
+            clips = read_manifest(folder / "manifest.jsonl") if content["clips"] else []
+            return Collected(repository, tuple(clips), tuple(content["left_out"]))
     try:
         with new_folder(folder) as partial:
             with (
@@ -135,8 +135,8 @@ def collect(
                 clips, left_out = _write_clips(recipes, clones, partial)
             if clips:
                 write_manifest(partial / "manifest.jsonl", clips)
-            facts = {"settings": settings, "clips": len(clips), "left_out": left_out}
-            write_whole(partial / "repository.json", json.dumps(facts) + "\n")
+            content = {"settings": settings, "clips": len(clips), "left_out": left_out}
+            write_whole(partial / "repository.json", json.dumps(content) + "\n")
     except InputError as error:
         return Collected(repository, missing=str(error))
     moved = read_manifest(folder / "manifest.jsonl") if clips else []
@@ -208,7 +208,7 @@ def _clip(recipe: Recipe, path: Path, start: float, duration: float) -> Clip | N
         regions = tuple(Region(round(a, 6), round(b, 6)) for a, b in ends if b > a)
         if not regions:
             return None
-    known = {
+    extra = {
         "kind": recipe.kind,
         "repository": recipe.repository,
         "file": recipe.path,
@@ -233,7 +233,7 @@ def _clip(recipe: Recipe, path: Path, start: float, duration: float) -> Clip | N
         license=recipe.license,
         decoder=recipe.decoder,
         twin_id=recipe.twin and identity(recipe.repository, recipe.twin),
-        extra={key: value for key, value in known.items() if value},
+        extra={key: value for key, value in extra.items() if value},
     )
 
 
@@ -248,12 +248,12 @@ def _with_twin(clip: Clip, clips: dict[str, Clip]) -> Clip:
     if abs(twin.duration - clip.duration) > LENGTH_SHARE * clip.duration + LENGTH_SECONDS:
         return alone
     fake, genuine = (from_pcm(read_pcm(part.location, 0, -1)) for part in (clip, twin))
-    found = align(fake, genuine, RATE)
-    if found is None:
+    alignment = align(fake, genuine, RATE)
+    if alignment is None:
         return alone
-    if not found.lag:
+    if not alignment.lag:
         return clip
-    return replace(clip, extra={**clip.extra, "twin_lag": round(found.lag, 6)})
+    return replace(clip, extra={**clip.extra, "twin_lag": round(alignment.lag, 6)})
 
 
 def _digest(recipes: Sequence[Recipe]) -> str:

@@ -46,9 +46,9 @@ def combine(
     links += [(names[one], names[other]) for one, other in same_recordings(marks)]
     sources = linked(links)
     tested = {sources[name] for name in names[len(genuine) :] if name in sources}
-    kept = [
+    remaining = [
         replace(clip, source_id=sources[clip.source_id])
         for clip in clips
         if sources[clip.source_id] not in tested
     ]
-    return kept, len(clips) - len(kept)
+    return remaining, len(clips) - len(remaining)

@@ -39,13 +39,13 @@ def landmarks(audio: Audio, rate: int) -> Landmarks:
     bins, steps = np.nonzero(highest & (level > level.max() - FLOOR))
     order = np.lexsort((bins, steps))
     bins, steps = bins[order].astype(np.int64), steps[order].astype(np.int64)
-    found = []
+    marks = []
     for ahead in range(1, FAN + 1):
         apart = steps[ahead:] - steps[:-ahead]
         near = (apart > 0) & (apart <= FARTHEST)
         key = (bins[:-ahead] << 18) | (bins[ahead:] << 6) | apart
-        found.append(np.stack((key[near], steps[:-ahead][near]), axis=1))
-    return np.concatenate(found)
+        marks.append(np.stack((key[near], steps[:-ahead][near]), axis=1))
+    return np.concatenate(marks)
 
 
 def same_recordings(recordings: Sequence[Landmarks]) -> list[tuple[int, int]]:

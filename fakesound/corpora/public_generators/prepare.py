@@ -68,7 +68,7 @@ def prepare_generators(
     with progress_bar("repositories") as progress:
         collected = fetch(recipes, out, mirror, progress)
     missing = [f"{c.repository}: {c.missing}" for c in collected if c.missing is not None]
-    left_out = [line for found in collected for line in found.left_out]
+    left_out = [line for result in collected for line in result.left_out]
     problems = out / "problems.txt"
     write_whole(problems, "".join(f"{line}\n" for line in [*missing, *left_out]))
     if missing and not allow_missing:
@@ -77,7 +77,7 @@ def prepare_generators(
             f"missing (all in {problems}), first {missing[0]}; start again to fetch them, or set "
             "allow_missing=true to leave them out"
         )
-    clips = [clip for found in collected for clip in found.clips]
+    clips = [clip for result in collected for clip in result.clips]
     if not clips:
         raise InputError(f"corpus=public_generators: no clip could be made; see {problems}")
     with progress_bar("recordings") as progress:

@@ -99,8 +99,8 @@ def _parsed(lines: list[str], name: str) -> Iterator[Recipe]:
         except json.JSONDecodeError:
             raise InputError(f"{where}: not JSON; write one object per line") from None
         except msgspec.ValidationError as error:
-            known = row if isinstance(row, dict) else {}
-            raise InputError(f"{where}, {field_error(error, known, {'label': LABELS})}") from None
+            fields = row if isinstance(row, dict) else {}
+            raise InputError(f"{where}, {field_error(error, fields, {'label': LABELS})}") from None
         if (recipe.label == "fake") != bool(recipe.attack and recipe.decoder):
             raise InputError(f"{where}, attack, decoder: fakes need both, genuine clips have none")
         if recipe.clip_id in seen:

@@ -37,7 +37,7 @@ def splice_fakes(clips: Sequence[Clip], folder: Path, each: int) -> list[Clip]:
             hosts[clip.domain].append(clip)
         elif clip.regions[0] == Region(0, clip.duration):
             fakes[clip.domain, clip.attack or ""].append(clip)
-    made = []
+    splices = []
     for (domain, _), group in sorted(fakes.items()):
         if domain not in hosts:
             continue
@@ -46,8 +46,8 @@ def splice_fakes(clips: Sequence[Clip], folder: Path, each: int) -> list[Clip]:
             others = [host for host in hosts[domain] if host.source_id != fake.source_id]
             host = (others or hosts[domain])[int(rng.integers(len(others or hosts[domain])))]
             if (spliced := _splice(fake, host, folder, rng)) is not None:
-                made.append(spliced)
-    return made
+                splices.append(spliced)
+    return splices
 
 
 def _digest(text: str) -> bytes:
