@@ -1,10 +1,11 @@
-"""Recordings to forge from, and the commands that users type."""
+"""Recordings for the forge, and functions that run commands."""
 
 import importlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,23 @@ def fakesound(
         timeout=timeout,
         check=False,
     )
+
+
+def imported_by(
+    arguments: Sequence[object], names: Collection[str], folder: Path | None = None
+) -> tuple[int, set[str]]:
+    """Run a verb in a new process; return its exit code and those of ``names`` that it imported."""
+    verb, *rest = map(str, arguments)
+    code = (
+        f"import sys\nfrom fakesound import {verb}\n"
+        f"try: {verb}.main()\n"
+        f"except SystemExit as end: print(end.code or 0, *{{*{sorted(names)}}} & {{*sys.modules}})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *rest], capture_output=True, text=True, cwd=folder, check=True
+    )
+    exit_code, *imported = done.stdout.splitlines()[-1].split()
+    return int(exit_code), set(imported)
 
 
 def succeed(

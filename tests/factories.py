@@ -1,4 +1,4 @@
-"""Objects that tests of several packages make, with defaults for what a test leaves open."""
+"""Objects for tests of several packages, with defaults."""
 
 from fakesound.clip import Clip
 from fakesound.timeline import Region

@@ -1,4 +1,4 @@
-"""Commands of users, killed where it hurts: a process that starts them over and over.
+"""Start commands repeatedly and kill them at chosen moments.
 
 It has imported everything once and forks, since starting anew would take most of the time. For
 each line on stdin, a command as JSON, it answers with a line: how the command ended, and how many
@@ -28,7 +28,7 @@ WRITING = os.O_WRONLY | os.O_RDWR
 
 
 class Killer:
-    """Counts what is about to change the files under ``folder``, and kills at number ``at``."""
+    """Count the changes of files under ``folder``, and kill before number ``at``."""
 
     def __init__(self, folder: str, at: int | None) -> None:
         self.folder, self.at, self.events = folder, at, 0

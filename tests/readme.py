@@ -47,17 +47,17 @@ def inline_commands(page: Path) -> list[str]:
 
 
 def _complete(lines: list[str]) -> list[str]:
-    # an ellipsis leaves open what else there is
+    # an ellipsis stands for any other lines
     return [line for line in lines if line.strip() and "..." not in line]
 
 
 def words(command: str) -> list[str]:
-    """Return ``command`` in words, as a shell takes it."""
+    """Return the words of ``command``, split as by a shell."""
     return shlex.split(command, comments=True)
 
 
 def links(page: Path) -> list[str]:
-    """Return where links and pictures of ``page`` lead within the repository."""
+    """Return the targets of links and pictures of ``page`` within the repository."""
     text = INLINE.sub("", FENCE.sub("", page.read_text(encoding="utf-8")))
     return [link for link in LINK.findall(text) if not re.match(r"\w+:", link)]
 

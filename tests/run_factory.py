@@ -1,4 +1,4 @@
-"""A finished run on disk, with random scores that carry some truth."""
+"""A finished run on disk, with random informative scores."""
 
 import json
 from dataclasses import replace
@@ -120,7 +120,7 @@ def weakened(scores, by, seed=0):
 
 
 def edit_json(path, change):
-    """Apply ``change`` to what a JSON file holds."""
+    """Apply ``change`` to the content of a JSON file."""
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))

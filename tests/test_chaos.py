@@ -1,4 +1,4 @@
-"""Commands killed at random, started again until they are done, end like undisturbed ones.
+"""Commands that are killed and restarted at random have the results of undisturbed ones.
 
 Where a command is killed is drawn: before its n-th change of a file, which are all the states that
 a kill can leave on disk, or after some time.
@@ -29,7 +29,7 @@ MOST_STARTS = 200
 
 
 class Commands:
-    """Starts commands, and kills them."""
+    """Start commands and kill them."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -77,7 +77,7 @@ def files(folder):
 
 @pytest.fixture(scope="module")
 def jobs(recordings, tmp_path_factory):
-    """Commands by name, and what is compared of what they leave."""
+    """Commands by name, and functions that read their results."""
     labelled = tmp_path_factory.mktemp("labelled")
     for number, path in enumerate(sorted(recordings.glob("*.wav"))):
         kind = "genuine" if number % 2 else "fake/vocoder/world"
@@ -97,7 +97,7 @@ def jobs(recordings, tmp_path_factory):
 
 
 def disturb(commands, job, kills, folder, seed):
-    """Kill a command ``kills`` times in all, from the start again whenever it is done.
+    """Kill a command ``kills`` times in all, and restart it whenever it is done.
 
     Return how often it was done.
     """

@@ -1,9 +1,8 @@
-"""`python -m fakesound.compare` from the command line to the files it leaves."""
+"""The verb: ``python -m fakesound.compare``."""
 
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 
@@ -76,15 +75,3 @@ def test_missing_key_or_network_is_one_line(sweep, tmp_path, key, code, words):
     assert (done.returncode, len(lines)) == (code, 1), done.stderr
     assert words in lines[0]
     assert done.stdout == ""
-
-
-def test_compare_starts_without_torch(sweep):
-    code = (
-        "import sys; sys.argv = ['compare', sys.argv[1], '--draws=0']\n"
-        "from fakesound import compare\n"
-        "compare._main()\nassert 'torch' not in sys.modules\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(sweep)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr

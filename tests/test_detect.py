@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from .inference.conftest import RATE, checkpoint, sound  # noqa: F401
+from tests.conftest import imported_by
+from tests.inference.conftest import RATE, checkpoint, sound  # noqa: F401
 
 PACKAGE = Path(__file__).parents[1] / "fakesound"
 
@@ -37,7 +38,7 @@ def check_schema(document):
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
-    """Return a folder with five recordings and two files that are none."""
+    """Return a folder with five recordings and two other files."""
     folder = tmp_path_factory.mktemp("recordings")
     rng = np.random.default_rng(0)
     for number, name in enumerate(("a.wav", "b.flac", "c.ogg", "d.mp3", "e f.wav")):
@@ -155,20 +156,9 @@ def test_a_detection_imports_no_training(recordings, checkpoint, model):  # noqa
     heavy = ["lightning", "torch._dynamo", "sympy", "wandb", "matplotlib", "hydra"]
     if model == "default":
         heavy += ["torch", "omegaconf", "sklearn", "scipy.signal"]
-    program = (
-        "import sys\n"
-        "from fakesound import detect\n"
-        "try: detect.main()\n"
-        f"finally: print([name for name in {heavy} if name in sys.modules])\n"
-    )
     used = checkpoint if model == "checkpoint" else model
-    done = subprocess.run(
-        [sys.executable, "-c", program, recordings / "a.wav", "--checkpoint", used],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    arguments = ("detect", recordings / "a.wav", "--checkpoint", used)
+    assert imported_by(arguments, heavy) == (0, set())
 
 
 def test_an_exit_code_for_scripts(recordings, checkpoint):  # noqa: F811
@@ -222,7 +212,7 @@ def write_noise(path, seconds):
 
 
 def peak_bytes(*arguments):
-    """Return what came of ``detect`` and the most memory that its process held."""
+    """Return the finished process of ``detect`` and its peak memory."""
     script = (
         "import resource, subprocess, sys\n"
         "done = subprocess.run([sys.executable, '-m', 'fakesound.detect', *sys.argv[1:]])\n"

@@ -1,4 +1,4 @@
-"""Files, names and outputs of ``detect``: every file ends in a row, and nothing is overwritten."""
+"""Files, names and outputs of ``detect``: every file has a row, and no input is overwritten."""
 
 import csv
 import errno
@@ -34,7 +34,7 @@ def recording(tmp_path_factory):
 
 @pytest.fixture
 def run(detector, monkeypatch, capsys, tmp_path):  # noqa: F811
-    """Return a function that calls ``detect`` in this process: exit code, stdout, stderr."""
+    """Return a function that runs ``detect`` in this process: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Detector, "from_checkpoint", lambda *_, **__: detector)
 

@@ -1,8 +1,6 @@
 """The verb: ``python -m fakesound.export``."""
 
 import json
-import subprocess
-import sys
 from functools import partial
 
 import numpy as np
@@ -114,16 +112,6 @@ def test_wrong_paths_are_refused(run, tmp_path):
         assert stderr.count("\n") == 1
         assert stdout == ""
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_errors_come_before_slow_imports(tmp_path):
-    line = (
-        "import sys, fakesound.export as e; sys.argv = ['x', 'lost', '--to', 'onnx']\n"
-        "try: e.main()\n"
-        "except SystemExit as stopped: print(stopped.code, 'torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True)
-    assert done.stdout == "2 False\n"
 
 
 def test_help_explains_itself(run):

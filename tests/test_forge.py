@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from fakesound import forge
 from fakesound.attacks import ATTACKS
 from fakesound.data.manifest import read_manifest
 from fakesound.data.splits import split_clips
@@ -126,12 +125,3 @@ def test_wrong_paths_are_refused(run, recordings, tmp_path):
         assert line.count("\n") == 1
     assert run(recordings)[0] == 2
     assert "OUT is missing" in run(recordings)[2]
-
-
-def test_debug_shows_where_an_error_arose(monkeypatch, capsys, recordings, tmp_path):
-    arguments = ["fakesound forge", str(recordings), str(tmp_path / "out"), "--attacks", "x"]
-    monkeypatch.setattr(sys, "argv", [*arguments, "--debug"])
-    with pytest.raises(SystemExit) as caught:
-        forge.main()
-    assert caught.value.code == 2
-    assert "Traceback" in capsys.readouterr().err

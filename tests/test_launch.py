@@ -1,4 +1,4 @@
-"""`python -m fakesound.launch` as it is typed."""
+"""The verb: ``python -m fakesound.launch``."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def file(tmp_path, monkeypatch):
 
 @pytest.fixture
 def typed(file, monkeypatch, capsys):
-    """Return a function of words that gives exit code, output and errors."""
+    """Return a function that runs the verb: exit code, stdout and stderr."""
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["launch", *words])
@@ -53,7 +53,7 @@ def aws(monkeypatch):
 
 
 def test_a_dry_run_needs_no_account_and_no_boto3(file, tmp_path):
-    """Where boto3 cannot be imported, nor a host be reached."""
+    """Make boto3 and all hosts unavailable."""
     (tmp_path / "boto3.py").write_text("raise RuntimeError('imported')")
     words = ["sagemaker", "-m", "experiment=smoke", "seed=0,1", "--config", str(file), "--dry-run"]
     done = subprocess.run(

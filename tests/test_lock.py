@@ -1,4 +1,4 @@
-"""requirements.lock: versions that `make install LOCK=requirements.lock` can take."""
+"""requirements.lock has versions for `make install LOCK=requirements.lock`."""
 
 import tomllib
 from pathlib import Path
@@ -12,7 +12,7 @@ MACHINES = (("linux", "Linux"), ("darwin", "Darwin"), ("win32", "Windows"))
 
 
 def locked(python, machine):
-    """Return the version of each package that the lock names for a Python on a machine."""
+    """Return the version of each package in the lock for a Python and a machine."""
     here = {
         "python_version": python,
         "python_full_version": f"{python}.0",

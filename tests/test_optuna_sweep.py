@@ -1,4 +1,4 @@
-"""The sweeper that asks Optuna, with jobs that cost nothing."""
+"""The Optuna sweeper with jobs of no cost."""
 
 from types import SimpleNamespace
 
@@ -19,7 +19,7 @@ PARAMS = {"x": "interval(0.0, 1.0)", "kind": "a,b"}
 
 
 class Launcher:
-    """Calls ``job`` with the values of each batch."""
+    """Launcher that calls ``job`` with the values of each batch."""
 
     def __init__(self, job):
         self.job, self.seen = job, []

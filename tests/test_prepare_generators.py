@@ -1,4 +1,4 @@
-"""``python -m fakesound.prepare corpus=public_generators`` from the command line."""
+"""The verb: ``python -m fakesound.prepare corpus=public_generators``."""
 
 import json
 

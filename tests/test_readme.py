@@ -123,7 +123,7 @@ def check_prepare(arguments):
 
 
 def check(line):
-    """Check that a command can be parsed, whatever files it names."""
+    """Check that a command can be parsed; its files need not exist."""
     (verb, arguments), (program, *rest) = arguments_of(line), words(line)
     if verb in ("run", "cloud.container"):
         check_run(arguments)
@@ -234,7 +234,7 @@ def place(recordings, tmp_path_factory):
 
 
 def adapted(line):
-    """Return the words of ``line``, with what it leaves to the reader filled in."""
+    """Return the words of ``line`` with its placeholders filled in."""
     text = line.replace("outputs/mt_vim/TIME", "RUN.safetensors").replace(" M [M ...]", " M")
     return words(re.sub(r"--checkpoint RUN(?![.\w])", "--checkpoint RUN.safetensors", text))
 

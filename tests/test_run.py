@@ -1,4 +1,4 @@
-"""`python -m fakesound.run` from the command line to the files it leaves."""
+"""The verb: ``python -m fakesound.run``."""
 
 import csv
 import json
@@ -140,7 +140,7 @@ def test_a_killed_run_continues_and_ends_like_an_undisturbed_one(small, tmp_path
 
 
 def test_a_folder_takes_one_run_at_a_time(small, tmp_path):
-    """The second is refused before it writes anything there."""
+    """The second run is refused before it writes a file."""
     lock_folder(tmp_path / "out", "hydra.run.dir")
     done = fakesound("run", *small, "hydra.run.dir=out", folder=tmp_path)
     assert done.returncode == 2, done.stderr
@@ -287,7 +287,7 @@ def test_a_sweep_does_again_only_what_is_missing(small, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_runs_of_a_sweep_go_side_by_side(small, tmp_path, monkeypatch):
-    """They forge one after the other, and each takes its share of the cores."""
+    """Runs forge one after the other and share the cores."""
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     arguments = ("-m", *small, "name=sweep", "logger=disabled", "hydra/launcher=joblib")

@@ -29,7 +29,7 @@ def regions_of(pairs):
 
 
 def painted(pairs, length=LIMIT):
-    """Which microseconds lie in a region."""
+    """Return a mask of the microseconds in a region."""
     canvas = np.zeros(length, dtype=bool)
     for onset, offset in pairs:
         canvas[onset:offset] = True
@@ -37,7 +37,7 @@ def painted(pairs, length=LIMIT):
 
 
 def runs(canvas):
-    """Spans of True, found one by one."""
+    """Return the spans of True, one by one."""
     found, start = [], None
     for place, value in enumerate([*canvas, False]):
         if value and start is None:

@@ -49,7 +49,7 @@ CONDITIONS: dict[str, Condition] = {
         Condition("opus_24", "Opus at 24 kbit/s", partial(effects.apply_opus, kbit=24)),
         Condition("opus_12", "Opus at 12 kbit/s", partial(effects.apply_opus, kbit=12)),
         Condition("gsm", "GSM 06.10 at 8 kHz", partial(transcode, name="gsm_8k")),
-        Condition("resample_8k", "resampled to 8 kHz and back", effects.resample),
+        Condition("resample_8k", "resampled to 8 kHz and back", effects.resample_8k),
         Condition(
             "noise_20db", "white noise, 20 dB SNR", partial(effects.add_noise, snr=20, colour=None)
         ),

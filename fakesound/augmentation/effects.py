@@ -64,10 +64,10 @@ def limit_band(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     return band_limited(audio, rate, low, top, taps).astype(np.float32)
 
 
-def resample(audio: Audio, rate: int, rng: np.random.Generator, hertz: int = 8_000) -> Audio:
-    """Resample to ``hertz`` and back, which removes the band above half of it."""
-    there = signal.resample_poly(audio, hertz, rate)
-    back = signal.resample_poly(there, rate, hertz)[: len(audio)]
+def resample_8k(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
+    """Resample to 8 kHz and back, which removes the band above 4 kHz."""
+    there = signal.resample_poly(audio, 8_000, rate)
+    back = signal.resample_poly(there, rate, 8_000)[: len(audio)]
     return np.pad(back, (0, len(audio) - len(back))).astype(np.float32)
 
 
@@ -141,22 +141,19 @@ def saturate(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
     return (top * np.tanh(audio / top)).astype(np.float32)
 
 
-def clip_peaks(audio: Audio, rate: int, rng: np.random.Generator, share: float = 0.03) -> Audio:
-    """Clip the loudest ``share`` of the samples, without a change of gain.
+def clip_peaks(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
+    """Clip the loudest 3 % of the samples, without a change of gain.
 
     The peak falls by at most 20 dB, a limit for clips that are nearly all silence.
     """
     magnitude = np.abs(audio)
-    ceiling = max(float(np.quantile(magnitude, 1 - share)), 0.1 * magnitude.max())
+    ceiling = max(float(np.quantile(magnitude, 0.97)), 0.1 * magnitude.max())
     return np.clip(audio, -ceiling, ceiling).astype(np.float32)
 
 
-def apply_codec(
-    audio: Audio, rate: int, rng: np.random.Generator, name: str | None = None
-) -> Audio:
-    """Encode and decode with one of `CODECS`, at random if ``name`` is None."""
-    if name is None:
-        name = str(rng.choice(list(CODECS), p=[share for share, _ in CODECS.values()]))
+def apply_codec(audio: Audio, rate: int, rng: np.random.Generator) -> Audio:
+    """Encode and decode with one of `CODECS` at random."""
+    name = str(rng.choice(list(CODECS), p=[share for share, _ in CODECS.values()]))
     return transcode(audio, rate, rng, name, CODECS[name][1])
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
@@ -215,10 +216,17 @@ class Detector:
 
     def record(self, confidence: float | None = None, prior: float | None = None) -> Record:
         """Return the record of a detection that is made now."""
-        return Record.of(
-            self.model,
-            (self.clip_threshold, self.frame_threshold),
-            *self._settings(confidence, prior),
+        confidence, prior = self._settings(confidence, prior)
+        return Record(
+            model=self.model.name,
+            model_sha256=self.model.sha256,
+            weights_sha256=self.model.weights_sha256,
+            backend=self.model.backend,
+            clip_threshold=self.clip_threshold,
+            frame_threshold=self.frame_threshold,
+            confidence=confidence,
+            prior=prior,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
     def _settings(self, confidence: float | None, prior: float | None) -> tuple[float, float]:

@@ -88,15 +88,11 @@ def read_model(path: str | Path, backend: str = "auto", device: str = "auto") ->
         )
     if not on_cpu:
         raise InputError(f"device={device}: ONNX files run only on the CPU; use cpu")
-    return _read_onnx(file, str(path))
-
-
-def _read_onnx(file: Path, name: str) -> Model:
     try:
         content = file.read_bytes()
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror}); name another") from error
-    return onnx_model(content, file, name)
+    return onnx_model(content, file, str(path))
 
 
 def onnx_model(content: bytes, file: Path, name: str) -> Model:

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from fakesound import __version__
-from fakesound.inference.model import Model
 
 SCHEMA = 1  # of `detections.schema.json`
 
@@ -38,22 +36,6 @@ class Record:
     prior: float
     created: str
     fakesound: str = __version__
-
-    @classmethod
-    def of(
-        cls, model: Model, thresholds: tuple[float, float], confidence: float, prior: float
-    ) -> "Record":
-        """Return the record of a detection that is made now.
-
-        Args:
-            model: trained detector.
-            thresholds: thresholds of clips and frames.
-            confidence: probability below which a verdict is "uncertain".
-            prior: share of fakes among the recordings that scores assume.
-        """
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        hashes = (model.sha256, model.weights_sha256)
-        return cls(model.name, *hashes, model.backend, *thresholds, confidence, prior, created)
 
     def document(self, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return ``results`` with this record, in the format of ``detections.schema.json``."""

@@ -6,7 +6,7 @@ RATE = 16_000
 
 
 def build_sound(seed=0, seconds=1.0, rate=RATE):
-    """Bursts of a harmonic tone over noise: what has pitch, onsets and a background."""
+    """Return bursts of a harmonic tone over noise, which have pitch, onsets and a background."""
     rng = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
     pitch = rng.uniform(110, 220)
@@ -24,6 +24,6 @@ def make_sound():
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """Small matrices gain nothing from more, and lose much where cores are busy."""
+    """Use one thread: more do not speed up small matrices and are slow on busy cores."""
     with threadpool_limits(1):
         yield

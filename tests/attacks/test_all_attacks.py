@@ -1,4 +1,4 @@
-"""What holds of every attack, whatever it does."""
+"""Properties of every attack."""
 
 from functools import cache
 
@@ -29,7 +29,7 @@ def installed(name):
 
 
 def each(names):
-    """Every one of ``names``, skipped where it is optional and not installed here."""
+    """Return ``names`` as parameters; attacks that are not installed are skipped."""
     missing = {
         name: [] if installed(name) else [pytest.mark.skip("not installed")] for name in names
     }

@@ -1,4 +1,4 @@
-"""Neural attacks: near the original in spectrum, never the same, and cheap until they are used."""
+"""Neural attacks: a similar spectrum, other samples, and no cost until the first use."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ remaking = pytest.mark.parametrize("name", REMAKING)
 
 @pytest.fixture(scope="module")
 def voices():
-    """Read speech that no generator was trained on."""
+    """Return speech that no generator was trained on."""
     clips = [c for c in embedded_clips() if c.domain == "pocketsphinx_testdata"]
     held = [c for c in clips if c.split != "train"] or clips
     return [read_audio(c.location, RATE)[: 3 * RATE] for c in held[:3]]

@@ -1,4 +1,4 @@
-"""Published networks: their arithmetic without weights, their quality where weights are there."""
+"""Published networks: arithmetic without weights, and quality if weights are installed."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_a_generator_returns_256_samples_a_frame():
 
 @pytest.mark.parametrize("gaps", [[(4_000, 4_960)], [(3_001, 3_800), (4_100, 5_000)], [(0, 700)]])
 def test_a_perfect_predictor_restores_the_recording(monkeypatch, tmp_path, gaps):
-    """Windows that overlap and add: a predictor that knows the signal gives it back."""
+    """Windows are overlap-added: a predictor that returns the signal reconstructs it."""
     place = np.arange(8_000, dtype=np.float32)
     truth = (0.3 * np.sin(place * 0.03)).astype(np.float32)
     window = (0.5 - 0.5 * np.cos(np.pi * np.arange(2 * HOP) / HOP)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What single attacks promise, on sounds whose right answer is known."""
+"""Properties of single attacks on sounds with a known result."""
 
 import numpy as np
 import pytest

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
+from fakesound.attacks.codec import transcode
 from fakesound.augmentation import CHANGES, augment, effects
 from fakesound.augmentation.effects import CODECS
 from fakesound.config import AugmentConfig
@@ -25,7 +26,7 @@ def change(audio, shares, seed=0, held=HELD):
 
 
 def ratio(output, audio):
-    """Return the signal-to-noise ratio of ``made`` in decibels."""
+    """Return the signal-to-noise ratio of ``output`` in decibels."""
     return 10 * np.log10(np.sum(audio**2) / np.sum((output - audio) ** 2))
 
 
@@ -78,7 +79,7 @@ def test_changes_do_not_shift_time(audio, name):
 
 @pytest.mark.parametrize("name", CODECS)
 def test_codecs_are_aligned_and_similar(audio, name):
-    output = effects.apply_codec(audio[:HELD], RATE, np.random.default_rng(0), name)
+    output = transcode(audio[:HELD], RATE, np.random.default_rng(0), name, CODECS[name][1])
     assert output.shape == (HELD,)
     found = np.correlate(output, audio[500 : HELD - 500], "valid")
     assert int(np.argmax(found)) == 500

@@ -1,4 +1,4 @@
-"""Every condition on sounds that know where they are."""
+"""Conditions on sounds that reveal delays."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def one_thread():
 
 
 def sound(seed=0, seconds=2.0, rate=RATE):
-    """Syllables of a gliding voice, and a little noise everywhere."""
+    """Return syllables of a gliding voice over a little noise."""
     rng = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
     pitch = rng.uniform(110, 160) * (1 + 0.2 * np.sin(2 * np.pi * 0.7 * time + rng.uniform(0, 6)))
@@ -43,7 +43,7 @@ def rms(audio):
 
 
 def lag(audio, changed):
-    """By how many samples ``changed`` is late."""
+    """Return the delay of ``changed`` in samples."""
     correlation = signal.correlate(changed, audio, mode="full", method="fft")
     return int(np.argmax(correlation)) - (len(audio) - 1)
 

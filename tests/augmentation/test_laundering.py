@@ -1,4 +1,4 @@
-"""A published fake and its partner differ in their maker alone."""
+"""A laundered fake and its partner differ only in the generator."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def noise(seed, samples=2 * RATE, slope=0.0):
 
 
 def spectrum(audio):
-    """The mean power in windows, by scipy's own estimate."""
+    """Return the mean power in windows, as estimated by scipy."""
     return signal.welch(audio, RATE, nperseg=SIZE, scaling="spectrum", detrend=False)[1]
 
 

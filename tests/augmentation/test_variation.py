@@ -40,7 +40,7 @@ def test_some_frequencies_stay_genuine_and_the_others_are_fake(pair):
         other = np.abs(output - spectra[1]) < 0.05
         assert own.mean() > 0.05
         assert other.mean() > 0.02
-        # what is neither lies in edges, two at most and 400 Hz wide
+        # other bins are in at most two edges, 400 Hz wide
         assert (~own & ~other).mean() < 0.11
         shares.append(other.mean())
     assert max(shares) - min(shares) > 0.5
@@ -57,7 +57,7 @@ def test_dilution_leaves_part_of_the_recording(pair):
 
 
 def texture(audio):
-    """How much log magnitudes differ from the mean of those around."""
+    """Return the deviation of log magnitudes from the mean of their neighbours."""
     level = np.log(np.abs(STFT.forward(audio)) + 1e-6)
     return np.std(level - ndimage.uniform_filter(level, (5, 5)))
 

@@ -1,4 +1,4 @@
-"""The container's entry, in a made-up /opt/ml."""
+"""The entry point of the container, in a temporary /opt/ml."""
 
 import signal
 import subprocess
@@ -18,7 +18,7 @@ def root(tmp_path):
 
 
 def arguments_of(words, root):
-    """Return the arguments of the only job, in a folder of the test's."""
+    """Return the arguments of the only job, in a folder of the test."""
     (job,) = expand(words, multirun=False)
     return [word.replace(CHECKPOINTS, str(root / "checkpoints")) for word in job.arguments]
 
@@ -70,7 +70,7 @@ def test_recordings_in_s3_are_downloaded_and_manifests_are_not(tmp_path, monkeyp
 
 
 class S3:
-    """The store in memory under the addresses of S3."""
+    """Replace S3 by a store in memory."""
 
     def __init__(self, memory):
         self.memory = memory

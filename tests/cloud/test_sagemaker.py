@@ -1,4 +1,4 @@
-"""Jobs and requests, checked against AWS's own service model and moto's made-up account."""
+"""Jobs and requests, checked against the service model of AWS and an account of moto."""
 
 import re
 from datetime import UTC, datetime
@@ -43,7 +43,7 @@ def job_of(*words):
 
 @pytest.fixture(scope="session")
 def problems():
-    """Return a function that lists what SageMaker's own model finds wrong in a request."""
+    """Return a function that lists the errors of a request by SageMaker's service model."""
     import botocore.session
     from botocore.validate import ParamValidator
 
@@ -221,7 +221,7 @@ def test_the_command_line_wins_over_a_file_and_that_over_the_environment(tmp_pat
 
 @pytest.fixture
 def account(monkeypatch):
-    """Return a client of a made-up account."""
+    """Return a client of an account of moto."""
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(key, "testing")
     monkeypatch.delenv("AWS_PROFILE", raising=False)
@@ -230,7 +230,7 @@ def account(monkeypatch):
 
 
 def becomes(name, status):
-    """Set the status of a job of moto's, whose jobs complete at once."""
+    """Set the status of a job; jobs of moto complete at once."""
     from moto.core import DEFAULT_ACCOUNT_ID
     from moto.sagemaker.models import sagemaker_backends
 

@@ -1,4 +1,4 @@
-"""Whatever lies in conf/ can be chosen and makes sense."""
+"""Every file in conf/ can be chosen and is valid."""
 
 from dataclasses import asdict
 from functools import cache
@@ -38,7 +38,7 @@ def config_of(choice):
 
 
 def sweep_of(choice):
-    """What each key of a sweep goes through; of an interval, its ends."""
+    """Return the values of each key of a sweep, or the ends of its interval."""
     params = OmegaConf.to_container(composed(choice).hydra.sweeper.params, resolve=True)
     texts = [f"{key}={values}" for key, values in params.items()]
     found = {}

@@ -34,7 +34,7 @@ def config(*overrides):
 
 
 def message(*overrides):
-    """The one line about overrides that are wrong."""
+    """Return the error of wrong overrides, which is one line."""
     with pytest.raises(InputError) as caught:
         config(*overrides)
     assert "\n" not in str(caught.value)
@@ -140,16 +140,6 @@ def test_the_configuration_is_inside_the_package_or_beside_it(tmp_path, monkeypa
     assert configuration_folder() == tmp_path / "somewhere" / "conf"
     (package / "conf").mkdir()
     assert configuration_folder() == package / "conf"
-
-
-def test_errors_need_no_heavy_import():
-    heavy = ("torch", "lightning", "wandb", "torchaudio", "numba")
-    modules = ", ".join(f"fakesound.{name}" for name in ("config.compose", "run", "command_line"))
-    code = f"import sys, {modules}; print([m for m in {heavy} if m in sys.modules])"
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
-    )
-    assert found.stdout.strip() == "[]"
 
 
 def test_folders_of_a_sweep_have_names_that_every_file_system_takes():

@@ -26,7 +26,7 @@ def config(*overrides):
 
 
 def changed(plain, key):
-    """The plain values with another value of the key."""
+    """Return the plain values with another value of the key."""
     plain = json.loads(json.dumps(plain))
     *sections, name = key.split(".", plain_depth(key))
     section = plain
@@ -72,7 +72,7 @@ def test_a_key_newer_than_a_run_gets_the_value_of_the_run():
 
 
 def test_every_key_is_known_to_old_runs_or_has_a_value_for_them():
-    """A new key whose default changes what a run does needs an entry in BEFORE."""
+    """A new key whose default changes the results of a run needs an entry in BEFORE."""
     composed, known = flatten(asdict(from_plain(OLD))), flatten(renamed(OLD))
     for key in composed.keys() - known.keys() - {"loss.frame_share"}:
         section = key.rpartition(".")[0]
@@ -83,7 +83,7 @@ def test_every_key_is_known_to_old_runs_or_has_a_value_for_them():
         ), key
 
 
-# keys newer than OLD whose default is what a run did before
+# keys newer than OLD whose default keeps the behaviour of older runs
 SAME = {
     "split.at_most",
     "split.control",

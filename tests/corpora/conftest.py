@@ -8,7 +8,7 @@ from fakesound.corpora.check import check_rows
 
 
 def read_clips(corpus, root):
-    """Return the clips of a data set in which nothing is wrong, and the remarks on them."""
+    """Return the clips of a valid data set, and the remarks on them."""
     listing = corpus.read(root)
     checked = check_rows(listing.rows)
     assert (listing.problems, checked.missing, checked.wrong) == ([], [], [])

@@ -11,7 +11,7 @@ RATE = 16_000
 
 
 def sound(seed=0, seconds=1.5, rate=RATE):
-    """Noise whose level swells, nowhere silent."""
+    """Return noise of varying level without silence."""
     rng = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
     return (0.1 * rng.normal(size=len(time)) * (1.2 + np.sin(7 * time))).astype(np.float32)

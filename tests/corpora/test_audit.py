@@ -12,7 +12,7 @@ RATE = 8_000
 
 @pytest.fixture
 def make_clips(tmp_path):
-    """Pairs of a fake and a genuine clip; ``plant`` makes what a fake has and the others lack."""
+    """Return pairs of a fake and a genuine clip; ``plant`` adds the shortcut to fakes."""
 
     def make(plant=lambda pcm: pcm, pairs=30, fake_share=0.5):
         rng = np.random.default_rng(1)
@@ -64,7 +64,7 @@ def test_a_planted_shortcut_is_found_and_named(make_clips, name):
 
 
 def test_a_shortcut_in_the_middle_of_a_scale_is_found(make_clips):
-    # neither louder nor quieter than genuine clips: squares of the ranks tell it
+    # neither louder nor quieter than genuine clips: only squares of ranks reveal it
     audit = shortcut_audit(
         make_clips(lambda pcm: (pcm * (2_200.0 / pcm.std())).clip(-32_768, 32_767).astype(np.int16))
     )

@@ -43,7 +43,7 @@ def lists(text):
 
 @pytest.fixture
 def published(lists, audio):
-    """The whole of it, all audio where it is listed."""
+    """Write the whole data set, all audio at its listed path."""
     lists()
     for arguments in (a for rows in LISTS.values() for a in rows):
         audio(item(*arguments)["filepath"])

@@ -24,7 +24,7 @@ from tests.corpora.public_sources import build_package, build_repository, encode
 
 
 def with_pauses(silence):
-    """Three sounds with two pauses of a quarter of a second."""
+    """Return three sounds with two pauses of a quarter of a second."""
     pause = np.full(RATE // 4, silence, np.float32)
     return np.concatenate([sound(1, 0.5), pause, sound(2, 0.5), pause, sound(3, 0.5)])
 

@@ -22,7 +22,7 @@ def fake_labels(name):
 
 @pytest.fixture
 def published(text, audio, tmp_path):
-    """The whole layout, with labels in these steps."""
+    """Write the whole layout, with labels in these steps."""
 
     def published(base="database", folder="segment_labels", steps=("0.01", "0.64"), **changed):
         for part, rows in PARTS.items():

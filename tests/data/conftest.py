@@ -5,5 +5,5 @@ from .made_clips import write_clips
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory):
-    """Three genuine clips; of each one fake throughout and one fake in gaps; one without twin."""
+    """Return three genuine clips, two fakes of each, and a fake without a twin."""
     return write_clips(tmp_path_factory.mktemp("clips"))

@@ -1,4 +1,4 @@
-"""Small clips that tests of crops and windows are made on."""
+"""Small clips for tests of crops and windows."""
 
 from pathlib import Path
 
@@ -109,12 +109,12 @@ def only(clips, *attacks):
 
 
 def differs(one, other):
-    """Which frames of two waveforms differ."""
+    """Return a mask of the frames in which two waveforms differ."""
     return (one != other).reshape(-1, FRAME).any(1)
 
 
 def found_in(clip, waveform):
-    """Where ``waveform`` lies in the audio of ``clip``; None if it does not."""
+    """Return the first sample of ``waveform`` in the audio of ``clip``; None if it is not in it."""
     pcm = (waveform.numpy() * 32_768).astype(np.int16)
     audio = read_pcm(clip.location, 0, -1)
     for start in np.flatnonzero(audio == pcm[0]):

@@ -177,7 +177,7 @@ def test_a_foreign_fake_is_cut_into_another_recording(clips):
 
 
 def test_foreign_fakes_come_from_other_sources_too(clips):
-    # one fake only: whatever it is cut into, what is cut in is of its own recording
+    # one fake only, so that each inserted part is of its recording
     own = next(clip for clip in clips if clip.attack == "a/whole")
     some = [clip for clip in clips if clip.attack is None] + [own]
     dataset = crops(some, cross_recording_share=1.0)

@@ -49,7 +49,7 @@ def test_epochs_are_new_and_shared_among_processes(world_size, later):
             for batch in batches:
                 assert [fake + 1 for fake in batch[0::2]] == batch[1::2]
             drawn += [number for batch in batches for number in batch]
-        # a step trains on the same crops whatever the number of processes
+        # a step has the same crops for any number of processes
         first = epoch * steps * crops
         assert sorted(drawn) == list(range(first, first + len(drawn)))
         seen += drawn

@@ -1,4 +1,4 @@
-"""Every way of reading a file gives the same samples, whatever its header declares."""
+"""Every way of reading a file gives the same samples, also with a wrong header."""
 
 import struct
 import tracemalloc
@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mp3(folder):
-    """An MP3 file of variable bit rate, with its information frame."""
+    """Return an MP3 file of variable bit rate, with its information frame."""
     path = folder / "variable.mp3"
     with soundfile.SoundFile(
         path, "w", RATE, 1, "MPEG_LAYER_III", format="MP3", bitrate_mode="VARIABLE",

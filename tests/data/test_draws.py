@@ -1,4 +1,4 @@
-"""The mixture that training fakes are drawn from."""
+"""The mixture of training fakes."""
 
 from collections import Counter
 

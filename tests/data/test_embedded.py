@@ -1,4 +1,4 @@
-"""The built-in recordings: the manifest, the files, the licences and the split agree."""
+"""The manifest, files, licences and split of the embedded corpus agree."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Which files of a folder count as audio."""
+"""Audio files of a folder."""
 
 import os
 

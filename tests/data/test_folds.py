@@ -29,7 +29,7 @@ def make_clip(clip_id, source, attack=None, donors=(), split=None):
 
 @pytest.fixture
 def clips():
-    """Twenty sources; of each a genuine clip and a fake by every attack, some with a donor."""
+    """Return clips of twenty sources: a genuine one and a fake by each attack, some with donor."""
     clips = []
     for number in range(20):
         source = f"s{number:02}"
@@ -45,7 +45,7 @@ def sources_of(clips):
 
 
 def groups_by_hand(links):
-    """Connected components, merged until nothing changes."""
+    """Return connected components by repeated merging."""
     parts = [set(link) for link in links]
     while True:
         pair = next(((a, b) for a, b in combinations(parts, 2) if a & b), None)

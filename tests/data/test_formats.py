@@ -18,7 +18,7 @@ from fakesound.errors import InputError
 from tests.data.media import decode, encode
 
 LOSSLESS, PERCEPTUAL, OPUS = 1e-4, 1e-4, 2e-3
-# suffix, encoder, container, rates; what libsndfile has no decoder for is marked
+# suffix, encoder, container, rates; formats without a decoder in libsndfile are marked
 NATIVE = [
     ("wav", "pcm_s16le", "wav", (8_000, 44_100)),
     ("wav", "pcm_s24le", "wav", (48_000,)),

@@ -1,4 +1,4 @@
-"""Training crops in an order that can be taken up anywhere."""
+"""Training crops resume at any step."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -17,7 +17,7 @@ STEPS = CROPS // BATCH
 
 
 class Listener(lightning.LightningModule):
-    """Learns nothing; remembers which crops it was given, and stops after ``stop`` steps."""
+    """Module that records its crops and stops after ``stop`` steps."""
 
     def __init__(self):
         super().__init__()
@@ -84,7 +84,7 @@ def fit(clips, workers, tmp_path, callbacks=(), resume=None):
         (STEPS + 1, "on_train_batch_end", 0),
         (2 * STEPS, "on_train_epoch_end", 0),
         (3 * STEPS - 1, "on_train_batch_end", 2),
-        # between two steps' ends: what the third was given counts as not done
+        # within the third step, whose crops count as unused
         (2, "on_train_batch_start", 0),
     ],
 )

@@ -45,7 +45,7 @@ def fake_row(**changes):
 
 @pytest.fixture
 def written(tmp_path):
-    """Write rows (or lines) and return the manifest's path; the audio they name is there."""
+    """Write rows (or lines) and their audio, and return the path of the manifest."""
 
     def write(*rows, files=("g", "f")):
         (tmp_path / "audio").mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ from tests import factories
 
 @pytest.fixture
 def make_clip(tmp_path):
-    """A clip whose file holds its corpus and source, or what it is given."""
+    """Return a clip whose file holds its corpus and source, or ``content``."""
 
     def make(clip_id, source, split, attack=None, corpus="one", content=None, donors=(), **more):
         path = tmp_path / corpus / f"{clip_id}.wav"
@@ -30,7 +30,7 @@ def make_clip(tmp_path):
 
 @pytest.fixture
 def make_corpus(make_clip):
-    """For each source a genuine clip and a fake of it that names it as its twin."""
+    """Return a genuine clip of each source, and a fake with this twin."""
 
     def make(corpus, split, sources):
         return [
@@ -121,7 +121,7 @@ def test_twins_refer_to_an_identical_remaining_clip(make_clip):
         ("f", "g"),
         ("three/f", None),
     ]
-    # what are two names of one recording is one source from here on
+    # two names of one recording become one source
     assert {clip.source_id for clip in clips} == {"s"}
 
 
@@ -136,7 +136,7 @@ def test_equal_ids_of_different_clips_get_the_corpus(make_corpus, make_clip):
 
 @pytest.fixture
 def overlapping(make_corpus, make_clip):
-    """Training on a to e; the test has b, and c under another name, and a donor d."""
+    """Return a training corpus of a to e, and a test with b, a copy of c and the donor d."""
     train = [*make_corpus("one", "train", "abcd"), *make_corpus("one", "validation", "e")]
     test = [
         *make_corpus("two", "test", "bx"),

@@ -1,4 +1,4 @@
-"""Clips in tars: what is read from them, how they are written, and what goes wrong."""
+"""Reading and writing of clips in tars, and errors."""
 
 import hashlib
 import io
@@ -34,7 +34,7 @@ def at(clip):
 
 @pytest.fixture
 def mixed(tmp_path, clips):
-    """The made clips, and one each of other formats, rates and channels; one is long."""
+    """Return the clips of `made_clips`, and clips of other formats, rates and channels."""
     rng = np.random.default_rng(1)
     found = list(clips)
     for name, rate, channels, seconds in (
@@ -247,7 +247,7 @@ def test_the_same_recording_in_two_shards_is_found(mixed, tmp_path):
 
 @pytest.fixture
 def remote(mixed, tmp_path):
-    """A manifest in memory, as it were far away: shards, and a file of its own."""
+    """Return a manifest of shards and of a file in a store in memory."""
     fsspec = pytest.importorskip("fsspec")
     write_shards(mixed, tmp_path / "out", 150_000)
     store = fsspec.filesystem("memory")
@@ -310,7 +310,7 @@ def test_one_read_of_one_range_for_a_crop(remote, mixed, monkeypatch):
             at(clip).offset - 512,
             at(clip).offset + at(clip).size,
         )
-    # of a long clip only what is needed, once it is known how its channels mix
+    # of a long clip, only the requested part, after its channels are known
     read_pcm(clips[-1].location, 0, 4_000)
     asked.clear()
     read_pcm(clips[-1].location, 23 * RATE, 4_000)

@@ -17,7 +17,7 @@ def make_clip(clip_id, split, attack=None, donors=()):
 
 @pytest.fixture
 def clips():
-    """Two sources a split; of each a genuine clip and a fake by every attack."""
+    """Return clips of two sources per split: a genuine one and a fake by every attack."""
     return [
         make_clip(f"{split}{number}-{attack}", split, attack)
         for split in SPLITS

@@ -22,7 +22,7 @@ HADOLINT = Path(sysconfig.get_path("scripts")) / "hadolint"
 
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
 def steps(request):
-    """Instructions of a file, each as its word and its text."""
+    """Return the instructions of a file as pairs of name and text."""
     lines = [line for line in request.param.read_text().splitlines() if line.strip()[:1] != "#"]
     text = "\n".join(lines).replace("\\\n", " ")
     return [tuple(line.split(None, 1)) for line in text.splitlines() if line.strip()]
@@ -123,7 +123,7 @@ def test_copied_files_exist(steps):
 
 
 def ignored(source):
-    """Whether .dockerignore, which leaves out all but what it lists, leaves ``source`` out."""
+    """Return whether .dockerignore, which lists the included files, excludes ``source``."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in lines
     return not any(source == line[1:] for line in lines if line.startswith("!"))
@@ -171,6 +171,6 @@ def test_mamba_ssm_is_left_out_unless_asked_for_and_may_fail():
 
 def test_the_entry_point_of_a_job_is_in_the_image(steps):
     (entry,) = [text for word, text in steps if word == "ENTRYPOINT"]
-    # runs what it is given and passes signals to it alone; SageMaker replaces it
+    # runs a command and passes signals to it; SageMaker replaces it
     assert entry == '["dumb-init", "--single-child", "--"]'
     assert find_spec(ENTRYPOINT[-1]) is not None

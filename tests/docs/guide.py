@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# what a checkout holds that guides change or use; recordings are many, and only read
+# entries of a checkout that guides use; recordings are only read
 COPIED = (
     "fakesound",
     "conf",
@@ -55,7 +55,7 @@ def blocks(guide: Path) -> list[Block]:
 
 
 def checkout(folder: Path) -> Path:
-    """Return a copy of what guides work on, in ``folder``."""
+    """Copy the files that guides use to ``folder``."""
     for name in COPIED:
         place = ROOT / name
         if place.is_dir():
@@ -73,7 +73,7 @@ def _left_out(folder: str, names: list[str]) -> set[str]:
 
 
 def patched(text: str, diff: str) -> str:
-    """Return ``text`` with the hunks of ``diff``, each of which fits in one place alone."""
+    """Return ``text`` with the hunks of ``diff``, each of which must match exactly once."""
     for hunk in diff.split("@@\n"):
         lines = hunk.splitlines(keepends=True)
         old = "".join(line[1:] for line in lines if line[0] in " -")
@@ -85,7 +85,7 @@ def patched(text: str, diff: str) -> str:
 
 
 def shell(folder: Path, script: str) -> str:
-    """Return what ``script`` printed, run in ``folder`` with `python` being this one."""
+    """Run ``script`` in ``folder`` with this Python and return its output."""
     programs = folder / ".programs"
     if not programs.is_dir():
         programs.mkdir()

@@ -24,7 +24,7 @@ def test_a_notebook_runs(path, tmp_path, monkeypatch):
     for cell in notebook.cells:
         # half a minute for six
         cell.source = cell.source.replace('experiment = "mt_vim"', 'experiment = "smoke"')
-        # the results of a test lie outside the checkout
+        # results are written outside the checkout
         for name in ("notebook_run", "notebook_comparison"):
             cell.source = cell.source.replace(f'Path("{name}")', f'Path("{tmp_path}", "{name}")')
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

@@ -1,4 +1,4 @@
-"""The site builds, and no link of it is broken."""
+"""The site builds without broken links."""
 
 import os
 import subprocess

@@ -8,7 +8,7 @@ FRAMES = 1000  # of 10 ms, as the study of 2024 cut its clips
 
 
 def random_clips(seed):
-    """Clips of 10 s, half of them fake, and their 10 ms probabilities."""
+    """Return clips of 10 s, half of them fake, and their probabilities per 10 ms."""
     rng = np.random.default_rng(seed)
     clips = []
     for number in range(12):

@@ -1,4 +1,4 @@
-"""The analysis of experiments/claim on runs whose figures are known."""
+"""The analysis of experiments/claim on runs with known figures."""
 
 import csv
 import importlib.util

@@ -1,4 +1,4 @@
-"""Listeners and models in one table, on answers whose figures are known."""
+"""Listeners and models in one table, on answers with known figures."""
 
 import csv
 import importlib.util
@@ -31,7 +31,7 @@ def clips(each=20):
 
 
 def answers(skill, seed, each=20, tendency=0.0):
-    """Scores of someone whose evidence for fakes lies ``skill`` deviations higher."""
+    """Return scores of a listener whose evidence for fakes is ``skill`` deviations higher."""
     rng = np.random.default_rng(seed)
     logits = [rng.normal() + skill * (c.is_fake - 0.5) + tendency for c in clips(each)]
     return [
@@ -81,7 +81,7 @@ def test_a_model_that_is_better_is_found_and_an_equal_one_is_not():
 
 
 def test_listeners_are_drawn_as_well_as_clips():
-    """Of listeners who differ, an interval over clips alone would be too narrow."""
+    """An interval over clips alone is too narrow for listeners who differ."""
     alike = [answers(3.0, 1)] * 8
     unlike = [answers(3.0, 1)] * 4 + [answers(-3.0, 1)] * 4
     widths = []

@@ -1,4 +1,4 @@
-"""Small detectors of every kind, with weights that make them sure of something."""
+"""Small detectors of every kind, with weights that give confident scores."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""ONNX files of every backbone say what their detectors say."""
+"""ONNX files of every backbone have the scores of their detectors."""
 
 import onnx
 import pytest
@@ -8,7 +8,7 @@ from fakesound.exporting import WaveformScorer, largest_difference, onnx_bytes
 from tests.exporting.conftest import RATE, small_detector
 
 METADATA = {"sample_rate": "16000", "frame_step": "0.02"}
-# what is particular about some; every kind is here, by its name alone where nothing is
+# overrides of each kind of backbone
 PARTICULAR = {
     "transformer": (
         "backbone.head_dim=8",

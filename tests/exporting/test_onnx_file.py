@@ -1,4 +1,4 @@
-"""ONNX files in onnxruntime against the way a test scores clips."""
+"""ONNX files in onnxruntime have the scores of a test."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""The module that scores waveforms against the way a test scores clips."""
+"""The module that scores waveforms has the scores of a test."""
 
 import numpy as np
 import pytest

@@ -28,7 +28,7 @@ def build_recording(seed=0, seconds=1.2, rate=RATE):
 
 
 def write_recordings(folder, count=11):
-    """Short recordings of several rates and formats; as many as give validation two."""
+    """Write short recordings of several rates and formats, two of them for validation."""
     folder.mkdir(parents=True)
     for number in range(count):
         rate = (16_000, 44_100, 16_000, 22_050)[number % 4]
@@ -40,7 +40,7 @@ def write_recordings(folder, count=11):
 
 @dataclass
 class Result:
-    """A forged folder and what it was made of."""
+    """A forged folder and its recordings."""
 
     genuine: list[Clip]
     jobs: list[Job]

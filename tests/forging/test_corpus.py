@@ -93,7 +93,7 @@ def test_errors_of_wrong_names_name_their_key():
 
 @pytest.fixture
 def corpus(tmp_path):
-    """A manifest of eight genuine clips and their fakes, without splits."""
+    """Return a manifest of eight genuine clips and their fakes, without splits."""
     clips = []
     for number in range(8):
         for attack in (None, "edit/splice", "codec/mp3"):
@@ -164,7 +164,7 @@ def test_validation_is_taken_from_an_official_training_set(corpus):
     count = sum(c.split == "validation" for c in found.clips)
     (note,) = found.notes
     assert note.startswith(f"validation: {count} of 18 training clips, all clips of {count // 3} ")
-    # what is left is a split that nothing is wrong with
+    # the remaining clips are a valid split
     assert split_clips(found.clips).fold(found.clips[-1]) == "seen"
 
 
@@ -275,14 +275,14 @@ def test_extra_recordings_add_to_training_and_validation_alone(recordings, tmp_p
     base = resolve_corpus(plain, split)
     found = resolve_corpus(replace(plain, extra=[str(extra)]), split)
     added = [job for job in found.jobs if job.genuine.corpus == "more"]
-    # all that is forged without them stays what it was, donors and attacks included
+    # forged clips of the other recordings do not change
     assert [job for job in found.jobs if job.genuine.corpus != "more"] == list(base.jobs)
     assert {Path(job.genuine.location) for job in added} == set(extra.rglob("*.wav"))
     assert {job.genuine.split for job in added} == {"train", "validation"}
     assert {job.genuine.domain for job in added} == {"more/a", "more/b"}
     assert len({job.clip_id for job in found.jobs}) == len(found.jobs)
     assert {job.donor_source[:5] for job in added if job.donor_source} == {"more:"}
-    # and the folder of what is forged tells them apart
+    # the folder of forged clips differs
     again = resolve_corpus(replace(plain, extra=[str(extra / ".." / "more")]), split)
     other = resolve_corpus(replace(plain, extra=[str(extra / "a")]), split)
     assert found.folder == again.folder

@@ -24,7 +24,7 @@ RATE = 16_000
 
 
 def inside(clip, length):
-    """Which samples lie in a region."""
+    """Return a mask of the samples in a region."""
     fake = np.zeros(length, dtype=bool)
     for region in clip.regions:
         fake[round(region.onset * RATE) : round(region.offset * RATE)] = True

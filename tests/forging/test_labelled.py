@@ -12,7 +12,7 @@ from tests.factories import make_clip
 
 @pytest.fixture
 def make_manifest(tmp_path):
-    """A manifest with a genuine clip and two fakes of each of its sources; returns its path."""
+    """Write a manifest with a genuine clip and two fakes of each source; return its path."""
 
     def make(corpus, splits):
         clips = []
@@ -44,7 +44,7 @@ def make_manifest(tmp_path):
 
 
 def dealt(corpus):
-    """The sources of each part, by corpus."""
+    """Return the sources of each part, by corpus."""
     parts = {}
     for clip in corpus.clips:
         parts.setdefault((clip.corpus, clip.split), set()).add(clip.source_id)

@@ -1,4 +1,4 @@
-"""A forge that was killed, or whose recordings came, went or were replaced, ends right."""
+"""The forge resumes after kills and after changes of the recordings."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def journal_of(folder):
 
 
 def living(group):
-    """Processes of a group that are not waiting to be reaped."""
+    """Return the running processes of a group."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -72,7 +72,7 @@ def test_a_killed_forge_resumes_to_the_same_files(recordings, tmp_path):
     done = journal_of(killed)
     assert 8 <= len(done) < len(jobs)
     assert not (killed / "manifest.jsonl").exists()
-    # what is there is whole
+    # existing files are complete
     assert contents(killed).items() <= contents(whole).items()
 
     resumed = forge(jobs, killed, 16_000, 1)
@@ -88,7 +88,7 @@ def test_a_killed_forge_resumes_to_the_same_files(recordings, tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="finds processes in /proc")
 def test_a_killed_worker_is_replaced(recordings, result, tmp_path):
-    """Its work is done by another; the forge neither hangs nor loses anything."""
+    """Another worker does its jobs, and no result is lost."""
     jobs = plan_jobs(folder_clips(recordings)[0], ForgeSettings(16_000, 1, 1), ["codec/adpcm"])
     whole, disturbed = tmp_path / "whole", tmp_path / "disturbed"
     undisturbed = forge(jobs, whole, 16_000, 1)
@@ -109,7 +109,7 @@ def test_a_killed_worker_is_replaced(recordings, result, tmp_path):
 
 
 class DyingCrew:
-    """Workers that are killed at whatever they do."""
+    """Workers that are killed in every job."""
 
     def __init__(self, workers):
         self.pool = self
@@ -139,7 +139,7 @@ def test_repeatedly_killed_workers_are_an_error(recordings, tmp_path, monkeypatc
 
 @pytest.fixture
 def copy(result, tmp_path):
-    """The forged folder, to spoil."""
+    """Return a copy of the forged folder to damage."""
     return Path(shutil.copytree(result.folder, tmp_path / "copy"))
 
 

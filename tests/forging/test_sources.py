@@ -13,7 +13,7 @@ from tests.factories import make_clip
 
 @pytest.fixture
 def folder(tmp_path):
-    """Eight files in three folders: 0.6 s each but for one of 5.3 s."""
+    """Return eight files in three folders: seven of 0.6 s and one of 5.3 s."""
     root = tmp_path / "tapes"
     for number in range(8):
         path = root / "abc"[number % 3] / f"{number}.wav"

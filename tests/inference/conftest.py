@@ -57,7 +57,7 @@ def detector(checkpoint):
 
 @pytest.fixture(scope="session")
 def sound():
-    """Bursts over noise, 4.37 s."""
+    """Return 4.37 s of bursts over noise."""
     rng = np.random.default_rng(0)
     time = np.arange(int(4.37 * RATE)) / RATE
     tone = 0.2 * np.sin(2 * np.pi * 440 * time) * (np.sin(2 * np.pi * 1.3 * time) > 0)

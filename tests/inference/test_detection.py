@@ -1,4 +1,4 @@
-"""Detections as users handle them: priors, several recordings, files in memory, exports."""
+"""Detections in the Python API: priors, several recordings, files in memory, exports."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The page of detections, as it is drawn and used in a browser."""
+"""The page of detections, as HTML and in a browser."""
 
 import numpy as np
 import pytest

@@ -74,7 +74,7 @@ def test_an_inserted_part_is_found(detector, tmp_path):
         path = tmp_path / f"{number}.flac"
         soundfile.write(path, spliced, RATE)
         detection = detector.detect(path)
-        # the fake scores higher than what it was made of, and where it is
+        # the fake scores higher than its original, and its region is found
         assert detection.score > detector.detect(audio, RATE).score
         if detection.regions:
             best = max(detection.regions, key=lambda region: region.offset - region.onset)

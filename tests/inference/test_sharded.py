@@ -1,4 +1,4 @@
-"""Detection by workers: the rows of one process, whatever is killed on the way."""
+"""Workers give the rows of one process, even if some are killed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Detection on a Ray cluster of this machine, of which one worker is killed."""
+"""Detection on a local Ray cluster, one worker of which is killed."""
 
 import json
 import os
@@ -16,7 +16,7 @@ RATE, FILES = 16_000, 600
 
 
 def descendants(pid):
-    """Return the command of each process that ``pid`` started, directly or not, by its id."""
+    """Return the command of each descendant of process ``pid``, by its id."""
     parents, commands = {}, {}
     for place in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,9 +1,9 @@
-"""The part of SLURM that submitit calls, played on this machine: put its commands on the PATH."""
+"""Local replacement of the Slurm commands that submitit calls."""
 
 import sys
 from pathlib import Path
 
-# runs the tasks of an array at once, and tells its number as sbatch does
+# runs the tasks of an array at once and prints its number, like sbatch
 SBATCH = """#!{python}
 import os, re, shutil, subprocess, sys
 from pathlib import Path

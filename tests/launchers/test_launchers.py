@@ -1,4 +1,4 @@
-"""Sweeps of two seeds and two settings, by every launcher that there is a preset for."""
+"""Sweeps of two seeds and two settings by every launcher with a preset."""
 
 import importlib
 import json

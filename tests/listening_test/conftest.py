@@ -25,7 +25,7 @@ CLIPS = 6
 
 
 def secret(clip):
-    """Return the words that would give ``clip`` away."""
+    """Return the words that would reveal ``clip``."""
     found = {clip.clip_id, clip.source_id, clip.corpus, clip.attack, Path(clip.location).stem}
     return {word for word in found if word and len(word) > 2}
 
@@ -85,7 +85,7 @@ def listening(drawn, tmp_path):
 
 
 class Client:
-    """What asks a server; each request on a connection of its own."""
+    """Client of a server, with a new connection for each request."""
 
     def __init__(self, server):
         self.server = server
@@ -104,7 +104,7 @@ class Client:
         return self.ask("GET", f"/{self.server.token}/{name}", headers=headers)
 
     def post(self, name, sent, **headers):
-        """Return the status and what the JSON in the reply says."""
+        """Return the status and the content of the JSON reply."""
         body = sent if isinstance(sent, bytes) else json.dumps(sent).encode()
         kind = {"Content-Type": "application/json"}
         status, _, reply = self.ask("POST", f"/{self.server.token}/{name}", body, kind | headers)

@@ -51,7 +51,7 @@ def test_no_response_reveals_the_truth(listening, client):
         for word in secret(clip):
             assert word.encode() not in everything, word
     assert not re.search(rb"take\d", everything)
-    # replies name the same fields whatever the truth is
+    # replies have the same fields for all clips
     _, reply = client.post("join", {"listener": "Zoe"})
     assert {frozenset(clip) for clip in reply["clips"]} == {frozenset({"clip", "answer"})}
 
@@ -87,7 +87,7 @@ def test_the_page_and_its_policy(client):
     assert "default-src 'none'" in policy
     assert "script-src 'self';" in policy
     assert "unsafe" not in policy
-    # the suggested name is text, whatever is in it
+    # the suggested name is escaped
     assert b'value="Ann &lt;b&gt;"' in body
     assert b"//" not in body.replace(b"<!doctype html>", b"")
     for name in ("page.css", "page.js", "wavesurfer/wavesurfer.esm.js", "wavesurfer/LICENSE"):
@@ -241,7 +241,7 @@ def test_audio_whole_and_in_parts(listening, client):
         status, headers, body = client.get("audio/1", Range=asked)
         assert (status, body) == (416, b"")
         assert headers["Content-Range"] == f"bytes */{len(data)}"
-    # what is not understood is answered in whole, as RFC 9110 has it
+    # an invalid range is ignored (RFC 9110)
     for asked in ("bytes=0-1,4-5", "bytes=-", "frames=0-1", "bytes=a-b", f"bytes={'9' * 5000}-"):
         assert client.get("audio/1", Range=asked)[2] == data
     status, headers, body = client.ask("HEAD", f"/{client.server.token}/audio/1")

@@ -9,7 +9,7 @@ from fakesound.timeline import FrameGrid, Region
 
 
 def build_clip(clip_id="a", score=0.5, regions=(), frames=(), duration=1.0, **fields):
-    """A clip that is fake when it has regions."""
+    """Return a clip that is fake if it has regions."""
     fake = bool(regions)
     values = {
         "logit": logit(score),
@@ -30,7 +30,7 @@ def build_clip(clip_id="a", score=0.5, regions=(), frames=(), duration=1.0, **fi
 
 
 def called_clip(clip_id, regions, called, duration=10.0):
-    """A clip of 20 ms frames, those of ``called`` high; a run is ``(onset, offset[, score])``."""
+    """Return a clip whose 20 ms frames in ``called`` (``(onset, offset[, score])``) are high."""
     frames = np.zeros(round(duration / 0.02))
     for onset, offset, *score in called:
         frames[round(onset / 0.02) : round(offset / 0.02)] = score or 1.0
@@ -38,7 +38,7 @@ def called_clip(clip_id, regions, called, duration=10.0):
 
 
 def build_scores(seed=0, pairs=10, frames=50, step=0.02, gain=1.0, levels=1_000_000, copies=1):
-    """Pairs of a fake and its genuine twin, off-grid regions, scores that carry some truth."""
+    """Return pairs of a fake and its twin with regions off the grid and informative scores."""
     rng = np.random.default_rng(seed)
     duration = round(frames * step - 0.003, 6)
     clips = []

@@ -1,4 +1,4 @@
-"""Families of attacks against scikit-learn and by hand."""
+"""Attribution of families against scikit-learn and by hand."""
 
 import math
 
@@ -35,7 +35,7 @@ def test_scores_and_energy_by_hand():
 def test_low_logits_match_no_family():
     sure, unsure = (family_scores(np.array(at), FAMILIES) for at in ([9.0, 0, 0], [0.0, 0, 0]))
     assert sure.energy < unsure.energy == pytest.approx(-math.log(3))
-    # odds alone do not tell: only the level does
+    # only the level differs, not the odds
     lifted = family_scores(np.array([19.0, 10, 10]), FAMILIES)
     assert lifted.scores == pytest.approx(sure.scores)
     assert lifted.energy == pytest.approx(sure.energy - 10)

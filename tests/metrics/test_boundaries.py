@@ -1,4 +1,4 @@
-"""Edges of regions, by hand and against brute force."""
+"""Boundary metrics by hand and against brute force."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from .conftest import build_clip
 
 
 def clip(regions, peaks_at=(), frames=50, threshold=0.5, number=0):
-    """A clip whose boundary scores peak at some frames, and are 0.1 elsewhere."""
+    """Return a clip whose boundary scores are 0.1 except for peaks at some frames."""
     scores = np.full(frames, 0.1, np.float32)
     for frame, score in dict(peaks_at).items():
         scores[frame] = score
@@ -78,7 +78,7 @@ def test_average_precision_is_that_of_scikit_learn_with_missed_edges():
     found = find_edges(clips)
     missed = found.true - found.right.sum()
     assert missed > 0
-    # a missed edge is called with what ranks last; the precision there is not ours
+    # missed edges rank last, where the precision differs from ours
     expected = average_precision_score(found.right, found.score) * found.right.sum() / found.true
     assert boundary_block(clips)["ap"] == pytest.approx(expected)
 

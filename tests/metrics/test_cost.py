@@ -43,7 +43,7 @@ def test_cllr_by_hand():
 
 
 def asvspoof5(logits, fake):
-    """The three figures in the challenge's own convention: higher means bona fide."""
+    """Return the three figures in the convention of the challenge: higher means bona fide."""
     bona_fide, spoof = -logits[~fake], -logits[fake]
     p_spoof, c_miss, c_fa = 0.05, 1, 10
 

@@ -30,7 +30,7 @@ def events(regions):
 
 
 def lists(clip):
-    """True and found events of a clip, in its own time."""
+    """Return true and detected events of a clip."""
     table = frame_table([clip])
     spans = table.spans(table.called(np.array([clip.frame_threshold])))
     found = np.stack((spans.onset, spans.offset), axis=1) / 1e6
@@ -63,7 +63,7 @@ def test_segment_f1_equals_sed_eval(sed_eval, make_scores, seed, step):
 
 
 def random_clip(name, regions, found):
-    """A clip of 4 s whose frames are called fake where their middles are in ``found``."""
+    """Return a clip of 4 s whose frames with their middle in ``found`` are called fake."""
     middle = (np.arange(200) + 0.5) * 0.02
     frames = [any(a < t < b for a, b in found) for t in middle]
     return build_clip(str(name), regions=regions.tolist(), frames=frames, duration=4.0)
@@ -221,7 +221,7 @@ def test_all_500_grid_times_score_perfectly():
 @pytest.mark.parametrize(
     ("step", "duration", "region", "frames", "f1_20ms", "rate"),
     [
-        # fake are segments 8 to 19, called 8 to 15; above .3 lie 160 of 240 ms fake, and genuine
+        # segments 8 to 19 are fake, 8 to 15 detected; above .3 are 160 of 240 ms fake, and genuine
         # 160 of 720 ms
         (0.16, 0.96, (0.16, 0.4), [0, 0.9, 0.3, 0.4, 0, 0], 2 * 8 / (2 * 8 + 4), 5 / 18),
         # called is [30, 60), which touches segments 1 and 2, of which only 2 is fake

@@ -27,7 +27,7 @@ def region_recall(clips, at_most):
 
 
 def runs(clip):
-    """Proposals of a clip by walking over its frames, in whole milliseconds."""
+    """Return the proposals of a clip frame by frame, in whole milliseconds."""
     step, found, held = round(clip.frame_step * 1000), [], []
     for i, score in enumerate([*clip.frame_scores.tolist(), 0.0]):
         if score > clip.frame_threshold:

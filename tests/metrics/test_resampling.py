@@ -46,7 +46,7 @@ def test_intervals_and_p_values_need_twenty_sources_of_each_label(make_clip, mon
 
 
 def slow_draws(scores, draws, seed):
-    """Resample sources, list their clips as often as drawn, and compute everything again."""
+    """Resample sources, repeat their clips, and compute the metric of each draw."""
     sources = sorted({clip.source_id for clip in scores})
     return [
         metrics_block(
@@ -239,7 +239,7 @@ def test_a_repeated_pair_adds_no_evidence(system):
 
 
 def test_sources_are_drawn_once_for_all_pairs(system):
-    """Every draw by hand: whole sources repeated, the difference of each pair, their mean."""
+    """Compute each draw by hand: repeated sources, the difference of each pair, their mean."""
     firsts, seconds = [system(s, 0.3) for s in (0, 1)], [system(s, 1.0) for s in (2, 3)]
     found = pooled(firsts, seconds, draws=40, seed=5)
     auc = [[b["clip/auc"] for b in slow_draws(s, 40, 5)] for s in (*firsts, *seconds)]
@@ -248,7 +248,7 @@ def test_sources_are_drawn_once_for_all_pairs(system):
 
 
 def test_pairs_on_other_recordings_add_to_the_evidence(system):
-    """A pair on sources of its own narrows the interval; on the same sources it cannot."""
+    """A pair on other sources narrows the interval; one on the same sources does not."""
     firsts, seconds = ([system(s, n), system(s + 1, n, "b")] for s, n in ((0, 0.5), (2, 2.0)))
     both, one = pooled(firsts, seconds, draws=400), pooled(firsts[:1], seconds[:1], draws=400)
     assert both.high - both.low < one.high - one.low

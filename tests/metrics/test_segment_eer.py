@@ -25,7 +25,7 @@ BOTH = (segment_eer_partialspoof, segment_eer_point)
 
 
 def slow_eer(trials):
-    """The mean of the two error rates where they differ least, trying thresholds from the top."""
+    """Return the mean of the error rates where they differ least, over descending thresholds."""
     scores, fake = (np.array(column) for column in zip(*trials, strict=True))
     rates = [
         (np.mean(scores[fake] <= threshold), np.mean(scores[~fake] > threshold))
@@ -35,7 +35,7 @@ def slow_eer(trials):
 
 
 def painted(clip):
-    """Score and truth of every millisecond of a clip."""
+    """Return score and truth of every millisecond of a clip."""
     end, step = round(clip.duration * 1000), round(clip.frame_step * 1000)
     fake = np.zeros(end, dtype=bool)
     for region in clip.regions:
@@ -108,7 +108,7 @@ def test_the_segment_that_is_left_over_counts(make_clip):
     short = make_clip(regions=[(0.66, 0.7)], frames=[0.1] * 32 + [0.9] * 3, duration=0.7)
     for function, rate in zip(BOTH, (0.0, None), strict=True):
         found = function([short], 640_000)
-        assert (found and found.rate) == rate  # no start of a segment lies in the region
+        assert (found and found.rate) == rate  # no segment starts in the region
 
 
 def test_equal_frames_are_equal_segments_however_many(make_clip):

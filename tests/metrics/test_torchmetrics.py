@@ -12,7 +12,7 @@ FRAMES = 6
 
 
 def batch(indices):
-    """Logits that name their clip and frame: clip i has i % 6 + 1 frames."""
+    """Return logits that encode clip and frame; clip i has i % 6 + 1 frames."""
     index = torch.tensor(indices)
     frames = index[:, None] * 100.0 + torch.arange(FRAMES)
     return {

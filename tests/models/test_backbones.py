@@ -1,4 +1,4 @@
-"""Every backbone of the configuration, built."""
+"""Backbones of the configuration."""
 
 from functools import cache
 
@@ -33,7 +33,7 @@ def backbone(name, *overrides):
 
 @cache
 def parameters(name):
-    """How many a whole detector has."""
+    """Return the number of parameters of a detector."""
     with torch.device("meta"):
         detector = build_detector(configuration(name))
     return sum(parameter.numel() for parameter in detector.parameters())
@@ -77,7 +77,7 @@ def test_the_same_seed_gives_the_same_detector(name):
 
 
 def test_initial_weights_of_vision_mamba_are_unchanged():
-    """Stem, blocks, class token, positions, then outputs: runs of earlier versions repeat."""
+    """The order of draws is fixed, so that runs of earlier versions can be repeated."""
     from fakesound.models.mamba import BidirectionalMamba
     from fakesound.models.stem import PatchStem
     from fakesound.models.vim import VisionMamba

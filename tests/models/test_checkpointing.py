@@ -1,4 +1,4 @@
-"""Backbones that compute their activations again instead of keeping them."""
+"""Backbones that recompute their activations."""
 
 import pytest
 import torch

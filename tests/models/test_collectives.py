@@ -1,4 +1,4 @@
-"""Losses and gradients of two processes that share a batch, beside those of one that has it all."""
+"""Two processes that share a batch have the losses and gradients of one."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The convolutional backbones: `fcn_resnet` and `mobilenet`."""
+"""Convolutional backbones, `fcn_resnet` and `mobilenet`."""
 
 from functools import partial
 

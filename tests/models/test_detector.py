@@ -76,7 +76,7 @@ def test_frames_need_not_fill_token_steps(frames):
     filled = torch.zeros(*spectrogram.shape[:3], -(-frames // 4) * 8)
     filled[..., : 2 * frames] = spectrogram
     model.features = nn.Identity()
-    # the same as what is given whole steps, cut to the frames that there are
+    # the same as with whole steps, cut to the existing frames
     whole = model(filled)
     for name, values in output.items():
         torch.testing.assert_close(values, whole[name][:, :frames])
@@ -107,7 +107,7 @@ def test_the_logit_of_a_long_clip_follows_from_windows_scored_apart(heads):
 
 
 def test_the_clip_agrees_with_its_frames():
-    """Raising the logits of frames alone, by their own head's bias, raises the clip's."""
+    """A higher bias of the frame head raises the logit of the clip."""
     model, clips, mask = detector(), sound(20), torch.ones(2, 20, dtype=torch.bool)
     before = clip_logit(model(clips), mask)
     with torch.no_grad():
@@ -124,7 +124,7 @@ def test_clips_of_a_batch_do_not_mix():
 
 
 def losses_of(model, clips):
-    """The loss of each head that is on, by name."""
+    """Return the loss of each enabled head by name."""
     output, target = model(clips), torch.tensor([1.0, 0, 1, 0])
     frames = target[:, None].expand(4, 40)
     mask, bce = frames > -1, binary_cross_entropy_with_logits
@@ -147,7 +147,7 @@ def losses_of(model, clips):
 @pytest.mark.parametrize("class_token", [True, False])
 @pytest.mark.parametrize("further", [None, ALL, {"pooling": "linear_softmax"}])
 def test_training_reaches_every_parameter(stem, heads, class_token, further):
-    """Parameters that no gradient reaches make data-parallel training stop with an error."""
+    """Parameters without a gradient would stop data-parallel training with an error."""
     if heads == "frame" and further and "pooling" in further:
         pytest.skip("pools no clip")
     model = detector(stem, heads, further=further, class_token=class_token, position=True).train()
@@ -184,7 +184,7 @@ def test_further_heads_have_outputs_for_every_frame(frames):
 @pytest.mark.parametrize("pooling", ["linear_softmax", "max", "mean"])
 @pytest.mark.parametrize("heads", ["clip", "both"])
 def test_any_pooling_of_stitched_windows_is_that_of_the_whole(pooling, heads):
-    """Windows that agree where they overlap, as a backbone without context makes them."""
+    """Return windows that agree where they overlap, as of a backbone without context."""
     torch.manual_seed(0)
     clip, frame = HEADS[heads]
     model = Detector(
@@ -204,7 +204,7 @@ def test_any_pooling_of_stitched_windows_is_that_of_the_whole(pooling, heads):
 
 
 class Frames(nn.Module):
-    """A backbone whose token depends on its own frame alone."""
+    """Backbone whose tokens depend only on their frames."""
 
     dim, windows = DIM, 2
 
@@ -215,7 +215,7 @@ class Frames(nn.Module):
 
 
 def test_it_learns_clips_frames_edges_and_families():
-    """Two families of tones; the edges are where they begin and end."""
+    """Return two families of tones with edges at their start and end."""
     torch.manual_seed(0)
     clips, target = sound(20, 12), torch.zeros(12, 20)
     family, time = torch.arange(12) % 3 - 1, torch.arange(8 * FRAME) * 2 * np.pi / RATE

@@ -27,7 +27,7 @@ def noise(*shape, seed=0, scale=0.1):
 
 
 def power(samples, window, hop):
-    """Power in windows centred in their hops, by numpy alone: (bin, window)."""
+    """Return the power in windows centred in their hops by numpy: (bin, window)."""
     left = (window - hop) // 2
     padded = np.pad(samples.astype(np.float64), (left, window - hop - left))
     shape = scipy.signal.get_window("hann", window)
@@ -36,7 +36,7 @@ def power(samples, window, hop):
 
 
 def triangles(corners, bins):
-    """Triangular filters with their feet and tops at ``corners`` Hz: (bin, filter)."""
+    """Return triangular filters with feet and tops at ``corners`` Hz: (bin, filter)."""
     frequencies = np.linspace(0, RATE / 2, bins)
     places = zip(corners, corners[1:], corners[2:], strict=False)
     return np.stack([np.interp(frequencies, place, (0, 1, 0)) for place in places], 1)

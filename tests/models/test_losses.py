@@ -118,7 +118,7 @@ def test_an_unknown_frame_loss_is_refused():
 
 
 def edges(text, held=None):
-    """The edge target of frames, "#" where fake; the recording holds ``held`` of them."""
+    """Return the edge target of frames ("#" is fake), ``held`` of which are in the recording."""
     target = torch.tensor([[float(mark == "#") for mark in text]])
     mask = torch.arange(len(text))[None] < (len(text) if held is None else held)
     found = edge_target(target, mask)[0]
@@ -131,7 +131,7 @@ def edges(text, held=None):
         ("....######....", "...xxx..xxx..."),
         ("....#.........", "...xxx........"),
         ("....##........", "...xxxx......."),
-        # what goes on beyond the crop has no edge there
+        # a region that continues after the crop has no edge at its end
         ("#####.........", "...xxx........"),
         ("........######", ".......xxx...."),
         ("##############", ".............."),
@@ -237,7 +237,7 @@ def test_a_task_of_weight_zero_is_left_out(kind):
 
 
 def test_uncertainty_converges_to_the_analytic_optimum():
-    """d/ds (w exp(-s) L + s / 2) = 0 makes the weight w exp(-s) = 1 / (2 L), whatever w was."""
+    """d/ds (w exp(-s) L + s / 2) = 0 makes the weight w exp(-s) = 1 / (2 L) for any w."""
     weighting = LossWeighting("uncertainty", {"clip": 0.3, "frame": 2.0})
     optimiser = torch.optim.Adam(weighting.parameters(), 0.05)
     for _ in range(400):

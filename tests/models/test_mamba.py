@@ -31,7 +31,7 @@ SHAPES_V2 = {
 
 
 def mixer(variant="v2", seed=0, **options):
-    """A mixer whose parameters are all random, so that no term of it can go missing unseen."""
+    """Return a mixer with random parameters, so that every term affects the output."""
     torch.manual_seed(seed)
     mixer_copy = BidirectionalMamba(32, variant=variant, **options)
     for name, parameter in mixer_copy.named_parameters():
@@ -41,7 +41,7 @@ def mixer(variant="v2", seed=0, **options):
 
 
 def selective_scan(x, dt, A, B, C, D, z, bias):
-    """One causal direction with its skip and its gate: the function that Vim calls twice."""
+    """Return one causal direction with skip and gate, which Vim calls twice."""
     dt = softplus(dt + bias)
     h = x.new_zeros(len(x), x.shape[2], A.shape[1])
     out = []
@@ -54,7 +54,7 @@ def selective_scan(x, dt, A, B, C, D, z, bias):
 
 
 def vim(model, tokens, divide_out):
-    """Vim's forward with its explicit flips, from a float64 copy of the parameters."""
+    """Return the output of Vim with explicit flips, from float64 parameters."""
     p = {name: value.double() for name, value in model.state_dict().items()}
 
     def convolved(xz, suffix):

@@ -7,7 +7,7 @@ SHAPE = (40, 3, 64, 7)
 
 
 def hidden(mask, spectrogram):
-    """Which bins of each example are zero throughout."""
+    """Return a mask of the bins that are zero in the whole example."""
     masked = mask(spectrogram)
     zero = (masked == 0).all(3).all(1)
     assert torch.equal(masked, spectrogram.masked_fill(zero[:, None, :, None], 0))

@@ -1,4 +1,4 @@
-"""The systems of the 2024 project, as far as they are independent of a training."""
+"""Untrained systems of the 2024 project."""
 
 import numpy as np
 import pytest

@@ -10,7 +10,7 @@ DIM, STATE, HEAD = 8, 5, 4
 
 
 def recurrence(x, log_decay, B, C):
-    """The definition, step by step."""
+    """Return the recurrence, step by step."""
     batch, tokens, heads, channels = x.shape
     hidden = torch.zeros(batch, heads, B.shape[-1], channels, dtype=x.dtype)
     outputs = []
@@ -59,7 +59,7 @@ def test_states_that_fade_at_once_leave_no_gradient_that_is_not_a_number():
 
 
 def definition(mixer, tokens):
-    """`BidirectionalSsd` one token after the other, one direction after the other."""
+    """Return `BidirectionalSsd` token by token and direction by direction."""
     z, inner, dt = mixer.in_proj(tokens).split(mixer.splits, dim=-1)
     total = 0
     for direction, conv in enumerate((mixer.conv1d, mixer.conv1d_b)):

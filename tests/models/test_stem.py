@@ -9,7 +9,7 @@ BINS, DIM = 32, 12
 
 
 def touched(stem, windows, step):
-    """Bins and windows of the spectrogram that the tokens of ``step`` depend on."""
+    """Return the bins and windows of the spectrogram that the tokens of ``step`` depend on."""
     seen = torch.randn(1, 2, BINS, windows, requires_grad=True)
     stem.eval()(seen)[..., step].square().sum().backward()
     return [torch.nonzero(seen.grad[0].abs().sum((0, 2 - axis)))[:, 0] for axis in (0, 1)]

@@ -1,4 +1,4 @@
-"""What backbones of tokens share, whatever mixes the tokens; `test_vim` has the rest of it."""
+"""Properties of all backbones of tokens; `test_vim` has those of Vision Mamba."""
 
 from functools import partial
 
@@ -64,7 +64,7 @@ def test_every_token_knows_every_other(kind, order):
 
 @EVERY
 def test_a_step_knows_most_of_itself(kind):
-    """Were tokens and steps out of line, another step would."""
+    """With misaligned tokens, another step would have the largest gradient."""
     model = encoder(kind, depth=1, class_token=False)
     seen = spectrogram(model, STEPS, 1).requires_grad_()
     tokens = model.forward_features(seen).tokens
@@ -103,7 +103,7 @@ def test_paths_are_dropped_in_training_alone(kind):
 
 @EVERY
 def test_stem_class_token_and_positions_are_named_alike(kind):
-    """So that backbones differ in what mixes the tokens and in nothing else."""
+    """Backbones differ only in the module that mixes tokens."""
     names = {name: value.shape for name, value in encoder(kind).state_dict().items()}
     own = {name: shape for name, shape in names.items() if not name.startswith("layers.")}
     assert own == {

@@ -12,7 +12,7 @@ EVERY = pytest.mark.parametrize("order", ["time", "frequency"])
 
 
 class Given(nn.Module):
-    """A stem that takes the grid of tokens as it is given."""
+    """Stem that returns its input as the grid of tokens."""
 
     windows = 1
 
@@ -34,7 +34,7 @@ def grid(bands=3, steps=5, batch=2):
 
 
 def sequence(model, seen):
-    """What the model makes of each token, the class token among them, in the order of the scan."""
+    """Return the outputs of all tokens, including the class token, in the order of the scan."""
     kept = []
     hook = model.norm_f.register_forward_hook(lambda module, given, output: kept.append(output))
     model.forward_features(seen)
@@ -43,7 +43,7 @@ def sequence(model, seen):
 
 
 def entering(model, seen):
-    """The tokens that enter the first block."""
+    """Return the tokens that enter the first block."""
     kept = []
     hook = model.layers[0].register_forward_pre_hook(lambda module, given: kept.append(given[0]))
     model.forward_features(seen)
@@ -155,7 +155,7 @@ def test_positions_of_the_trained_size_are_as_learned(order, class_token):
 @pytest.mark.parametrize("class_token", [True, False])
 @pytest.mark.parametrize("steps", [3, 5, 9, 10])
 def test_positions_stretch_in_time_alone(order, class_token, steps):
-    """Embeddings that rise by the step in one place and by the band in another stay so."""
+    """Embeddings stay linear in the step and in the band."""
     model = vim(3, 5, order=order, class_token=class_token, position=True)
     table = torch.zeros(DIM, 3, 5)
     table[0] = (torch.arange(5.0) + 0.5) / 5
@@ -198,7 +198,7 @@ def test_a_token_for_every_frame(frames, steps):
 
 
 def test_without_blocks_a_frame_depends_on_its_own_token_alone():
-    """The order of frames is that of time: token after token, and in each its frames."""
+    """Frames are in the order of time: token by token, and frame by frame in each."""
     output = neck(depth=0)
     tokens = torch.randn(1, 5, DIM)
     changed = tokens.clone()

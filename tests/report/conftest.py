@@ -10,7 +10,7 @@ from tests.run_factory import make_run, weakened
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory):
-    """The folder of one finished run with enough sources for intervals; not to be changed."""
+    """Return the folder of a finished run with enough sources for intervals, for reading only."""
     folder = tmp_path_factory.mktemp("report") / "run"
     return make_run(folder, sources=20, selection="codec/gsm", audio=True)
 
@@ -22,7 +22,7 @@ def run(run_folder):
 
 @pytest.fixture(scope="session")
 def evaluation(run):
-    """An evaluation with every section, in memory."""
+    """Return an evaluation with every section."""
     scores = run.test_scores
     conditions = {"clean": scores, "noise": weakened(scores, 1), "room": weakened(scores, 3)}
     metrics = run.metrics | {

@@ -12,7 +12,7 @@ from tests.run_factory import edit_json, make_run
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two learning rates, two seeds each, and a run that has not finished."""
+    """Return runs of two learning rates and two seeds each, and an unfinished run."""
     folder = tmp_path_factory.mktemp("sweep") / "rates"
     for rate, objective in ((0.001, 0.6), (0.004, 0.8)):
         for seed in (0, 1):

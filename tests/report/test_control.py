@@ -1,4 +1,4 @@
-"""The control of a run: the same one with the held-out attack in training."""
+"""The control of a run has the held-out attack in training."""
 
 import json
 
@@ -12,7 +12,7 @@ from tests.run_factory import UNSEEN, edit_json, make_run
 
 
 def run_of(folder, control, held_out=(UNSEEN,), **changes):
-    """Write a run with what its training writes beside the files of the factory."""
+    """Write a run with the files of its training besides those of the factory."""
     # the attack that is held out is seen by the control
     seen = {"held_out": "none/of them"} if control else {}
     changes = {"split.control": control, "split.held_out": UNSEEN} | changes

@@ -16,7 +16,7 @@ UNDEFINED = re.compile(r"\b(nan|None|undefined|inf)\b")
 
 
 class Page(HTMLParser):
-    """Counts elements, collects links, and checks that every element is closed."""
+    """Parser that counts elements, collects links and checks that every element is closed."""
 
     VOID = ("br", "hr", "img", "input", "link", "meta")
 
@@ -42,7 +42,7 @@ def written(results, path, examples=2):
 
 
 def plain(page):
-    """Return the text of a page that people read."""
+    """Return the visible text of a page."""
     page = re.sub(r"<(script|style)[^>]*>.*?</\1>|data:[^\"')]*", "", page, flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", page)).split())
 

@@ -21,7 +21,7 @@ from tests.run_factory import make_run
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A run whose sources are too few for intervals."""
+    """Return a run with too few sources for intervals."""
     return make_run(tmp_path_factory.mktemp("small") / "run", sources=4)
 
 

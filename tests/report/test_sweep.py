@@ -140,7 +140,7 @@ def test_the_fewest_keys_that_tell_runs_apart_are_named(configs, keys):
 
 @pytest.fixture(scope="module")
 def balances(tmp_path_factory):
-    """Fixed balances and learned weights, tested on the same clips."""
+    """Return runs with fixed balances and with learned weights on the same clips."""
     folder = tmp_path_factory.mktemp("balances")
     for number, share in enumerate((0.0, 0.5, 1.0, None)):
         changes = {"loss.frame_share": share or 0.0}
@@ -158,7 +158,7 @@ def balances(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def left_out(tmp_path_factory):
-    """Two attacks held out in turn, by two backbones."""
+    """Return runs of two backbones with each of two attacks held out."""
     folder = tmp_path_factory.mktemp("left_out")
     for held_out in ("vocoder/world", "codec/gsm"):
         for name in ("vim", "cnn"):
@@ -220,7 +220,7 @@ def test_size_is_shown_if_it_differs(balances, left_out):
 
 @pytest.fixture
 def pair(tmp_path):
-    """Two settings on the same clips: the second has weaker scores."""
+    """Return two settings on the same clips, the second with weaker scores."""
 
     def make(sources, **changes):
         first, second = (

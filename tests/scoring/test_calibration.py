@@ -31,7 +31,7 @@ def scored(make_clip):
 
 
 def draw(fakes=400, genuines=100, slope=2.0, shift=1.0, seed=0):
-    """Logits whose log likelihood ratio is known: ``(logit - shift) / slope``."""
+    """Return logits with the log likelihood ratio ``(logit - shift) / slope``."""
     rng = np.random.default_rng(seed)
     fake = np.repeat([True, False], [fakes, genuines])
     # two normals of variance 2 m at m and -m: the value is its own log likelihood ratio

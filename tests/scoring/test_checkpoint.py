@@ -1,4 +1,4 @@
-"""Trained detectors read back from checkpoints of runs and from our own files."""
+"""Trained detectors are read from checkpoints of runs and from exported files."""
 
 import json
 import os
@@ -43,7 +43,7 @@ CALIBRATOR = Calibrator("isotonic", knots=((-1 / 3, -2.0), (0.1, 1e-9)))
 
 @pytest.fixture(scope="module")
 def trained():
-    """Return a configuration and its detector, no weight of which is that of its seed."""
+    """Return a configuration and its detector, whose weights differ from those of its seed."""
     config = run_config(compose_config(CONFIG))
     detector = build_detector(config).eval()
     with torch.no_grad():
@@ -67,7 +67,7 @@ def build_trainer():
 
 @pytest.fixture
 def folder(trained, tmp_path):
-    """Return the folder of a run, its checkpoint written by lightning."""
+    """Return the folder of a run whose checkpoint is written by Lightning."""
     config, detector = trained
     trainer = build_trainer()
     trainer.strategy.connect(build_module(detector, config))
@@ -262,7 +262,7 @@ def edit(folder, change):
 
 
 class Evil:
-    """Would make a file if a checkpoint were unpickled."""
+    """Object whose unpickling creates a file."""
 
     def __init__(self, target):
         self.target = target
@@ -272,7 +272,7 @@ class Evil:
 
 
 def damaged(kind, folder, tmp_path):
-    """Return the path of something that is no checkpoint."""
+    """Return the path of a file that is not a checkpoint."""
     path = tmp_path / "bad.ckpt"
     good = (folder / "checkpoints" / "best.ckpt").read_bytes()
     if kind == "missing":

@@ -26,7 +26,7 @@ def clip(kind, part, whole, number=0):
 
 
 def drawn(count=400):
-    """Clips whose logits of either hypothesis are of normal laws one apart, and off by a map."""
+    """Return clips whose logits of each hypothesis are normal with means one apart, then mapped."""
     rng = np.random.default_rng(0)
     clips = []
     for number in range(count):

@@ -10,14 +10,14 @@ FRAME, WINDOW = 20, 10  # samples, frames
 
 
 def forward(windows):
-    """Outputs that depend on the whole window, one of them of two values a frame."""
+    """Return outputs that depend on the whole window, one of them with two values per frame."""
     frames = windows.reshape(len(windows), WINDOW, FRAME).mean(2)
     logits = frames + windows.std(1, keepdims=True)
     return {"frame_logits": logits, "family_logits": np.stack((logits, -logits), axis=2)}
 
 
 def at_once(audio):
-    """The same with the whole recording at hand, and the weights spelled out."""
+    """Return the same for the whole recording with explicit weights."""
     total = -(-len(audio) // FRAME)
     padded = np.pad(audio, (0, max(total, WINDOW) * FRAME - len(audio)))
     ramp = np.array([1, 2, 3, 4, 5, 5, 4, 3, 2, 1])

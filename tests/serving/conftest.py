@@ -1,4 +1,4 @@
-"""A server of the default detector with small limits, in a process of its own."""
+"""A server of the default detector with small limits, in another process."""
 
 import re
 import subprocess

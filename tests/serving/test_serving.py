@@ -25,7 +25,7 @@ def post(server, body, path="/detect", timeout=120, **options):
 
 
 def raw(server, request, seconds=30):
-    """Return what the server answers to bytes, until it closes the connection."""
+    """Return the reply of the server to bytes, until it closes the connection."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connection:
         connection.sendall(request)
         answer = b""
@@ -148,7 +148,7 @@ NAMES = (
 
 
 def hostile(rng, server, example):
-    """Return a request that is wrong in one of many ways, and the answers it may have."""
+    """Return a request with one of many faults, and its possible replies."""
     kind = rng.randrange(6)
     path, headers, body = "/detect", {}, bytes(rng.randrange(256) for _ in range(200))
     if kind == 0:

@@ -1,4 +1,4 @@
-"""The logs of epochs and of steps, the latter in a training of a small module."""
+"""Logs of epochs and steps, the latter in the training of a small module."""
 
 import math
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from fakesound.training.callbacks import EpochLog, StepLog, read_epochs
 
 
 class Kept(Logger):
-    """Keep what is logged."""
+    """Store the logged values."""
 
     name = version = "kept"
 

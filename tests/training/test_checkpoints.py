@@ -1,4 +1,4 @@
-"""Checkpoints that were cut short or damaged, and resuming from them."""
+"""Truncated and damaged checkpoints, and resuming from them."""
 
 import errno
 import json
@@ -35,7 +35,7 @@ LIVELY = (
 
 
 class StopError(Exception):
-    """In place of a kill."""
+    """Exception that replaces a kill."""
 
 
 class StopAt(Callback):
@@ -70,7 +70,7 @@ def run(small):
 
 @pytest.fixture(scope="module")
 def stopped(run, tmp_path_factory):
-    """A run that was stopped in its second epoch, after it was saved there."""
+    """Return a run that was stopped in its second epoch after a checkpoint."""
     folder = tmp_path_factory.mktemp("stopped")
     with pytest.raises(StopError):
         run(folder, stop=7)
@@ -102,7 +102,7 @@ def test_the_last_two_are_kept_also_within_an_epoch(stopped):
 def test_a_run_stopped_within_an_epoch_ends_bit_for_bit_like_an_undisturbed_one(
     copy, run, whole, lost
 ):
-    """From where it was saved, and in a folder that was moved."""
+    """Runs resume at the checkpoint, also in a moved folder."""
     for name in lost:
         (copy / "checkpoints" / name).unlink()
     assert run(copy) == whole[1]
@@ -155,7 +155,7 @@ def test_steps_decide_which_checkpoint_is_later(copy):
 
 
 def test_a_lost_best_checkpoint_is_replaced(copy, capsys):
-    """Here the previous one is of the end of the first epoch, which is the best so far."""
+    """The previous checkpoint is of the end of the first epoch, the best so far."""
     checkpoints = copy / "checkpoints"
     damage(checkpoints / BEST, 0.5)
     assert latest_checkpoint(checkpoints) == checkpoints / PREVIOUS

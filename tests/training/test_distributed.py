@@ -1,4 +1,4 @@
-"""Runs on two processes, by the commands that users type, and how processes find each other."""
+"""Runs on two processes from the command line, and the ranks of processes."""
 
 import os
 import shutil
@@ -144,9 +144,9 @@ def test_two_processes_train_what_one_does(alone, small, tmp_path):
 
 
 def test_two_processes_resume_a_run_of_one_and_score_the_same(alone, small, tmp_path):
-    """The same checkpoint gives the same figures, to the bit."""
+    """The same checkpoint gives bitwise equal figures."""
     before = tmp_path / "before"
-    # in its own place: a checkpoint of Lightning's knows in which folder its best one is
+    # in another folder: a checkpoint of Lightning holds the folder of the best one
     shutil.copytree(alone, before)
     for name in ("metrics.json", "scores.jsonl", "validation_scores.jsonl"):
         (alone / name).unlink()
@@ -182,7 +182,7 @@ def test_an_error_is_reported_once_before_any_process_starts(overrides, words, t
 
 
 def test_an_error_of_the_first_process_ends_the_run(small, tmp_path):
-    """Its family is the only one, which is known once the clips are there."""
+    """Its family is the only one, which is known only after the clips are read."""
     wrong = ("heads.attribution=true", "data.attacks=[vocoder/*]", "data.prepared=new")
     held_out = ("split.held_out=vocoder/quantised_phase", "split.inner_held_out=null")
     arguments = (*small, *wrong, *held_out, "trainer.devices=2", "trainer.accelerator=cpu")
@@ -214,7 +214,7 @@ def test_each_run_of_a_sweep_may_have_processes_of_its_own(small, tmp_path):
 
 @pytest.mark.slow
 def test_hosts_train_together(small, tmp_path):
-    """Both are this machine, in folders of their own."""
+    """Both hosts are this machine with different folders."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The module and the data module together, on forged recordings, without the command line."""
+"""The module and the data module on forged recordings, without the command line."""
 
 import copy
 import json
@@ -132,7 +132,7 @@ ALL = ("heads=all", "heads.neck_depth=1", "epochs=1", "steps=2")
 
 @pytest.fixture(scope="module")
 def everything(small, tmp_path_factory):
-    """A run of two steps with every head, its data, and the folder of its checkpoint."""
+    """Return a run of two steps with every head, its data, and the folder of its checkpoint."""
     folder = tmp_path_factory.mktemp("everything")
     # so that there are seen fakes in validation
     config = run_config(compose_config([*small, *PLAIN, *ALL, "split.inner_held_out=null"]))

@@ -78,7 +78,7 @@ def test_without_a_gradient_spared_parameters_stay_as_they_are():
 
 
 def rates(steps, warmup, final, taken=None, lr=1.0, cooldown=0.0):
-    """The learning rate of each step."""
+    """Return the learning rate of each step."""
     optimiser = AdamW([nn.Parameter(torch.zeros(2, 2))], lr=lr)
     schedule = warmup_cosine(optimiser, steps, warmup, final, cooldown)
     found = []

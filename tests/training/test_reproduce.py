@@ -1,4 +1,4 @@
-"""`python -m fakesound.run --reproduce`: whether a run comes out again as it was recorded."""
+"""Reproduction of recorded runs with ``python -m fakesound.run --reproduce``."""
 
 import json
 import shutil
@@ -108,7 +108,7 @@ def record(value=0.8, ends=(0.7, 0.9), device="cpu"):
     ],
 )
 def test_verdicts(then, now, changed, agrees):
-    """Equal bits, or values in the recorded intervals where circumstances differ."""
+    """Bitwise equal results, or values in the recorded intervals in other circumstances."""
     found, text = verdict(then, now, changed)
     assert found == agrees
     assert text.startswith("agrees: " if agrees else "does not agree: ")
@@ -126,7 +126,7 @@ def test_precision_and_threads_are_those_of_the_record(recorded, tmp_path):
 
 
 def test_a_resumed_run_with_other_audio_is_refused(small, recorded, tmp_path):
-    """A file that was made again differently between two starts."""
+    """A file that changed between two starts is an error."""
     run = shutil.copytree(recorded, tmp_path / "run")
     (run / "metrics.json").unlink()
     prepared = tmp_path / "prepared"

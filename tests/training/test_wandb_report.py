@@ -1,4 +1,4 @@
-"""The report for Weights & Biases, against the library that has to take it; no network."""
+"""The report for Weights & Biases, checked by its library without network."""
 
 import pytest
 
@@ -99,7 +99,7 @@ def test_panels_do_not_overlap(grids):
 
 
 def test_the_report_reads_metrics_that_runs_log(grids):
-    """The keys of a run's summary, as metrics.json gives them."""
+    """Return the keys of a run's summary, as in metrics.json."""
     from fakesound.training.tracking import summary
 
     block = {"clip/auc": 0.5, "frame/auc": 0.5, "segment_f1_20ms": 0.5}

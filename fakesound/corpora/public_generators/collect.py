@@ -64,7 +64,6 @@ def fetch(
     mirror: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     workers: int | None = None,
-    host: str = GITHUB,
 ) -> list[Collected]:
     """Collect every repository, several at once, and return the results.
 
@@ -74,7 +73,6 @@ def fetch(
         mirror: folder of clones to read.
         progress: function called with the number of recipes done and of all.
         workers: number of processes; None: one for each core.
-        host: URL that repositories are fetched from.
     """
     groups: defaultdict[str, list[Recipe]] = defaultdict(list)
     for recipe in recipes:
@@ -90,10 +88,10 @@ def fetch(
     workers = min(workers or os.cpu_count() or 1, len(names))
     if workers < 2:
         for name in names:
-            add(name, collect(name, groups[name], out, mirror, host))
+            add(name, collect(name, groups[name], out, mirror))
     else:
         with process_pool(workers) as pool:
-            jobs = {pool.submit(collect, n, groups[n], out, mirror, host): n for n in names}
+            jobs = {pool.submit(collect, n, groups[n], out, mirror): n for n in names}
             for job in as_completed(jobs):
                 add(jobs[job], job.result())
     return [results[name] for name in sorted(groups)]

@@ -14,7 +14,7 @@ build_repository = partial(public_sources.build_repository, bare=False)
 
 
 def tune(seed, seconds=3.0, rate=RATE):
-    """Return notes at random, loud and soft: something with peaks, as speech and music have."""
+    """Return random notes of different levels, whose spectrum has peaks like speech and music."""
     rng = np.random.default_rng(seed)
     time = np.arange(round(0.2 * rate)) / rate
     notes = []
@@ -44,7 +44,7 @@ def row(repository, commit, path, attack=None, **others):
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory):
-    """A mirror of two repositories, and the rows of recipes for them.
+    """Return a mirror of two repositories, and the rows of their recipes.
 
     The first has three recordings, each with an aligned fake that is 10 ms late; the second one of
     these recordings again, another, and a fake with a region.

@@ -1,4 +1,4 @@
-"""Where a fake lies to the recording that it was made of."""
+"""Alignment of a fake with its recording."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def speech_like(seed, samples=3 * RATE):
 
 
 def moved(audio, lag):
-    """Return ``audio`` later by ``lag`` samples."""
+    """Return ``audio`` delayed by ``lag`` samples."""
     return np.concatenate((np.zeros(lag, np.float32), audio)) if lag > 0 else audio[-lag:]
 
 

@@ -1,4 +1,4 @@
-"""Repositories and recipes in, clips out."""
+"""Repositories and recipes become clips."""
 
 import json
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_a_finished_repository_is_not_collected_again(published, recipes, tmp_pa
     assert [clip_row(c, folder) for c in first.clips] == [clip_row(c, folder) for c in again.clips]
     with pytest.raises(AssertionError):
         collect("two/beta", mine[:1], tmp_path, published[0])
-    # what was there stays until the new is whole
+    # the old folder stays until the new one is complete
     assert (tmp_path / "two+beta" / "manifest.jsonl").is_file()
     assert not list(tmp_path.glob(".*partial"))
 

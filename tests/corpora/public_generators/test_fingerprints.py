@@ -1,9 +1,10 @@
-"""The same recording, whatever it went through."""
+"""Changed copies of a recording are found."""
 
 import numpy as np
 import pytest
 
-from fakesound.augmentation.effects import apply_codec
+from fakesound.attacks.codec import transcode
+from fakesound.augmentation.effects import CODECS
 from fakesound.corpora.public_generators.fingerprints import landmarks, same_recordings
 
 from .conftest import tune
@@ -19,7 +20,7 @@ def changed(audio, how):
         return np.clip(4 * audio, -1, 1)
     if how == "noise":
         return audio + rng.normal(0, 0.003, len(audio)).astype(np.float32)
-    return apply_codec(audio, RATE, rng, how)
+    return transcode(audio, RATE, rng, how, CODECS[how][1])
 
 
 @pytest.mark.parametrize("how", ["later", "louder", "noise", "mp3", "vorbis"])

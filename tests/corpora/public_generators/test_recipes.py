@@ -1,4 +1,4 @@
-"""Recipes, those of the package and those of a user."""
+"""Recipes of the package and of a user."""
 
 import json
 from collections import Counter

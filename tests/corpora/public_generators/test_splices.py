@@ -1,4 +1,4 @@
-"""Partial fakes made of published ones."""
+"""Partial fakes spliced from published ones."""
 
 import numpy as np
 import pytest

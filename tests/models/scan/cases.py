@@ -1,4 +1,4 @@
-"""Inputs for the scan tests, and how results are compared."""
+"""Inputs and comparisons for tests of the scan."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def scan_inputs(
     directions=2, batch=2, tokens=5, channels=16, state=8, gated=True, scale=1.0, dt=0.0, A_log=0.0,
     tied=False,
 ):  # fmt: skip
-    """Random float64 inputs; ``dt`` and ``A_log`` are the centres of theirs."""
+    """Return random float64 inputs with ``dt`` and ``A_log`` as centres of theirs."""
     generator = torch.Generator().manual_seed(directions + 10 * tokens + channels)
 
     def normal(*shape):
@@ -50,12 +50,12 @@ def with_gradients(function, tensors, grad):
 
 
 def gradient(inputs):
-    """A gradient of the scan of ``inputs``, in float64."""
+    """Return a gradient of the scan of ``inputs``, in float64."""
     return torch.randn(inputs.x.shape[1:], generator=torch.Generator().manual_seed(1)).double()
 
 
 def scan(inputs, kernel, grad=None, device="cpu"):
-    """Return the scan and, given the gradient of it, all gradients."""
+    """Return the scan and all gradients for the gradient of its output."""
     inputs = inputs.replace_tensors([tensor.to(device) for tensor in inputs.tensors])
 
     def function(*tensors):
@@ -69,20 +69,20 @@ def scan(inputs, kernel, grad=None, device="cpu"):
 
 
 def check_scan(inputs, kernel, dtype, tolerance, device="cpu"):
-    """Fail unless a kernel gives the scan and the gradients that the reference gives in float64."""
+    """Check that a kernel has the scan and gradients of the reference in float64."""
     grad = gradient(inputs)
     expected = scan(inputs, "reference", grad)
     assert_close(scan(to(inputs, dtype), kernel, grad, device), expected, tolerance)
 
 
 def check_nan(inputs, kernel, name):
-    """Fail if a NaN in the input ``name`` does not show."""
+    """Check that a NaN in the input ``name`` reaches the output."""
     getattr(inputs, name).view(-1)[3] = torch.nan
     assert scan(inputs, kernel)[0].isnan().any()
 
 
 def check_operators(inputs, kernel):
-    """Fail unless the operators of the scan are as torch wants them."""
+    """Check that the operators of the scan pass the checks of torch."""
     forward, backward = (
         getattr(torch.ops.fakesound, name).default for name in ("scan_forward", "scan_backward")
     )
@@ -93,7 +93,7 @@ def check_operators(inputs, kernel):
 
 
 def check_conv_operators(x, weight, bias, kernel):
-    """Fail unless the operators of the convolution are as torch wants them."""
+    """Check that the operators of the convolution pass the checks of torch."""
     forward, backward = (
         getattr(torch.ops.fakesound, name).default for name in ("conv_forward", "conv_backward")
     )
@@ -103,7 +103,7 @@ def check_conv_operators(x, weight, bias, kernel):
 
 
 def assert_close(actual, expected, tolerance):
-    """Fail unless every tensor is within ``tolerance`` times the largest expected magnitude."""
+    """Check that every tensor is within ``tolerance`` times the largest expected magnitude."""
     assert len(actual) == len(expected)
     for place, (one, other) in enumerate(zip(actual, expected, strict=True)):
         assert one.shape == other.shape

@@ -4,7 +4,7 @@ import torch
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Tensors this small gain nothing from threads and wait for them on a busy machine."""
+    """Use one thread: more do not speed up small tensors."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

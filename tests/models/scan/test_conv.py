@@ -20,7 +20,7 @@ def conv_inputs(directions=2, batch=2, tokens=20, channels=24, width=4):
 
 
 def by_flips(x, weight, bias):
-    """Flip, causal convolution, flip, by torch's own convolution."""
+    """Return flip, causal convolution and flip with torch's convolution."""
     results = []
     for direction, (taps, offset) in enumerate(zip(weight, bias, strict=True)):
         x_direction = x.flip(1) if direction == 1 else x

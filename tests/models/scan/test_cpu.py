@@ -115,7 +115,7 @@ def test_an_error_in_a_thread_is_raised():
 
 
 class ScanningDataset(Dataset):
-    """Scans inside the loading worker, on threads of its own."""
+    """Dataset whose items are scanned in the worker."""
 
     def __len__(self):
         return 3
@@ -169,7 +169,7 @@ def test_where_no_cache_can_be_written_kernels_still_compile(monkeypatch):
 
 
 def assembly(compiled_kernel, *arguments):
-    """Return the machine code of a kernel; what comes from the cache cannot be inspected."""
+    """Return the machine code of a kernel, compiled without the cache."""
     fresh = njit(**jit._OPTIONS)(compiled_kernel.py_func)
     fresh(0, 0, *arguments)
     (code,) = fresh.inspect_asm().values()
@@ -177,7 +177,7 @@ def assembly(compiled_kernel, *arguments):
 
 
 def inner_loops(code):
-    """Return the pieces of code from a label to a jump back to it, without a label between."""
+    """Return the innermost loops: code from a label to a jump back to it, without other labels."""
     pieces = re.split(r"^(\.LBB\w+):", code, flags=re.MULTILINE)
     for label, body in zip(pieces[1::2], pieces[2::2], strict=True):
         if re.search(rf"\tj\w+\t{re.escape(label)}\n", body):

@@ -1,4 +1,4 @@
-"""The kernels for GPUs on a GPU, against the definition in float64."""
+"""Kernels on a GPU against the definition in float64."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The adapter of mamba-ssm, over a stand-in for its CUDA extension that computes in plain torch.
+"""The adapter of mamba-ssm, with a replacement of its CUDA extension in plain torch.
 
 What is tested is the order of arguments, layouts, gradients and the refusal of what does not work.
 That the real extension agrees is what the adapter's own probe checks where there is a GPU.
@@ -20,7 +20,7 @@ NAME = "fakesound.models.scan.mamba_ssm"
 
 
 def selective_scan(u, delta, A, B, C, D, bias):
-    """One direction as mamba-ssm documents it: u, delta (B, E, L); B, C (B, 1, N, L)."""
+    """Return one direction as documented by mamba-ssm: u, delta (B, E, L); B, C (B, 1, N, L)."""
     delta = softplus(delta + bias[:, None])
     hidden, ys = torch.zeros(*u.shape[:2], A.shape[1]), []
     for t in range(u.shape[2]):
@@ -31,7 +31,7 @@ def selective_scan(u, delta, A, B, C, D, bias):
 
 
 class Extension:
-    """``selective_scan_cuda``: functions that take what the real ones take, in their order."""
+    """Replacement of ``selective_scan_cuda`` with the same arguments."""
 
     def fwd(self, u, delta, A, B, C, D, z, bias, delta_softplus):
         assert z is None
@@ -56,7 +56,7 @@ class Wrong(Extension):
 
 
 class Rounding(Extension):
-    """As the real one on an H100: sums in another order, off by some 1e-7 of the largest value."""
+    """Like the original on an H100: another order of sums, errors of about 1e-7 of the maximum."""
 
     def bwd(self, *arguments):
         return [
@@ -79,7 +79,7 @@ def causal_conv1d_fn(x, weight, bias, activation):
 
 @pytest.fixture
 def install(monkeypatch):
-    """Return a function that puts modules in the place of mamba-ssm and imports the adapter."""
+    """Return a function that replaces modules of mamba-ssm and imports the adapter."""
 
     def put(extension, **others):
         interface = types.ModuleType("mamba_ssm.ops.selective_scan_interface")

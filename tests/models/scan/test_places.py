@@ -1,4 +1,4 @@
-"""The CPU kernel where others break: beside OpenCV, in a directory nobody may write to."""
+"""The CPU kernel beside OpenCV and in a read-only folder."""
 
 import ctypes
 import os
@@ -52,7 +52,7 @@ def test_kernels_work_beside_opencv(first):
 
 @pytest.fixture
 def locked_install():
-    """Yield a folder with the package that this test's process cannot write to."""
+    """Yield a folder with the package that the process cannot write to."""
     folder = Path(tempfile.mkdtemp())
     try:
         package = folder / "fakesound"
@@ -70,7 +70,7 @@ def locked_install():
 
 
 def obey_permissions():
-    """Let root be stopped by permissions, from the next program on."""
+    """Make permissions apply to root in the following programs."""
     if os.geteuid() == 0 and ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0):
         raise OSError("cannot drop a capability")
 

@@ -1,4 +1,4 @@
-"""The Triton kernel against the reference, in Triton's interpreter: no GPU is needed, nor used.
+"""The Triton kernel against the reference, in Triton's interpreter, without a GPU.
 
 The interpreter takes the place of the compiler when Triton is imported, so these tests run in a
 process of their own, which imports it with TRITON_INTERPRET=1. It is slow: tensors are tiny.
@@ -35,7 +35,7 @@ NARROW = ("x", "dt", "B", "C", "z")
 
 @pytest.fixture(scope="module")
 def interpreted():
-    """Return a function that calls another, with arguments, where Triton interprets."""
+    """Return a function that calls another one in Triton's interpreter."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TRITON_INTERPRET", "1")
@@ -83,7 +83,7 @@ def check_in_wide_programs(inputs):
 
 
 def test_programs_of_two_warps(interpreted):
-    """The second program has channels for one warp, of which one only is there."""
+    """The second program has channels for one warp, of which only one exists."""
     interpreted(check_in_wide_programs, scan_inputs(tokens=5, batch=1, channels=65, state=2))
 
 
@@ -105,7 +105,7 @@ def test_narrow_tensors_are_computed_in_float32(interpreted, dtype, state):
 
 
 def check_views(inputs):
-    """One x for both directions, rows of B and C in a wider tensor, half of a tensor as gate."""
+    """Views: one x for both directions, rows of a wider tensor as B, C; half a tensor as gate."""
     x, dt, A_log, B, C, D, dt_bias, z, _ = inputs
     shared = x[:1].expand(2, -1, -1, -1)
     projected = torch.cat([dt[..., :3], B[:1].expand_as(B), C], dim=-1)

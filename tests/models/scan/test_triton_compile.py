@@ -1,4 +1,4 @@
-"""What the compiler makes of the Triton kernels: no GPU is needed to compile for one.
+"""Compiled code of the Triton kernels, without a GPU.
 
 Speed cannot be seen here, but what would ruin it can: threads that wait for each other in a scan,
 or states that do not fit into registers.
@@ -39,7 +39,7 @@ MODULES = {
 
 
 class AbsentGPU:
-    """The driver of a GPU of a capability, as far as compiling needs one."""
+    """Driver of a GPU of a capability with the parts that compilation needs."""
 
     def __init__(self, capability):
         self.capability = capability
@@ -55,7 +55,7 @@ class AbsentGPU:
 
 
 class Launches:
-    """Stands in for a kernel; compiles what would be launched, if it is asked to."""
+    """Replacement of a kernel that compiles its launches on request."""
 
     def __init__(self, kernel, wanted):
         self.kernel = kernel
@@ -72,7 +72,7 @@ class Launches:
 
 @pytest.fixture
 def compile_kernel(monkeypatch, tmp_path):
-    """Return a function that compiles one kernel of those that a function launches."""
+    """Return a function that compiles one of the kernels that a function launches."""
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
 
     def compile_kernel(wanted, capability, function, *arguments):
@@ -90,7 +90,7 @@ def compile_kernel(monkeypatch, tmp_path):
 
 
 def resources(compiled, tmp_path):
-    """Return the registers of a thread and the bytes of memory it has in place of registers."""
+    """Return the registers of a thread and the bytes that it spills to memory."""
     path = tmp_path / "kernel.cubin"
     path.write_bytes(compiled.asm["cubin"])
     tool = triton.knobs.nvidia.cuobjdump.path

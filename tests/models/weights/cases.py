@@ -1,4 +1,4 @@
-"""Detectors to load weights into, files to load, and what to expect of it."""
+"""Detectors and files for tests of loading weights."""
 
 import argparse
 
@@ -17,7 +17,7 @@ from . import published
 
 
 class Given(nn.Module):
-    """Features that are given: with statistics, and the settings they were made with."""
+    """Precomputed features with statistics and settings."""
 
     kind, window, bins, sample_rate, hop = "logstft", 512, 0, 16_000, 160
 
@@ -39,7 +39,7 @@ def detector(
     blocks=0,
     **options,
 ):
-    """A detector whose values all differ from those it is to be given."""
+    """Return a detector whose values differ from those of the file."""
     torch.manual_seed(seed)
     conv = (3, dim, bins, 2, widths, blocks)
     stem = PatchStem(3, dim, patch, patch) if patch else ConvStem(*conv)
@@ -52,7 +52,7 @@ def detector(
 
 
 def saved(folder, tensors, name="weights.pth", **beside):
-    """Save as Vim does: the weights under "model", the script's arguments beside them."""
+    """Save like Vim: weights under "model" and the arguments of the script."""
     beside = {"args": argparse.Namespace(model="vim", lr=1e-3), "epoch": 299} | beside
     path = folder / name
     torch.save({"model": tensors} | beside, path)
@@ -78,7 +78,7 @@ def error_message(path, model=None, grid=None):
 
 
 def grey(rows, columns, seed=0):
-    """A picture that is the same in all channels."""
+    """Return a picture with equal channels."""
     image = torch.randn(2, 1, rows, columns, generator=torch.Generator().manual_seed(seed))
     return image.expand(-1, 3, -1, -1)
 
@@ -93,7 +93,7 @@ def assert_same_features(model, tensors, image, **options):
 
 
 def original(folder, grid=(2, 5), tell=True):
-    """A checkpoint of the original project, whose heads and frame layers are its own."""
+    """Return a checkpoint of the original project with its heads and frame layers."""
     tensors = published.weights(places=grid[0] * grid[1], patch=(20, 20), channels=1, classes=1)
     tensors |= {"seq_head.weight": torch.zeros(1, 192), "seq_head.bias": torch.zeros(1)}
     extra = {f"seq_{name}": value for name, value in tensors.items() if name.startswith("layers.0")}
@@ -106,6 +106,6 @@ def original(folder, grid=(2, 5), tell=True):
 
 
 def laid(tensor, rows, columns):
-    """Published positions without the class token's, row by row."""
+    """Return published positions without that of the class token, row by row."""
     middle = rows * columns // 2
     return torch.cat((tensor[0, :middle], tensor[0, middle + 1 :])).view(rows, columns, -1)

@@ -1,4 +1,4 @@
-"""Weights as Vim, AuM and the original project publish them, and what these models compute.
+"""Weights and outputs of Vim, AuM and the original project.
 
 Written from the papers and the layouts of the files, with none of the package's own code.
 """
@@ -10,7 +10,7 @@ from torch.nn.functional import conv1d, conv2d, linear, silu, softplus
 
 
 def shapes(dim, depth, places, patch=(16, 16), channels=3, classes=1000, variant="v2"):
-    """The shapes of a published file, the class token's place among its positions."""
+    """Shapes of a published file and the position of its class token."""
     inner, rank = 2 * dim, math.ceil(dim / 16)
     one = {
         "conv1d.weight": (inner, 1, 4),
@@ -42,7 +42,7 @@ def shapes(dim, depth, places, patch=(16, 16), channels=3, classes=1000, variant
 
 
 def weights(dim=192, depth=2, places=196, seed=0, **options):
-    """Random weights of a published file, all of a size that matters for what comes out."""
+    """Return random weights of a published file, all large enough to affect the outputs."""
     generator = torch.Generator().manual_seed(seed)
 
     def drawn(name, shape):
@@ -63,14 +63,14 @@ def weights(dim=192, depth=2, places=196, seed=0, **options):
 
 
 def aum(dim=192, depth=2, rows=8, columns=64, variant="v1", **options):
-    """Random weights as AuM saves them after training on several GPUs."""
+    """Return random weights in the format of AuM after training on several GPUs."""
     found = weights(dim, depth, rows * columns, channels=1, classes=527, variant=variant, **options)
     found["pos_embed.pos_embed"] = found.pop("pos_embed")
     return {f"module.{name}": value for name, value in found.items()}
 
 
 def features(p, image, variant="v2", class_place="middle", halve=True):
-    """Return the class token and the patches' tokens after the last norm, rows by columns.
+    """Return the class token and the tokens of patches after the last norm, row by row.
 
     Args:
         p: the weights, names without anything before them.
@@ -115,7 +115,7 @@ def normalised(x, weight):
 
 
 def mixed(p, x, variant, halve):
-    """One mixer, its second direction on sequences turned round, as published."""
+    """Return the output of one mixer with its second direction on reversed sequences."""
     xz = linear(x, p["in_proj.weight"]).transpose(1, 2)
     out = scanned(*convolved(p, xz, ""), p, "A_log", "")
     if variant == "v1":
@@ -136,7 +136,7 @@ def convolved(p, xz, end):
 
 
 def scanned(x, z, p, rates, end):
-    """The selective scan, one token after the other."""
+    """Return the selective scan, token by token."""
     rank = p[f"dt_proj{end}.weight"].shape[1]
     low, b, c = torch.einsum("bel,re->brl", x, p[f"x_proj{end}.weight"]).split([rank, 16, 16], 1)
     step = torch.einsum("brl,er->bel", low, p[f"dt_proj{end}.weight"])

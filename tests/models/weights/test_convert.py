@@ -12,7 +12,7 @@ from .cases import detector, laid, loaded, saved
 
 
 def resized(values, count):
-    """Cubic resizing along the first axis, smoothed where it shrinks (Keys, a = -0.5)."""
+    """Return cubic resizing along the first axis with antialiasing (Keys, a = -0.5)."""
 
     def cubic(x):
         x = abs(x)
@@ -115,7 +115,7 @@ def test_channels_that_are_alike_get_the_response_they_had():
 
 
 def stretch(old, new):
-    """Linear resizing as a matrix, smoothed where it shrinks."""
+    """Return linear resizing with antialiasing as a matrix."""
     scale = old / new
     at = (np.arange(new)[:, None] + 0.5) * scale - np.arange(old) - 0.5
     near = np.clip(1 - abs(at) / max(scale, 1), 0, None)

@@ -1,4 +1,4 @@
-"""Weights of earlier runs of ours."""
+"""Weights of earlier runs."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from .cases import detector, error_message, loaded
 
 
 def settings(model):
-    """The configuration of a run, as far as it tells of tensors."""
+    """Return the keys of a run that determine its tensors."""
     kind = "patch" if isinstance(model.backbone.stem, PatchStem) else "conv"
     stem = {"kind": kind, "patch": [16, 16], "stride": None}
     return {
@@ -27,7 +27,7 @@ def of_run(**options):
 
 
 def own(folder, form, model):
-    """Save a detector of ours in one of the ways that it may come in."""
+    """Save a detector in one of the supported formats."""
     state = {name: value.clone() for name, value in model.state_dict().items()}
     wrapped = {f"detector.{name}": value for name, value in state.items()}
     path = folder / form

@@ -1,4 +1,4 @@
-"""Loaded, published weights compute what their publishers' models do."""
+"""Models with published weights have the outputs of the published models."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_vim_equals_the_published_implementation(tmp_path):
 
 
 def test_a_misplaced_class_token_changes_the_outputs(tmp_path):
-    """The original project's loader takes the class token's position from the front."""
+    """The loader of the original project takes the first position for the class token."""
     tensors = published.weights()
     model = detector()
     loaded(saved(tmp_path, tensors), model)

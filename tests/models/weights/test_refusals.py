@@ -48,7 +48,7 @@ def test_an_uncommon_width_is_named(tmp_path):
 
 
 def changed(change):
-    """Weights of Vim with something about them that does not fit."""
+    """Return weights of Vim with one unsuitable change."""
     tensors = published.weights(depth=2)
     change(tensors)
     return tensors
@@ -106,7 +106,7 @@ def test_the_original_project_has_280_bins_and_1000_windows(tmp_path):
 
 
 class Harm:
-    """What a pickle can do."""
+    """Object whose unpickling runs code."""
 
     def __reduce__(self):
         return (os.mkdir, ("harmed",))
