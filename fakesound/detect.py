@@ -18,7 +18,7 @@ from fakesound import __version__, command_line
 from fakesound.command_line import guarded, print_results
 from fakesound.errors import InputError
 from fakesound.files import check_folder
-from fakesound.progress import console, progress_bar
+from fakesound.progress import console, print_line, progress_bar
 
 if TYPE_CHECKING:
     from fakesound.data.location import Location
@@ -128,7 +128,7 @@ def _detect(
                 results.append(result)
                 if result.error is not None:
                     message = f"skipped: {result.error}"
-                    console.print(message, highlight=False, markup=False, soft_wrap=True)
+                    print_line(message)
         except KeyboardInterrupt:
             stopped = True
     print_table(options, results, header)
@@ -184,10 +184,10 @@ def _detect_in_shards(
     for verdict in ("fake", "uncertain", "genuine", "error"):
         table.add_row(verdict, str(counts[verdict]))
     print_results(table)
-    console.print(f"results: {options.out / RESULTS}", markup=False, highlight=False)
+    print_line(f"results: {options.out / RESULTS}")
     if counts["error"]:
         message = f"{counts['error']} could not be scored; column error has the reasons"
-        console.print(message, markup=False, highlight=False)
+        print_line(message)
         sys.exit(SOME_UNREADABLE)
     if options.exit_code and counts["fake"]:
         sys.exit(SOME_FAKE)

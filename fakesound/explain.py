@@ -13,7 +13,7 @@ from fakesound.command_line import guarded
 from fakesound.data.location import AnyLocation, parse_location
 from fakesound.errors import InputError, shown
 from fakesound.files import check_outputs
-from fakesound.progress import console, progress_bar
+from fakesound.progress import console, print_line, progress_bar
 
 if TYPE_CHECKING:
     from fakesound.inference import Detector
@@ -83,7 +83,7 @@ def _draw(detector: "Detector", recording: Path, out: Path) -> None:
     assert figure is not None
     save_figure(figure, out)
     message = f"{detection.verdict}, score {detection.score:.2f}; picture: {shown(str(out))}"
-    console.print(message, markup=False, highlight=False)
+    print_line(message)
 
 
 def _measure(detector: "Detector", manifest: AnyLocation, count: int) -> None:

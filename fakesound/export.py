@@ -16,7 +16,7 @@ from fakesound import command_line
 from fakesound.command_line import guarded
 from fakesound.errors import InputError
 from fakesound.files import check_outputs, write_whole
-from fakesound.progress import console, progress_bar
+from fakesound.progress import console, print_line, progress_bar
 from fakesound.scoring.metadata import DEFAULT, PRETRAINED
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ def _main() -> None:
         checkpoint.detector()
         write_safetensors(out, checkpoint)
     if not checkpoint.thresholds:
-        console.print(
-            "the checkpoint has no thresholds: choose your own or use 0.5", highlight=False
-        )
+        print_line("the checkpoint has no thresholds: choose your own or use 0.5")
     print(out)
 
 
@@ -115,10 +113,10 @@ def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
         exported = onnx_bytes(scorer, checkpoint.metadata())
         difference = _compared(largest_difference, exported, detector, rate, seconds, calibrator)
         write_whole(out, exported)
-    console.print(COMPARED.format(difference), highlight=False)
+    print_line(COMPARED.format(difference))
     if others := [task for task in detector.tasks if task not in ("clip", "frame")]:
         heads = f"the outputs of other heads ({', '.join(others)}) are not in the file"
-        console.print(f"the file scores clips and frames; {heads}", highlight=False)
+        print_line(f"the file scores clips and frames; {heads}")
 
 
 def _write_onnx_windows(checkpoint: "Checkpoint", out: Path) -> None:
@@ -140,7 +138,7 @@ def _write_onnx_windows(checkpoint: "Checkpoint", out: Path) -> None:
         exported = window_onnx_bytes(scorer, metadata)
         difference = _compared(largest_window_difference, exported, checkpoint.path)
         write_whole(out, exported)
-    console.print(COMPARED.format(difference), highlight=False)
+    print_line(COMPARED.format(difference))
 
 
 def _compared(compare: Callable[..., float], *arguments: object) -> float:

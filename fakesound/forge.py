@@ -20,7 +20,7 @@ from fakesound.errors import InputError
 from fakesound.files import lock_folder
 from fakesound.forging import ForgeSettings, embedded_clips, folder_clips, forge, plan_jobs
 from fakesound.forging.sources import check_apart
-from fakesound.progress import console, progress_bar
+from fakesound.progress import console, print_line, progress_bar
 
 DESCRIPTION = """\
 Make a labelled corpus from genuine recordings: genuine clips, partial and whole fakes with exact
@@ -209,7 +209,7 @@ def _summarise(clips: list[Clip], audit: Audit, problems: list[str]) -> None:
             "validation and test clips (0.5: they reveal nothing)"
         )
     for problem in problems[:20]:
-        console.print(f"left out: {problem}", highlight=False)
+        print_line(f"left out: {problem}")
     if len(problems) > 20:
         console.print(f"... and {len(problems) - 20} more")
 

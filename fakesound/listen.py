@@ -235,7 +235,7 @@ def _has_screen() -> bool:
 def _summarise(test: "ListeningTest", log: "AnswerLog") -> None:
     from rich.table import Table
 
-    from fakesound.progress import console
+    from fakesound.progress import console, print_line
 
     if not log.answers:
         console.print("no answers yet")
@@ -245,7 +245,7 @@ def _summarise(test: "ListeningTest", log: "AnswerLog") -> None:
         name = next(iter(answers.values())).listener
         table.add_row(name, f"{len(answers)} of {len(test.clips)}")
     console.print(table)
-    console.print(f"scores: {test.folder / 'scores' / 'listeners.jsonl'}", highlight=False)
+    print_line(f"scores: {test.folder / 'scores' / 'listeners.jsonl'}")
 
 
 if __name__ == "__main__":

@@ -223,7 +223,7 @@ def _fetch_recordings(values: dict[str, str]) -> None:
     mirror = _mirror(values)
     from fakesound.corpora.genuine_recordings import prepare_recordings, read_sources
     from fakesound.files import lock_folder
-    from fakesound.progress import console, progress_bar
+    from fakesound.progress import print_line, progress_bar
 
     if values.get("sources") == "list":
         for source in read_sources():
@@ -236,13 +236,12 @@ def _fetch_recordings(values: dict[str, str]) -> None:
         prepared, problems = prepare_recordings(out, sources, mirror, progress)
     for source, found in prepared.items():
         left_out = ", ".join(f"{number} {reason}" for reason, number in found.left_out.items())
-        console.print(
+        print_line(
             f"{source.name} ({source.kind}): {found.hours:.2f} h, {source.license}; left out: "
-            f"{left_out or 'nothing'}",
-            highlight=False,
+            f"{left_out or 'nothing'}"
         )
     for problem in problems:
-        console.print(f"missing: {problem}", highlight=False)
+        print_line(f"missing: {problem}")
     if not prepared or (problems and not allow_missing):
         raise InputError(
             f"corpus={RECORDINGS}: {len(problems)} of {len(sources)} sources are missing, first "

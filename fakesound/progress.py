@@ -13,6 +13,11 @@ if not console.is_terminal:
     console = Console(stderr=True, width=100)
 
 
+def print_line(line: str, output: Console = console) -> None:
+    """Print ``line`` as it is: without markup, colours and line breaks."""
+    output.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
     """Yield a function of (done, total) that updates a bar, which appears with the first call.

@@ -246,7 +246,7 @@ def _application(composed: DictConfig) -> float | None:
     if multiprocessing.get_start_method(allow_none=True) == "loky":
         multiprocessing.set_start_method("spawn", force=True)
     from fakesound.forging.corpus import resolve_corpus
-    from fakesound.progress import console
+    from fakesound.progress import console, print_line
 
     config = run_config(composed)
     running = HydraConfig.get()
@@ -262,7 +262,7 @@ def _application(composed: DictConfig) -> float | None:
         return _objective(done)
     corpus = resolve_corpus(config.data, config.split)
     for note in corpus.notes:
-        console.print(note, highlight=False)
+        print_line(note)
     archive_previous_run(folder, config)
     results = _run(config, corpus, folder)
     _show(folder)

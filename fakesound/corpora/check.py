@@ -15,7 +15,7 @@ from fakesound.timeline import Region, merge_regions, microseconds
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedRows:
     """Result of checking the rows.
 
     Attributes:
@@ -33,13 +33,13 @@ class Checked:
 
 def check_rows(
     rows: Sequence[Row], progress: Callable[[int, int], None] = lambda done, total: None
-) -> Checked:
+) -> CheckedRows:
     """Open every file, compare it with its row and return the clips.
 
     Rows that name the same file are merged if they agree. Repeated ids get a number. Regions that
     end after the file because of rounding are cut. Files are opened in threads.
     """
-    checked = Checked([], [], [], [])
+    checked = CheckedRows([], [], [], [])
     rows = _unique_ids(_unique_files(rows, checked), checked)
     cut = 0
     for row, info in _headers(rows, progress):
@@ -124,7 +124,7 @@ def _regions(row: Row, duration: float) -> tuple[tuple[Region, ...], bool]:
     return tuple(merge_regions(regions)), late
 
 
-def _unique_files(rows: Sequence[Row], checked: Checked) -> list[Row]:
+def _unique_files(rows: Sequence[Row], checked: CheckedRows) -> list[Row]:
     """Return ``rows`` with one row for each file; rows that contradict each other are dropped."""
     groups: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -146,7 +146,7 @@ def _unique_files(rows: Sequence[Row], checked: Checked) -> list[Row]:
     return unique
 
 
-def _unique_ids(rows: Sequence[Row], checked: Checked) -> list[Row]:
+def _unique_ids(rows: Sequence[Row], checked: CheckedRows) -> list[Row]:
     """Return ``rows`` with repeated ids numbered ~2, ~3 and so on."""
     ids = {row.clip_id for row in rows}
     count: Counter[str] = Counter()

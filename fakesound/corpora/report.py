@@ -8,6 +8,7 @@ from rich.table import Table
 
 from fakesound.corpora.listing import Corpus
 from fakesound.data.manifest import LABELS, SPLITS, Clip
+from fakesound.progress import print_line
 
 # lines shown of a longer list
 FEW = 5
@@ -64,21 +65,17 @@ def print_report(
         console.print(clip_table(clips))
     for title, lines in (("missing", missing), ("cannot be used", wrong)):
         if lines:
-            console.print(f"\n{title}: {len(lines)}", highlight=False, markup=False)
+            print_line(f"\n{title}: {len(lines)}", console)
             shown = list(lines[:FEW]) + (["..."] if len(lines) > FEW else [])
             for line in shown:
-                console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+                print_line(f"  {line}", console)
     if missing:
-        _print_line(console, f"get it: {corpus.source}")
+        print_line(f"get it: {corpus.source}", console)
     for remark in remarks:
-        _print_line(console, f"note: {remark}")
+        print_line(f"note: {remark}", console)
     for warning in warnings(clips) if clips else []:
-        _print_line(console, f"warning: {warning}")
-    _print_line(console, f"licence: {corpus.card}")
-
-
-def _print_line(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(f"warning: {warning}", console)
+    print_line(f"licence: {corpus.card}", console)
 
 
 def _amounts(clips: Sequence[Clip]) -> tuple[str, str, str]:

@@ -20,7 +20,7 @@ from fakesound.evaluation.results import (
 from fakesound.evaluation.robustness import robustness
 from fakesound.files import json_text, staged, write_whole
 from fakesound.metrics import Prior, subsets, write_scores
-from fakesound.progress import console, progress_bar
+from fakesound.progress import console, print_line, progress_bar
 from fakesound.report import (
     RunResults,
     paired_table,
@@ -133,5 +133,5 @@ def write_results(
             print_results(table(results[name]))
     console.print(summary(run))
     for warning in results["remarks"][:20]:
-        console.print(f"note: {warning}", highlight=False)
-    console.print(f"report: {out / 'report.html'}", highlight=False)
+        print_line(f"note: {warning}")
+    print_line(f"report: {out / 'report.html'}")

@@ -22,7 +22,7 @@ JOURNAL = "journal.jsonl"
 
 
 @dataclass(frozen=True)
-class Forged:
+class ForgedClips:
     """Results of the jobs.
 
     Attributes:
@@ -43,7 +43,7 @@ def forge(
     workers: int | None = None,
     on_bad_audio: str = "error",
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Forged:
+) -> ForgedClips:
     """Make the clips of ``jobs`` that ``folder`` does not hold yet, and return all of them.
 
     Every finished job is a line of ``folder/journal.jsonl``, so that a killed forge resumes; audio
@@ -76,7 +76,7 @@ def forge(
                     done += 1
                     progress(done, total)
     all_results = [(job.clip_id, results.get(job.clip_id, "its twin is left out")) for job in jobs]
-    return Forged(
+    return ForgedClips(
         clips=[result for _, result in all_results if isinstance(result, Clip)],
         left_out={clip_id: result for clip_id, result in all_results if isinstance(result, str)},
         seconds=seconds,

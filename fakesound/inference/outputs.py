@@ -14,7 +14,7 @@ from fakesound.command_line import FULL, print_results
 from fakesound.errors import InputError, shown
 from fakesound.files import check_folder, check_outputs, write_whole
 from fakesound.inference import formats
-from fakesound.progress import console, progress_bar
+from fakesound.progress import print_line, progress_bar
 
 if TYPE_CHECKING:
     from fakesound.inference.detector import Detector
@@ -103,7 +103,7 @@ def _writers(
 
         with progress_bar("drawing") as progress:
             write_page(results, options.html, record, progress)
-        console.print(f"page: {options.html}", markup=False, highlight=False)
+        print_line(f"page: {options.html}")
 
     texts = {
         "json": lambda: formats.to_json(results, record, options.frames),
@@ -159,4 +159,4 @@ def print_table(options: argparse.Namespace, results: Sequence["Result"], header
             names.setdefault(note, []).append(shown(result.path))
     for note, paths in names.items():
         where = ", ".join(paths) if len(paths) <= SPANS else f"{len(paths)} recordings"
-        console.print(f"{where}: {note}", markup=False, highlight=False, soft_wrap=True)
+        print_line(f"{where}: {note}")

@@ -8,7 +8,7 @@ from typing import Any
 from fakesound.listening_test.answers import AnswerLog, read_answer
 from fakesound.listening_test.listening_test import ListeningTest, listener_key, listener_name
 from fakesound.listening_test.scores import write_listener_scores
-from fakesound.progress import console
+from fakesound.progress import print_line
 
 
 class UnknownClipError(LookupError):
@@ -65,7 +65,7 @@ class Session:
                 write_listener_scores(self.test, self.log, only=key)
             except OSError as error:
                 # the scores are computed again at the end
-                console.print(f"note: scores not written ({error})", highlight=False)
+                print_line(f"note: scores not written ({error})")
         return answer.to_plain()
 
     def result(self, sent: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from torch import distributed
 
 from fakesound.files import write_whole
-from fakesound.progress import console
+from fakesound.progress import console, print_line
 from fakesound.scoring.checkpoint import checkpoint_bytes
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
@@ -155,11 +155,11 @@ def latest_checkpoint(folder: Path) -> Path | None:
     states = {path: state for path in present if (state := _read(path)) is not None}
     for path in present:
         if path not in states:
-            console.print(f"{path}: damaged, skipped", highlight=False)
+            print_line(f"{path}: damaged, skipped")
     best = folder / BEST
     best_exists = is_undamaged(best)
     if present and best.is_file() and not best_exists:
-        console.print(f"{best}: damaged, replaced", highlight=False)
+        print_line(f"{best}: damaged, replaced")
     for path, state in sorted(states.items(), key=lambda each: -int(each[1]["global_step"])):
         kept = _best_state(state)
         replaces = kept is not None and not best_exists and _is_best(state, kept)
@@ -167,7 +167,7 @@ def latest_checkpoint(folder: Path) -> Path | None:
             write_whole(best, path.read_bytes())
         if kept is None or best_exists or replaces:
             step = state["global_step"]
-            console.print(f"training resumes from {path.name}, step {step}", highlight=False)
+            print_line(f"training resumes from {path.name}, step {step}")
             return path
     if present or best.is_file():
         console.print(f"{folder}: no checkpoint to resume from; training starts at the beginning")

@@ -31,7 +31,7 @@ from fakesound.files import clear_remains, write_whole
 from fakesound.forging import Corpus
 from fakesound.metrics import ClipScore, Prior, subsets, write_scores
 from fakesound.models.build import build_initial, used_kernel
-from fakesound.progress import console, progress_bar
+from fakesound.progress import console, print_line, progress_bar
 from fakesound.report import choose_clips, read_run, write_report, write_timelines
 from fakesound.scoring.checkpoint import annotate_checkpoint
 from fakesound.scoring.clip_score import FAKE_SHARE
@@ -119,7 +119,7 @@ def _run(
         if first:
             hashes = hash_audio_files(clips, folder, resumed=start is not None)
             if (note := note_code(folder, resumed=start is not None)) is not None:
-                console.print(note, highlight=False)
+                print_line(note)
                 notes.append(note)
         on_data_ready(clips, hashes)
     with timed(seconds, cpu_seconds, "train"), worker_crash_as_error():

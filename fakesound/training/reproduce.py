@@ -18,7 +18,7 @@ from fakesound.data.manifest_paths import relative_path
 from fakesound.errors import InputError
 from fakesound.files import lock_folder
 from fakesound.forging import resolve_corpus
-from fakesound.progress import console
+from fakesound.progress import console, print_line
 from fakesound.report import RunResults, read_run
 from fakesound.training.experiment import run_experiment
 from fakesound.training.tracking import flatten
@@ -68,7 +68,7 @@ def reproduce(recorded: Path) -> bool:
         console.print(table)
     agrees, text = verdict(run.metrics, results, changed=bool(changes))
     console.print(figures_table(run.metrics, results))
-    console.print(f"repeated in {folder}", highlight=False)
+    print_line(f"repeated in {folder}")
     print(text)
     return agrees
 

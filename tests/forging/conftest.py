@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from fakesound.data.manifest import Clip
-from fakesound.forging import Forged, ForgeSettings, Job, folder_clips, forge, plan_jobs
+from fakesound.forging import ForgedClips, ForgeSettings, Job, folder_clips, forge, plan_jobs
 
 RATE = 16_000
 ATTACKS = [
@@ -45,7 +45,7 @@ class Result:
     genuine: list[Clip]
     jobs: list[Job]
     folder: Path
-    forged: Forged
+    forged: ForgedClips
 
     @property
     def clips(self):

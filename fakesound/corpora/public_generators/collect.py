@@ -42,7 +42,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Collected:
+class RepositoryClips:
     """The clips of one repository.
 
     Attributes:
@@ -64,7 +64,7 @@ def fetch(
     mirror: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     workers: int | None = None,
-) -> list[Collected]:
+) -> list[RepositoryClips]:
     """Collect every repository, several at once, and return the results.
 
     Args:
@@ -79,9 +79,9 @@ def fetch(
         groups[recipe.repository].append(recipe)
     # largest first, so that no process works on it alone at the end
     names = sorted(groups, key=lambda name: (-len(groups[name]), name))
-    results: dict[str, Collected] = {}
+    results: dict[str, RepositoryClips] = {}
 
-    def add(name: str, collected: Collected) -> None:
+    def add(name: str, collected: RepositoryClips) -> None:
         results[name] = collected
         progress(sum(len(groups[name]) for name in results), len(recipes))
 
@@ -103,7 +103,7 @@ def collect(
     out: Path,
     mirror: Path | None = None,
     host: str = GITHUB,
-) -> Collected:
+) -> RepositoryClips:
     """Write the clips of one repository to a folder under ``out``, or read those written before.
 
     Clips are 16-bit mono WAV at 16 kHz of at most 10 s. Longer audio is cut, a fake and its twin at
@@ -123,7 +123,7 @@ def collect(
         content = json.loads(record.read_text(encoding="utf-8"))
         if content["settings"] == settings:
             clips = read_manifest(folder / "manifest.jsonl") if content["clips"] else []
-            return Collected(repository, tuple(clips), tuple(content["left_out"]))
+            return RepositoryClips(repository, tuple(clips), tuple(content["left_out"]))
     try:
         with new_folder(folder) as partial:
             with (
@@ -136,9 +136,9 @@ def collect(
             content = {"settings": settings, "clips": len(clips), "left_out": left_out}
             write_whole(partial / "repository.json", json.dumps(content) + "\n")
     except InputError as error:
-        return Collected(repository, missing=str(error))
+        return RepositoryClips(repository, missing=str(error))
     moved = read_manifest(folder / "manifest.jsonl") if clips else []
-    return Collected(repository, tuple(moved), tuple(left_out))
+    return RepositoryClips(repository, tuple(moved), tuple(left_out))
 
 
 @contextmanager

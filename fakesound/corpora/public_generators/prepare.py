@@ -19,7 +19,7 @@ from fakesound.corpora.public_generators.splices import splice_fakes
 from fakesound.data.manifest import write_manifest
 from fakesound.errors import InputError
 from fakesound.files import write_whole
-from fakesound.progress import progress_bar
+from fakesound.progress import print_line, progress_bar
 
 # partial fakes of each generator on a page, for validation
 SPLICES = 2
@@ -28,7 +28,7 @@ AUDIT_LIMIT = 0.65
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedCorpus:
     """A prepared corpus.
 
     Attributes:
@@ -52,7 +52,7 @@ def prepare_generators(
     mirror: Path | None = None,
     bench: Sequence[Clip] = (),
     allow_missing: bool = False,
-) -> Prepared:
+) -> PreparedCorpus:
     """Write the corpus to ``out``: audio, ``manifest.jsonl``, ``audit.json`` and ``problems.txt``.
 
     Args:
@@ -94,10 +94,10 @@ def prepare_generators(
     ]
     clips += splice_fakes(clips, out / "splices", SPLICES)
     write_manifest(out / "manifest.jsonl", clips)
-    return Prepared(clips, paste_only, len(left_out), len(missing), dropped)
+    return PreparedCorpus(clips, paste_only, len(left_out), len(missing), dropped)
 
 
-def print_summary(console: Console, prepared: Prepared) -> None:
+def print_summary(console: Console, prepared: PreparedCorpus) -> None:
     """Print fakes by decoder, licences, pages with pasted fakes only, and what was left out."""
     clips = prepared.clips
     table = Table("decoder", "generators", "fakes", "with a twin", box=None)
@@ -125,4 +125,4 @@ def print_summary(console: Console, prepared: Prepared) -> None:
             f"{prepared.dropped} clips whose recording is in a test bench"
         )
     for line in lines:
-        console.print(line, highlight=False)
+        print_line(line, console)
