@@ -32,3 +32,8 @@ def make_clip(clip_id="clip", location=None, attack=None, regions=None, **fields
         regions=tuple(spans),
         **fields,
     )
+
+
+def manifest_clip(clip_id, *regions, **fields):
+    """Return a clip of 0.1 s of the source "s", which is fake if it has ``regions``."""
+    return make_clip(clip_id, **({"regions": regions, "source_id": "s", "duration": 0.1} | fields))

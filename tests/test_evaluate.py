@@ -11,7 +11,7 @@ from fakesound.data.manifest import read_manifest, write_manifest
 from fakesound.metrics import metrics_block, part_blocks, read_scores, write_scores
 from fakesound.scoring.calibration import fit_calibrator
 from fakesound.scoring.thresholds import select_thresholds
-from tests.evaluation.clips import known
+from tests.factories import manifest_clip
 from tests.metrics.conftest import build_clip, build_scores
 
 
@@ -239,8 +239,8 @@ def test_wrong_scores_name_file_row_and_field(run, files):
 
 
 def test_scores_of_others_need_a_manifest_but_no_audio(run, tmp_path):
-    clips = [known(f"g{n}", source_id=f"s{n}") for n in range(6)]
-    clips += [known(f"f{n}", (0, 0.1), source_id=f"s{n}") for n in range(6)]
+    clips = [manifest_clip(f"g{n}", source_id=f"s{n}") for n in range(6)]
+    clips += [manifest_clip(f"f{n}", (0, 0.1), source_id=f"s{n}") for n in range(6)]
     write_manifest(
         tmp_path / "m.jsonl",
         [structs.replace(c, location=str(tmp_path / f"{c.clip_id}.wav")) for c in clips],

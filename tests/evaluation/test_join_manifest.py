@@ -5,9 +5,12 @@ from fakesound.errors import InputError
 from fakesound.evaluation.join_manifest import join_manifest
 from fakesound.evaluation.score_rows import ScoreRow
 from fakesound.timeline import Region
-from tests.evaluation.clips import known
+from tests.factories import manifest_clip
 
-GENUINE, FAKE = known("g"), known("f", (0.02, 0.06), source_id="t", attack="vocoder/x", domain="d")
+GENUINE, FAKE = (
+    manifest_clip("g"),
+    manifest_clip("f", (0.02, 0.06), source_id="t", attack="vocoder/x", domain="d"),
+)
 
 
 def score_row(clip_id, frames=(), frame_step=0.02, **fields):
@@ -91,6 +94,6 @@ def test_frames_at_the_end_of_a_clip(given, expected):
 @pytest.mark.parametrize("frames", [5, 11])
 def test_frames_of_another_length_do_not_fit(frames):
     # the clip has 10 of 20 ms and 20 of 10 ms
-    clip = known("f", (0.02, 0.06), duration=0.2)
+    clip = manifest_clip("f", (0.02, 0.06), duration=0.2)
     with pytest.raises(InputError, match=r"s\.txt, row 7, frame_scores: \d+ frames of 0.01 s for"):
         join_manifest([score_row("f", np.zeros(frames - 2), frame_step=0.01)], [clip])

@@ -12,7 +12,7 @@ from fakesound.metrics.scores import FamilyScores
 from fakesound.scoring.calibration import Calibrator
 from fakesound.scoring.clip_score import head_thresholds
 from fakesound.scoring.thresholds import Thresholds, select_thresholds
-from tests.evaluation.clips import known
+from tests.factories import manifest_clip
 from tests.metrics.conftest import build_scores
 
 TEST, VALIDATION = build_scores(seed=1, pairs=12), build_scores(seed=2, pairs=12)
@@ -83,7 +83,7 @@ def test_regions_of_detections_have_figures_of_their_own():
     frames[10:30], frames[40:42] = 0.9, 0.6
     fakes = [
         ClipScore.of(
-            known(str(number), (0.2, 0.6), duration=1.0),
+            manifest_clip(str(number), (0.2, 0.6), duration=1.0),
             score,
             logit=logit(score),
             frame_scores=frames,

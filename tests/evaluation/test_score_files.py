@@ -8,10 +8,10 @@ from fakesound.evaluation.score_files import read_score_files, warnings_of
 from fakesound.evaluation.score_rows import ScoreFormat
 from fakesound.metrics import metrics_block, write_scores
 from fakesound.timeline import Region
-from tests.evaluation.clips import known
+from tests.factories import manifest_clip
 from tests.metrics.conftest import build_clip, build_scores
 
-CLIPS = [known("g"), known("f", (0.02, 0.06)), known("h", (0, 0.1))]
+CLIPS = [manifest_clip("g"), manifest_clip("f", (0.02, 0.06)), manifest_clip("h", (0, 0.1))]
 FULL = {
     "clip_id": "f",
     "score": 0.9,
@@ -32,7 +32,7 @@ def save(path, *rows):
 def test_the_same_scores_in_every_format_give_the_same_figures(tmp_path):
     scores = build_scores(pairs=20, gain=0.5)
     clips = [
-        known(
+        manifest_clip(
             score.clip_id,
             source_id=score.source_id,
             label=score.label,
