@@ -163,9 +163,7 @@ class CropDataset(Dataset[Batch]):
         share = self.settings.cross_recording_share
         foreign = remade and share > 0 and rng.random() < share
         if foreign:
-            host = self._host(rng)
-            host_start, host_length = self._window(rng, self.clips[host], samples)
-            length = min(length, host_length)
+            host, host_start, length = self._host(rng, samples, length)
             spans = [Cut(0, length)]
         # genuine material with edges is a fake only if the edges are in the crop
         edges_only = bool(clip.extra.get("edges_only"))
@@ -202,9 +200,7 @@ class CropDataset(Dataset[Batch]):
             return self._side_by_side(rng, index, own, start, length, samples, lag)
         host, host_start = own, start - lag
         if own < 0 or rng.random() < self.settings.cross_recording_share:
-            host = self._host(rng)
-            host_start, host_length = self._window(rng, self.clips[host], samples)
-            length = min(length, host_length)
+            host, host_start, length = self._host(rng, samples, length)
         fake, genuine = self._read(index, start, length), self._read(host, host_start, length)
         cuts = self._draw_cuts(rng, length)
         if self.settings.channel_share > 0 and rng.random() < self.settings.channel_share:
@@ -229,9 +225,7 @@ class CropDataset(Dataset[Batch]):
             kind = WHOLE if _throughout(spans, len(pair.fake)) else PART
             spans = [Cut(s.start, min(s.stop, len(pair.fake))) for s in spans]
             return Pair(pair.fake, pair.partner, [s for s in spans if s.start < s.stop], kind)
-        host = self._host(rng)
-        host_start, host_length = self._window(rng, self.clips[host], samples)
-        length = min(length, host_length)
+        host, host_start, length = self._host(rng, samples, length)
         fake, genuine = self._read(index, start, length), self._read(host, host_start, length)
         if _throughout(spans, length):
             spans = self._draw_cuts(rng, length)
@@ -279,13 +273,16 @@ class CropDataset(Dataset[Batch]):
             partner = cut_in(host, decoy, cuts)
         return Pair(from_pcm(cut_in(host, fake, cuts)), from_pcm(partner), cuts, PART)
 
-    def _host(self, rng: Rng) -> int:
-        """Draw a genuine clip of any domain to cut into."""
+    def _host(self, rng: Rng, samples: int, length: int) -> tuple[int, int, int]:
+        """Draw a genuine clip to cut into; return it, a start in it, and the common length."""
         shares = self.cumulated_shares
-        if not len(shares):
-            return int(rng.choice(self.genuine))
-        place = np.searchsorted(shares, rng.random() * shares[-1], side="right")
-        return int(self.genuine[min(place, len(self.genuine) - 1)])
+        if len(shares):
+            place = np.searchsorted(shares, rng.random() * shares[-1], side="right")
+            host = int(self.genuine[min(place, len(self.genuine) - 1)])
+        else:
+            host = int(rng.choice(self.genuine))
+        start, host_length = self._window(rng, self.clips[host], samples)
+        return host, start, min(length, host_length)
 
     def _spans(self, clip: Clip, start: int, length: int) -> list[Cut]:
         """Return the fake spans of a window, in samples from its start."""

@@ -27,8 +27,8 @@ from fakesound.data.containers import Decoded, decode_container, is_container
 from fakesound.data.location import AnyLocation, open_audio, parse_location
 from fakesound.data.mp3 import has_frames, is_mp3, with_length
 from fakesound.data.notes import Notes
-from fakesound.data.patched import patch_start
 from fakesound.data.samples import RATES
+from fakesound.data.views import patch_start
 from fakesound.errors import InputError
 
 Block = Float32[np.ndarray, "sample channel"]

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
+from fakesound.data.views import in_blocks
 from fakesound.errors import InputError
 
 HEADER = tarfile.BLOCKSIZE
@@ -26,8 +27,6 @@ RANGE = re.compile(r"(.+)@(\d+)\+(\d+)", re.DOTALL)
 WHOLE = 2**20
 # bytes of a block: local, and from a URL, where each request is slow
 BLOCK, REMOTE_BLOCK = 2**16, 2**18
-# the first blocks stay cached, since decoders seek back to the header
-BLOCKS_KEPT = 4
 
 
 class Location(NamedTuple):
@@ -179,7 +178,11 @@ def open_audio(location: AnyLocation) -> Iterator[BinaryIO]:
         _check_header(
             location, read_range(location.file, location.offset - HEADER, location.offset)
         )
-        with io.BufferedReader(_Member(location)) as member:
+        file, first = location.file, location.offset
+        block = REMOTE_BLOCK if location.remote else BLOCK
+        with in_blocks(
+            lambda start, stop: read_range(file, first + start, first + stop), location.size, block
+        ) as member:
             yield member
 
 
@@ -195,43 +198,6 @@ def read_range(file: str, start: int = 0, stop: int | None = None) -> bytes:
             return opened_file.read(-1 if stop is None else stop - start) or b""
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
-
-
-class _Member(io.RawIOBase):
-    """A long member of a tar as a file that reads only the requested blocks."""
-
-    def __init__(self, location: Location) -> None:
-        self.location, self.position = location, 0
-        self.block = REMOTE_BLOCK if location.remote else BLOCK
-        self.blocks: dict[int, bytes] = {}
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.location.size}[whence]
-        self.position = max(0, base + offset)
-        return self.position
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  # whatever has a buffer
-        number, skipped = divmod(self.position, self.block)
-        part = self._block(number)[skipped : skipped + len(buffer)]
-        buffer[: len(part)] = part
-        self.position += len(part)
-        return len(part)
-
-    def _block(self, number: int) -> bytes:
-        if number not in self.blocks:
-            first = min(number * self.block, self.location.size)
-            last = min(first + self.block, self.location.size)
-            if len(self.blocks) == BLOCKS_KEPT:
-                del self.blocks[next(reversed(self.blocks))]
-            start = self.location.offset
-            self.blocks[number] = read_range(self.location.file, start + first, start + last)
-        return self.blocks[number]
 
 
 def _check_header(location: Location, data: bytes) -> None:

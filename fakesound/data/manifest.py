@@ -20,7 +20,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from fakesound.clip import LABELS, SPLITS, Clip
-from fakesound.data.location import AnyLocation, open_audio, parse_location
+from fakesound.data.location import AnyLocation, Location, open_audio, parse_location
 from fakesound.data.manifest_paths import Resolver, relative_path
 from fakesound.errors import InputError, field_error
 from fakesound.files import atomic_write
@@ -63,10 +63,8 @@ def read_manifest(path: AnyLocation, check_files: bool = True) -> list[Clip]:
     clips: list[Clip] = []
     numbers: dict[str, int] = {}
     resolver, plain = Resolver(location.folder), True
-    with _without_gc(), open_audio(location) as file:
-        # not splitlines, since text may contain Unicode line separators
-        lines = io.TextIOWrapper(file, encoding="utf-8")
-        for number, line in enumerate(_decoded(lines, path), start=1):
+    with _without_gc():
+        for number, line in _lines(location):
             clip = _plain_clip(line) if plain else None
             if clip is None:
                 if not line.strip():
@@ -104,16 +102,14 @@ def read_locations(path: AnyLocation) -> Iterator[str]:
     """
     location = parse_location(path)
     resolver = Resolver(location.folder)
-    with open_audio(location) as file:
-        lines = io.TextIOWrapper(file, encoding="utf-8")
-        for number, line in enumerate(_decoded(lines, path), start=1):
-            if not line.strip():
-                continue
-            where = f"{path} row {number}"
-            named = _parsed(line, where).get("path")
-            if not isinstance(named, str) or not named:
-                raise InputError(f"{where}, path: {named!r} is not a path; name the audio file")
-            yield resolver.locate(named)
+    for number, line in _lines(location):
+        if not line.strip():
+            continue
+        where = f"{path} row {number}"
+        named = _parsed(line, where).get("path")
+        if not isinstance(named, str) or not named:
+            raise InputError(f"{where}, path: {named!r} is not a path; name the audio file")
+        yield resolver.locate(named)
 
 
 def read_rows(rows: Iterable[dict[str, Any]], folder: Path, name: str) -> list[Clip]:
@@ -239,11 +235,14 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-def _decoded(lines: Iterable[str], path: AnyLocation) -> Iterator[str]:
+def _lines(location: Location) -> Iterator[tuple[int, str]]:
+    """Yield the number and text of each line."""
     try:
-        yield from lines
+        with open_audio(location) as file:
+            # not splitlines, since text may contain Unicode line separators
+            yield from enumerate(io.TextIOWrapper(file, encoding="utf-8"), start=1)
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+        raise InputError(f"{location}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
 
 
 def _check_twins(clips: Sequence[Clip], numbers: Mapping[str, int], path: AnyLocation) -> None:
