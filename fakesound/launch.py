@@ -107,14 +107,14 @@ def _status(name: str, settings: "SageMakerConfig") -> None:
 
 
 def _fetch(name: str, settings: "SageMakerConfig", out: Path) -> None:
-    from fakesound.cloud.sagemaker import client, fetch_run, finished_runs, place_of
+    from fakesound.cloud.sagemaker import address_of, client, fetch_run, finished_runs
 
     settings.require("bucket")
     s3 = client("s3", settings.region)
-    place = place_of(settings, name)
-    runs = finished_runs(s3, place)
+    address = address_of(settings, name)
+    runs = finished_runs(s3, address)
     if not runs:
-        raise InputError(f"{name}: no finished run under {place}; `status {name}` lists its jobs")
+        raise InputError(f"{name}: no finished run under {address}; `status {name}` lists its jobs")
     for run, sizes in runs.items():
         target = out / name / run.rpartition("/")[2]
         new = fetch_run(s3, str(settings.bucket), run, sizes, target)

@@ -84,12 +84,12 @@ def _wsola(audio: Audio, factor: float, size: int, tolerance: int) -> Audio:
     padded = np.pad(audio, (hop + tolerance, size + 2 * tolerance + hop), mode="wrap")
     output = np.zeros(len(audio) + 2 * size, dtype=np.float32)
     natural = padded[tolerance : tolerance + size]
-    for place in range(0, len(audio) + hop, hop):
-        target = tolerance + int(place / factor) % max(1, len(audio))
+    for position in range(0, len(audio) + hop, hop):
+        target = tolerance + int(position / factor) % max(1, len(audio))
         search = padded[target - tolerance : target + tolerance + size]
-        shift = int(np.argmax(np.correlate(search, natural, "valid"))) if place else tolerance
+        shift = int(np.argmax(np.correlate(search, natural, "valid"))) if position else tolerance
         best = target - tolerance + shift
-        output[place : place + size] += window * padded[best : best + size]
+        output[position : position + size] += window * padded[best : best + size]
         following = min(best + hop, len(padded) - size)
         natural = padded[following : following + size]
     return output[hop : hop + len(audio)]

@@ -132,21 +132,21 @@ def nearest_patch(
     filled = audio.copy()
     for gap, (past, future) in zip(gaps, _contexts(audio, gaps, len(audio)), strict=True):
         length = gap.stop - gap.start
-        places = np.arange(border + hop, len(audio) - length - border - hop, hop)
+        starts = np.arange(border + hop, len(audio) - length - border - hop, hop)
         # a patch must hold no gap, also after it is moved
-        places = places[covered[places + length + hop] == covered[places - hop]]
-        if not len(places):
+        starts = starts[covered[starts + length + hop] == covered[starts - hop]]
+        if not len(starts):
             longer = past if len(past) > len(future) else future
             filled[gap] = np.resize(longer, length) if len(longer) else 0
             continue
-        onsets = np.concatenate(([gap.start], places))
+        onsets = np.concatenate(([gap.start], starts))
         near = np.arange(border // hop)
         before = onsets[:, None] // hop - len(near) + near
         behind = (onsets[:, None] + length) // hop + 3 + near
         frames = np.clip(np.concatenate((before, behind), axis=1), 0, len(logs) - 1)
         marks = logs[frames].reshape(len(onsets), -1)
         distance = np.linalg.norm(marks[1:] - marks[0], axis=1)
-        best = int(places[rng.choice(np.argsort(distance)[:3])])
+        best = int(starts[rng.choice(np.argsort(distance)[:3])])
         if gap.start >= border:
             window = hidden[best - border - hop : best + hop]
             tail = hidden[gap.start - border : gap.start]

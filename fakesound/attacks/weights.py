@@ -103,8 +103,8 @@ def _folder(name: str, weights: Weights) -> Path | None:
         return Path(sys.prefix) / weights.prefix
     # found without import, since the package imports libraries that the weights do not need
     spec = find_spec(weights.package) if weights.package else None
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    return Path(places[0]) / "data" if places else None
+    locations = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(locations[0]) / "data" if locations else None
 
 
 def _configured_folders() -> dict[str, str]:

@@ -66,8 +66,8 @@ def expand(words: Sequence[str], multirun: bool) -> list[Job]:
         base = _job(fixed)
         what = "\n".join([base.identity, *sorted(words)])
         own = hashlib.sha256(what.encode()).hexdigest()[:16]
-        place = [f"hydra.sweep.dir={CHECKPOINTS}/{own}", "resume=auto"]
-        return [Job(base.name, own, _checked(["-m", *words, *place]))]
+        folder = [f"hydra.sweep.dir={CHECKPOINTS}/{own}", "resume=auto"]
+        return [Job(base.name, own, _checked(["-m", *words, *folder]))]
     for key in swept:
         if isinstance(overrides[key].value(), IntervalSweep):
             raise InputError(f"{key}: is a range to search; add sweep=optuna, or give its values")

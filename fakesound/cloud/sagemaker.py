@@ -32,7 +32,7 @@ class State:
     ended: datetime | None
 
 
-def place_of(settings: SageMakerConfig, name: str) -> str:
+def address_of(settings: SageMakerConfig, name: str) -> str:
     """Return the S3 address of all runs called ``name``."""
     return f"s3://{settings.bucket}/{settings.prefix}/{_slug(name, '_.')}"
 
@@ -44,7 +44,7 @@ def stem_of(job: Job) -> str:
 
 def training_request(settings: SageMakerConfig, job: Job, now: datetime) -> dict[str, Any]:
     """Return the body of CreateTrainingJob."""
-    place = f"{place_of(settings, job.name)}/{job.identity}"
+    address = f"{address_of(settings, job.name)}/{job.identity}"
     tags = {"fakesound:name": _slug(job.name, "_."), "fakesound:identity": job.identity}
     request: dict[str, Any] = {
         "TrainingJobName": f"{stem_of(job)}{now.astimezone(UTC):%y%m%d%H%M%S}",
@@ -55,8 +55,8 @@ def training_request(settings: SageMakerConfig, job: Job, now: datetime) -> dict
             "ContainerArguments": list(job.arguments),
         },
         "RoleArn": settings.role,
-        "OutputDataConfig": {"S3OutputPath": f"{place}/output"},
-        "CheckpointConfig": {"S3Uri": f"{place}/checkpoints", "LocalPath": CHECKPOINTS},
+        "OutputDataConfig": {"S3OutputPath": f"{address}/output"},
+        "CheckpointConfig": {"S3Uri": f"{address}/checkpoints", "LocalPath": CHECKPOINTS},
         "ResourceConfig": {
             "InstanceType": settings.instance_type,
             "InstanceCount": 1,
@@ -182,9 +182,9 @@ def describe(sagemaker: Any, job: str) -> dict[str, Any]:  # noqa: ANN401
         return dict(sagemaker.describe_training_job(TrainingJobName=job))
 
 
-def finished_runs(s3: Any, place: str) -> dict[str, dict[str, int]]:  # noqa: ANN401
-    """Return the files of each finished run under the S3 address ``place``, with their sizes."""
-    bucket, _, folder = place.removeprefix("s3://").partition("/")
+def finished_runs(s3: Any, address: str) -> dict[str, dict[str, int]]:  # noqa: ANN401
+    """Return the files of each finished run under the S3 ``address``, with their sizes."""
+    bucket, _, folder = address.removeprefix("s3://").partition("/")
     with readable_answers():
         sizes = {
             row["Key"]: int(row["Size"])

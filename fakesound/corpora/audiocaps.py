@@ -75,15 +75,15 @@ def find_audio(listing: Listing, root: Path, bases: Sequence[Path]) -> list[Row]
             fakes.append(_with_path(row, path, root))
     merged = []
     elsewhere: list[Path] = []
-    for (source, _), places in genuine.items():
-        path = next((path for _, path in places if path is not None), None)
+    for (source, _), copies in genuine.items():
+        path = next((path for _, path in copies if path is not None), None)
         if path is None:
             name = source.rpartition("/")[2]
             path = stems().get(name) or stems().get(f"Y{name}")
             elsewhere += [path] if path else []
-        subsets = dict.fromkeys(name for row, _ in places for name in row.subsets)
-        merged.append(_with_path(replace(places[0][0], subsets=tuple(subsets)), path, root))
-    count = sum(len(places) for places in genuine.values())
+        subsets = dict.fromkeys(name for row, _ in copies for name in row.subsets)
+        merged.append(_with_path(replace(copies[0][0], subsets=tuple(subsets)), path, root))
+    count = sum(len(copies) for copies in genuine.values())
     if count > len(genuine):
         listing.remarks.append(
             f"{count} genuine rows list {len(genuine)} recordings: merged, with all their subsets"

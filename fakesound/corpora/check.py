@@ -134,8 +134,8 @@ def _unique_files(rows: Sequence[Row], checked: CheckedRows) -> list[Row]:
     for first, *others in groups.values():
         claims = {(r.label, r.attack, r.regions, r.source_id, r.split) for r in (first, *others)}
         if len(claims) > 1:
-            places = ", ".join(row.where for row in (first, *others))
-            checked.wrong.append(f"{places}: different labels for the same file, {first.path}")
+            names = ", ".join(row.where for row in (first, *others))
+            checked.wrong.append(f"{names}: different labels for the same file, {first.path}")
             continue
         merged += len(others)
         donors = dict.fromkeys(donor for row in (first, *others) for donor in row.donor_ids)

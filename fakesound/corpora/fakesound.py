@@ -54,9 +54,9 @@ def read(root: Path) -> Listing:
         path = folder / f"{subset}.json"
         if not (text := listing.text(path)):
             continue
-        entries = enumerate(_items(path, text), start=1)
-        places = ((f"{path.name} clip {number}", item) for number, item in entries)
-        listing.add(places, partial(_row, subset=subset))
+        numbered = enumerate(_items(path, text), start=1)
+        items = ((f"{path.name} clip {number}", item) for number, item in numbered)
+        listing.add(items, partial(_row, subset=subset))
     bases = dict.fromkeys((root, *folder.absolute().parents[:2]))
     listing.rows = find_audio(listing, root, list(bases))
     return listing

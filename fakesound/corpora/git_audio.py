@@ -98,8 +98,8 @@ def find_clone(mirror: Path, repository: str) -> Path | None:
     without ``.git``.
     """
     joined = repository.replace("/", "+")
-    for place in (joined, f"{joined}/repo", f"{joined}.git", repository, f"{repository}.git"):
-        for folder in (mirror / place, mirror / place / ".git"):
+    for name in (joined, f"{joined}/repo", f"{joined}.git", repository, f"{repository}.git"):
+        for folder in (mirror / name, mirror / name / ".git"):
             if (folder / "HEAD").is_file() and (folder / "objects").is_dir():
                 return folder
     return None

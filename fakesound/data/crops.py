@@ -141,13 +141,13 @@ class CropDataset(Dataset[Batch]):
                 rngs[1] = independent
         regions = [Region(cut.start / self.rate, cut.stop / self.rate) for cut in crops.cuts]
         items = []
-        for place, (part, own) in enumerate(zip((crops.fake, crops.partner), rngs, strict=True)):
+        for side, (part, own) in enumerate(zip((crops.fake, crops.partner), rngs, strict=True)):
             audio = np.zeros(samples, np.float32)
             audio[:length] = part
             audio = self.changes.augment(audio, length, self.rate, own)
-            target = self.grid.targets([] if place else regions, frames)
+            target = self.grid.targets([] if side else regions, frames)
             family = self.families.index(clip.family or "") if target.any() else -1
-            valid, number = self.grid.count(length / self.rate), 2 * pair + place
+            valid, number = self.grid.count(length / self.rate), 2 * pair + side
             items.append(make_item(audio, target, valid, number, family, crops.kind))
         return items[0], items[1]
 
@@ -277,8 +277,8 @@ class CropDataset(Dataset[Batch]):
         """Draw a genuine clip to cut into; return it, a start in it, and the common length."""
         shares = self.cumulated_shares
         if len(shares):
-            place = np.searchsorted(shares, rng.random() * shares[-1], side="right")
-            host = int(self.genuine[min(place, len(self.genuine) - 1)])
+            position = np.searchsorted(shares, rng.random() * shares[-1], side="right")
+            host = int(self.genuine[min(position, len(self.genuine) - 1)])
         else:
             host = int(rng.choice(self.genuine))
         start, host_length = self._window(rng, self.clips[host], samples)

@@ -125,8 +125,8 @@ class EpochSampler(Sampler[list[int]]):
         own = crops // 2 // self.world_size
         for step in range(first, self.steps):
             start = (self.epoch * self.steps * self.crops + step * crops) // 2
-            pairs = [start + place * self.world_size + self.rank for place in range(own)]
-            yield [2 * pair + place for pair in pairs for place in (0, 1)]
+            pairs = [start + position * self.world_size + self.rank for position in range(own)]
+            yield [2 * pair + position for pair in pairs for position in (0, 1)]
 
 
 class CropLoader(DataLoader[Batch]):

@@ -52,8 +52,8 @@ class FakeDraw:
         # an unneeded draw would change all later ones
         if self.forged == 1 or (self.forged > 0 and rng.random() < self.forged):
             return int(rng.choice(self.attacks[rng.choice(len(self.attacks), p=self.chance)]))
-        place = np.searchsorted(self.cumulated, rng.random() * self.cumulated[-1], side="right")
-        return int(self.published[min(place, len(self.published) - 1)])
+        position = np.searchsorted(self.cumulated, rng.random() * self.cumulated[-1], side="right")
+        return int(self.published[min(position, len(self.published) - 1)])
 
 
 def published_shares(

@@ -35,9 +35,9 @@ def audio_files(folder: Path) -> list[Path]:
     def unlisted(error: OSError) -> None:
         files.append(Path(error.filename))
 
-    for place, folders, names in os.walk(folder, onerror=unlisted, followlinks=True):
-        targets = {name: Path(place, name).resolve() for name in sorted(folders) if name[0] != "."}
+    for parent, folders, names in os.walk(folder, onerror=unlisted, followlinks=True):
+        targets = {name: Path(parent, name).resolve() for name in sorted(folders) if name[0] != "."}
         folders[:] = [name for name, target in targets.items() if target not in seen]
         seen.update(targets.values())
-        files += [Path(place, name) for name in names if is_audio(name)]
+        files += [Path(parent, name) for name in names if is_audio(name)]
     return sorted(files)

@@ -238,9 +238,9 @@ def _without_gc() -> Iterator[None]:
 def _lines(location: Location) -> Iterator[tuple[int, str]]:
     """Yield the number and text of each line."""
     try:
-        with open_audio(location) as file:
-            # not splitlines, since text may contain Unicode line separators
-            yield from enumerate(io.TextIOWrapper(file, encoding="utf-8"), start=1)
+        # not splitlines, since text may contain Unicode line separators
+        with open_audio(location) as file, io.TextIOWrapper(file, encoding="utf-8") as lines:
+            yield from enumerate(lines, start=1)
     except UnicodeDecodeError as error:
         raise InputError(f"{location}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
 

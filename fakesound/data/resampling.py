@@ -113,9 +113,9 @@ def _polyphase(up: int, down: int) -> tuple[int, int, Float32[np.ndarray, "input
     periods = -(-64 // up)
     before = -(-half // up)
     inputs = np.arange(-before, (periods * up - 1) * down // up + before + 1)
-    places = np.arange(periods * up) * down + half - inputs[:, None] * up
-    inside = (places >= 0) & (places < len(taps))
-    weights = np.where(inside, up * taps[np.clip(places, 0, len(taps) - 1)], 0)
+    indices = np.arange(periods * up) * down + half - inputs[:, None] * up
+    inside = (indices >= 0) & (indices < len(taps))
+    weights = np.where(inside, up * taps[np.clip(indices, 0, len(taps) - 1)], 0)
     return periods, before, weights.astype(np.float32)
 
 

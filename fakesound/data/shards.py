@@ -122,11 +122,11 @@ def _planned(clips: Sequence[Clip], folder: Path, shard_bytes: int) -> Iterator[
         own, sizes = tuple(clip for clip, *_ in members), tuple(size for _, size, _ in members)
         return _Shard(folder / f"{number:05}.tar", first, own, sizes, key)
 
-    for place, clip in enumerate(clips):
+    for index, clip in enumerate(clips):
         size, mark = _size(clip)
         if members and total + size > shard_bytes:
             yield shard()
-            first, total, number, members = place, 0, number + 1, []
+            first, total, number, members = index, 0, number + 1, []
         members.append((clip, size, f"{mark} {json.dumps(_row(clip), sort_keys=True)}"))
         total += size
     if members:

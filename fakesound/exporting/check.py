@@ -46,7 +46,7 @@ def largest_difference(
         scores = calibrator.applied(raw)
         for clip, expected in zip(clips, scores, strict=True):
             score, _, frames = session.run(None, {"waveform": read_audio(clip.location, rate)})
-            differences.append(_apart(score, frames, expected))
+            differences.append(_difference(score, frames, expected))
     return _checked(max(differences))
 
 
@@ -71,7 +71,7 @@ def largest_window_difference(onnx: bytes, weights: Path) -> float:
             original.detect(sound, original.rate),
         )
         score, frames = np.array(detection.score), detection.frame_scores
-        differences.append(_apart(score, frames, expected))
+        differences.append(_difference(score, frames, expected))
     return _checked(max(differences))
 
 
@@ -113,10 +113,10 @@ def clips_of(sounds: Sequence[np.ndarray], rate: int, folder: Path) -> list[Clip
     return clips
 
 
-def _apart(score: np.ndarray, frames: np.ndarray, expected: ClipScore | Detection) -> float:
+def _difference(score: np.ndarray, frames: np.ndarray, expected: ClipScore | Detection) -> float:
     if frames.shape != expected.frame_scores.shape:
         return float("inf")
-    apart = np.abs(
+    difference = np.abs(
         np.append(frames, score) - np.append(expected.frame_scores, expected.score)
     ).max()
-    return float(apart) if np.isfinite(apart) else float("inf")
+    return float(difference) if np.isfinite(difference) else float("inf")

@@ -65,8 +65,8 @@ class WaveformScorer(nn.Module):
         self.frames = GRID.count(seconds)
         self.step = window_step(self.frames)
         self.calibration = Calibration(calibrator)
-        place = torch.arange(1.0, self.frames + 1)
-        self.register_buffer("ramp", torch.minimum(place, place.flip(0)))
+        position = torch.arange(1.0, self.frames + 1)
+        self.register_buffer("ramp", torch.minimum(position, position.flip(0)))
 
     def forward(self, waveform: Float[Tensor, " sample"]) -> Scores:
         """Return the scores of ``waveform``.
@@ -85,11 +85,11 @@ class WaveformScorer(nn.Module):
         framed = framed.view(-1, self.size)
         # the last window ends with the clip
         first = (torch.arange(windows) * self.step).clamp(max=beyond)
-        places = first[:, None] + torch.arange(self.frames)
+        indices = first[:, None] + torch.arange(self.frames)
 
         outputs = {
-            name: self._averaged(values, places, total)[:frames]
-            for name, values in self.detector(framed[places].flatten(1)).items()
+            name: self._averaged(values, indices, total)[:frames]
+            for name, values in self.detector(framed[indices].flatten(1)).items()
         }
         logits = outputs.get("frame_logits", waveform[:0])
         if "evidence" in outputs:
@@ -115,11 +115,11 @@ class WaveformScorer(nn.Module):
     def _averaged(
         self,
         values: Float[Tensor, "window frame"],
-        places: Int[Tensor, "window frame"],
+        indices: Int[Tensor, "window frame"],
         total: int | torch.SymInt,
     ) -> Float[Tensor, " total"]:
         """Average windows to one value per frame, like `fakesound.scoring.windows.OverlapAdd`."""
-        index = places.flatten()
+        index = indices.flatten()
         weight = self.ramp.expand(values.shape[0], -1).flatten()
         empty = values.new_zeros(total)
         summed = empty.index_add(0, index, weight * values.flatten())
@@ -217,8 +217,8 @@ class ConvolvedSpectrum(nn.Module):
         device = waveform.device
         bins = torch.arange(self.bins, device=device)[:, None]
         # reduced to one period, where the angles are exact
-        places = bins * torch.arange(self.window, device=device) % self.window
-        basis = (self.turn[:, places] * self.hann).flatten(0, 1)
+        phases = bins * torch.arange(self.window, device=device) % self.window
+        basis = (self.turn[:, phases] * self.hann).flatten(0, 1)
         parts = functional.conv1d(waveform[:, None], basis[:, None], stride=self.hop)
         real, imaginary = parts.split(self.bins, dim=1)
         return real, imaginary

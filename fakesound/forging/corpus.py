@@ -69,12 +69,12 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
         root = Path(data.root).expanduser()
         check_apart(root, Path(data.prepared), "data.prepared")
         genuine, left_out = folder_clips(root, data.clip_seconds, data.source, data.on_bad_audio)
-        place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
-        name = f"{root.resolve().name}-{place}"
+        digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
+        name = f"{root.resolve().name}-{digest}"
     extra, extra_left_out = _extra(data)
     if data.extra:
-        places = sorted(str(Path(folder).expanduser().resolve()) for folder in data.extra)
-        name += f"-with-{hashlib.sha256('|'.join(places).encode()).hexdigest()[:8]}"
+        folders_used = sorted(str(Path(folder).expanduser().resolve()) for folder in data.extra)
+        name += f"-with-{hashlib.sha256('|'.join(folders_used).encode()).hexdigest()[:8]}"
     settings = ForgeSettings(data.sample_rate, data.train_attacks, data.evaluation_attacks)
     complete = {"validation": inner, "test": held_out}
     if split.name == "source_folds":

@@ -39,7 +39,7 @@ class Explanation:
     hertz: Float[np.ndarray, " edge"]
     logit: float
 
-    def order(self) -> Int[np.ndarray, " place"]:
+    def order(self) -> Int[np.ndarray, " cell"]:
         """Return the flat indices of the cells, the most relevant first."""
         return np.argsort(-self.relevance, axis=None, kind="stable")
 
@@ -49,8 +49,8 @@ class Explanation:
         Zhang et al., "Top-down neural attention by excitation backprop", ECCV 2016.
         """
         cell = int(self.order()[0]) % self.relevance.shape[1]
-        first, after = (round(at / GRID.step) for at in self.seconds[cell : cell + 2])
-        return bool(fake[first : max(after, first + 1)].any())
+        first, stop = (round(at / GRID.step) for at in self.seconds[cell : cell + 2])
+        return bool(fake[first : max(stop, first + 1)].any())
 
 
 class Occlusion:
@@ -116,17 +116,17 @@ class Occlusion:
         inside = [self._inside(number) for number in range(len(self.windows))]
         # the outputs of the other windows do not change
         changed = [
-            (place, number)
-            for place, cells in enumerate(hidden)
+            (index, number)
+            for index, cells in enumerate(hidden)
             for number in range(len(self.windows))
             if (cells.any(0) & inside[number]).any()
         ]
         outputs = [dict(enumerate(self.outputs)) for _ in hidden]
         for start in range(0, len(changed), BATCH):
             some = changed[start : start + BATCH]
-            parts = torch.stack([self._without(hidden[place], number) for place, number in some])
-            for (place, number), one in zip(some, self._outputs(parts), strict=True):
-                outputs[place][number] = one
+            parts = torch.stack([self._without(hidden[index], number) for index, number in some])
+            for (index, number), one in zip(some, self._outputs(parts), strict=True):
+                outputs[index][number] = one
         raw = np.array([self._logit(one) for one in outputs])
         return self.detector.model.calibrator.calibrated(raw)
 
@@ -146,7 +146,7 @@ class Occlusion:
         return Explanation(relevance.reshape(rows, columns), self.seconds, self.hertz, logit)
 
     def deletion_curve(
-        self, order: Int[np.ndarray, " place"], points: int = 10
+        self, order: Int[np.ndarray, " cell"], points: int = 10
     ) -> Float[np.ndarray, " point"]:
         """Return the logits while cells are hidden one after another, in ``order``.
 
@@ -165,15 +165,15 @@ class Occlusion:
     def _inside(self, number: int) -> Bool[np.ndarray, " cell"]:
         """Return which cells have columns in window ``number``."""
         start = self.windows[number].first * self.columns_per_frame
-        after = start + self.spectrograms.shape[3]
-        return (self.columns[:-1] < after) & (self.columns[1:] > start)
+        stop = start + self.spectrograms.shape[3]
+        return (self.columns[:-1] < stop) & (self.columns[1:] > start)
 
     def _without(self, hidden: Bool[np.ndarray, "band cell"], number: int) -> Tensor:
         spectrogram = self.spectrograms[number].clone()
         start = self.windows[number].first * self.columns_per_frame
         for row, column in zip(*np.nonzero(hidden), strict=True):
-            first, after = np.maximum(self.columns[column : column + 2] - start, 0)
-            spectrogram[:, self.rows[row] : self.rows[row + 1], first:after] = 0
+            first, stop = np.maximum(self.columns[column : column + 2] - start, 0)
+            spectrogram[:, self.rows[row] : self.rows[row + 1], first:stop] = 0
         return spectrogram
 
     def _logit(self, outputs: Mapping[int, Mapping[str, FrameValues]]) -> float:
@@ -205,10 +205,10 @@ class Faithfulness:
 def measure_faithfulness(
     detector: Detector,
     clips: Sequence[Clip],
-    most: int,
+    limit: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Faithfulness:
-    """Measure the faithfulness of explanations on up to ``most`` partial fakes.
+    """Measure the faithfulness of explanations on up to ``limit`` partial fakes.
 
     Raises:
         InputError: if there are no partial fakes.
@@ -223,7 +223,7 @@ def measure_faithfulness(
     if not partial:
         raise InputError("--manifest: has no partly fake test clip; name another")
     rng = np.random.default_rng(0)
-    chosen = [partial[i] for i in sorted(rng.permutation(len(partial))[:most])]
+    chosen = [partial[i] for i in sorted(rng.permutation(len(partial))[:limit])]
     rows = []
     for number, clip in enumerate(chosen):
         occlusion = Occlusion(detector, read_audio(clip.location, detector.rate))

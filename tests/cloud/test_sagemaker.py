@@ -262,7 +262,7 @@ def test_finished_runs_are_fetched_and_others_not(account, tmp_path):
     for key in (*keys, "going/checkpoints/2/epochs.jsonl"):
         s3.put_object(Bucket="a-bucket", Key=f"fakesound/tasks/{key}", Body=key.encode())
     s3.put_object(Bucket="a-bucket", Key="fakesound/tasks_too/x/3/metrics.json", Body=b"")
-    runs = sagemaker.finished_runs(s3, sagemaker.place_of(settings(), "tasks"))
+    runs = sagemaker.finished_runs(s3, sagemaker.address_of(settings(), "tasks"))
     ((run, sizes),) = runs.items()
     assert run == "fakesound/tasks/id/checkpoints/1"
     assert sagemaker.fetch_run(s3, "a-bucket", run, sizes, tmp_path / "1") == 4

@@ -87,7 +87,7 @@ class Codec(nn.Module):
 
 def lapped_cosines(size: int) -> Float[Tensor, "size twice"]:
     """Return the basis of the MDCT with a sine window, which its transpose inverts."""
-    place = torch.arange(2 * size) + 0.5
-    window = torch.sin(torch.pi * place / (2 * size))
-    angle = torch.pi / size * torch.outer(torch.arange(size) + 0.5, place + size / 2)
+    sample = torch.arange(2 * size) + 0.5
+    window = torch.sin(torch.pi * sample / (2 * size))
+    angle = torch.pi / size * torch.outer(torch.arange(size) + 0.5, sample + size / 2)
     return (2 / size) ** 0.5 * window * torch.cos(angle)

@@ -75,8 +75,8 @@ def conceal(folder: Path, audio: Audio, gaps: Sequence[slice]) -> Audio:
 
 def _falling() -> Float32[np.ndarray, " hop"]:
     """Return the second half of a periodic Hann window of two hops."""
-    place = np.arange(HOP, 2 * HOP)
-    return (0.5 - 0.5 * np.cos(np.pi * place / HOP)).astype(np.float32)
+    sample = np.arange(HOP, 2 * HOP)
+    return (0.5 - 0.5 * np.cos(np.pi * sample / HOP)).astype(np.float32)
 
 
 def _interpreter(path: Path) -> "Interpreter":

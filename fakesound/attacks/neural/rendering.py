@@ -96,8 +96,8 @@ def bridge(mel: LogMelArray, missing: Bool[np.ndarray, " frame"]) -> LogMelArray
     """Return ``mel`` with the missing frames interpolated linearly."""
     if missing.all():
         return np.full_like(mel, np.log(FLOOR))
-    place = np.arange(len(missing))
-    lines = [np.interp(place, place[~missing], band[~missing]) for band in mel]
+    frame = np.arange(len(missing))
+    lines = [np.interp(frame, frame[~missing], band[~missing]) for band in mel]
     return np.stack(lines).astype(np.float32)
 
 
