@@ -134,6 +134,6 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 def read_results(folder: Path) -> dict[str, Any]:
     """Return all of ``metrics.json`` that must repeat from run to run."""
-    found = read_metrics(folder)
-    found.pop("provenance")
-    return found
+    result = read_metrics(folder)
+    result.pop("provenance")
+    return result

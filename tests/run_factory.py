@@ -110,13 +110,13 @@ def make_run(
 def weakened(scores, by, seed=0):
     """Return the same clips with noise on their scores."""
     rng = np.random.default_rng(seed)
-    found = []
+    result = []
     for clip in scores:
         score = round(float(1 / (1 + np.exp(-clip.logit - by * rng.normal()))), 6)
         noise = 0.2 * by * rng.normal(size=clip.frame_scores.size)
         frames = np.clip(clip.frame_scores + noise, 0, 1).astype(np.float32)
-        found.append(replace(clip, score=score, logit=logit(score), frame_scores=frames))
-    return found
+        result.append(replace(clip, score=score, logit=logit(score), frame_scores=frames))
+    return result
 
 
 def edit_json(path, change):

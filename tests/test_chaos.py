@@ -58,13 +58,13 @@ def commands():
 
 def figures(folder):
     """Return all numbers of all runs and evaluations under ``folder``."""
-    found = {}
+    result = {}
     for path in sorted(folder.rglob("metrics.json")):
         metrics = json.loads(path.read_text())
         metrics.pop("provenance")
         # the time in a folder's name differs
-        found[len(found)] = metrics
-    return found
+        result[len(result)] = metrics
+    return result
 
 
 def files(folder):

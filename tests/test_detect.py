@@ -63,11 +63,11 @@ def test_a_folder_with_bad_files_in_it(recordings, checkpoint, tmp_path):  # noq
     assert "Traceback" not in stderr
     document = json.loads(out["json"].read_text())
     check_schema(document)
-    found = document["results"]
-    assert [row["path"].rsplit("/", 1)[1] for row in found] == [
+    result = document["results"]
+    assert [row["path"].rsplit("/", 1)[1] for row in result] == [
         *("a.wav", "b.flac", "c.ogg", "d.mp3", "e f.wav", "x.wav", "y.flac")
     ]
-    good = [row for row in found if row["error"] is None]
+    good = [row for row in result if row["error"] is None]
     assert len(good) == 5
     for row in good:
         assert row["duration"] == pytest.approx(1, abs=0.1)
@@ -99,7 +99,7 @@ def test_a_folder_with_bad_files_in_it(recordings, checkpoint, tmp_path):  # noq
     # results on stdout, messages on stderr
     table = list(csv.DictReader(io.StringIO(done.stdout.decode()), delimiter="\t"))
     assert [(row["path"], row["verdict"]) for row in table] == [
-        (row["path"], row["verdict"] or "") for row in found
+        (row["path"], row["verdict"] or "") for row in result
     ]
 
 
@@ -197,9 +197,9 @@ def test_two_hundred_files_of_which_ten_are_broken(checkpoint, tmp_path):  # noq
         if number % 20 == 7:
             path.write_bytes(path.read_bytes()[: 20 * (number // 20)])
     done = detect(tmp_path, "--checkpoint", checkpoint, "--json", "-")
-    found = json.loads(done.stdout)["results"]
+    result = json.loads(done.stdout)["results"]
     assert done.returncode == 1
-    assert sum(row["error"] is None for row in found) == 190
+    assert sum(row["error"] is None for row in result) == 190
     assert done.stderr.decode().count("skipped: ") == 10
 
 
@@ -233,7 +233,7 @@ def test_three_hours_take_no_more_memory_than_three_minutes(tmp_path):
     short, long = (write_noise(tmp_path / f"{s}.flac", s) for s in (180, 3 * 3600))
     out = tmp_path / "out.json"
     short_peak, long_peak = (peak_bytes(path, "--json", out) for path in (short, long))
-    (found,) = json.loads(out.read_text())["results"]
-    assert found["duration"] == pytest.approx(3 * 3600)
+    (result,) = json.loads(out.read_text())["results"]
+    assert result["duration"] == pytest.approx(3 * 3600)
     assert long_peak < 1.1 * short_peak + 50e6
     assert long_peak < 1.05e9

@@ -158,8 +158,8 @@ def test_staged_files_take_their_places_together(tmp_path):
     with staged(folder, last="metrics.json") as new:
         write_whole(new / "metrics.json", "new")
         write_whole(new / "tables" / "a.csv", "new")
-    found = {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()}
-    assert found == {"metrics.json": "new", "a.csv": "new", ".lock": ""}
+    result = {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()}
+    assert result == {"metrics.json": "new", "a.csv": "new", ".lock": ""}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 

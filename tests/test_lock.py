@@ -22,9 +22,9 @@ def locked(python, machine):
     }
     rows = (ROOT / "requirements.lock").read_text().splitlines()
     parsed = [Requirement(row) for row in rows if not row.startswith("#")]
-    found = [row for row in parsed if row.marker is None or row.marker.evaluate(here)]
-    versions = {row.name.lower().replace("_", "-"): row.specifier for row in found}
-    assert len(versions) == len(found)
+    result = [row for row in parsed if row.marker is None or row.marker.evaluate(here)]
+    versions = {row.name.lower().replace("_", "-"): row.specifier for row in result}
+    assert len(versions) == len(result)
     return {name: str(each).removeprefix("==") for name, each in versions.items()}
 
 

@@ -64,8 +64,8 @@ def of(text):
 
 def test_hydra_finds_it():
     # it reads the file once more, so that the class is another
-    found = {(each.__module__, each.__name__) for each in Plugins.instance().discover(Sweeper)}
-    assert ("hydra_plugins.fakesound_optuna", "OptunaSweeper") in found
+    result = {(each.__module__, each.__name__) for each in Plugins.instance().discover(Sweeper)}
+    assert ("hydra_plugins.fakesound_optuna", "OptunaSweeper") in result
     settings = compose_config(["sweep=optuna"], with_hydra=True).hydra.sweeper
     assert settings["_target_"] == "hydra_plugins.fakesound_optuna.OptunaSweeper"
 

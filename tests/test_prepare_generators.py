@@ -68,12 +68,11 @@ def test_missing_repositories_are_listed(run, published, recipes_file, tmp_path,
     empty = tmp_path / "empty"
     (empty / "one+alpha").mkdir(parents=True)
     (empty / "one+alpha" / ".git").symlink_to(published[0] / "one+alpha" / ".git")
-    monkeypatch.setattr(collect, "GITHUB", f"file://{tmp_path}/nowhere")
-    fetch = collect.fetch
-    nowhere = f"file://{tmp_path}/nowhere"
+    clone, nowhere = collect.clone_commit, f"file://{tmp_path}/nowhere"
     monkeypatch.setattr(
-        "fakesound.corpora.public_generators.prepare.fetch",
-        lambda recipes, out, mirror, progress: fetch(recipes, out, mirror, progress, 1, nowhere),
+        collect,
+        "clone_commit",
+        lambda name, commit, folder, host, largest: clone(name, commit, folder, nowhere, largest),
     )
     code, _, error, out = run(f"mirror={empty}")
     assert code == 2

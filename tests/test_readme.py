@@ -279,10 +279,10 @@ def test_the_detector_is_used_as_the_readme_shows(place, monkeypatch):
     ((_, block),) = [fence for fence in fences(README) if fence[0] == "python"]
     names = {}
     exec(block, names)
-    found = names["result"]
-    assert found.verdict in ("genuine", "fake", "uncertain")
-    assert 0 <= found.score <= 1
-    assert len(found.frame_scores) == 161
+    result = names["result"]
+    assert result.verdict in ("genuine", "fake", "uncertain")
+    assert 0 <= result.score <= 1
+    assert len(result.frame_scores) == 161
 
 
 def test_the_row_of_a_manifest_is_one(place):

@@ -43,13 +43,13 @@ def test_a_run_writes_the_documented_files(finished_run):
 
 
 def test_metrics_hold_every_block(finished):
-    found = read_metrics(finished)
-    assert set(found["validation"]) >= BLOCK
-    assert set(found["test"]) == {"all", "seen", "unseen", "attack"}
+    result = read_metrics(finished)
+    assert set(result["validation"]) >= BLOCK
+    assert set(result["test"]) == {"all", "seen", "unseen", "attack"}
     for name in ("all", "seen", "unseen"):
-        assert set(found["test"][name]) >= BLOCK | {"ci"}
-    assert set(found["baseline"]) == {"all_fake", "all_genuine", "prior"}
-    assert found["provenance"]["held_out"] == ["vocoder/quantised_phase"]
+        assert set(result["test"][name]) >= BLOCK | {"ci"}
+    assert set(result["baseline"]) == {"all_fake", "all_genuine", "prior"}
+    assert result["provenance"]["held_out"] == ["vocoder/quantised_phase"]
     assert {
         "git",
         "versions",
@@ -58,7 +58,7 @@ def test_metrics_hold_every_block(finished):
         "device",
         "kernel",
         "seconds",
-    } <= set(found["provenance"])
+    } <= set(result["provenance"])
     assert "NaN" not in (finished / "metrics.json").read_text()
 
 
@@ -109,11 +109,11 @@ def test_the_same_seed_gives_the_same_results_with_another_logger(finished, smal
 
 def logged_steps(folder):
     """Return the steps whose loss is in the TensorBoard files of a run."""
-    found = set()
+    result = set()
     for version in folder.glob("tensorboard/version_*"):
         events = EventAccumulator(str(version)).Reload()
-        found |= {event.step for event in events.Scalars("step/loss")}
-    return found
+        result |= {event.step for event in events.Scalars("step/loss")}
+    return result
 
 
 def test_a_killed_run_continues_and_ends_like_an_undisturbed_one(small, tmp_path):
@@ -294,10 +294,10 @@ def test_runs_of_a_sweep_go_side_by_side(small, tmp_path, monkeypatch):
     arguments = (*arguments, "hydra.launcher.n_jobs=2", "data.prepared=new")
     varied = ("optim.lr=0.001,0.003", "seed=0,1")
     succeed("run", *arguments, *varied, folder=tmp_path, timeout=900)
-    found = [read_metrics(path.parent) for path in tmp_path.glob("outputs/sweep/*/metrics.json")]
-    assert len(found) == 4
+    result = [read_metrics(path.parent) for path in tmp_path.glob("outputs/sweep/*/metrics.json")]
+    assert len(result) == 4
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert {each["provenance"]["threads"] for each in found} == {max(1, cores // 2)}
+    assert {each["provenance"]["threads"] for each in result} == {max(1, cores // 2)}
     (journal,) = tmp_path.glob("new/*/journal.jsonl")
     clips = [json.loads(line)["clip_id"] for line in journal.read_text().splitlines()]
     assert len(clips) == len(set(clips)) > 0
@@ -305,7 +305,7 @@ def test_runs_of_a_sweep_go_side_by_side(small, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", str(max(1, cores // 2)))
     succeed("run", *small, "seed=1", "optim.lr=0.003", "logger=disabled", folder=tmp_path)
     (folder,) = tmp_path.glob("outputs/smoke/*")
-    assert read_metrics(folder)["validation"] in [each["validation"] for each in found]
+    assert read_metrics(folder)["validation"] in [each["validation"] for each in result]
 
 
 @pytest.mark.slow
@@ -369,8 +369,8 @@ def test_the_2024_systems_train(name, small, tmp_path):
         "logger=disabled", "hydra.run.dir=out", folder=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = read_metrics(tmp_path / "out")
-    assert found["provenance"]["kernel"] == ("none" if name == "original_cnn" else "cpu")
-    unseen = found["test"]["unseen"]
+    result = read_metrics(tmp_path / "out")
+    assert result["provenance"]["kernel"] == ("none" if name == "original_cnn" else "cpu")
+    unseen = result["test"]["unseen"]
     assert unseen["clip/auc"] is not None
     assert unseen["frame/auc"] is not None

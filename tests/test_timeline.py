@@ -38,14 +38,14 @@ def painted(pairs, length=LIMIT):
 
 def runs(canvas):
     """Return the spans of True, one by one."""
-    found, start = [], None
+    result, start = [], None
     for place, value in enumerate([*canvas, False]):
         if value and start is None:
             start = place
         elif not value and start is not None:
-            found.append((start, place))
+            result.append((start, place))
             start = None
-    return found
+    return result
 
 
 def in_microseconds(regions):
@@ -102,9 +102,9 @@ def test_frames_cover_the_clip_and_none_is_spare(duration, step):
 def test_frames_to_regions_and_back(frames, step, data):
     fake = np.array(frames, dtype=bool)
     grid = FrameGrid(step)
-    found = grid.regions(fake)
-    assert in_microseconds(found) == [(a * step, b * step) for a, b in runs(fake)]
-    assert grid.targets(found, len(fake)).tolist() == frames
+    result = grid.regions(fake)
+    assert in_microseconds(result) == [(a * step, b * step) for a, b in runs(fake)]
+    assert grid.targets(result, len(fake)).tolist() == frames
     # any end within the last frame keeps them all
     rest = data.draw(st.integers(1, step))
     duration = ((len(fake) - 1) * step + rest) / 1e6 if frames else 0.0
@@ -118,8 +118,8 @@ def test_frames_to_regions_and_back(frames, step, data):
 def test_regions_end_with_the_clip(frames, step, duration):
     fake = np.array(frames, dtype=bool)
     canvas = np.repeat(fake, step)[:duration]
-    found = FrameGrid(step).regions(fake, duration / 1e6)
-    assert in_microseconds(found) == runs(canvas)
+    result = FrameGrid(step).regions(fake, duration / 1e6)
+    assert in_microseconds(result) == runs(canvas)
 
 
 @plain

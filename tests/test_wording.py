@@ -47,23 +47,23 @@ def strings(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_an_entry_of_args_reads_alone(path):
-    found = [
+    result = [
         f"{name}: {entry.group(0).strip()}"
         for name, text in docstrings(path)
         for section in SECTIONS.finditer(text)
         for entry in ENTRY.finditer(section.group(1))
         if entry.group(1).split(" ")[0].rstrip(",;").lower() in PREPOSITIONS
     ]
-    assert not found
+    assert not result
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_retired_word_in_docstrings_and_messages(path):
-    found = [f"{line}: {text}" for line, text in strings(path) if RETIRED.search(text)]
-    assert not found
+    result = [f"{line}: {text}" for line, text in strings(path) if RETIRED.search(text)]
+    assert not result
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_retired_word_in_documents(path):
-    found = [line for line in path.read_text().splitlines() if RETIRED.search(line)]
-    assert not found
+    result = [line for line in path.read_text().splitlines() if RETIRED.search(line)]
+    assert not result

@@ -44,8 +44,8 @@ def test_mel_filters_are_those_of_slaney():
     expected = torchaudio.functional.melscale_fbanks(
         513, 0.0, 8_000.0, 80, 22_050, norm="slaney", mel_scale="slaney"
     )
-    found = torch.from_numpy(hifigan.slaney_filters(22_050))
-    torch.testing.assert_close(found, expected.T, atol=1e-6, rtol=1e-4)
+    result = torch.from_numpy(hifigan.slaney_filters(22_050))
+    torch.testing.assert_close(result, expected.T, atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize("form", [UNIVERSAL, CHINESE_16K])

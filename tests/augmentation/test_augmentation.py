@@ -71,18 +71,18 @@ def test_changes_do_not_shift_time(audio, name):
         audio = -audio
     for seed in range(4):
         output = change(audio, NEVER | {name: 1.0}, seed)[:HELD]
-        found = np.correlate(output, audio[500 : HELD - 500], "valid")
+        result = np.correlate(output, audio[500 : HELD - 500], "valid")
         if name == "invert":
-            found = -found
-        assert abs(int(np.argmax(found)) - 500) <= 1
+            result = -result
+        assert abs(int(np.argmax(result)) - 500) <= 1
 
 
 @pytest.mark.parametrize("name", CODECS)
 def test_codecs_are_aligned_and_similar(audio, name):
     output = transcode(audio[:HELD], RATE, np.random.default_rng(0), name, CODECS[name][1])
     assert output.shape == (HELD,)
-    found = np.correlate(output, audio[500 : HELD - 500], "valid")
-    assert int(np.argmax(found)) == 500
+    result = np.correlate(output, audio[500 : HELD - 500], "valid")
+    assert int(np.argmax(result)) == 500
     assert ratio(output, audio[:HELD]) > 1
     assert not np.array_equal(output, audio[:HELD])
 

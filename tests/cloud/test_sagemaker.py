@@ -214,9 +214,9 @@ def test_the_command_line_wins_over_a_file_and_that_over_the_environment(tmp_pat
         monkeypatch.setenv(f"FAKESOUND_{key}", GIVEN["role"] if key == "ROLE" else "environment")
     file = tmp_path / "aws.yaml"
     file.write_text("bucket: from-file\nimage: from-file\ntags: {a: b}\n")
-    found = read_settings(["launch.image=word", "launch.spot=false"], file)
-    assert (found.role, found.bucket, found.image) == (GIVEN["role"], "from-file", "word")
-    assert (found.spot, found.tags) == (False, {"a": "b"})
+    result = read_settings(["launch.image=word", "launch.spot=false"], file)
+    assert (result.role, result.bucket, result.image) == (GIVEN["role"], "from-file", "word")
+    assert (result.spot, result.tags) == (False, {"a": "b"})
 
 
 @pytest.fixture
@@ -266,8 +266,8 @@ def test_finished_runs_are_fetched_and_others_not(account, tmp_path):
     ((run, sizes),) = runs.items()
     assert run == "fakesound/tasks/id/checkpoints/1"
     assert sagemaker.fetch_run(s3, "a-bucket", run, sizes, tmp_path / "1") == 4
-    found = {str(p.relative_to(tmp_path / "1")) for p in tmp_path.rglob("*") if p.is_file()}
-    assert found == set(kept)
+    result = {str(p.relative_to(tmp_path / "1")) for p in tmp_path.rglob("*") if p.is_file()}
+    assert result == set(kept)
     assert sagemaker.fetch_run(s3, "a-bucket", run, sizes, tmp_path / "1") == 0
 
 

@@ -41,12 +41,12 @@ def sweep_of(choice):
     """Return the values of each key of a sweep, or the ends of its interval."""
     params = OmegaConf.to_container(composed(choice).hydra.sweeper.params, resolve=True)
     texts = [f"{key}={values}" for key, values in params.items()]
-    found = {}
+    result = {}
     for override in OverridesParser.create().parse_overrides(texts):
         value = override.value()
         ends = [str(value.start), str(value.end)] if isinstance(value, IntervalSweep) else None
-        found[override.get_key_element()] = ends or list(override.sweep_string_iterator())
-    return found
+        result[override.get_key_element()] = ends or list(override.sweep_string_iterator())
+    return result
 
 
 @pytest.mark.parametrize("choice", CHOICES)

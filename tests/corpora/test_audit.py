@@ -89,16 +89,16 @@ def test_properties_of_a_known_sound(make_clips, tmp_path):
     pcm = np.tile(np.array([16_384, -16_384], dtype=np.int16), 2_000)
     pcm[:2_000] = 0
     write_wav(Path(clip.location), pcm, RATE)
-    found = trivial_properties(clip)
-    assert found["duration"] == 0.5
-    assert found["sample rate"] == RATE
-    assert found["offset"] == 0
-    assert found["zero samples"] == 0.5
-    assert found["clipped samples"] == found["odd samples"] == 0
-    assert found["peak"] == pytest.approx(20 * np.log10(0.5))
-    assert found["level"] == pytest.approx(20 * np.log10(0.5) - 10 * np.log10(2), abs=0.01)
-    assert found["silence"] == 0.5
-    assert found["bandwidth 95 %"] > 0.9
+    result = trivial_properties(clip)
+    assert result["duration"] == 0.5
+    assert result["sample rate"] == RATE
+    assert result["offset"] == 0
+    assert result["zero samples"] == 0.5
+    assert result["clipped samples"] == result["odd samples"] == 0
+    assert result["peak"] == pytest.approx(20 * np.log10(0.5))
+    assert result["level"] == pytest.approx(20 * np.log10(0.5) - 10 * np.log10(2), abs=0.01)
+    assert result["silence"] == 0.5
+    assert result["bandwidth 95 %"] > 0.9
 
 
 def test_silence_has_finite_properties(make_clips):

@@ -34,17 +34,17 @@ def test_tables_become_clips(published, tmp_path, place):
     published(place)
     clips, remarks = read_clips(ENVSDD, tmp_path)
     assert remarks == []
-    found = {c.clip_id: (c.source_id, c.domain, c.attack, c.regions, c.split) for c in clips}
+    result = {c.clip_id: (c.source_id, c.domain, c.attack, c.regions, c.split) for c in clips}
     urban = ("envsdd/UrbanSound8K/a", "envsdd/UrbanSound8K")
     clotho = ("envsdd/Clotho/c", "envsdd/Clotho")
-    assert len(found) == 13
-    assert found["UrbanSound8K/a"] == (*urban, None, (), "train")
-    assert found["tta/audiogen/UrbanSound8K/a"] == (*urban, "tta/audiogen", WHOLE, "train")
-    assert found["ata/audioldm1/UrbanSound8K/a"] == (*urban, "ata/audioldm1", WHOLE, "train")
-    assert found["tta/audioldm2/TUTSED2016/b"][2:] == ("tta/audioldm2", WHOLE, "validation")
-    assert found["test/1"] == (*clotho, None, (), "test")
-    assert found["test/2"] == (*clotho, "tta/tangoflux", WHOLE, "test")
-    assert found["test/3"] == (*clotho, "ata/audioldm1", WHOLE, "test")
+    assert len(result) == 13
+    assert result["UrbanSound8K/a"] == (*urban, None, (), "train")
+    assert result["tta/audiogen/UrbanSound8K/a"] == (*urban, "tta/audiogen", WHOLE, "train")
+    assert result["ata/audioldm1/UrbanSound8K/a"] == (*urban, "ata/audioldm1", WHOLE, "train")
+    assert result["tta/audioldm2/TUTSED2016/b"][2:] == ("tta/audioldm2", WHOLE, "validation")
+    assert result["test/1"] == (*clotho, None, (), "test")
+    assert result["test/2"] == (*clotho, "tta/tangoflux", WHOLE, "test")
+    assert result["test/3"] == (*clotho, "ata/audioldm1", WHOLE, "test")
 
 
 def test_rows_that_cannot_be_read_are_named(published, tmp_path, text):

@@ -22,12 +22,12 @@ def test_folders_become_clips(published, tmp_path, place):
     published("MusicCaps", *GENERATORS, place=place)
     clips, remarks = read_clips(FAKEMUSICCAPS, tmp_path)
     assert remarks == []
-    found = {clip.clip_id: (clip.source_id, clip.attack, clip.regions) for clip in clips}
-    assert len(found) == 12
+    result = {clip.clip_id: (clip.source_id, clip.attack, clip.regions) for clip in clips}
+    assert len(result) == 12
     source = f"fakemusiccaps/{NAMES[0]}"
-    assert found[f"MusicCaps/{NAMES[0]}"] == (source, None, ())
+    assert result[f"MusicCaps/{NAMES[0]}"] == (source, None, ())
     attack = "generation/musicgen_medium"
-    assert found[f"MusicGen_medium/{NAMES[0]}"] == (source, attack, (Region(0, 1.0),))
+    assert result[f"MusicGen_medium/{NAMES[0]}"] == (source, attack, (Region(0, 1.0),))
     assert {clip.split for clip in clips} == {None}
     assert {clip.attack for clip in clips if clip.is_fake} == {
         f"generation/{name.lower()}" for name in GENERATORS

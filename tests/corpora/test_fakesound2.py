@@ -102,7 +102,7 @@ def published(lists, audio):
 @pytest.mark.parametrize("root", [".", "scr", "scr/data/test", "scr/data/test/meta"])
 def test_the_published_lists_become_clips(published, tmp_path, root):
     clips, remarks = read_clips(FAKESOUND2, tmp_path / root)
-    found = {c.clip_id: (c.source_id, c.attack, c.regions, *c.subsets) for c in clips}
+    result = {c.clip_id: (c.source_id, c.attack, c.regions, *c.subsets) for c in clips}
     expected = [
         (f"{A}_Genuine", A, None, [], "in_domain", "out_domain"),
         (f"{C}_InpaintingFakesound1easy", C, None, [], "out_domain"),
@@ -127,7 +127,7 @@ def test_the_published_lists_become_clips(published, tmp_path, root):
         (f"{A}_Addition_5.8-6.8", A, "add/manually", [(5.8, 6.8)], "in_domain"),
         (f"{B}_Splicing_9.48-10.0", B, "splice/manually", [(9.48, 9.98)], "in_domain"),
     ]
-    assert found == {
+    assert result == {
         name: (f"audiocaps/{source}", attack, tuple(Region(*s) for s in spans), *subsets)
         for name, source, attack, spans, *subsets in expected
     }

@@ -34,12 +34,12 @@ def test_label_files_become_clips(published, tmp_path, place):
     published(place)
     clips, remarks = read_clips(LLAMAPARTIALSPOOF, tmp_path)
     assert remarks == []
-    found = {
+    result = {
         clip.clip_id.split("_")[0]: (clip.source_id, clip.attack, clip.regions, clip.subsets)
         for clip in clips
     }
     source = "llamapartialspoof/"
-    assert found == {
+    assert result == {
         "dev-clean": (f"{source}1272", None, (), ()),
         "test-clean": (f"{source}237", None, (), ()),
         "dev01-yourtts-full": (f"{source}1272", "tts/yourtts", (Region(0, 2.0),), ("full",)),

@@ -58,13 +58,13 @@ def test_protocols_and_labels_become_clips(published, tmp_path, base, folder, ro
     published(base, folder)
     clips, remarks = read_clips(PARTIALSPOOF, tmp_path / root)
     spans = (Region(0.2, 0.995),)
-    found = {
+    result = {
         c.clip_id: (Path(c.location).parent.parent.name, c.source_id, c.attack, c.regions, c.split)
         for c in clips
     }
     speaker = "asvspoof2019_la/LA_"
     splice = "splice/partialspoof"
-    assert found == {
+    assert result == {
         "CON_T_0000029": ("train", f"{speaker}0079", splice, spans, "train"),
         "LA_T_1138215": ("train", f"{speaker}0079", None, (), "train"),
         "CON_D_0000001": ("dev", f"{speaker}0069", splice, spans, "validation"),

@@ -56,7 +56,7 @@ def write_clips(folder):
     def noise(samples):
         return rng.normal(0, 2_000, samples).round().astype(np.int16)
 
-    found = []
+    result = []
     for number, seconds in enumerate((1.3, 1.5, 1.7004375)):
         samples = round(seconds * RATE)
         genuine, whole = noise(samples), noise(samples)
@@ -68,13 +68,13 @@ def write_clips(folder):
         for name, pcm in (("genuine", genuine), ("whole", whole), ("gaps", gaps)):
             write_wav(paths[name], pcm, RATE)
         twin = f"genuine{number}"
-        found += [
+        result += [
             make_clip(paths["genuine"]),
             make_clip(paths["whole"], "a/whole", [Region(0, round(seconds, 6))], twin),
             make_clip(paths["gaps"], "b/gaps", GAPS, twin),
         ]
     write_wav(folder / "alone.wav", noise(RATE), RATE)
-    return [*found, make_clip(folder / "alone.wav", "c/alone", [Region(0.2, 0.5)])]
+    return [*result, make_clip(folder / "alone.wav", "c/alone", [Region(0.2, 0.5)])]
 
 
 def unlaundered(fake, genuine, rate, rng):

@@ -19,11 +19,11 @@ ARRAYS = {
 def test_arrays_of_a_pickle_are_restored(tmp_path, protocol):
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps(ARRAYS, protocol=protocol))
-    found = read_arrays(path)
-    assert found.keys() == ARRAYS.keys()
+    result = read_arrays(path)
+    assert result.keys() == ARRAYS.keys()
     for name, values in ARRAYS.items():
-        assert np.array_equal(found[name], values), name
-        assert found[name].dtype == values.dtype
+        assert np.array_equal(result[name], values), name
+        assert result[name].dtype == values.dtype
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -23,8 +23,8 @@ def differ_outside(fake, other):
 
 
 def host_of(clips, waveform):
-    found = [clip for clip in clips if not clip.is_fake and found_in(clip, waveform) is not None]
-    return found[0].clip_id if found else None
+    result = [clip for clip in clips if not clip.is_fake and found_in(clip, waveform) is not None]
+    return result[0].clip_id if result else None
 
 
 @pytest.mark.parametrize("augment", [quiet, loud])

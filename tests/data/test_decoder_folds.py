@@ -38,10 +38,10 @@ def clips():
 
 
 def parts(clips, test=0, validation=1, **options):
-    found = {"train": [], "validation": [], "test": []}
+    result = {"train": [], "validation": [], "test": []}
     for clip in split_by_decoder(clips, validation, test, FOLDS, **options):
-        found[clip.split].append(clip)
-    return found
+        result[clip.split].append(clip)
+    return result
 
 
 @pytest.mark.parametrize("test", range(FOLDS))
@@ -54,7 +54,7 @@ def test_training_has_no_decoder_page_or_source_of_the_test(clips, test):
         pages = {clip.domain for clip in part[name]} - {"embedded"}
         assert not pages & {clip.domain for clip in part["train"]}
         assert Counter(clip.label for clip in part[name]).keys() == {"genuine", "fake"}
-    split_clips([clip for found in part.values() for clip in found])
+    split_clips([clip for result in part.values() for clip in result])
 
 
 def test_every_decoder_is_tested_once(clips):

@@ -82,14 +82,14 @@ def without_information_frame(path):
 def test_an_mp3_without_a_length_is_decoded_to_its_end(mp3, tmp_path):
     path = tmp_path / "bare.mp3"
     path.write_bytes(without_information_frame(mp3))
-    whole, found = decode(mp3), decode(path)
+    whole, result = decode(mp3), decode(path)
     # an encoder's delay and padding are only known from the information frame
-    assert 0 <= len(found) - len(whole) < 3 * 1152
+    assert 0 <= len(result) - len(whole) < 3 * 1152
     delay = np.flatnonzero(
-        [np.abs(found[at : at + 200_000] - whole[:200_000]).max() < 1e-6 for at in range(1200)]
+        [np.abs(result[at : at + 200_000] - whole[:200_000]).max() < 1e-6 for at in range(1200)]
     )
     assert len(delay) == 1
-    assert audio_info(path).samples == len(found)
+    assert audio_info(path).samples == len(result)
 
 
 def test_chunks_after_the_audio_are_no_audio(tmp_path):

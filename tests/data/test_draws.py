@@ -82,7 +82,9 @@ def test_one_kind_alone_has_all_draws(decoder):
 
 def test_a_name_counts_before_a_glob_and_a_longer_glob_before_a_shorter():
     weights = {"edit/*": 1, "edit/time_*": 2, "edit/time_stretch": 3, "*": 4}
-    found = [_weight(name, weights) for name in ("edit/time_stretch", "edit/time_warp", "edit/cut")]
-    assert found == [3, 2, 1]
+    result = [
+        _weight(name, weights) for name in ("edit/time_stretch", "edit/time_warp", "edit/cut")
+    ]
+    assert result == [3, 2, 1]
     assert _weight("vocoder/world", weights) == 4
     assert _weight("vocoder/world", {"edit/*": 1}) == 1

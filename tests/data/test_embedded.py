@@ -99,9 +99,9 @@ def test_rows_are_sorted_and_every_domain_is_there(rows):
 
 
 def test_files_and_manifest_agree(rows):
-    found = [path for name in ("permissive", "cc-by-sa") for path in (FOLDER / name).iterdir()]
-    names = {path.relative_to(FOLDER).as_posix() for path in found}
-    assert len(rows) == len(found)
+    result = [path for name in ("permissive", "cc-by-sa") for path in (FOLDER / name).iterdir()]
+    names = {path.relative_to(FOLDER).as_posix() for path in result}
+    assert len(rows) == len(result)
     assert {row["path"] for row in rows} == names
     for name in names:
         assert re.fullmatch(r"(permissive|cc-by-sa)/[A-Za-z0-9._-]+\.ogg", name)

@@ -16,8 +16,8 @@ def test_suffixes_hidden_files_and_links(tmp_path):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "broken.wav").symlink_to(tmp_path / "nowhere.wav")
     (tmp_path / "loop").symlink_to(tmp_path)
-    found = [path.relative_to(tmp_path).as_posix() for path in audio_files(tmp_path)]
-    assert found == ["a.WAV", "b.m4a", "broken.wav", "c.oga", "f.wave", "g.mp2", "sub/d.aifc"]
+    result = [path.relative_to(tmp_path).as_posix() for path in audio_files(tmp_path)]
+    assert result == ["a.WAV", "b.m4a", "broken.wav", "c.oga", "f.wave", "g.mp2", "sub/d.aifc"]
 
 
 def test_a_folder_that_cannot_be_listed_is_an_error_of_its_own(tmp_path, monkeypatch):

@@ -59,8 +59,8 @@ def groups_by_hand(links):
 def test_sources_that_clips_join_are_one_group(links):
     clips = [make_clip(str(n), s, "a/b", tuple(d)) for n, (s, *d) in enumerate(links)]
     groups = source_groups(clips)
-    found = [sorted(s for s in groups if groups[s] == name) for name in set(groups.values())]
-    assert sorted(found) == groups_by_hand(links)
+    result = [sorted(s for s in groups if groups[s] == name) for name in set(groups.values())]
+    assert sorted(result) == groups_by_hand(links)
     assert source_groups(clips[::-1]) == groups
 
 

@@ -75,17 +75,17 @@ def test_samples_are_those_of_ffmpeg(folder, suffix, codec, container, rate, cha
     encode(path, sound(seconds, rate, channels), rate, codec, container, bit_rate=128_000)
     reference, own = decode(path)
     assert own == rate
-    found, reference = read_audio(path, rate), reference.mean(axis=1)
-    assert audio_info(path).samples == len(found)
+    result, reference = read_audio(path, rate), reference.mean(axis=1)
+    assert audio_info(path).samples == len(result)
     # to a frame of the codec, since decoders differ in what they drop as delay and padding
-    assert abs(len(found) - len(reference)) <= FRAMES.get(codec, 0)
-    whole = found
+    assert abs(len(result) - len(reference)) <= FRAMES.get(codec, 0)
+    whole = result
     if container == "adts":
         reference = reference[1024:]
     if container == "asf":
-        found = found[2048:]
-    common = min(len(found), len(reference))
-    difference = found[:common] - np.clip(reference[:common], -1, 1)
+        result = result[2048:]
+    common = min(len(result), len(reference))
+    difference = result[:common] - np.clip(reference[:common], -1, 1)
     if "opus" in codec:
         assert np.sqrt(np.mean(difference**2)) < OPUS
     else:
@@ -132,11 +132,11 @@ def test_times_are_those_of_the_source(tmp_path, codec, container, rate, muxer, 
         burst = np.random.default_rng(0).normal(0, 0.2, rate // 200)
         clicks[round(second * rate) :][: len(burst)] += burst
     path = encode(tmp_path / "a.aac", clicks, rate, codec, container, 128_000, muxer=muxer)
-    found = read_audio(path, rate)
-    correlation = correlate(found, clicks, method="fft")
+    result = read_audio(path, rate)
+    correlation = correlate(result, clicks, method="fft")
     # the first frame of MP3 is 47 samples longer than the delay of LAME
     assert -50 <= int(correlation.argmax()) - (len(clicks) - 1) <= late
-    assert 0 <= len(found) - len(clicks) <= longer
+    assert 0 <= len(result) - len(clicks) <= longer
 
 
 def test_containers_that_end_early_are_noted(tmp_path):
@@ -179,9 +179,9 @@ def test_damaged_files_are_read_or_refused_in_one_line(tmp_path, suffix, codec, 
                 data[place] ^= 0xFF
         path.write_bytes(data)
         with suppress_refusal(path):
-            found = read_audio(path, 16_000)
-            assert np.isfinite(found).all()
-            np.testing.assert_array_equal(np.concatenate([*stream_audio(path, 16_000)]), found)
+            result = read_audio(path, 16_000)
+            assert np.isfinite(result).all()
+            np.testing.assert_array_equal(np.concatenate([*stream_audio(path, 16_000)]), result)
 
 
 @given(
@@ -337,11 +337,11 @@ def test_wrong_lengths_hide_no_audio(tmp_path, name):
     path.write_bytes(data)
     whole = read_audio(path, 16_000)
     path.write_bytes(patched(data, mark, offset, value))
-    found, _ = read_with_notes(path)
+    result, _ = read_with_notes(path)
     # a codec of blocks fills its last one
-    np.testing.assert_array_equal(found[: len(whole)], whole)
-    assert len(found) - len(whole) < 1_024
-    assert audio_info(path).samples == len(found)
+    np.testing.assert_array_equal(result[: len(whole)], whole)
+    assert len(result) - len(whole) < 1_024
+    assert audio_info(path).samples == len(result)
     np.testing.assert_array_equal(read_audio(path, 16_000, 9_000, 500), whole[9_000:9_500])
 
 
@@ -354,8 +354,8 @@ def test_ogg_streams_in_a_row_are_one_recording(tmp_path, subtype):
         (tmp_path / "one.ogg").write_bytes(part)
         wanted.append(read_audio(tmp_path / "one.ogg", 16_000))
     (tmp_path / "two.ogg").write_bytes(b"".join(parts))
-    found, keywords = read_with_notes(tmp_path / "two.ogg")
-    np.testing.assert_array_equal(found, np.concatenate(wanted))
+    result, keywords = read_with_notes(tmp_path / "two.ogg")
+    np.testing.assert_array_equal(result, np.concatenate(wanted))
     assert keywords == {"codec"}
     (tmp_path / "cut.ogg").write_bytes(parts[1][: len(parts[1]) * 2 // 3])
     assert read_with_notes(tmp_path / "cut.ogg")[1] == {"codec", "header"}

@@ -36,9 +36,9 @@ def mono(audio):
 
 @pytest.mark.parametrize("name", SAME)
 def test_types_and_shapes_of_the_same_samples(name):
-    found = mono(SAME[name])
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, WANTED)
+    result = mono(SAME[name])
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result, WANTED)
 
 
 def test_types_of_8_bits_and_half_precision():
@@ -93,8 +93,8 @@ def test_any_samples_of_any_count_of_equal_channels(values, channels):
 
 def test_channels_that_cancel_leave_the_louder_one_with_a_note():
     notes = Notes()
-    found = to_mono(to_channels(np.stack([0.5 * WANTED, -0.6 * WANTED])), notes)
-    np.testing.assert_allclose(found, -0.6 * WANTED, atol=1e-7)
+    result = to_mono(to_channels(np.stack([0.5 * WANTED, -0.6 * WANTED])), notes)
+    np.testing.assert_allclose(result, -0.6 * WANTED, atol=1e-7)
     assert [text.split(":")[0] for text in notes.texts()] == ["channels"]
     assert "channel 2" in notes.texts()[0]
 

@@ -36,7 +36,7 @@ def at(clip):
 def mixed(tmp_path, clips):
     """Return the clips of `made_clips`, and clips of other formats, rates and channels."""
     rng = np.random.default_rng(1)
-    found = list(clips)
+    result = list(clips)
     for name, rate, channels, seconds in (
         ("a.flac", RATE, 1, 1.5),
         ("b.flac", 44_100, 2, 1.0),
@@ -46,8 +46,8 @@ def mixed(tmp_path, clips):
         audio = rng.normal(0, 0.1, (round(seconds * rate), channels))
         soundfile.write(tmp_path / name, audio, rate)
         clip = make_clip(tmp_path / name, rate=rate)
-        found.append(replace(clip, duration=audio_info(clip.location).duration))
-    write_manifest(tmp_path / "mixed.jsonl", found)
+        result.append(replace(clip, duration=audio_info(clip.location).duration))
+    write_manifest(tmp_path / "mixed.jsonl", result)
     return read_manifest(tmp_path / "mixed.jsonl")
 
 
@@ -173,9 +173,9 @@ def test_bad_audio_is_an_error_or_skipped(mixed, tmp_path):
             "bad.wav",
             "genuine0.wav",
         ]
-        found = read_manifest(tmp_path / "out/manifest.jsonl")
-        assert [clip.clip_id for clip in found] == [clip.clip_id for clip in mixed]
-        assert all(len(read_audio(clip.location, clip.sample_rate)) for clip in found)
+        result = read_manifest(tmp_path / "out/manifest.jsonl")
+        assert [clip.clip_id for clip in result] == [clip.clip_id for clip in mixed]
+        assert all(len(read_audio(clip.location, clip.sample_rate)) for clip in result)
     with pytest.raises(InputError, match="clip bad"):
         write_shards(clips, tmp_path / "out", 150_000)
 

@@ -101,10 +101,10 @@ def test_a_held_out_attack_outside_the_test_is_an_error(clips, part):
         check_split(
             Split(
                 **{
-                    name: found
+                    name: result
                     if name == part
-                    else tuple(clip for clip in found if clip.attack != "edit/splice")
-                    for name, found in parts.items()
+                    else tuple(clip for clip in result if clip.attack != "edit/splice")
+                    for name, result in parts.items()
                 },
                 held_out=("edit/splice",),
             )

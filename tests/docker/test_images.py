@@ -65,14 +65,14 @@ def test_base_images_are_pinned(steps):
 
 def test_what_pip_installs_is_pinned(steps):
     for word, text in steps:
-        for found in re.findall(r"pip install([^&|;]*)", text) if word == "RUN" else []:
-            words = shlex.split(found)
+        for result in re.findall(r"pip install([^&|;]*)", text) if word == "RUN" else []:
+            words = shlex.split(result)
             names = [w for w in words if re.match(r"[a-zA-Z]", w) and not re.search(r"https?:", w)]
             after = {
                 words[i + 1] for i, w in enumerate(words[:-1])
                 if w in ("--index-url", "--requirement", "--constraint", "--find-links")
             }  # fmt: skip
-            assert all("==" in name for name in names if name not in after), found
+            assert all("==" in name for name in names if name not in after), result
 
 
 def test_both_images_have_one_torch():
@@ -93,13 +93,13 @@ def project():
 
 def test_pinned_versions_are_those_that_the_package_needs():
     needed = [*project()["dependencies"], *project()["optional-dependencies"]["sweep"]]
-    found = pinned()
+    result = pinned()
     for requirement in map(Requirement, needed):
         if requirement.name != "torch":
-            version = found[requirement.name]
+            version = result[requirement.name]
             assert requirement.specifier.contains(version), requirement
     # these come with torch, of one kind or the other
-    assert not [name for name in found if re.match(r"torch$|triton$|nvidia-|cuda-", name)]
+    assert not [name for name in result if re.match(r"torch$|triton$|nvidia-|cuda-", name)]
 
 
 def test_images_run_as_root_only_on_request(steps):

@@ -43,15 +43,15 @@ class Block:
 def blocks(guide: Path) -> list[Block]:
     """Return the fenced blocks of ``guide``, in order."""
     text = guide.read_text(encoding="utf-8")
-    found = []
+    result = []
     for match in FENCE.finditer(text):
         before = text[: match.start()].rstrip().splitlines()[-1]
         file = FILE.search(before)
-        found.append(Block(match[1], match[2], file[1] if file else None))
-    assert len(found) * 2 == len(re.findall(r"^```", text, re.MULTILINE)), (
+        result.append(Block(match[1], match[2], file[1] if file else None))
+    assert len(result) * 2 == len(re.findall(r"^```", text, re.MULTILINE)), (
         "a fence without language"
     )
-    return found
+    return result
 
 
 def checkout(folder: Path) -> Path:

@@ -60,9 +60,9 @@ def test_the_same_scores_in_every_format_give_the_same_figures(tmp_path):
         "cm.txt": "asvspoof",
         "ours.jsonl": "jsonl",
     }.items():
-        found, notes = read_score_files([tmp_path / name], clips, ScoreFormat(style))
+        result, notes = read_score_files([tmp_path / name], clips, ScoreFormat(style))
         assert not notes
-        blocks[name] = metrics_block(found)
+        blocks[name] = metrics_block(result)
     expected = blocks["s.csv"]
     assert 0.5 < expected["clip/auc"] < 1 > expected["range_eer"] > 0
     for name in ("s.txt", "s.npz"):

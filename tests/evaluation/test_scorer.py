@@ -43,13 +43,13 @@ def test_conditions_together_are_those_of_changed_files(clips, checkpoint, tmp_p
     detector = read_checkpoint(checkpoint).detector()
     together, skipped = score_conditions(CONDITIONS, detector, clips, RATE, 1.0)
     assert not skipped
-    for condition, found in zip(CONDITIONS, together, strict=True):
+    for condition, result in zip(CONDITIONS, together, strict=True):
         files = [changed(clip, condition, tmp_path) for clip in clips]
         wanted, _ = score_clips(detector, files, RATE, 1.0)
-        assert [(s.clip_id, s.regions, s.duration) for s in found] == [
+        assert [(s.clip_id, s.regions, s.duration) for s in result] == [
             (s.clip_id, s.regions, s.duration) for s in wanted
         ]
-        for one, other in zip(found, wanted, strict=True):
+        for one, other in zip(result, wanted, strict=True):
             assert one.logit == pytest.approx(other.logit, abs=1e-4)
             np.testing.assert_allclose(one.frame_scores, other.frame_scores, atol=1e-5)
 

@@ -92,7 +92,7 @@ def cells(values, draws=400):
 
 def test_figures_are_those_of_sklearn():
     scores = scores_of(1.0)
-    found = bootstrap.run_figures(scores, draws=3)
+    result = bootstrap.run_figures(scores, draws=3)
     genuine = [clip for clip in scores if not clip.fake]
     for attack in GENERATORS:
         for name, kind in ((WHOLE, "whole"), (PARTIAL, "part")):
@@ -103,10 +103,10 @@ def test_figures_are_those_of_sklearn():
             assert len(part) == 2 * len(fakes)
             labels = [clip.fake for clip in part]
             expected = roc_auc_score(labels, [clip.logit for clip in part])
-            assert found[name][attack][0] == pytest.approx(expected)
+            assert result[name][attack][0] == pytest.approx(expected)
         truth = np.concatenate([_truth(clip) for clip in part])
         frames = np.concatenate([clip.frame_scores for clip in part])
-        assert found[FRAMES][attack][0] == pytest.approx(roc_auc_score(truth, frames))
+        assert result[FRAMES][attack][0] == pytest.approx(roc_auc_score(truth, frames))
 
 
 def _truth(clip):
@@ -118,7 +118,7 @@ def _truth(clip):
 
 def test_draws_weigh_clips_by_their_source():
     scores = scores_of(0.5)
-    found = bootstrap.run_figures(scores, draws=20)
+    result = bootstrap.run_figures(scores, draws=20)
     sources = sorted({clip.source_id for clip in scores})
     seed = bootstrap.crc32("\n".join(sources).encode())
     drawn = bootstrap.source_draws(len(sources), 20, seed)
@@ -128,22 +128,22 @@ def test_draws_weigh_clips_by_their_source():
         weight = np.array([drawn[draw, sources.index(clip.source_id)] for clip in part])
         labels, logits = [c.fake for c in part], [c.logit for c in part]
         expected = roc_auc_score(labels, logits, sample_weight=weight)
-        assert found[PARTIAL][GENERATORS[0]][1 + draw] == pytest.approx(expected)
+        assert result[PARTIAL][GENERATORS[0]][1 + draw] == pytest.approx(expected)
         frames = np.concatenate([clip.frame_scores for clip in part])
         truth = np.concatenate([_truth(clip) for clip in part])
         expected = roc_auc_score(truth, frames, sample_weight=np.repeat(weight, 50))
         # of scores in levels
-        assert found[FRAMES][GENERATORS[0]][1 + draw] == pytest.approx(expected, abs=2e-3)
+        assert result[FRAMES][GENERATORS[0]][1 + draw] == pytest.approx(expected, abs=2e-3)
 
 
 def test_every_fold_counts_alike():
-    found = bootstrap.mean_over(cells([[[0.9, 0.7, 0.8], [0.9, 0.7, 0.8]], [[0.4]]]))
-    assert found[0] == pytest.approx((0.8 + 0.4) / 2)
+    result = bootstrap.mean_over(cells([[[0.9, 0.7, 0.8], [0.9, 0.7, 0.8]], [[0.4]]]))
+    assert result[0] == pytest.approx((0.8 + 0.4) / 2)
 
 
 def test_without_variation_there_is_no_interval():
-    found = bootstrap.mean_over(cells([[[0.7, 0.7], [0.7, 0.7]], [[0.7, 0.7]]]))
-    np.testing.assert_allclose(found, 0.7)
+    result = bootstrap.mean_over(cells([[[0.7, 0.7], [0.7, 0.7]], [[0.7, 0.7]]]))
+    np.testing.assert_allclose(result, 0.7)
 
 
 @pytest.mark.parametrize("level", ["fold", "seed", "generator", "source"])
@@ -159,10 +159,10 @@ def test_each_level_is_drawn_with_replacement(level):
         rng = np.random.default_rng(1)
         drawn = rng.choice(values, (draws, 4)).mean(1)
         tables = {"0": {0: {"g": np.append(values.mean(), drawn)}}}
-    found = bootstrap.mean_over(tables)
-    assert found[0] == pytest.approx(values.mean())
-    assert found[1:].mean() == pytest.approx(values.mean(), abs=0.005)
-    assert found[1:].std() == pytest.approx(values.std() / 2, rel=0.06)
+    result = bootstrap.mean_over(tables)
+    assert result[0] == pytest.approx(values.mean())
+    assert result[1:].mean() == pytest.approx(values.mean(), abs=0.005)
+    assert result[1:].std() == pytest.approx(values.std() / 2, rel=0.06)
 
 
 def test_systems_are_compared_on_what_both_have():
@@ -181,8 +181,8 @@ def test_a_system_does_not_differ_from_itself():
 
 def test_holm_is_that_of_statsmodels_by_hand():
     # sorted .01, .02, .03 of five tests: times 5, 4, 3, and never less than the one before
-    found = holm({"b": 0.02, "a": 0.01, "c": 0.03}, 5)
-    assert found == pytest.approx({"a": 0.05, "b": 0.08, "c": 0.09})
+    result = holm({"b": 0.02, "a": 0.01, "c": 0.03}, 5)
+    assert result == pytest.approx({"a": 0.05, "b": 0.08, "c": 0.09})
     assert holm({"a": 0.04, "b": 0.03}) == pytest.approx({"b": 0.06, "a": 0.06})
 
 
@@ -232,19 +232,19 @@ def test_known_systems_differ(sweep, tmp_path, monkeypatch):
     assert {row[WHOLE] for row in rows if row["budget"] == "time"} == {analyse.NOT_RUN}
     with (tmp_path / "comparisons.csv").open() as file:
         tests = [row for row in csv.DictReader(file) if row["budget"] == "steps"]
-    found = {
+    result = {
         (row["figure"], row["vim, both, against"]): row["result"]
         for row in tests
         if row["bench"] == "leave_one_family_out"
     }
     for figure in analyse.FIGURES:
-        assert found[figure, "original, both"] == "better"
-        assert found[figure, "mobilenet, both"] == "worse"
-        assert found[figure, "transformer, both"] in ("not inferior", "nothing shown")
-        assert found[figure, "mamba2, both"] == analyse.NOT_RUN
+        assert result[figure, "original, both"] == "better"
+        assert result[figure, "mobilenet, both"] == "worse"
+        assert result[figure, "transformer, both"] in ("not inferior", "nothing shown")
+        assert result[figure, "mamba2, both"] == analyse.NOT_RUN
     # each task is compared with both in its own figures
-    assert (FRAMES, "vim, clip") not in found
-    assert (WHOLE, "vim, frame") not in found
+    assert (FRAMES, "vim, clip") not in result
+    assert (WHOLE, "vim, frame") not in result
     assert (tmp_path / "tables.md").read_text().count("not run yet") > 50
     with (tmp_path / "runs.csv").open() as file:
         each = [r for r in csv.DictReader(file) if (r["system"], r["tasks"]) == ("vim", "both")]

@@ -60,12 +60,12 @@ def test_detections_are_those_of_the_detector(exported):
     scores = []
     for level, samples in ((0.1, 1), (0.1, 5_000), (0.03, 7_681), (0.2, 400_000)):
         sound = rng.normal(0, level, samples).clip(-1, 1).astype(np.float32)
-        found, wanted = ours.detect(sound, RATE), theirs.detect(sound, RATE)
-        assert found.score == pytest.approx(wanted.score, abs=1e-4)
-        np.testing.assert_allclose(found.frame_scores, wanted.frame_scores, atol=1e-4)
-        assert (found.verdict, found.kind) == (wanted.verdict, wanted.kind)
-        assert found.attack_family == wanted.attack_family
-        scores.append(found.score)
+        result, wanted = ours.detect(sound, RATE), theirs.detect(sound, RATE)
+        assert result.score == pytest.approx(wanted.score, abs=1e-4)
+        np.testing.assert_allclose(result.frame_scores, wanted.frame_scores, atol=1e-4)
+        assert (result.verdict, result.kind) == (wanted.verdict, wanted.kind)
+        assert result.attack_family == wanted.attack_family
+        scores.append(result.score)
     assert np.ptp(scores) > 0.01
     assert largest_window_difference(path.read_bytes(), checkpoint.path) < 1e-4
 

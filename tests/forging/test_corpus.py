@@ -122,11 +122,11 @@ def resolve(clips, on_bad_audio="error", split=None):
 
 
 def test_a_manifest_without_splits_gets_them_by_source(corpus):
-    found = resolve(corpus, split=leave_out("edit/splice", None))
-    assert found.held_out == ("edit/splice",)
-    assert not found.jobs
-    assert len({(clip.source_id, clip.split) for clip in found.clips}) == 8
-    assert {clip.split for clip in found.clips} == {"train", "validation", "test"}
+    result = resolve(corpus, split=leave_out("edit/splice", None))
+    assert result.held_out == ("edit/splice",)
+    assert not result.jobs
+    assert len({(clip.source_id, clip.split) for clip in result.clips}) == 8
+    assert {clip.split for clip in result.clips} == {"train", "validation", "test"}
 
 
 def test_attacks_are_those_of_the_manifest(corpus):
@@ -139,42 +139,42 @@ def test_splits_of_a_manifest_are_kept(corpus):
     assert {clip.split for clip in resolve(given).clips} == {"test"}
     splits = ["train"] * 12 + ["validation"] * 6 + ["test"] * 6
     given = [structs.replace(clip, split=name) for clip, name in zip(corpus, splits, strict=True)]
-    found = resolve(given)
-    assert [clip.split for clip in found.clips] == splits
-    assert found.notes == ()
+    result = resolve(given)
+    assert [clip.split for clip in result.clips] == splits
+    assert result.notes == ()
 
 
 def test_rows_without_a_split_are_not_used_where_others_have_one(corpus):
     splits = [None] + ["train"] * 11 + ["validation"] * 6 + ["test"] * 6
     given = [structs.replace(clip, split=name) for clip, name in zip(corpus, splits, strict=True)]
-    found = resolve(given)
-    assert [clip.clip_id for clip in found.clips] == [clip.clip_id for clip in corpus[1:]]
-    assert found.clips[0].twin_id is None
+    result = resolve(given)
+    assert [clip.clip_id for clip in result.clips] == [clip.clip_id for clip in corpus[1:]]
+    assert result.clips[0].twin_id is None
 
 
 def test_validation_is_taken_from_an_official_training_set(corpus):
     given = [structs.replace(c, split="test" if c.source_id > "s5" else "train") for c in corpus]
     given[0] = structs.replace(given[0], donor_ids=("s1",))
-    found = resolve(given, split=SplitConfig("official", None, validation_share=0.4, seed=3))
-    parts = {c.source_id: c.split for c in found.clips}
+    result = resolve(given, split=SplitConfig("official", None, validation_share=0.4, seed=3))
+    parts = {c.source_id: c.split for c in result.clips}
     assert parts["s6"] == parts["s7"] == "test"
     assert {parts[f"s{n}"] for n in range(6)} == {"train", "validation"}
     assert parts["s0"] == parts["s1"]
-    assert len({(c.source_id, c.split) for c in found.clips}) == 8
-    count = sum(c.split == "validation" for c in found.clips)
-    (note,) = found.notes
+    assert len({(c.source_id, c.split) for c in result.clips}) == 8
+    count = sum(c.split == "validation" for c in result.clips)
+    (note,) = result.notes
     assert note.startswith(f"validation: {count} of 18 training clips, all clips of {count // 3} ")
     # the remaining clips are a valid split
-    assert split_clips(found.clips).fold(found.clips[-1]) == "seen"
+    assert split_clips(result.clips).fold(result.clips[-1]) == "seen"
 
 
 @pytest.mark.parametrize("fold", range(4))
 def test_folds_use_all_rows_of_a_manifest(corpus, fold):
     given = [structs.replace(c, split="train" if c.source_id < "s3" else None) for c in corpus]
     chosen = SplitConfig("source_folds", "edit/splice", None, folds=4, fold=fold)
-    found = resolve(given, split=chosen)
-    split = split_clips(found.clips, found.held_out, found.inner_held_out)
-    assert len(found.clips) == len(corpus)
+    result = resolve(given, split=chosen)
+    split = split_clips(result.clips, result.held_out, result.inner_held_out)
+    assert len(result.clips) == len(corpus)
     assert [len(split.train), len(split.validation), len(split.test)] == [8, 4, 6]
 
 
@@ -200,22 +200,22 @@ def test_bad_audio_of_a_manifest_is_named_or_skipped(corpus, spoil, reason):
     corpus[0] = changed if isinstance(changed := spoil(corpus[0]), Clip) else corpus[0]
     with pytest.raises(InputError, match=rf"clip 0-genuine: .*0-genuine\.wav.*{reason}"):
         resolve(corpus)
-    found = resolve(corpus, "skip")
-    assert len(found.clips) == len(corpus) - 1
-    assert len(found.left_out) == 1
+    result = resolve(corpus, "skip")
+    assert len(result.clips) == len(corpus) - 1
+    assert len(result.left_out) == 1
     # its fakes stay, as fakes without a twin
-    assert [c.twin_id for c in found.clips if c.source_id == "s0"] == [None, None]
+    assert [c.twin_id for c in result.clips if c.source_id == "s0"] == [None, None]
 
 
 def test_without_a_manifest_there_are_jobs(tmp_path):
     data = DataConfig(prepared=str(tmp_path), attacks=["edit/*", "codec/mp3"])
-    found = resolve_corpus(data, leave_out("codec/mp3", None))
-    names = {job.attack for job in found.jobs if job.attack}
+    result = resolve_corpus(data, leave_out("codec/mp3", None))
+    names = {job.attack for job in result.jobs if job.attack}
     assert names == {"codec/mp3", *(name for name in ATTACKS if name.startswith("edit/"))}
-    evaluated = {job.genuine.clip_id for job in found.jobs if job.genuine.split == "test"}
-    complete = {j.genuine.clip_id for j in found.jobs if j.attack == "codec/mp3" and j.fixed}
+    evaluated = {job.genuine.clip_id for job in result.jobs if job.genuine.split == "test"}
+    complete = {j.genuine.clip_id for j in result.jobs if j.attack == "codec/mp3" and j.fixed}
     assert evaluated <= complete
-    assert found.folder == tmp_path / "embedded"
+    assert result.folder == tmp_path / "embedded"
 
 
 def fold_of_the_embedded(fold, folds=3, held_out="edit/splice", seed=0):
@@ -233,7 +233,7 @@ def test_recordings_are_divided_into_folds_before_forging():
         for job in jobs:
             for source in filter(None, (job.genuine.source_id, job.donor_source)):
                 parts.setdefault(source, set()).add(job.genuine.split)
-        assert all(len(found) == 1 for found in parts.values())
+        assert all(len(result) == 1 for result in parts.values())
         assert any(job.donor_source for job in jobs)
         genuine = [job.genuine for job in jobs if job.attack is None]
         test = [clip.clip_id for clip in genuine if clip.split == "test"]
@@ -273,21 +273,21 @@ def test_extra_recordings_add_to_training_and_validation_alone(recordings, tmp_p
         soundfile.write(path, np.full(12_000, 0.1), 16_000)
     plain = DataConfig(root=str(recordings), attacks=["edit/splice", "codec/*"])
     base = resolve_corpus(plain, split)
-    found = resolve_corpus(replace(plain, extra=[str(extra)]), split)
-    added = [job for job in found.jobs if job.genuine.corpus == "more"]
+    result = resolve_corpus(replace(plain, extra=[str(extra)]), split)
+    added = [job for job in result.jobs if job.genuine.corpus == "more"]
     # forged clips of the other recordings do not change
-    assert [job for job in found.jobs if job.genuine.corpus != "more"] == list(base.jobs)
+    assert [job for job in result.jobs if job.genuine.corpus != "more"] == list(base.jobs)
     assert {Path(job.genuine.location) for job in added} == set(extra.rglob("*.wav"))
     assert {job.genuine.split for job in added} == {"train", "validation"}
     assert {job.genuine.domain for job in added} == {"more/a", "more/b"}
-    assert len({job.clip_id for job in found.jobs}) == len(found.jobs)
+    assert len({job.clip_id for job in result.jobs}) == len(result.jobs)
     assert {job.donor_source[:5] for job in added if job.donor_source} == {"more:"}
     # the folder of forged clips differs
     again = resolve_corpus(replace(plain, extra=[str(extra / ".." / "more")]), split)
     other = resolve_corpus(replace(plain, extra=[str(extra / "a")]), split)
-    assert found.folder == again.folder
-    assert len({base.folder, found.folder, other.folder}) == 3
-    assert found.folder.parent == base.folder.parent == Path("prepared")
+    assert result.folder == again.folder
+    assert len({base.folder, result.folder, other.folder}) == 3
+    assert result.folder.parent == base.folder.parent == Path("prepared")
 
 
 def test_extra_folders_must_not_overlap(recordings, tmp_path):

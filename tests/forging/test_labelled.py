@@ -55,31 +55,31 @@ def test_one_corpus_trains_and_another_tests(make_manifest):
     one = make_manifest("one", {f"a{n}": "train" for n in range(10)} | {"a10": "test"})
     two = make_manifest("two", {"b0": "train", "b1": "test"})
     three = make_manifest("three", {"c0": None, "c1": None})
-    found = resolve_corpus(
+    result = resolve_corpus(
         DataConfig(train=[one], test=[two, three]), SplitConfig("official", None)
     )
-    parts = dealt(found)
+    parts = dealt(result)
     assert parts.pop(("two", "test")) == {"b1"}
     assert parts.pop(("three", "test")) == {"c0", "c1"}
     train, validation = parts.pop(("one", "train")), parts.pop(("one", "validation"))
     assert not parts
     assert not train & validation
     assert train | validation == {f"a{n}" for n in range(10)}
-    (note,) = found.notes
+    (note,) = result.notes
     assert note.startswith(f"validation: {3 * len(validation)} of 30 training clips")
-    split_clips(found.clips)
+    split_clips(result.clips)
 
 
 def test_existing_validation_rows_are_kept(make_manifest):
     one = make_manifest("one", {"a": "train", "b": "validation", "c": "test"})
     two = make_manifest("two", {"d": None, "e": None})
-    found = resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig("official", None))
-    assert dealt(found) == {
+    result = resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig("official", None))
+    assert dealt(result) == {
         ("one", "train"): {"a"},
         ("one", "validation"): {"b"},
         ("two", "test"): {"d", "e"},
     }
-    assert found.notes == ()
+    assert result.notes == ()
 
 
 def test_a_validation_corpus_leaves_the_training_set_whole(make_manifest):
@@ -110,9 +110,9 @@ def test_a_corpus_may_train_and_test_and_others_join_it(make_manifest):
 def test_a_corpus_without_splits_that_trains_and_tests_gets_them(make_manifest):
     one = make_manifest("one", {f"a{n}": None for n in range(8)})
     two = make_manifest("two", {"b": None})
-    found = resolve_corpus(DataConfig(train=[one], test=[one, two]), SplitConfig("official", None))
+    result = resolve_corpus(DataConfig(train=[one], test=[one, two]), SplitConfig("official", None))
     alone = resolve_corpus(DataConfig(manifest=one), SplitConfig("official", None))
-    parts = dealt(found)
+    parts = dealt(result)
     assert parts.pop(("two", "test")) == {"b"}
     assert parts == dealt(alone)
     assert len(parts) == 3
@@ -124,21 +124,21 @@ def test_shared_sources_are_an_error_or_dropped(make_manifest):
     with pytest.raises(InputError, match=r"^data\.shared_sources=error: .*'b' of one"):
         resolve_corpus(DataConfig(train=[one], test=[two]), SplitConfig("official", None))
     data = DataConfig(train=[one], test=[two], shared_sources="drop")
-    found = resolve_corpus(data, SplitConfig("official", None))
-    assert dealt(found) == {
+    result = resolve_corpus(data, SplitConfig("official", None))
+    assert dealt(result) == {
         ("one", "train"): {"a"},
         ("one", "validation"): {"c"},
         ("two", "test"): {"b", "d"},
     }
-    assert found.notes == ("3 clips left out of training: the test has their 1 source",)
+    assert result.notes == ("3 clips left out of training: the test has their 1 source",)
 
 
 def test_attacks_are_held_out_of_all_corpora(make_manifest):
     one = make_manifest("one", {"a": "train", "b": "validation"})
     two = make_manifest("two", {"c": None})
     split = SplitConfig("leave_one_family_out", "edit", None)
-    found = resolve_corpus(DataConfig(train=[one], test=[two]), split)
-    parts = split_clips(found.clips, found.held_out)
+    result = resolve_corpus(DataConfig(train=[one], test=[two]), split)
+    parts = split_clips(result.clips, result.held_out)
     assert {c.attack for c in (*parts.train, *parts.validation)} == {None, "codec/mp3"}
     assert {c.attack: parts.fold(c) for c in parts.test} == {
         None: None,

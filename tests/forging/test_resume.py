@@ -37,15 +37,15 @@ def journal_of(folder):
 
 def living(group):
     """Return the running processes of a group."""
-    found = []
+    result = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             state, _, owner = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
         except OSError:
             continue  # it has just ended
         if int(owner) == group and state != "Z":
-            found.append(entry.name)
-    return found
+            result.append(entry.name)
+    return result
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="counts processes in /proc")

@@ -57,10 +57,10 @@ def test_settings_out_of_range_are_refused(detector, sound, key):
 def test_a_file_in_memory_scores_as_on_disk(detector, file):
     stored = detector.detect(file)
     with file.open("rb") as opened:
-        found = detector.detect(opened)
-    assert found.path == str(file)
+        result = detector.detect(opened)
+    assert result.path == str(file)
     held = detector.detect(io.BytesIO(file.read_bytes()))
-    for one in (found, held):
+    for one in (result, held):
         assert one.score == pytest.approx(stored.score, abs=1e-6)
         assert one.sha256 == stored.sha256
     for other in (b"RIFF", None):
@@ -75,14 +75,14 @@ def test_many_recordings_with_errors_among_them(detector, file, tmp_path):
         detector.detect_many([file, broken])
     assert len(detector.detect_many([file, broken, file], on_error="skip")) == 2
     seen = []
-    found = detector.detect_many(
+    result = detector.detect_many(
         [file, broken], on_error="return", progress=lambda *counts: seen.append(counts)
     )
     assert seen == [(1, 2), (2, 2)]
-    assert found[0].path == str(file)
-    assert isinstance(found[1], InputError)
-    assert "1 errors" in repr(found)
-    document = json.loads(found.to_json())
+    assert result[0].path == str(file)
+    assert isinstance(result[1], InputError)
+    assert "1 errors" in repr(result)
+    document = json.loads(result.to_json())
     assert [row["error"] is None for row in document["results"]] == [True, False]
     assert document["model"]["sha256"] == detector.model.sha256
     with pytest.raises(InputError, match="did you mean return"):
@@ -90,29 +90,29 @@ def test_many_recordings_with_errors_among_them(detector, file, tmp_path):
 
 
 def test_values_and_tables(detector, file, monkeypatch):
-    found = detector.detect(file)
-    row = found.to_dict(frames=True)
-    assert row["sha256"] == found.sha256
-    assert len(row["frame_scores"]) == len(found.frame_scores)
-    assert json.loads(found.to_json())["results"] == [found.to_dict()]
+    result = detector.detect(file)
+    row = result.to_dict(frames=True)
+    assert row["sha256"] == result.sha256
+    assert len(row["frame_scores"]) == len(result.frame_scores)
+    assert json.loads(result.to_json())["results"] == [result.to_dict()]
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=lambda data: data))
-    frames = found.to_pandas()
-    assert frames["offset"][-1] == pytest.approx(found.duration)
-    np.testing.assert_array_equal(frames["score"], found.frame_scores)
+    frames = result.to_pandas()
+    assert frames["offset"][-1] == pytest.approx(result.duration)
+    np.testing.assert_array_equal(frames["score"], result.frame_scores)
     (one,) = detector.detect_many([file]).to_pandas()
-    assert one["verdict"] == found.verdict
+    assert one["verdict"] == result.verdict
     assert one["model_sha256"] == detector.model.sha256
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(InputError, match="pip install pandas"):
-        found.to_pandas()
+        result.to_pandas()
 
 
 def test_representations(detector, file):
-    found = detector.detect(file)
-    assert f"{found.score:.3f}" in repr(found)
-    assert "\n" not in repr(found)
-    page = found._repr_html_()
-    assert found.verdict in page
+    result = detector.detect(file)
+    assert f"{result.score:.3f}" in repr(result)
+    assert "\n" not in repr(result)
+    page = result._repr_html_()
+    assert result.verdict in page
     assert page.count("<tr>") == 2
     assert "torch" in repr(detector)
     assert str(RATE) in repr(detector)

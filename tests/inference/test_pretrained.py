@@ -68,7 +68,7 @@ def with_a_fake_part(number):
 
 
 def test_an_inserted_part_is_found(detector, tmp_path):
-    found = 0
+    result = 0
     for number in range(4):
         spliced, audio = with_a_fake_part(number)
         path = tmp_path / f"{number}.flac"
@@ -78,8 +78,8 @@ def test_an_inserted_part_is_found(detector, tmp_path):
         assert detection.score > detector.detect(audio, RATE).score
         if detection.regions:
             best = max(detection.regions, key=lambda region: region.offset - region.onset)
-            found += best.onset < 1.3 and best.offset > 1.7
-    assert found >= 3
+            result += best.onset < 1.3 and best.offset > 1.7
+    assert result >= 3
 
 
 # encoder, suffix, sample rate and channels
@@ -106,9 +106,9 @@ def test_one_recording_in_any_format_has_the_same_regions(detector, tmp_path):
         audio = resample_poly(spliced, rate // common, RATE // common)
         path = tmp_path / f"a.{suffix}"
         encode(path, np.repeat(audio[:, None], channels, axis=1), rate, encoder, bit_rate=256_000)
-        found = detector.detect(path)
-        assert (found.verdict, found.kind) == (wanted.verdict, wanted.kind), path.name
-        times = np.array([(region.onset, region.offset) for region in found.regions])
+        result = detector.detect(path)
+        assert (result.verdict, result.kind) == (wanted.verdict, wanted.kind), path.name
+        times = np.array([(region.onset, region.offset) for region in result.regions])
         expected = [(region.onset, region.offset) for region in wanted.regions]
         np.testing.assert_allclose(
             times, expected, rtol=0, atol=0.0401, err_msg=f"{path} {encoder}"

@@ -92,12 +92,12 @@ def test_rows_are_those_of_one_process_though_workers_are_killed(
     with named_files([str(folder)]) as files:
         expected = list(detect_files(pretrained, files))
     out = folder.parent / "out"
-    found = without_time((out / RESULTS).read_text())
+    result = without_time((out / RESULTS).read_text())
     wanted = without_time(to_jsonl(expected, pretrained.record(), frames=True))
-    results = [row["results"][0] for row in found]
+    results = [row["results"][0] for row in result]
     deadly = next(row for row in results if row["path"].endswith("deadly.wav"))
     assert "3 processes" in deadly["error"]
-    assert [row for row in found if "deadly" not in row["results"][0]["path"]] == [
+    assert [row for row in result if "deadly" not in row["results"][0]["path"]] == [
         row for row in wanted if "deadly" not in row["results"][0]["path"]
     ]
     assert (folder / "once.killed").exists()
@@ -195,8 +195,8 @@ def test_a_manifest_from_the_command_line(folder, monkeypatch, capsys):
     assert end.value.code == detect.SOME_UNREADABLE
     counts = dict(line.split("\t") for line in capsys.readouterr().out.splitlines())
     assert counts["error"] == "1"
-    found = [row["results"][0]["path"] for row in without_time(Path("o", RESULTS).read_text())]
-    assert found == [str(folder / "a.wav"), str(folder / "x.wav")]
+    result = [row["results"][0]["path"] for row in without_time(Path("o", RESULTS).read_text())]
+    assert result == [str(folder / "a.wav"), str(folder / "x.wav")]
 
 
 def test_files_of_a_store_are_scored(folder, pretrained):
@@ -204,12 +204,12 @@ def test_files_of_a_store_are_scored(folder, pretrained):
     store = fsspec.filesystem("memory")
     store.put(str(folder), "/store", recursive=True)
     with named_files(["memory://store"]) as files:
-        found = list(detect_files(pretrained, files))
+        result = list(detect_files(pretrained, files))
     store.rm("/store", recursive=True)
     with named_files([str(folder)]) as files:
         expected = list(detect_files(pretrained, files))
-    assert found[0].path.endswith("/store/a.wav")
-    assert [r.detection and (r.detection.score, r.detection.sha256) for r in found] == [
+    assert result[0].path.endswith("/store/a.wav")
+    assert [r.detection and (r.detection.score, r.detection.sha256) for r in result] == [
         r.detection and (r.detection.score, r.detection.sha256) for r in expected
     ]
 

@@ -26,14 +26,14 @@ def descendants(pid):
             commands[int(place.name)] = (place / "cmdline").read_bytes()
         except OSError:  # it has ended
             continue
-    found = {}
+    result = {}
     for child in parents:
         above = child
         while above in parents and above != pid:
             above = parents[above]
         if above == pid and child != pid:
-            found[child] = commands.get(child, b"")
-    return found
+            result[child] = commands.get(child, b"")
+    return result
 
 
 @pytest.mark.slow
@@ -62,8 +62,8 @@ def test_a_worker_of_ray_is_killed(tmp_path, monkeypatch):
             time.sleep(0.05)
         assert killed is not None, driver.communicate()
         assert driver.wait() == 0, driver.communicate()
-    found, wanted = (
+    result, wanted = (
         [json.loads(line) | {"created": None} for line in path.read_text().splitlines()]
         for path in (out / "detections.jsonl", tmp_path / "one.jsonl")
     )
-    assert found == wanted
+    assert result == wanted

@@ -26,8 +26,8 @@ CLIPS = 6
 
 def secret(clip):
     """Return the words that would reveal ``clip``."""
-    found = {clip.clip_id, clip.source_id, clip.corpus, clip.attack, Path(clip.location).stem}
-    return {word for word in found if word and len(word) > 2}
+    result = {clip.clip_id, clip.source_id, clip.corpus, clip.attack, Path(clip.location).stem}
+    return {word for word in result if word and len(word) > 2}
 
 
 @pytest.fixture(scope="session")
@@ -126,5 +126,5 @@ def serving(test, reveal=False):
 
 @pytest.fixture
 def client(listening):
-    with serving(listening) as found:
-        yield found
+    with serving(listening) as result:
+        yield result

@@ -23,8 +23,8 @@ REACHED = "(e => e.id || e.value || e.textContent)(document.activeElement)"
 
 @pytest.fixture
 def tab(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
+    with browser(tmp_path_factory.mktemp("profile")) as result:
+        yield result
 
 
 def play(tab):
@@ -118,14 +118,14 @@ def test_a_listener_takes_the_test_by_keyboard(listening, tab):
         json.loads(row) for row in (listening.folder / "answers.jsonl").read_text().splitlines()
     ]
     assert [row.get("clip_id") for row in rows] == [*ids[:3], *ids[2:], None]
-    found = {
+    result = {
         clip.clip_id: clip for clip in read_scores(listening.folder / "scores" / "listeners.jsonl")
     }
-    assert [found[name].score for name in ids] == [0.95, 0.65, 0.15, 0.45, 0.45, 0.45]
-    marked = found[ids[0]].frame_scores > 0.5
+    assert [result[name].score for name in ids] == [0.95, 0.65, 0.15, 0.45, 0.45, 0.45]
+    marked = result[ids[0]].frame_scores > 0.5
     assert marked.nonzero()[0].tolist() == list(range(10, 25))
     ((start, end),) = rows[1]["regions"]
-    seconds = found[ids[1]].duration
+    seconds = result[ids[1]].duration
     assert (start / seconds, end / seconds) == pytest.approx((0.25, 0.5), abs=0.03)
 
 

@@ -214,8 +214,8 @@ def test_invalid_answers_are_refused_and_not_stored(listening, client):
         ({"regions": [[0, 1e9]]}, 400, "regions: [0.0, 1000000000.0]"),
         ({"listener": "x" * 99}, 400, "listener: give a name"),
     ):
-        found, reply = client.post("answer", good | change)
-        assert found == status
+        code, reply = client.post("answer", good | change)
+        assert code == status
         assert message in reply["error"]
     assert not (listening.folder / "answers.jsonl").exists()
     assert client.post("answer", good)[0] == 200

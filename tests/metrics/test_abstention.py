@@ -48,9 +48,9 @@ def test_verdicts_are_those_of_a_detection(make_clip, threshold, confidence):
     ]
     verdicts = [decide(clip.score, threshold, confidence) for clip in fakes]
     answered = [verdict for verdict in verdicts if verdict != "uncertain"]
-    found = abstention_block(fakes, confidence)
-    assert found["answered"] == pytest.approx(len(answered) / 21)
-    assert found["accuracy"] == pytest.approx(answered.count("fake") / len(answered))
+    result = abstention_block(fakes, confidence)
+    assert result["answered"] == pytest.approx(len(answered) / 21)
+    assert result["accuracy"] == pytest.approx(answered.count("fake") / len(answered))
 
 
 def test_a_half_is_genuine(make_clip):
@@ -61,17 +61,17 @@ def test_a_half_is_genuine(make_clip):
 
 def test_without_abstention_the_accuracy_is_that_of_the_block(make_scores):
     scores = make_scores()
-    found, block = abstention_block(scores, 0.5), metrics_block(scores)
-    assert found["answered"] == found["answered_fake"] == found["answered_genuine"] == 1
-    assert found["accuracy"] == found["accuracy_of_all"] == block["clip/accuracy"]
-    assert found["balanced_accuracy"] == block["clip/balanced_accuracy"]
+    result, block = abstention_block(scores, 0.5), metrics_block(scores)
+    assert result["answered"] == result["answered_fake"] == result["answered_genuine"] == 1
+    assert result["accuracy"] == result["accuracy_of_all"] == block["clip/accuracy"]
+    assert result["balanced_accuracy"] == block["clip/balanced_accuracy"]
 
 
 def test_undefined_values_are_none(clips):
-    found = abstention_block(clips, 0.99)
-    assert found["answered"] == 0
-    assert found["accuracy"] is None
-    assert found["balanced_accuracy"] is None
+    result = abstention_block(clips, 0.99)
+    assert result["answered"] == 0
+    assert result["accuracy"] is None
+    assert result["balanced_accuracy"] is None
     fakes = abstention_block(clips[:3], 0.6)
     assert fakes["answered_genuine"] is None
     assert fakes["balanced_accuracy"] is None
@@ -107,10 +107,10 @@ def test_the_curve_ends_at_the_error_of_all(make_scores):
     assert coverage[-1] == 1
     assert risk[-1] == pytest.approx(1 - abstention_block(scores, 0.5)["accuracy_of_all"])
     for confidence in (0.6, 0.75):
-        found = abstention_block(scores, confidence)
-        answered = round(found["answered"] * len(scores))
+        result = abstention_block(scores, confidence)
+        answered = round(result["answered"] * len(scores))
         assert 0 < answered < len(scores)
-        assert risk[answered - 1] == pytest.approx(1 - found["accuracy"])
+        assert risk[answered - 1] == pytest.approx(1 - result["accuracy"])
 
 
 def test_no_clips_have_no_curve():

@@ -26,10 +26,10 @@ def guess(name, energy=0.0, unknown=False):
 
 
 def test_scores_and_energy_by_hand():
-    found = family_scores(np.log([1.0, 2.0, 5.0]), FAMILIES)
-    assert found.scores == pytest.approx({"codec": 1 / 8, "edit": 2 / 8, "vocoder": 5 / 8})
-    assert found.energy == pytest.approx(-math.log(8))
-    assert (found.likeliest, found.name) == ("vocoder", "vocoder")
+    result = family_scores(np.log([1.0, 2.0, 5.0]), FAMILIES)
+    assert result.scores == pytest.approx({"codec": 1 / 8, "edit": 2 / 8, "vocoder": 5 / 8})
+    assert result.energy == pytest.approx(-math.log(8))
+    assert (result.likeliest, result.name) == ("vocoder", "vocoder")
 
 
 def test_low_logits_match_no_family():

@@ -47,8 +47,8 @@ def test_peaks_come_from_the_highest_down_and_apart():
 def test_an_edge_is_found_within_40_ms_by_the_middle_of_a_frame():
     # frames 8 to 11 have their middles at 170, 190, 210 and 230 ms
     for frame, right in ((7, False), (8, True), (9, True), (11, True), (12, False)):
-        found = find_edges([clip([(0.2, 1.0)], {frame: 0.9})])
-        assert found.right.tolist() == [right, *[False] * (len(found.right) - 1)]
+        result = find_edges([clip([(0.2, 1.0)], {frame: 0.9})])
+        assert result.right.tolist() == [right, *[False] * (len(result.right) - 1)]
 
 
 def test_figures_by_hand():
@@ -75,11 +75,13 @@ def test_average_precision_is_that_of_scikit_learn_with_missed_edges():
         score = clip([(onset, max(offset, onset + 0.05))] * (number % 2), number=number)
         score.boundary_scores[:] = rng.random(50).astype(np.float32).round(2)
         clips.append(score)
-    found = find_edges(clips)
-    missed = found.true - found.right.sum()
+    result = find_edges(clips)
+    missed = result.true - result.right.sum()
     assert missed > 0
     # missed edges rank last, where the precision differs from ours
-    expected = average_precision_score(found.right, found.score) * found.right.sum() / found.true
+    expected = (
+        average_precision_score(result.right, result.score) * result.right.sum() / result.true
+    )
     assert boundary_block(clips)["ap"] == pytest.approx(expected)
 
 

@@ -25,8 +25,8 @@ def test_no_boundary_on_the_grid_moves_a_frame(make_clip, step, count, write):
     fake = table.frame_fake.reshape(count, count)
     np.testing.assert_array_equal(fake, np.eye(count, dtype=bool))
     assert (table.frame_fake_time[fake.ravel()] == round(step * 1e6)).all()
-    found = segments(table, round(step * 1e6))
-    np.testing.assert_array_equal(found.fake, table.frame_fake)
+    result = segments(table, round(step * 1e6))
+    np.testing.assert_array_equal(result.fake, table.frame_fake)
 
 
 def test_frames_agree_with_the_frame_grid(make_scores):
@@ -117,5 +117,5 @@ def test_segments_equal_painting_every_millisecond(make_clip, step, resolution, 
         for start in range(0, duration, resolution):
             part = slice(start, start + resolution)
             expected.append((number, fake[part].any(), painted[part].max()))
-    found = segments(frame_table(scores), resolution * 1000)
-    assert list(zip(found.clip, found.fake, found.score, strict=True)) == expected
+    result = segments(frame_table(scores), resolution * 1000)
+    assert list(zip(result.clip, result.fake, result.score, strict=True)) == expected

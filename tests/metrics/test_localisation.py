@@ -33,8 +33,8 @@ def lists(clip):
     """Return true and detected events of a clip."""
     table = frame_table([clip])
     spans = table.spans(table.called(np.array([clip.frame_threshold])))
-    found = np.stack((spans.onset, spans.offset), axis=1) / 1e6
-    return events([(r.onset, r.offset) for r in clip.regions]), events(found.tolist())
+    result = np.stack((spans.onset, spans.offset), axis=1) / 1e6
+    return events([(r.onset, r.offset) for r in clip.regions]), events(result.tolist())
 
 
 def sed_segment_f1(sed_eval, scores, resolution):
@@ -76,8 +76,8 @@ def test_event_f1_equals_sed_eval_on_fakes(sed_eval, seed):
     for number in range(8):
         regions = np.sort(rng.choice(199, 6, replace=False)).reshape(3, 2) * 0.02 + 0.007
         # never empty, or sed_eval would credit nothing against nothing
-        found = [*(regions + rng.normal(scale=0.2, size=(3, 2))), (0, 0.02)]
-        scores.append(random_clip(number, regions, found))
+        result = [*(regions + rng.normal(scale=0.2, size=(3, 2))), (0, 0.02)]
+        scores.append(random_clip(number, regions, result))
     expected = sed_event_f1(sed_eval, scores)
     assert 0.1 < expected < 0.9
     assert event_f1(scores) == pytest.approx(expected, abs=1e-9)
@@ -96,8 +96,8 @@ def test_event_f1_sed_eval_equals_sed_eval_on_clips_of_all_kinds(sed_eval, seed)
     for number in range(40):
         # few and short, so that many clips have no region, or none found
         edges = np.sort(rng.choice(199, 4, replace=False)).reshape(2, 2) * 0.02 + 0.007
-        found = (edges + rng.normal(scale=0.15, size=(2, 2)))[: rng.integers(0, 3)]
-        scores.append(random_clip(number, edges[: rng.integers(0, 3)], found))
+        result = (edges + rng.normal(scale=0.15, size=(2, 2)))[: rng.integers(0, 3)]
+        scores.append(random_clip(number, edges[: rng.integers(0, 3)], result))
     # short ones at the start, which sed_eval matches with its event of no length
     for called in ([], [(0, 0.1)], [(0, 0.3)]):
         for regions in ([], [(0.007, 0.2)], [(0.1, 0.45)]):

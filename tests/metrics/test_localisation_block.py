@@ -22,13 +22,13 @@ def test_every_entry_is_the_function_of_its_name(make_scores):
     block = localisation_block(scores)
     table = frame_table(scores)
     called = table.called(frame_thresholds(scores))
-    found = proposals(table, called)
-    precisions = {f"ap_tiou_{overlap}": ap_at(found, overlap) for overlap in range(50, 100, 5)}
+    result = proposals(table, called)
+    precisions = {f"ap_tiou_{overlap}": ap_at(result, overlap) for overlap in range(50, 100, 5)}
     expected = {
         "segment_f1_10ms": metrics.segment_f1(scores, 10_000),
         "event_f1_sed_eval": float(sed_eval_event_draws(table, called)[0]),
         "map": np.mean([*precisions.values()]),
-        "ar_20": recall_at(found, 20),
+        "ar_20": recall_at(result, 20),
     }
     for ms in (20, 40, 80, 160, 320, 640):
         errors = {

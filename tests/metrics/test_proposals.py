@@ -28,15 +28,15 @@ def region_recall(clips, at_most):
 
 def runs(clip):
     """Return the proposals of a clip frame by frame, in whole milliseconds."""
-    step, found, held = round(clip.frame_step * 1000), [], []
+    step, events, held = round(clip.frame_step * 1000), [], []
     for i, score in enumerate([*clip.frame_scores.tolist(), 0.0]):
         if score > clip.frame_threshold:
             held.append(score)
         elif held:
             end = min(i * step, round(clip.duration * 1000))
-            found.append((sum(held) / len(held), (i - len(held)) * step, end))
+            events.append((sum(held) / len(held), (i - len(held)) * step, end))
             held = []
-    return found
+    return events
 
 
 def overlap_of(a, b):
@@ -139,8 +139,8 @@ def test_equal_confidence_is_admitted_at_once_in_any_order():
 )
 def test_an_overlap_on_the_bound_is_enough(called, overlap):
     clip = called_clip("a", [(2, 4)], [(*called, 0.9)])
-    found = [region_ap([clip], share) for share in OVERLAPS]
-    assert found == [float(share <= overlap) for share in OVERLAPS]
+    result = [region_ap([clip], share) for share in OVERLAPS]
+    assert result == [float(share <= overlap) for share in OVERLAPS]
 
 
 def test_one_proposal_over_two_regions_finds_the_one_that_fills_it():

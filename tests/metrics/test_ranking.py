@@ -51,17 +51,17 @@ def test_eer_equals_torchmetrics(seed, levels):
 @pytest.mark.parametrize("seed", range(5))
 def test_eer_threshold_gives_the_rates_whose_mean_it_is(seed):
     scores, fake = sample(seed, levels=20)
-    found = eer(scores, fake)
-    called = scores > found.threshold
-    assert found.rate == pytest.approx(((~called)[fake].mean() + called[~fake].mean()) / 2)
+    result = eer(scores, fake)
+    called = scores > result.threshold
+    assert result.rate == pytest.approx(((~called)[fake].mean() + called[~fake].mean()) / 2)
 
 
 def test_eer_by_hand():
     # called fake above 0.5: one fake of four missed, one genuine of four alarmed
     scores = np.array([0.9, 0.8, 0.6, 0.3, 0.7, 0.5, 0.2, 0.1])
     fake = np.array([True] * 4 + [False] * 4)
-    found = eer(scores, fake)
-    assert (found.rate, found.threshold) == (0.25, 0.5)
+    result = eer(scores, fake)
+    assert (result.rate, result.threshold) == (0.25, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_eer_of_perfect_inverted_and_constant_scores(scores, rate):
 def test_of_two_equally_near_cuts_the_higher_threshold_is_taken():
     # a fake on top and below both genuines: |miss - alarm| is 1/2 at two cuts
     scores, fake = np.array([0.9, 0.7, 0.6, 0.4]), np.array([True, False, False, True])
-    found = eer(scores, fake)
-    assert (found.rate, found.threshold) == (0.5, 0.6)
+    result = eer(scores, fake)
+    assert (result.rate, result.threshold) == (0.5, 0.6)
 
 
 @pytest.mark.parametrize("figure", ALL)
@@ -89,7 +89,7 @@ def test_undefined_without_both_labels(figure, fake):
 @given(items)
 def test_only_the_order_of_scores_matters(rows):
     scores, fake = np.array([row[0] for row in rows], dtype=float), np.array([r[1] for r in rows])
-    for figure in (auc, average_precision, lambda *a: (found := eer(*a)) and found.rate):
+    for figure in (auc, average_precision, lambda *a: (result := eer(*a)) and result.rate):
         assert figure(np.exp(scores / 3), fake) == figure(scores, fake)
 
 

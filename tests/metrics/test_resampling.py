@@ -73,19 +73,19 @@ def slow_intervals(scores, draws, seed):
 
 def test_intervals_equal_plain_resampling(make_scores):
     scores = make_scores(4, pairs=7, frames=30, levels=50)
-    found = block_intervals(scores, draws=80, seed=5)
-    assert found.pop("clips") is None
+    result = block_intervals(scores, draws=80, seed=5)
+    assert result.pop("clips") is None
     for key, interval in slow_intervals(scores, 80, 5).items():
-        assert found[key] == pytest.approx(interval, abs=1e-9), key
+        assert result[key] == pytest.approx(interval, abs=1e-9), key
 
 
 def test_levels_of_many_frames_hardly_move_the_interval(make_scores):
     scores = make_scores(6, pairs=25, frames=100)
     assert len({*np.concatenate([c.frame_scores for c in scores])}) > 4000
-    found = block_intervals(scores, draws=60, seed=1)
+    result = block_intervals(scores, draws=60, seed=1)
     for key, interval in slow_intervals(scores, 60, 1).items():
         tolerance = 2e-3 if key in ("frame/ap", "frame/eer", "range_eer", "frame/auc") else 1e-9
-        assert found[key] == pytest.approx(interval, abs=tolerance), key
+        assert result[key] == pytest.approx(interval, abs=tolerance), key
 
 
 def test_sources_in_several_blocks_and_draws_in_several_passes(make_scores, monkeypatch):
@@ -128,8 +128,8 @@ def test_draws_are_with_replacement():
 @pytest.mark.parametrize("key", ["clip/auc", "clip/cllr", "segment_f1_20ms", "frame/auc"])
 def test_a_system_equals_itself(make_scores, key):
     scores = make_scores()
-    found = paired_difference(scores, scores[::-1], key, draws=50)
-    assert (found.difference, found.low, found.high, found.p) == (0, 0, 0, 1)
+    result = paired_difference(scores, scores[::-1], key, draws=50)
+    assert (result.difference, result.low, result.high, result.p) == (0, 0, 0, 1)
 
 
 def test_a_better_system_is_significant(make_scores):
@@ -138,13 +138,13 @@ def test_a_better_system_is_significant(make_scores):
         replace(w, score=b.score, logit=b.logit, frame_scores=b.frame_scores)
         for w, b in zip(worse, make_scores(1, pairs=40, gain=2.0), strict=True)
     ]
-    found = paired_difference(better, flipped, "frame/auc", draws=400)
+    result = paired_difference(better, flipped, "frame/auc", draws=400)
     blocks = metrics_block(better), metrics_block(flipped)
-    assert found.difference == pytest.approx(blocks[0]["frame/auc"] - blocks[1]["frame/auc"])
-    assert 0 < found.low < found.difference < found.high
-    assert found.p == pytest.approx(2 / 401)
+    assert result.difference == pytest.approx(blocks[0]["frame/auc"] - blocks[1]["frame/auc"])
+    assert 0 < result.low < result.difference < result.high
+    assert result.p == pytest.approx(2 / 401)
     turned = paired_difference(flipped, better, "frame/auc", draws=400)
-    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low))
+    assert (turned.low, turned.high) == pytest.approx((-result.high, -result.low))
 
 
 def test_pairing_is_tighter_than_two_separate_intervals(make_scores):
@@ -153,9 +153,9 @@ def test_pairing_is_tighter_than_two_separate_intervals(make_scores):
         replace(c, score=min(c.score + 0.01, 1), logit=np.log((c.score + 0.01) / (0.99 - c.score)))
         for c in a
     ]
-    found = paired_difference(a, b, "clip/auc", draws=200)
+    result = paired_difference(a, b, "clip/auc", draws=200)
     low, high = block_intervals(a, 200)["clip/auc"]
-    assert found.high - found.low < 0.1 * (high - low)
+    assert result.high - result.low < 0.1 * (high - low)
 
 
 def test_p_is_even_under_no_difference(make_clip):
@@ -186,12 +186,12 @@ def test_clips_must_match(make_scores):
 
 def test_all_differences_at_once_are_those_of_each(make_scores):
     a, b = make_scores(0), make_scores(0, gain=3.0)
-    found = paired_differences(a, b[::-1], draws=40, seed=2)
-    assert tuple(found) == KEYS[1:]
+    result = paired_differences(a, b[::-1], draws=40, seed=2)
+    assert tuple(result) == KEYS[1:]
     for key in ("clip/ece", "event_f1", "add_score"):
-        assert found[key] == paired_difference(a, b, key, draws=40, seed=2)
+        assert result[key] == paired_difference(a, b, key, draws=40, seed=2)
     values = metrics_block(a)["clip/ece"], metrics_block(b)["clip/ece"]
-    assert found["clip/ece"].difference == values[0] - values[1]
+    assert result["clip/ece"].difference == values[0] - values[1]
 
 
 def test_undefined_figures_have_no_difference_and_few_sources_no_interval(make_clip, make_scores):
@@ -200,9 +200,9 @@ def test_undefined_figures_have_no_difference_and_few_sources_no_interval(make_c
     bare = [replace(clip, frame_scores=np.zeros(0, np.float32)) for clip in make_scores()]
     assert "frame/auc" not in paired_differences(bare, bare, 20)
     for few in ([replace(clip, source_id="s") for clip in make_scores()], make_scores()):
-        found = paired_differences(few, few, 20 if few[0].source_id == "s" else 0)["clip/auc"]
+        result = paired_differences(few, few, 20 if few[0].source_id == "s" else 0)["clip/auc"]
         value = metrics_block(few)["clip/auc"]
-        assert found == PairedDifference(value, value, 0.0)
+        assert result == PairedDifference(value, value, 0.0)
     with pytest.raises(InputError, match="scored by only"):
         paired_differences(genuine, genuine[1:])
 
@@ -221,9 +221,9 @@ def system(make_scores):
 
 
 def pooled(firsts, seconds, key="clip/auc", draws=100, seed=0):
-    found = bootstrap_runs([*firsts, *seconds], draws, seed)
+    result = bootstrap_runs([*firsts, *seconds], draws, seed)
     half = len(firsts)
-    return pooled_difference([(found[i][key], found[half + i][key]) for i in range(half)])
+    return pooled_difference([(result[i][key], result[half + i][key]) for i in range(half)])
 
 
 @pytest.mark.parametrize("key", ["clip/auc", "segment_f1_20ms"])
@@ -241,10 +241,10 @@ def test_a_repeated_pair_adds_no_evidence(system):
 def test_sources_are_drawn_once_for_all_pairs(system):
     """Compute each draw by hand: repeated sources, the difference of each pair, their mean."""
     firsts, seconds = [system(s, 0.3) for s in (0, 1)], [system(s, 1.0) for s in (2, 3)]
-    found = pooled(firsts, seconds, draws=40, seed=5)
+    result = pooled(firsts, seconds, draws=40, seed=5)
     auc = [[b["clip/auc"] for b in slow_draws(s, 40, 5)] for s in (*firsts, *seconds)]
     means = np.mean(auc[:2], axis=0) - np.mean(auc[2:], axis=0)
-    assert [found.low, found.high] == pytest.approx(np.percentile(means, (2.5, 97.5)).tolist())
+    assert [result.low, result.high] == pytest.approx(np.percentile(means, (2.5, 97.5)).tolist())
 
 
 def test_pairs_on_other_recordings_add_to_the_evidence(system):
@@ -258,15 +258,15 @@ def test_undefined_figures_are_left_out(system):
     a = system(0, 0.3)
     bare = [replace(c, frame_scores=np.zeros(0, np.float32)) for c in a]
     genuine = [c for c in a if not c.fake]
-    found = bootstrap_runs([a, bare, genuine, []], draws=10)
+    result = bootstrap_runs([a, bare, genuine, []], draws=10)
     both, auc = {"clip/auc", "segment_f1_20ms"}, {"clip/auc"}
-    assert [set(figures) for figures in found] == [both, auc, set(), set()]
+    assert [set(figures) for figures in result] == [both, auc, set(), set()]
     assert bootstrap_runs([a[:2]], draws=10) == [{}]
 
 
 def test_a_difference_undefined_in_every_draw_has_no_interval():
-    found = difference_in_draws(0.75, 0.5, np.full(3, np.nan))
-    assert found == PairedDifference(0.75, 0.5, 0.25)
+    result = difference_in_draws(0.75, 0.5, np.full(3, np.nan))
+    assert result == PairedDifference(0.75, 0.5, 0.25)
 
 
 def test_a_sample_keeps_the_draws_apart(make_scores):

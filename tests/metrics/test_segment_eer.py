@@ -73,9 +73,9 @@ def test_both_equal_painting_every_millisecond(make_clip, step, resolution):
             part = slice(start, start + resolution)
             partialspoof.append((score[part].max(), fake[part].any()))
             point.append((np.round(odds[part].mean(), 6), fake[start]))
-    found = [function(clips, resolution * 1000) for function in BOTH]
-    assert found[0].rate == pytest.approx(slow_eer(partialspoof), abs=1e-12)
-    assert found[1].rate == pytest.approx(slow_eer(point), abs=1e-12)
+    result = [function(clips, resolution * 1000) for function in BOTH]
+    assert result[0].rate == pytest.approx(slow_eer(partialspoof), abs=1e-12)
+    assert result[1].rate == pytest.approx(slow_eer(point), abs=1e-12)
     table = frame_table(clips)
     logits, fake = point_segments(table, frame_logits(table), resolution * 1000)
     assert fake.tolist() == [fake for _, fake in point]
@@ -88,13 +88,13 @@ def test_by_hand_where_the_definitions_differ(make_clip):
         regions=[(0.03, 0.05)], frames=[0.9, 0.1, 0.2, 0.6, 0.3, 0.3, 0.5], duration=0.14
     )
     # any part: the first two are fake, of .9 and .6, above both genuine ones of .3 and .5
-    found = segment_eer_partialspoof([clip], 40_000)
-    assert (found.rate, found.threshold) == (0, 0.5)
+    result = segment_eer_partialspoof([clip], 40_000)
+    assert (result.rate, result.threshold) == (0, 0.5)
     # the start: only the second is fake (40 ms), of mean logit (log 1/4 + log 3/2) / 2 = -.49,
     # below the genuine ones of 0 and 0 but above log 3/7 = -.85
-    found = segment_eer_point([clip], 40_000)
-    assert found.threshold == pytest.approx((np.log(1 / 4) + np.log(3 / 2)) / 2, abs=1e-6)
-    assert found.rate == pytest.approx((1 + 2 / 3) / 2)
+    result = segment_eer_point([clip], 40_000)
+    assert result.threshold == pytest.approx((np.log(1 / 4) + np.log(3 / 2)) / 2, abs=1e-6)
+    assert result.rate == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_frames_coarser_than_segments_are_repeated(make_clip):
@@ -107,8 +107,8 @@ def test_frames_coarser_than_segments_are_repeated(make_clip):
 def test_the_segment_that_is_left_over_counts(make_clip):
     short = make_clip(regions=[(0.66, 0.7)], frames=[0.1] * 32 + [0.9] * 3, duration=0.7)
     for function, rate in zip(BOTH, (0.0, None), strict=True):
-        found = function([short], 640_000)
-        assert (found and found.rate) == rate  # no segment starts in the region
+        result = function([short], 640_000)
+        assert (result and result.rate) == rate  # no segment starts in the region
 
 
 def test_equal_frames_are_equal_segments_however_many(make_clip):

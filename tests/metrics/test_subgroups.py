@@ -69,8 +69,8 @@ def test_a_fake_is_measured_with_its_twin_else_with_a_clip_like_it(make_clip):
     assert "twin" in chosen
     assert chosen - {"twin"} <= {"d0", "d1", "stranger"}
     page = [fake(f"p{i}", f"p{i}", domain="page", corpus="web") for i in range(4)]
-    found = {clip.clip_id for clip in with_partners(page, genuines)}
-    assert found == {"p0", "p1", "p2", "p3", "d0", "d1", "c0", "c1"}
+    result = {clip.clip_id for clip in with_partners(page, genuines)}
+    assert result == {"p0", "p1", "p2", "p3", "d0", "d1", "c0", "c1"}
     assert with_partners(page, genuines[::-1]) == with_partners(page, genuines)
     assert len(with_partners(page * 1, [])) == 4
 
@@ -116,11 +116,11 @@ def mixed(make_clip):
 
 
 def test_partitions_hold_their_fakes_and_the_genuines_that_belong(mixed):
-    found = {
+    result = {
         kind: {name: names(part) for name, part in parts.items()}
         for kind, parts in subgroups(mixed).items()
     }
-    assert found == {
+    assert result == {
         "family": {"a": ["f1", "f2", "g1", "g2"], "b": ["f3", "g3"]},
         "region_length": {
             "under 0.25 s": ["f1", "g2"],
@@ -187,7 +187,7 @@ def test_blocks_hold_figures_and_intervals(make_scores):
 
 
 def test_frame_recall_by_hand(make_clip):
-    found = make_clip(
+    detected = make_clip(
         "f",
         regions=[(0.19, 0.4)],
         frames=[0.1, 0.9, 0.9, 0.9, 0.2],
@@ -196,8 +196,8 @@ def test_frame_recall_by_hand(make_clip):
     )
     lost = make_clip("l", regions=[(0, 1)], frames=[0.4] * 50)
     alarm = make_clip("g", frames=[0.9] * 50)
-    assert frame_recall([found, alarm]) == 1
-    assert frame_recall([found, lost, alarm]) == pytest.approx(3 / 53)
+    assert frame_recall([detected, alarm]) == 1
+    assert frame_recall([detected, lost, alarm]) == pytest.approx(3 / 53)
     assert frame_recall([replace(lost, frame_threshold=0.3)]) == 1
     assert frame_recall([alarm]) is None
     assert frame_recall([]) is None

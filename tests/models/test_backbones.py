@@ -98,10 +98,10 @@ def test_initial_weights_of_vision_mamba_are_unchanged():
         for name, value in mixer.state_dict().items():
             expected[f"layers.{number}.mixer.{name}"] = value
     expected["norm_f.weight"] = torch.ones(16)
-    found = backbone.state_dict()
-    assert list(found) == list(expected)
+    result = backbone.state_dict()
+    assert list(result) == list(expected)
     for name, value in expected.items():
-        assert torch.equal(found[name], value), name
+        assert torch.equal(result[name], value), name
 
 
 @pytest.mark.parametrize(

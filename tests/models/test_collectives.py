@@ -61,9 +61,9 @@ def learned(name, rank=None):
     loss = step(pairs(crops, list(places)))
     loss.backward()
     module.weighting.end_epoch()
-    found = {f"{key}.grad": value.grad for key, value in module.named_parameters()}
+    result = {f"{key}.grad": value.grad for key, value in module.named_parameters()}
     return (
-        found
+        result
         | dict(module.named_buffers())
         | {
             "loss": loss.detach(),
@@ -91,9 +91,9 @@ def shared(tmp_path_factory):
 def test_two_processes_learn_what_one_does(name, shared):
     expected = learned(name)
     assert any(key.endswith("running_var") for key in expected) or name == "transformer"
-    for found in (shared[0][name], shared[1][name]):
-        assert found.keys() == expected.keys()
+    for result in (shared[0][name], shared[1][name]):
+        assert result.keys() == expected.keys()
         for key, value in expected.items():
-            torch.testing.assert_close(found[key], value, rtol=2e-3, atol=2e-6, msg=key)
+            torch.testing.assert_close(result[key], value, rtol=2e-3, atol=2e-6, msg=key)
     for key, value in shared[0][name].items():
         assert torch.equal(value, shared[1][name][key]), key

@@ -74,9 +74,9 @@ def test_mel_is_the_power_in_triangles_of_equal_area_in_one_channel():
     features.fit([samples])
     # one mean and one deviation for all bands
     expected = (expected - expected.mean()) / expected.std(ddof=1)
-    found = features(samples)
-    assert found.shape == (2, 1, 40, 20)
-    np.testing.assert_allclose(found[:, 0].numpy(), expected, atol=1e-4)
+    result = features(samples)
+    assert result.shape == (2, 1, 40, 20)
+    np.testing.assert_allclose(result[:, 0].numpy(), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("bins", [20, 150])

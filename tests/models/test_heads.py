@@ -106,29 +106,29 @@ def test_poolings_by_hand():
     """Of frames with P(fake) 0.8 and 0.2: their mean 0.5, and (0.64 + 0.04) / 1 weighed."""
     evidence, mask = odds(torch.tensor([[0.8, 0.2]])), torch.ones(1, 2, dtype=torch.bool)
     for pooling, expected in (("mean", 0.5), ("linear_softmax", 0.68), ("max", 0.8)):
-        found = pool(evidence, None, mask, pooling).sigmoid()
-        torch.testing.assert_close(found, torch.tensor([expected]))
+        result = pool(evidence, None, mask, pooling).sigmoid()
+        torch.testing.assert_close(result, torch.tensor([expected]))
 
 
 @pytest.mark.parametrize("pooling", ["linear_softmax", "max", "mean"])
 def test_poolings_are_those_of_the_literature(pooling):
     evidence, mask = 3 * torch.randn(8, 40, dtype=torch.float64), torch.rand(8, 40) < 0.7
-    found = pool(evidence, None, mask, pooling).sigmoid()
+    result = pool(evidence, None, mask, pooling).sigmoid()
     for row in range(8):
         p = evidence[row, mask[row]].sigmoid()
         expected = {
             "linear_softmax": (p * p).sum() / p.sum(), "max": p.max(), "mean": p.mean()
         }  # fmt: skip
-        torch.testing.assert_close(found[row], expected[pooling])
+        torch.testing.assert_close(result[row], expected[pooling])
 
 
 @pytest.mark.parametrize("pooling", ["linear_softmax", "max", "mean", "summary"])
 @pytest.mark.parametrize("sure", [-1e3, 1e3])
 def test_poolings_are_finite_for_any_logits(pooling, sure):
     evidence = torch.full((1, 9), sure, requires_grad=True)
-    found = pool(evidence, None, torch.ones(1, 9, dtype=torch.bool), pooling)
-    found.sum().backward()
-    torch.testing.assert_close(found.detach(), torch.tensor([sure]))
+    result = pool(evidence, None, torch.ones(1, 9, dtype=torch.bool), pooling)
+    result.sum().backward()
+    torch.testing.assert_close(result.detach(), torch.tensor([sure]))
     assert evidence.grad.isfinite().all()
 
 
@@ -181,6 +181,6 @@ def test_families_are_looked_for_where_frames_are_fake():
 def test_family_logits_are_averaged_as_evidence_is():
     logits, attention = torch.randn(4, 12, 3), torch.randn(4, 12)
     mask = torch.rand(4, 12) < 0.7
-    found = pool_families(logits, attention, mask)
+    result = pool_families(logits, attention, mask)
     for family in range(3):
-        torch.testing.assert_close(found[:, family], pool(logits[..., family], attention, mask))
+        torch.testing.assert_close(result[:, family], pool(logits[..., family], attention, mask))

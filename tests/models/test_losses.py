@@ -121,8 +121,8 @@ def edges(text, held=None):
     """Return the edge target of frames ("#" is fake), ``held`` of which are in the recording."""
     target = torch.tensor([[float(mark == "#") for mark in text]])
     mask = torch.arange(len(text))[None] < (len(text) if held is None else held)
-    found = edge_target(target, mask)[0]
-    return "".join("x" if at else "." for at in found.tolist())
+    result = edge_target(target, mask)[0]
+    return "".join("x" if at else "." for at in result.tolist())
 
 
 @pytest.mark.parametrize(

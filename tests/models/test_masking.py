@@ -23,14 +23,14 @@ def test_nothing_is_hidden_but_in_training():
 def test_a_fake_and_its_twin_lose_the_same_bands_over_all_time():
     torch.manual_seed(0)
     mask = BandMask(1.0).train()
-    found = torch.stack([hidden(mask, torch.rand(SHAPE) + 1) for _ in range(20)])
-    assert torch.equal(found[:, 0::2], found[:, 1::2])
-    share = found.float().mean(2)
+    result = torch.stack([hidden(mask, torch.rand(SHAPE) + 1) for _ in range(20)])
+    assert torch.equal(result[:, 0::2], result[:, 1::2])
+    share = result.float().mean(2)
     assert share.max() <= WIDEST * BANDS + 2 * BANDS / SHAPE[2]
     assert (share > 0).float().mean() > 0.9
     # every bin, and not always the same
-    assert found.flatten(0, 1).any(0).all()
-    assert not found.flatten(0, 1).all(0).any()
+    assert result.flatten(0, 1).any(0).all()
+    assert not result.flatten(0, 1).all(0).any()
 
 
 @pytest.mark.parametrize("share", [0.25, 0.75])

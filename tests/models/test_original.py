@@ -47,20 +47,20 @@ def test_frames_of_any_length_get_a_logit(overrides):
     model = detector(*overrides, "data.crop.seconds=1").eval()
     for frames in (1, 3, 51):
         with torch.no_grad():
-            found = model(torch.randn(2, frames * 320))
-        assert found["frame_logits"].shape == (2, frames)
-        assert found["frame_logits"].isfinite().all()
+            result = model(torch.randn(2, frames * 320))
+        assert result["frame_logits"].shape == (2, frames)
+        assert result["frame_logits"].isfinite().all()
         # one clip logit for the whole input
-        assert torch.equal(found["evidence"], found["evidence"][:, :1].expand(2, frames))
-        assert "attention" not in found
+        assert torch.equal(result["evidence"], result["evidence"][:, :1].expand(2, frames))
+        assert "attention" not in result
 
 
 @SYSTEMS
 def test_every_parameter_gets_a_gradient(name):
     model = detector(f"experiment={name}", "data.crop.seconds=1").train()
-    found = model(torch.randn(4, 16_000))
-    loss = (found["frame_logits"] * torch.randn_like(found["frame_logits"])).sum()
-    (loss + clip_logit(found, torch.ones(4, 50, dtype=torch.bool), model.pooling).sum()).backward()
+    result = model(torch.randn(4, 16_000))
+    loss = (result["frame_logits"] * torch.randn_like(result["frame_logits"])).sum()
+    (loss + clip_logit(result, torch.ones(4, 50, dtype=torch.bool), model.pooling).sum()).backward()
     for key, parameter in model.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.abs().sum() > 0, key
@@ -73,8 +73,8 @@ def test_the_clip_logit_is_a_linear_map_of_the_summary(name):
     with torch.no_grad():
         summary = model.backbone.forward_features(model.features(waveform)).summary
         expected = summary @ model.clip_head.proj.weight[0] + model.clip_head.proj.bias
-        found = clip_logit(model(waveform), torch.ones(2, 50, dtype=torch.bool), model.pooling)
-    torch.testing.assert_close(found, expected)
+        result = clip_logit(model(waveform), torch.ones(2, 50, dtype=torch.bool), model.pooling)
+    torch.testing.assert_close(result, expected)
 
 
 @pytest.mark.parametrize(("width", "windows"), [(5, 40), (5, 44), (20, 40), (20, 46), (2, 18)])

@@ -79,9 +79,9 @@ def test_the_page_shows_it_or_states_that_it_is_missing(plain, tmp_path):
 def test_a_sweep_of_both_has_a_comparison(plain, tmp_path):
     run_of(tmp_path / "control", True)
     write_comparison([tmp_path], tmp_path / "comparison.html")
-    found = json.loads((tmp_path / "comparison.json").read_text())
-    assert {run["split.control"] for run in found["runs"]} == {True, False}
-    values = {run["split.control"]: run["unseen/clip/auc"] for run in found["runs"]}
+    result = json.loads((tmp_path / "comparison.json").read_text())
+    assert {run["split.control"] for run in result["runs"]} == {True, False}
+    values = {run["split.control"]: run["unseen/clip/auc"] for run in result["runs"]}
     assert values[True] is None
     assert values[False] is not None
 

@@ -41,8 +41,8 @@ def test_roc_has_the_area_in_its_legend(parts):
     curves = [line for line in axes.lines if not line.get_label().startswith("_")]
     for clips, curve in zip(parts.values(), curves, strict=True):
         area = auc(*columns(clips))
-        false_alarms, found = (np.asarray(data, dtype=float) for data in curve.get_data())
-        assert np.trapezoid(found, false_alarms) == pytest.approx(area)
+        false_alarms, detections = (np.asarray(data, dtype=float) for data in curve.get_data())
+        assert np.trapezoid(detections, false_alarms) == pytest.approx(area)
         assert curve.get_label().endswith(f"AUC {number(area, 3)}")
 
 

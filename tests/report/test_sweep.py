@@ -234,8 +234,8 @@ def pair(tmp_path):
 
 
 def test_a_pair_is_the_paired_difference_on_unseen_clips(pair):
-    found, first, second = pair(20)
-    one, other = setting_pairs(found, found.settings[0], 50)
+    sweep_of_pair, first, second = pair(20)
+    one, other = setting_pairs(sweep_of_pair, sweep_of_pair.settings[0], 50)
     assert (one.setting, one.other, one.pairs) == ("optim.lr=2", "optim.lr=1", 1)
     scores = [subsets(read_scores(f / "scores.jsonl")).unseen for f in (second, first)]
     expected = paired_differences(*scores, 50)
@@ -249,10 +249,10 @@ def test_a_pair_is_the_paired_difference_on_unseen_clips(pair):
 
 
 def test_few_sources_are_not_compared(pair):
-    found, *_ = pair(6)
-    assert setting_pairs(found, found.settings[0], 10) == []
+    result, *_ = pair(6)
+    assert setting_pairs(result, result.settings[0], 10) == []
 
 
 def test_runs_with_another_seed_are_no_pair(pair):
-    found, *_ = pair(20, seed=1)
-    assert setting_pairs(found, found.settings[0], 10) == []
+    result, *_ = pair(20, seed=1)
+    assert setting_pairs(result, result.settings[0], 10) == []

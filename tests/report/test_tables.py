@@ -29,9 +29,9 @@ def test_one_file_for_each_table_there_is(evaluation, tmp_path):
 
 def test_figures_and_intervals_are_those_of_the_metrics(evaluation, tmp_path):
     write_tables(evaluation.metrics, tmp_path)
-    found = rows(tmp_path / "tables" / "test.csv")
-    assert [row["name"] for row in found] == ["all", "seen", "unseen"]
-    for row in found:
+    result = rows(tmp_path / "tables" / "test.csv")
+    assert [row["name"] for row in result] == ["all", "seen", "unseen"]
+    for row in result:
         block = evaluation.metrics["test"][row["name"]]
         assert int(row["clips"]) == block["clips"]
         assert float(row["clip/auc"]) == block["clip/auc"]

@@ -87,10 +87,10 @@ def same_scores(one, other):
 def test_a_run_is_read_from_its_folder_or_its_file(trained, folder):
     config, detector = trained
     for path in (folder, str(folder / "checkpoints" / "best.ckpt")):
-        found, read = load_detector(path)
+        detector, read = load_detector(path)
         assert read == config
-        assert not found.training
-        assert same_scores(found, detector)
+        assert not detector.training
+        assert same_scores(detector, detector)
     kept = read_checkpoint(folder)
     assert (kept.thresholds, kept.calibrator, kept.attacks) == ({}, IDENTITY, None)
     assert kept.sources is None
@@ -102,14 +102,14 @@ def test_safetensors_read_back_bit_by_bit(trained, folder, tmp_path):
     config, detector = trained
     path = tmp_path / "new" / "detector.safetensors"
     write_safetensors(path, read_checkpoint(folder))
-    found = read_checkpoint(path)
-    assert (found.thresholds, found.calibrator, found.attacks) == ({}, IDENTITY, None)
+    result = read_checkpoint(path)
+    assert (result.thresholds, result.calibrator, result.attacks) == ({}, IDENTITY, None)
     assert same_scores(load_detector(path)[0], detector)
-    assert found.config.backbone == config.backbone
+    assert result.config.backbone == config.backbone
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     again = tmp_path / "again.safetensors"
-    write_safetensors(again, found)
-    assert read_checkpoint(again).metadata() == found.metadata()
+    write_safetensors(again, result)
+    assert read_checkpoint(again).metadata() == result.metadata()
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     assert metadata["format"] == "fakesound"
@@ -133,13 +133,13 @@ def test_a_checkpoint_carries_what_is_added_to_it(trained, folder, tmp_path):
     path = tmp_path / "detector.safetensors"
     write_safetensors(path, read_checkpoint(folder))
     for place in (folder, path):
-        found = read_checkpoint(place)
-        assert found.thresholds == LATER
-        assert found.calibrator == CALIBRATOR
-        assert found.attacks == tuple(ATTACKS)
-        assert found.sources == {source_hash("speaker/1"), source_hash("speaker/2")}
-        assert same_scores(found.detector(), trained[1])
-    assert json.loads(found.metadata()["calibrator"]) == CALIBRATOR.to_plain()
+        result = read_checkpoint(place)
+        assert result.thresholds == LATER
+        assert result.calibrator == CALIBRATOR
+        assert result.attacks == tuple(ATTACKS)
+        assert result.sources == {source_hash("speaker/1"), source_hash("speaker/2")}
+        assert same_scores(result.detector(), trained[1])
+    assert json.loads(result.metadata()["calibrator"]) == CALIBRATOR.to_plain()
 
 
 def test_maps_of_the_hypotheses_are_weights_and_compose(tmp_path):
@@ -184,10 +184,10 @@ def test_calibration_of_further_heads_is_stored(tmp_path):
     for annotate in (False, True):
         if annotate:
             annotate_checkpoint(path, LATER, CALIBRATOR, ATTACKS)
-        found = read_checkpoint(path)
-        assert found.heads == expected
-        assert same_scores(found.detector(), detector)
-        write_safetensors(tmp_path / "detector.safetensors", found)
+        result = read_checkpoint(path)
+        assert result.heads == expected
+        assert same_scores(result.detector(), detector)
+        write_safetensors(tmp_path / "detector.safetensors", result)
         again = read_checkpoint(tmp_path / "detector.safetensors")
         assert again.heads == expected
         assert same_scores(again.detector(), detector)
@@ -232,9 +232,9 @@ def test_the_callers_random_numbers_and_environment_are_left_alone(folder):
 
 def test_the_kernel_is_that_of_this_machine(trained, folder):
     edit(folder, lambda held: held["hyper_parameters"].update(kernel="mamba_ssm"))
-    found, config = load_detector(folder)
+    result, config = load_detector(folder)
     assert config.kernel == "mamba_ssm"
-    assert same_scores(found, trained[1])
+    assert same_scores(result, trained[1])
     assert load_detector(folder, "reference")[0].backbone.layers[0].mixer.kernel == "reference"
 
 

@@ -81,11 +81,11 @@ def test_frames_of_two_hypotheses_are_measured_against_the_whole_clip(logits, su
     """Half of a positive mean goes to the hypothesis that all of the clip is fake."""
     frames = np.array(logits)
     outputs = {"frame_logits": frames, "evidence": frames, "attention": np.zeros(3)}
-    found = score_clip(make_clip(3), outputs).frame_scores
-    np.testing.assert_allclose(found, 1 / (1 + np.exp(-frames)), rtol=1e-6)
+    result = score_clip(make_clip(3), outputs).frame_scores
+    np.testing.assert_allclose(result, 1 / (1 + np.exp(-frames)), rtol=1e-6)
     outputs["whole_evidence"] = np.zeros(3)
-    found = score_clip(make_clip(3), outputs, "two_way").frame_scores
-    np.testing.assert_allclose(found, 1 / (1 + np.exp(subtracted - frames)), rtol=1e-6)
+    result = score_clip(make_clip(3), outputs, "two_way").frame_scores
+    np.testing.assert_allclose(result, 1 / (1 + np.exp(subtracted - frames)), rtol=1e-6)
 
 
 def test_a_detector_without_further_heads_has_no_scores_of_them():
@@ -104,15 +104,15 @@ def test_thresholds_of_further_heads_come_from_validation_and_are_applied():
     # the edges at 0.2 and 0.4 s are in frames 10 and 19, and a false one is lower
     sure[[10, 19]], sure[40] = 2.0, -1.0
     outputs = {"frame_logits": sure, "boundary_logits": sure}
-    found = [
+    result = [
         replace(score_clip(clip, outputs, fold="seen"), family=family)
         for clip, family in zip(clips, families, strict=True)
     ]
-    thresholds = head_thresholds(found)
+    thresholds = head_thresholds(result)
     assert thresholds["energy"] == 19
     low, high = (float(torch.tensor(at).sigmoid()) for at in (-1.0, 2.0))
     assert thresholds["boundary"] == pytest.approx((low + high) / 2)
-    applied = with_head_thresholds(found, thresholds)
+    applied = with_head_thresholds(result, thresholds)
     assert [clip.family.name for clip in applied] == ["edit"] * 20 + ["unknown"]
     assert {clip.boundary_threshold for clip in applied} == {thresholds["boundary"]}
 
@@ -158,7 +158,7 @@ def test_two_hypotheses_make_one_score():
         "attention": np.array([0.0, 100.0]),
         "whole_evidence": np.array([-3.0, 1.0]),
     }
-    found = clip_logits(outputs, "two_way")
-    assert (found.part, found.whole) == (4.0, -1.0)
+    result = clip_logits(outputs, "two_way")
+    assert (result.part, result.whole) == (4.0, -1.0)
     # half the fakes are of either kind: the mean of both likelihood ratios
-    assert found.clip == pytest.approx(math.log((math.exp(4) + math.exp(-1)) / 2))
+    assert result.clip == pytest.approx(math.log((math.exp(4) + math.exp(-1)) / 2))

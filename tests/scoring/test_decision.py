@@ -80,9 +80,9 @@ def test_regions_at_thresholds_of_zero_and_one():
 @given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=120), st.floats(0, 1))
 def test_regions_are_apart_in_order_long_enough_and_hold_what_is_high(scores, threshold):
     duration = len(scores) * GRID.step
-    found = find_regions(np.array(scores, np.float32), threshold, duration)
+    result = find_regions(np.array(scores, np.float32), threshold, duration)
     last = -1.0
-    for region in found:
+    for region in result:
         assert 0 <= region.onset < region.offset <= duration + 1e-9
         assert region.offset - region.onset >= SHORTEST - 1e-9
         assert region.onset - last >= GAP - 1e-9 or last < 0
@@ -94,5 +94,5 @@ def test_regions_are_apart_in_order_long_enough_and_hold_what_is_high(scores, th
 @pytest.mark.parametrize("first", range(40))
 def test_regions_exactly_the_gap_apart_are_never_joined(first):
     between = [0.1] * round(GAP / GRID.step)
-    found = spans([0.1] * first + [0.9] * 5 + between + [0.9] * 5)
-    assert len(found) == 2
+    result = spans([0.1] * first + [0.9] * 5 + between + [0.9] * 5)
+    assert len(result) == 2

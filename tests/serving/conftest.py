@@ -25,11 +25,11 @@ def server():
             lines = []
             for line in process.stdout:
                 lines.append(line)
-                if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
+                if result := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
                     break
             else:
                 pytest.fail("".join(lines))
-            port = int(found[1])
+            port = int(result[1])
             yield SimpleNamespace(
                 url=f"http://127.0.0.1:{port}", port=port, pid=process.pid, process=process
             )

@@ -28,13 +28,13 @@ def test_a_repeated_run_is_equal_to_the_bit(recorded, tmp_path):
     assert len(done.stdout.strip().splitlines()) == 1
     assert "circumstance" not in done.stderr
     assert "test/unseen/clip/auc" in done.stderr
-    found, again = (
+    result, again = (
         json.loads((folder / "metrics.json").read_text())
         for folder in (recorded, tmp_path / "outputs" / "reproduced" / "out")
     )
-    for metrics in (found, again):
+    for metrics in (result, again):
         assert len(metrics.pop("provenance")["audio_hash"]) == 16
-    assert found == again
+    assert result == again
 
 
 def test_changes_are_listed_and_the_figures_do_not_agree(recorded, tmp_path):
@@ -109,8 +109,8 @@ def record(value=0.8, ends=(0.7, 0.9), device="cpu"):
 )
 def test_verdicts(then, now, changed, agrees):
     """Bitwise equal results, or values in the recorded intervals in other circumstances."""
-    found, text = verdict(then, now, changed)
-    assert found == agrees
+    result, text = verdict(then, now, changed)
+    assert result == agrees
     assert text.startswith("agrees: " if agrees else "does not agree: ")
     assert "\n" not in text
 

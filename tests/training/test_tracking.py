@@ -27,9 +27,9 @@ tracking.finish(failed=False)
 
 
 def test_numbers_are_logged_under_their_path_without_intervals():
-    found = {"test": {"all": {"clip/auc": 0.5, "ci": {"clip/auc": [0, 1]}, "clips": 3}}}
-    found |= {"validation": {"clip/eer": None}, "provenance": {"git": "x", "resumed": True}}
-    assert flatten(found) == {"test/all/clip/auc": 0.5, "test/all/clips": 3}
+    result = {"test": {"all": {"clip/auc": 0.5, "ci": {"clip/auc": [0, 1]}, "clips": 3}}}
+    result |= {"validation": {"clip/eer": None}, "provenance": {"git": "x", "resumed": True}}
+    assert flatten(result) == {"test/all/clip/auc": 0.5, "test/all/clips": 3}
 
 
 def test_a_run_continues_offline_where_no_one_is_logged_in(tmp_path):
@@ -109,11 +109,11 @@ def offline(tmp_path_factory):
 
 
 def test_an_offline_run_has_whole_curves_and_few_figures(offline):
-    results, found = offline
-    history = [key for record in found if record.HasField("history") for key in written(record)]
+    results, records = offline
+    history = [key for record in records if record.HasField("history") for key in written(record)]
     assert history.count("step/loss") == 45
     assert history.count("validation/clip/auc") == 3
-    keys = {key for record in found if record.HasField("summary") for key in written(record)}
+    keys = {key for record in records if record.HasField("summary") for key in written(record)}
     own = {key for key in keys if not key.startswith("_")}
     assert set(summary(results)) <= own
     assert len(own) <= 20
@@ -121,11 +121,11 @@ def test_an_offline_run_has_whole_curves_and_few_figures(offline):
 
 
 def test_an_offline_run_has_its_files_as_artifacts(offline):
-    _, found = offline
+    _, records = offline
     requests = [
-        r.request.log_artifact.artifact for r in found if r.request.HasField("log_artifact")
+        r.request.log_artifact.artifact for r in records if r.request.HasField("log_artifact")
     ]
-    named = {a.type: (a.name, set(a.aliases)) for a in [*requests, *artifacts(found)]}
+    named = {a.type: (a.name, set(a.aliases)) for a in [*requests, *artifacts(records)]}
     for kind, alias in (("model", "best"), ("report", "final"), ("manifest", "used")):
         name, aliases = named[kind]
         assert name == f"a-b-c-{kind}"
@@ -134,13 +134,13 @@ def test_an_offline_run_has_its_files_as_artifacts(offline):
 
 def test_the_summary_has_intervals_of_the_main_figures(tmp_path):
     results = json.loads((make_run(tmp_path / "run", sources=3) / "metrics.json").read_text())
-    found = summary(results)
-    assert len(found) <= 17
+    result = summary(results)
+    assert len(result) <= 17
     block = results["test"]["unseen"]
-    assert found["test/unseen/clip/auc"] == block["clip/auc"]
+    assert result["test/unseen/clip/auc"] == block["clip/auc"]
     interval = block["ci"].get("clip/auc")
     if interval is not None:
-        low, high = found["test/unseen/clip/auc/low"], found["test/unseen/clip/auc/high"]
+        low, high = result["test/unseen/clip/auc/low"], result["test/unseen/clip/auc/high"]
         assert [low, high] == interval
     del results["test"]["unseen"]
     assert "test/all/clip/auc" in summary(results)

@@ -24,20 +24,20 @@ def moved(audio, lag):
 def test_waveforms_are_aligned_to_the_sample(lag, polarity):
     twin = speech_like(0)
     noise = np.random.default_rng(1).normal(0, 0.01, len(moved(twin, lag))).astype(np.float32)
-    found = align(polarity * 0.3 * moved(twin, lag) + noise, twin, RATE)
-    assert found is not None
-    assert found.phase
-    assert round(found.lag * RATE) == lag
+    result = align(polarity * 0.3 * moved(twin, lag) + noise, twin, RATE)
+    assert result is not None
+    assert result.phase
+    assert round(result.lag * RATE) == lag
 
 
 @pytest.mark.parametrize("lag", [0, 640, -640])
 def test_envelopes_are_aligned_where_the_phase_is_lost(lag):
     twin = speech_like(0)
     signs = np.where(np.random.default_rng(1).random(len(twin)) < 0.5, -1, 1)
-    found = align(moved((signs * twin).astype(np.float32), lag), twin, RATE)
-    assert found is not None
-    assert not found.phase
-    assert abs(found.lag * RATE - lag) <= 64
+    result = align(moved((signs * twin).astype(np.float32), lag), twin, RATE)
+    assert result is not None
+    assert not result.phase
+    assert abs(result.lag * RATE - lag) <= 64
 
 
 def test_another_recording_is_not_aligned():

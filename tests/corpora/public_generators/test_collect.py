@@ -26,9 +26,9 @@ def of(recipes, repository):
 
 
 def test_clips_are_what_the_recipes_point_to(published, recipes, tmp_path):
-    found = collect("one/alpha", of(recipes, "one/alpha"), tmp_path / "out", published[0])
-    assert found.missing is None
-    by_file = {clip.extra["file"]: clip for clip in found.clips}
+    result = collect("one/alpha", of(recipes, "one/alpha"), tmp_path / "out", published[0])
+    assert result.missing is None
+    by_file = {clip.extra["file"]: clip for clip in result.clips}
     assert sorted(by_file) == [f"{kind}/{n}.wav" for kind in ("real", "voc") for n in range(3)]
     for number in range(3):
         genuine, fake = by_file[f"real/{number}.wav"], by_file[f"voc/{number}.wav"]
@@ -43,7 +43,7 @@ def test_clips_are_what_the_recipes_point_to(published, recipes, tmp_path):
         assert len(audio) == round(genuine.duration * 16_000)
         expected = read_audio(published[0] / "one+alpha" / "real" / f"{number}.wav", 16_000)
         assert np.abs(audio - expected).max() < 1e-3
-    assert [line.split(":")[0] for line in found.left_out] == [
+    assert [line.split(":")[0] for line in result.left_out] == [
         f"one/alpha/{name}.wav" for name in ("short", "broken", "absent")
     ]
 
@@ -72,20 +72,20 @@ def test_a_commit_is_fetched_where_no_mirror_has_it(published, recipes, tmp_path
     commit = build_repository(host / "three" / "gamma", contents)
     file = tmp_path / "own.jsonl"
     file.write_text(json.dumps(row("three/gamma", commit, "real/1.wav")) + "\n")
-    found = collect(
+    result = collect(
         "three/gamma", read_recipes(file), tmp_path / "out", published[0], f"file://{host}"
     )
-    assert len(found.clips) == 1
+    assert len(result.clips) == 1
     assert sorted(p.name for p in (tmp_path / "out" / "three+gamma").iterdir()) == sorted(
-        [Path(found.clips[0].location).name, "manifest.jsonl", "repository.json"]
+        [Path(result.clips[0].location).name, "manifest.jsonl", "repository.json"]
     )
 
 
 def test_a_repository_that_cannot_be_fetched_is_named(recipes, tmp_path):
     out = tmp_path / "out"
-    found = collect("two/beta", of(recipes, "two/beta"), out, None, f"file://{tmp_path}/no")
-    assert found.clips == ()
-    assert "two/beta" in found.missing
+    result = collect("two/beta", of(recipes, "two/beta"), out, None, f"file://{tmp_path}/no")
+    assert result.clips == ()
+    assert "two/beta" in result.missing
     assert not list(out.iterdir())
 
 
@@ -109,17 +109,17 @@ def test_a_fake_and_its_twin_are_cut_at_one_place(tmp_path):
 
 
 def test_regions_stay_in_place(published, recipes, tmp_path):
-    found = collect("two/beta", of(recipes, "two/beta"), tmp_path, published[0])
-    (fake,) = [clip for clip in found.clips if clip.is_fake]
+    result = collect("two/beta", of(recipes, "two/beta"), tmp_path, published[0])
+    (fake,) = [clip for clip in result.clips if clip.is_fake]
     assert [(region.onset, region.offset) for region in fake.regions] == [(0.5, 1.5)]
     assert fake.twin_id is None
 
 
 def test_all_repositories_at_once(published, recipes, tmp_path):
     seen = []
-    found = fetch(recipes, tmp_path, published[0], lambda *state: seen.append(state), workers=2)
-    assert [item.repository for item in found] == ["one/alpha", "two/beta"]
-    assert [len(item.clips) for item in found] == [6, 3]
+    result = fetch(recipes, tmp_path, published[0], lambda *state: seen.append(state), workers=2)
+    assert [item.repository for item in result] == ["one/alpha", "two/beta"]
+    assert [len(item.clips) for item in result] == [6, 3]
     assert seen[-1] == (len(recipes), len(recipes))
 
 

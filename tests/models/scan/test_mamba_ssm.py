@@ -127,9 +127,9 @@ def test_equals_the_reference(install, directions, tokens, gated, tied, dtype, t
     narrow = narrow._replace(**{name: getattr(narrow, name).to(dtype) for name in changed})
     out, kept = adapter.scan_forward(narrow, True)
     assert kept.shape == adapter.checkpoint_shape(narrow)
-    found = (out, *adapter.scan_backward(grad.to(dtype), narrow, kept))
-    assert [one.dtype for one in found[1:]] == [tensor.dtype for tensor in narrow.tensors]
-    assert_close(found, expected, tolerance)
+    result = (out, *adapter.scan_backward(grad.to(dtype), narrow, kept))
+    assert [one.dtype for one in result[1:]] == [tensor.dtype for tensor in narrow.tensors]
+    assert_close(result, expected, tolerance)
     assert adapter.scan_forward(narrow, False)[1].numel() == 0
 
 
@@ -141,8 +141,8 @@ def test_the_convolution_is_the_packages_where_it_is_there(install, with_package
     tensors = [torch.randn(2, 9, 8), torch.randn(2, 8, 4), torch.randn(2, 8)]
     grad = torch.randn(2, 2, 9, 8)
     expected = with_gradients(reference.conv, [t.double() for t in tensors], grad.double())
-    found = (adapter.conv_forward(*tensors), *adapter.conv_backward(grad, *tensors))
-    assert_close(found, expected, 1e-5)
+    result = (adapter.conv_forward(*tensors), *adapter.conv_backward(grad, *tensors))
+    assert_close(result, expected, 1e-5)
 
 
 @pytest.mark.parametrize("extension", [Extension(), Rounding()])

@@ -85,11 +85,11 @@ def grey(rows, columns, seed=0):
 
 def assert_same_features(model, tensors, image, **options):
     with torch.no_grad():
-        found = model.backbone.forward_features(image)
+        result = model.backbone.forward_features(image)
     image = image[:, : tensors["patch_embed.proj.weight"].shape[1]]
     own, patches = published.features(tensors, image, **options)
-    torch.testing.assert_close(found.summary.double(), own, rtol=0, atol=1e-4)
-    torch.testing.assert_close(found.tokens.double(), patches.mean(1), rtol=0, atol=1e-4)
+    torch.testing.assert_close(result.summary.double(), own, rtol=0, atol=1e-4)
+    torch.testing.assert_close(result.tokens.double(), patches.mean(1), rtol=0, atol=1e-4)
 
 
 def original(folder, grid=(2, 5), tell=True):

@@ -26,7 +26,7 @@ def shapes(dim, depth, places, patch=(16, 16), channels=3, classes=1000, variant
         mixer["D_b"] = (inner,)
         mixer |= {name.replace(".", "_b."): shape for name, shape in one.items()}
     mixer["out_proj.weight"] = (dim, inner)
-    found = {
+    result = {
         "cls_token": (1, 1, dim),
         "pos_embed": (1, places + 1, dim),
         "patch_embed.proj.weight": (dim, channels, *patch),
@@ -36,9 +36,9 @@ def shapes(dim, depth, places, patch=(16, 16), channels=3, classes=1000, variant
         "norm_f.weight": (dim,),
     }
     for layer in range(depth):
-        found |= {f"layers.{layer}.mixer.{name}": shape for name, shape in mixer.items()}
-        found[f"layers.{layer}.norm.weight"] = (dim,)
-    return found
+        result |= {f"layers.{layer}.mixer.{name}": shape for name, shape in mixer.items()}
+        result[f"layers.{layer}.norm.weight"] = (dim,)
+    return result
 
 
 def weights(dim=192, depth=2, places=196, seed=0, **options):
@@ -64,9 +64,11 @@ def weights(dim=192, depth=2, places=196, seed=0, **options):
 
 def aum(dim=192, depth=2, rows=8, columns=64, variant="v1", **options):
     """Return random weights in the format of AuM after training on several GPUs."""
-    found = weights(dim, depth, rows * columns, channels=1, classes=527, variant=variant, **options)
-    found["pos_embed.pos_embed"] = found.pop("pos_embed")
-    return {f"module.{name}": value for name, value in found.items()}
+    result = weights(
+        dim, depth, rows * columns, channels=1, classes=527, variant=variant, **options
+    )
+    result["pos_embed.pos_embed"] = result.pop("pos_embed")
+    return {f"module.{name}": value for name, value in result.items()}
 
 
 def features(p, image, variant="v2", class_place="middle", halve=True):
