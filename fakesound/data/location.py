@@ -178,10 +178,10 @@ def open_audio(location: AnyLocation) -> Iterator[BinaryIO]:
         _check_header(
             location, read_range(location.file, location.offset - HEADER, location.offset)
         )
-        file, first = location.file, location.offset
+        tar, first = location.file, location.offset
         block = REMOTE_BLOCK if location.remote else BLOCK
         with in_blocks(
-            lambda start, stop: read_range(file, first + start, first + stop), location.size, block
+            lambda start, stop: read_range(tar, first + start, first + stop), location.size, block
         ) as member:
             yield member
 

@@ -360,7 +360,7 @@ def test_hosts_of_published_fakes_come_from_domains_by_the_root_of_their_length(
     some += [replace(some[1], clip_id=f"again{n}", domain="elsewhere") for n in range(14)]
     dataset = crops(some)
     rng = np.random.default_rng(0)
-    drawn = [some[dataset._host(rng)].domain for _ in range(4_000)]
+    drawn = [some[dataset._host(rng, 100, 100)[0]].domain for _ in range(4_000)]
     durations = {
         name: sum(c.duration for c in some if not c.is_fake and c.domain == name)
         for name in ("page", "elsewhere")
