@@ -72,7 +72,7 @@ def _draw(detector: "Detector", recording: Path, out: Path) -> None:
 
     with named_files([str(recording)]) as ((_, path), *_):
         audio = read_audio(path, detector.rate)
-    occlusion = Occlusion(detector, audio)
+    occlusion = Occlusion(detector, audio, name=str(recording))
     with progress_bar("hiding parts") as progress:
         explanation = occlusion.explain(progress)
     detection = detector.detect(audio, detector.rate)

@@ -13,6 +13,7 @@ CONTAINERS = (
     ".m4a", ".m4b", ".mp4", ".mov", ".3gp", ".3ga", ".aac", ".ac3", ".eac3", ".amr", ".awb", ".wma",
     ".mka", ".mkv", ".webm", ".spx", ".wv", ".ape", ".tta", ".alac", ".avi", ".flv", ".dsf",
     ".m4v", ".3g2", ".asf", ".wmv", ".mpg", ".mpeg", ".vob", ".mts", ".m2ts", ".ogv", ".mpc",
+    ".ts", ".weba", ".m4r", ".f4v", ".dts", ".adts", ".ra", ".rm", ".dff",
 )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def longer_than_declared(file: BinaryIO) -> Whole | None:
                 file.seek(position + 8 + 24)
                 (code,) = struct.unpack("<H", file.read(2))
             kind = (code, bits), channels, rate
-        elif name == b"ds64" and size >= 16:
+        elif name == b"ds64" and size >= 16 and position + 24 <= end:
             _, long_size = struct.unpack("<QQ", file.read(16))
         elif name == b"data":
             start = position + 8

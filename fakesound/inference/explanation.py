@@ -64,6 +64,7 @@ class Occlusion:
         audio: mono samples at the detector's rate.
         cell: length of a cell in seconds.
         bands: number of cells in frequency.
+        name: name of the recording in errors.
 
     Raises:
         InputError: for a detector with cepstral features, which have no frequency axis, or a
@@ -76,10 +77,11 @@ class Occlusion:
         audio: Float32[np.ndarray, " sample"],
         cell: float = CELL,
         bands: int = BANDS,
+        name: str = "recording",
     ) -> None:
         seconds = len(audio) / detector.rate
         if not 0 < seconds <= LONGEST:
-            raise InputError(f"recording: lasts {seconds:.1f} s; give one of up to {LONGEST:g} s")
+            raise InputError(f"{name}: lasts {seconds:.1f} s; give one of up to {LONGEST:g} s")
         module = detector.model.module
         if module is None:
             raise InputError('backend=onnx: has no access to features; use backend="torch"')

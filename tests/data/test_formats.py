@@ -345,6 +345,15 @@ def test_wrong_lengths_hide_no_audio(tmp_path, name):
     np.testing.assert_array_equal(read_audio(path, 16_000, 9_000, 500), whole[9_000:9_500])
 
 
+@pytest.mark.parametrize("container", ["WAV", "RF64", "FLAC", "AU", "AIFF", "CAF", "W64", "OGG"])
+def test_a_header_that_is_cut_is_refused_in_one_line(tmp_path, container):
+    data = encoded(container, "VORBIS" if container == "OGG" else "PCM_16", sound(0.1, 16_000))
+    for size in range(1, 60):
+        (tmp_path / "a").write_bytes(data[:size])
+        with suppress_refusal(tmp_path / "a"):
+            read_audio(tmp_path / "a", 16_000)
+
+
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
 def test_ogg_streams_in_a_row_are_one_recording(tmp_path, subtype):
     first, second = sound(1, 16_000), 0.5 * sound(2, 16_000, seed=1)
