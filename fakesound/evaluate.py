@@ -37,6 +37,9 @@ examples:
 a score file holds one JSON object per line: clip_id, score (P(fake)), label, attack, corpus,
 source_id, regions ([[onset, offset], ...] in seconds), duration and, for localisation, frame_step
 and frame_scores. With a manifest, clip_id and score are enough.
+--format csv reads a table with a header and commas or tabs between the columns: clip_id, score,
+frame_scores (numbers with spaces or semicolons between them) and label. clip_id and one of the
+scores are enough; other columns are ignored.
 """
 # files that an evaluation writes to --out
 REPLACED = ("scores.jsonl", "validation_scores.jsonl", "manifest.jsonl")

@@ -1,7 +1,8 @@
-"""Progress bars on the terminal."""
+"""Progress: bars on a terminal, occasional lines in a file."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,6 +12,7 @@ console = Console(stderr=True)
 if not console.is_terminal:
     # files have no width; tables are at most this wide
     console = Console(stderr=True, width=100)
+LINE_SECONDS = 30
 
 
 def print_line(line: str, output: Console = console) -> None:
@@ -22,9 +24,27 @@ def print_line(line: str, output: Console = console) -> None:
 def progress_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
     """Yield a function of (done, total) that updates a bar, which appears with the first call.
 
-    None stands for an unknown total.
+    None stands for an unknown total. If stderr is not a terminal, it prints a line at most every
+    30 seconds.
     """
+    if not console.is_terminal:
+        yield progress_lines(title)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task(title, total=None, visible=False)
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+
+
+def progress_lines(title: str) -> Callable[[int, int | None], None]:
+    """Return a function of (done, total) that prints a line at most every 30 seconds."""
+    last = monotonic()
+
+    def update(done: int, total: int | None) -> None:
+        nonlocal last
+        now = monotonic()
+        if now - last >= LINE_SECONDS:
+            last = now
+            print_line(f"{title}: {done}" + (f" of {total}" if total else ""), console)
+
+    return update

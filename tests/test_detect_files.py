@@ -331,3 +331,12 @@ def test_only_a_batch_with_an_output_promises_to_continue(
     with pytest.raises(SystemExit) as end:
         detect.main()
     assert ("resumes" in end.value.code) == bool(outputs)
+
+
+def test_a_file_that_is_named_in_several_ways_is_read_once(run, recording, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(recording, folder / "a.wav")
+    code, _, _ = run(folder, "folder", "./folder/../folder/a.wav", "--json", tmp_path / "out.json")
+    assert code == 0
+    assert [row["path"] for row in rows_of(tmp_path / "out.json")] == [str(folder / "a.wav")]

@@ -264,3 +264,11 @@ def test_help_teaches(run):
     for word in ("--checkpoint", "examples:", "a score file holds", "--robustness"):
         assert word in output
     assert len(CONDITIONS) >= 9
+
+
+def test_test_clips_that_choose_the_thresholds_are_named(run, files):
+    scores, out = files / "a.jsonl", files / "out"
+    code, told = run("--scores", scores, "--validation-scores", scores, "--out", out, "--draws", 0)
+    assert code == 0, told
+    count = len(read_scores(scores))
+    assert f"{count} of {count} test clips are also in {scores}" in results(out)["remarks"][0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
+from numbers import Real
 
 from fakesound.errors import InputError, did_you_mean
 
@@ -36,6 +37,11 @@ def match_globs(
             raise InputError(f"{key}={pattern}: no such {kind}; {known}")
         chosen.update(matches)
     return [name for name in names if name in chosen]
+
+
+def is_number(value: object) -> bool:
+    """Return whether ``value`` is a real number of Python or numpy."""
+    return isinstance(value, Real)
 
 
 def at_least(key: str, value: float, low: float) -> None:

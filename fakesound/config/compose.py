@@ -34,6 +34,15 @@ LONGEST_NAME = 120
 # longer mappings are summarised in --keys
 MOST_ENTRIES = 4
 
+# messages of OmegaConf, with the value as group, and what the value must be
+WRONG_VALUES = {
+    "Value '(.*)' of type '.*' could not be converted to Integer": "must be a whole number",
+    "Value '(.*)' of type '.*' could not be converted to Float": "must be a number",
+    "Value '(.*)' is not a valid bool .*": "must be true or false",
+    "Invalid value assigned: .* is not a ListConfig, list or tuple.": "must be a list, as in [A,B]",
+    "Invalid type assigned: .* is not a subclass .* value: (.*)": "set one of its keys, such as ",
+}
+
 USAGE = """\
 [bold]fakesound run[/] experiment=NAME \\[key=value ...]     one run
 [bold]fakesound run[/] -m sweep=NAME \\[key=value ...]       many runs, compared
@@ -164,8 +173,8 @@ def _one_line(error: BaseException) -> str:
         if isinstance(link, OmegaConfBaseException) and key:
             parent = getattr(link, "parent_node", None)
             if isinstance(link, ConfigKeyError | AttributeError) and isinstance(parent, DictConfig):
-                return str(unknown_key(key, [str(name) for name in parent]))
-            return f"{key}: {_first_line(link)}"
+                return _unknown(key, [str(name) for name in parent])
+            return _wrong_value(key, _first_line(link))
     if isinstance(error, MissingConfigException) and error.options:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         hint = did_you_mean(choice, error.options, after=" ")
@@ -180,6 +189,25 @@ def _one_line(error: BaseException) -> str:
     if several:
         return f"{several[1]}: has several values; add -m to run each, or quote them as one value"
     return line
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
+    """Return the error for an unknown key, which may be the last part of another key."""
+    keys = [name for name, _, _ in keys_of(RunConfig())]
+    same = [name for name in keys if name.rpartition(".")[2] == key.rpartition(".")[2]]
+    if same:
+        return f"{key}: no such key; did you mean {' or '.join(same)}?"
+    return str(unknown_key(key, known))
+
+
+def _wrong_value(key: str, message: str) -> str:
+    """Return an error of OmegaConf without its names of types."""
+    for pattern, meaning in WRONG_VALUES.items():
+        if match := re.fullmatch(pattern, message):
+            value = "".join(f"={text}" for text in match.groups())
+            inner = [name for name, _, _ in keys_of(RunConfig()) if name.startswith(f"{key}.")]
+            return f"{key}{value}: {meaning}{', '.join(inner[:3])}"
+    return f"{key}: {message}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -121,6 +121,11 @@ def _array(audio: Any) -> np.ndarray:  # noqa: ANN401
         # a torch tensor, perhaps on a GPU; numpy has no bfloat16
         audio = audio.detach().cpu()
         audio = (audio.float() if audio.is_floating_point() else audio).resolve_neg().numpy()
+    if isinstance(audio, bytes | bytearray):
+        raise InputError(
+            'recording: bytes; convert samples with numpy.frombuffer(data, "int16"), and give a '
+            "file as a path or an open file"
+        )
     try:
         array = np.asarray(audio)
     except ValueError:

@@ -102,7 +102,14 @@ def inputs_from_scores(options: Namespace) -> EvaluationInputs:
                 raise InputError(f"--subset={options.subset}: {path} has no clip of this subset")
         validation: Sequence[ClipScore] = ()
         if options.validation_scores:
-            validation, _ = read_score_files([options.validation_scores[number]])
+            path = options.validation_scores[number]
+            validation, _ = read_score_files([path])
+            both = {clip.clip_id for clip in test} & {clip.clip_id for clip in validation}
+            if both:
+                warnings.append(
+                    f"{len(both)} of {len(test)} test clips are also in {path}: thresholds and "
+                    "calibration are fitted to them, so the metrics are optimistic"
+                )
         systems.append(System(name=names[number], test=test, validation=validation))
     if len(systems) == 2 and options.allow_missing:
         a, b, lone = common_clips(systems[0].test, systems[1].test)

@@ -15,6 +15,7 @@ from fakesound.scoring.decision import FakeRegion, Verdict, with_prior
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 COLOURS: dict[str, str] = {"fake": "#b3261e", "uncertain": "#8a6d00", "genuine": "#1b6e3c"}
 
@@ -111,6 +112,31 @@ class Detection:
         offset = np.minimum(onset + self.frame_step, self.duration)
         columns = {"onset": onset, "offset": offset, "score": self.frame_scores}
         return _pandas().DataFrame(columns)
+
+    def plot(self, axes: "Axes | None" = None) -> "Axes":
+        """Draw frame scores over time, with their threshold and the regions.
+
+        Args:
+            axes: axes of matplotlib; None for those of a new figure.
+
+        Raises:
+            InputError: if matplotlib is not installed.
+        """
+        if axes is None:
+            try:
+                from matplotlib import pyplot
+            except ImportError:
+                raise InputError("matplotlib: not installed; pip install matplotlib") from None
+            axes = pyplot.subplots(figsize=(10, 2.5), layout="constrained")[1]
+        edges = np.minimum(np.arange(len(self.frame_scores) + 1) * self.frame_step, self.duration)
+        axes.stairs(self.frame_scores, edges, baseline=None)
+        for region in self.regions:
+            axes.axvspan(region.onset, region.offset, color=COLOURS["fake"], alpha=0.2, linewidth=0)
+        if self.record is not None:
+            axes.axhline(self.record.frame_threshold, color="grey", linestyle="--", linewidth=1)
+        axes.set(xlim=(0, self.duration), ylim=(0, 1), xlabel="seconds", ylabel="frame score")
+        axes.set_title(f"{self.verdict}, score {self.score:.2f}", loc="left")
+        return axes
 
     def _repr_html_(self) -> str:
         return Detections([self], self.record)._repr_html_()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fakesound.config.checks import one_of
+from fakesound.config.checks import is_number, one_of
 from fakesound.data.audio import stream_audio
 from fakesound.data.notes import Notes, to_mono
 from fakesound.data.resampling import resampled
@@ -151,13 +151,18 @@ class Detector:
         """Detect in a recording that arrives in parts, with constant memory.
 
         Args:
-            parts: arrays of mono samples, converted as in `detect`; empty ones are skipped.
+            parts: list or iterator of arrays of mono samples, converted as in `detect`; empty ones
+                are skipped.
             rate: sample rate of the parts in Hz.
 
         Raises:
             InputError: for parts that are invalid or have several channels.
         """
         check_rate(rate)
+        if isinstance(parts, str | Path | bytes) or len(getattr(parts, "shape", ())) == 1:
+            raise InputError(
+                "parts: one recording; give a list of arrays of samples, or use detect"
+            )
         notes = Notes()
         notes.resampled(rate, self.rate)
 
@@ -232,10 +237,10 @@ class Detector:
     def _settings(self, confidence: float | None, prior: float | None) -> tuple[float, float]:
         confidence = self.confidence if confidence is None else confidence
         prior = self.prior if prior is None else prior
-        if not 0.5 <= confidence < 1:
-            raise InputError(f"confidence={confidence}: must be from 0.5 to below 1")
-        if not 0 < prior < 1:
-            raise InputError(f"prior={prior}: must be above 0 and below 1")
+        if not (is_number(confidence) and 0.5 <= confidence < 1):
+            raise InputError(f"confidence={confidence}: must be a number from 0.5 to below 1")
+        # checks the prior
+        with_prior(0.5, prior)
         return confidence, prior
 
     def _detect(

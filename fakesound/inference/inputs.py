@@ -1,5 +1,6 @@
 """Find the recordings that the user named: files, folders, manifests, URLs, pipes, stdin."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -52,7 +53,12 @@ def named_files(named: Sequence[str]) -> Iterator[list[tuple[str, Path | Locatio
                     files[name] = _copied(pipe, copy)
             else:
                 files[name] = path
-        yield list(files.items())
+        # the same file may be named in several ways
+        names: dict[str | Location, str] = {}
+        for name, file in files.items():
+            key = os.path.abspath(file) if isinstance(file, Path) else file
+            names.setdefault(key, name)
+        yield [(name, files[name]) for name in names.values()]
 
 
 def _located(texts: Iterable[str]) -> dict[str, Path | Location]:

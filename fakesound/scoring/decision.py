@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 from scipy.special import expit, logit
 
+from fakesound.config.checks import is_number
 from fakesound.errors import InputError
 from fakesound.metrics import ClipScore
 from fakesound.metrics.abstention import certainty
@@ -49,8 +50,8 @@ def with_prior(score: float, prior: float) -> float:
     Raises:
         InputError: unless the prior lies between 0 and 1.
     """
-    if not 0 < prior < 1:
-        raise InputError(f"prior={prior}: must be between 0 and 1")
+    if not (is_number(prior) and 0 < prior < 1):
+        raise InputError(f"prior={prior}: must be a number between 0 and 1")
     fake, genuine = score * prior, (1 - score) * (1 - prior)
     return fake / (fake + genuine)
 

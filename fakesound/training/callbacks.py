@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from fakesound.files import write_whole
-from fakesound.progress import console
+from fakesound.progress import console, print_line, progress_lines
 
 # key of a checkpoint for the last logged figures
 FIGURES_KEY = "fakesound_figures"
@@ -141,15 +141,19 @@ class StepLog(Callback):
 
 
 class ProgressBars(Callback):
-    """Show one bar for the whole training, with the last figures, and one for each scoring."""
+    """Show one bar for the whole training, with the last figures, and one for each scoring.
+
+    If stderr is not a terminal, print occasional lines of the training instead.
+    """
 
     def __init__(self) -> None:
+        self.lines = progress_lines("training")
         self.bar: Progress | None = None
         self.training = self.scoring = TaskID(0)
 
     def setup(self, trainer: Trainer, *_: object, **__: object) -> None:
         """Show the bars."""
-        if not trainer.is_global_zero or self.bar:
+        if not trainer.is_global_zero or self.bar or not console.is_terminal:
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         figures = TextColumn("{task.fields[figures]}", style="dim")
@@ -173,14 +177,15 @@ class ProgressBars(Callback):
     def on_train_start(self, trainer: Trainer, *_: object) -> None:
         """Start at the step of a resumed run."""
         if self.bar:
-            total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
             done = trainer.global_step
-            self.bar.update(self.training, total=total, completed=done, visible=True)
+            self.bar.update(self.training, total=_steps(trainer), completed=done, visible=True)
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         """Advance by a step."""
         if self.bar:
             self.bar.update(self.training, completed=trainer.global_step)
+        elif trainer.is_global_zero:
+            self.lines(trainer.global_step, _steps(trainer))
 
     def on_train_epoch_end(self, trainer: Trainer, *_: object) -> None:
         """Show the loss of the epoch and the last validation."""
@@ -188,6 +193,9 @@ class ProgressBars(Callback):
         shown = [f"{name} {float(values[key]):.2f}" for key, name in SHOWN.items() if key in values]
         if self.bar:
             self.bar.update(self.training, figures="  ".join(shown))
+        elif trainer.is_global_zero:
+            figures = "  ".join([f"training: {trainer.global_step} of {_steps(trainer)}", *shown])
+            print_line(figures)
 
     def on_validation_batch_end(self, trainer: Trainer, *given: Any) -> None:  # noqa: ANN401
         """Advance by a batch, outside training."""
@@ -207,3 +215,7 @@ class ProgressBars(Callback):
                 total=int(sum(batches)),
                 visible=True,
             )
+
+
+def _steps(trainer: Trainer) -> int:
+    return int(trainer.num_training_batches) * (trainer.max_epochs or 1)

@@ -55,6 +55,8 @@ def test_overrides_and_groups_are_applied():
         ("++data.crop.secnds=3", "data.crop.secnds", "did you mean seconds?"),
         ("backbon=vim_tiny", "backbon", "did you mean backbone?"),
         ("backbone.stem.chanels=[8]", "backbone.stem.chanels", "did you mean channels?"),
+        ("lr=1", "lr", "did you mean optim.lr?"),
+        ("data.lr=1", "data.lr", "did you mean optim.lr?"),
         ("+unknown=1", "unknown", "there are backbone, calibration, checkpoint_steps, data,"),
         ("unknown=1", "unknown", "there are backbone, calibration, checkpoint_steps, data,"),
         ("init.pth=a.pth", "init.pth", "did you mean path?"),
@@ -68,6 +70,22 @@ def test_unknown_names_give_a_hint(override, key, hint):
     text = message(override)
     assert text.startswith(f"{key}: no such ")
     assert hint in text
+
+
+@pytest.mark.parametrize(
+    ("override", "start"),
+    [
+        ("steps=1e3", "steps=1000.0: must be a whole number"),
+        ("optim.lr=fast", "optim.lr=fast: must be a number"),
+        ("heads.clip=maybe", "heads.clip=maybe: must be true or false"),
+        ("data.attacks=3", "data.attacks: must be a list"),
+        ("data.crop=abc", "data.crop=abc: set one of its keys, such as data.crop.seconds"),
+    ],
+)
+def test_values_of_a_wrong_type_need_no_names_of_types(override, start):
+    text = message(override)
+    assert text.startswith(start)
+    assert "type" not in text
 
 
 @pytest.mark.parametrize("override", ["split.held_out='", "split.held_out=(a", "a=b=c", "backbone"])

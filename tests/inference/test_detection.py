@@ -10,12 +10,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from scipy.special import expit, logit
 
 import fakesound
 from fakesound.errors import InputError
 from fakesound.inference import Detector
-from fakesound.scoring.decision import with_prior
+from fakesound.scoring.decision import FakeRegion, with_prior
 
 from .conftest import RATE
 
@@ -63,8 +66,8 @@ def test_a_file_in_memory_scores_as_on_disk(detector, file):
     for one in (result, held):
         assert one.score == pytest.approx(stored.score, abs=1e-6)
         assert one.sha256 == stored.sha256
-    for other in (b"RIFF", None):
-        with pytest.raises(InputError, match="give numbers"):
+    for other, hint in ((b"RIFF", "an open file"), (None, "give numbers")):
+        with pytest.raises(InputError, match=hint):
             detector.detect(other)
 
 
@@ -142,3 +145,23 @@ def test_a_score_of_nan_is_an_error(detector, sound):
 
     with pytest.raises(InputError, match="not a number"):
         Detector(replace(detector.model, forward=forward)).detect(sound, RATE)
+
+
+def test_a_plot_shows_scores_threshold_and_regions(detector, sound, monkeypatch):
+    found = replace(
+        detector.detect(sound, RATE), verdict="fake", regions=(FakeRegion(0.2, 0.5, 0.9),)
+    )
+    axes = Figure().subplots()
+    assert found.plot(axes) is axes
+    steps, region = axes.patches
+    values, edges, _ = steps.get_data()
+    assert values == pytest.approx(found.frame_scores)
+    assert (edges[0], edges[-1]) == (0, pytest.approx(found.duration))
+    assert (region.get_x(), region.get_width()) == pytest.approx((0.2, 0.3))
+    assert list(axes.lines[0].get_ydata()) == [found.record.frame_threshold] * 2
+    replace(found, frame_scores=found.frame_scores[:0], record=None).plot(Figure().subplots())
+    assert isinstance(found.plot(), Axes)
+    pyplot.close()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(InputError, match=r"^matplotlib: not installed"):
+        found.plot()

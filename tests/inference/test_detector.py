@@ -185,3 +185,27 @@ def test_progress_of_a_recording_counts_its_seconds(detector, tmp_path):
     detector.detect(path, progress=seconds.append)
     assert seconds == sorted(seconds)
     assert seconds[-1] == pytest.approx(7)
+
+
+@pytest.mark.parametrize("name", ["prior", "confidence"])
+@pytest.mark.parametrize("value", ["a", None, 2, [0.6]])
+def test_a_setting_that_is_no_share_is_an_error(detector, sound, name, value):
+    if value is not None:
+        with pytest.raises(InputError, match=f"^{name}="):
+            detector.detect(sound, RATE, **{name: value})
+    with pytest.raises(InputError, match=f"^{name}="):
+        Detector(detector.model, **{name: value})
+
+
+@pytest.mark.parametrize("parts", [np.zeros(100, np.float32), b"samples", "a.wav"])
+def test_a_stream_of_parts_is_not_one_recording(detector, parts):
+    with pytest.raises(InputError, match=r"^parts: one recording"):
+        detector.detect_stream(parts, RATE)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+def test_bytes_are_no_samples(detector, kind):
+    with pytest.raises(InputError, match=r"numpy\.frombuffer"):
+        detector.detect(kind(100), RATE)
+    with pytest.raises(InputError, match=r"numpy\.frombuffer"):
+        detector.detect_stream([kind(100)], RATE)

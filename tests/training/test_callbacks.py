@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.loggers import Logger
 
-from fakesound.training.callbacks import EpochLog, StepLog, read_epochs
+from fakesound.training.callbacks import EpochLog, ProgressBars, StepLog, read_epochs
 
 
 class Kept(Logger):
@@ -61,13 +61,13 @@ class Batch(SimpleNamespace):
         return self
 
 
-def train(every, **options):
+def train(every, *further, **options):
     logger, module = Kept(), Line()
     lightning.Trainer(
         accelerator="cpu",
         max_epochs=2,
         logger=logger,
-        callbacks=[StepLog(every)],
+        callbacks=[StepLog(every), *further],
         enable_progress_bar=False,
         enable_checkpointing=False,
         enable_model_summary=False,
@@ -127,3 +127,9 @@ def test_a_resumed_run_replaces_what_came_after_its_checkpoint(tmp_path):
 def test_only_the_first_process_writes(tmp_path):
     EpochLog(tmp_path / "epochs.jsonl").on_train_epoch_end(trainer(0, 1.0, rank_zero=False), None)
     assert read_epochs(tmp_path / "epochs.jsonl") == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_without_a_terminal_each_epoch_is_one_line(capfd):
+    train(5, ProgressBars())
+    assert capfd.readouterr().err.splitlines() == ["training: 12 of 24", "training: 24 of 24"]
