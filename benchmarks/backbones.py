@@ -208,10 +208,7 @@ def _widths(config: RunConfig) -> dict[str, int]:
     backbone = config.backbone
     if not backbone.has_tokens:
         return {"E": max(backbone.stem.channels), "N": 0}
-    return {
-        "E": backbone.expand * backbone.dim,
-        "N": backbone.state if backbone.has_states else 0,
-    }
+    return {"E": backbone.expand * backbone.dim, "N": backbone.state if backbone.has_states else 0}
 
 
 if __name__ == "__main__":

@@ -164,13 +164,11 @@ def choose(
     for name in known if named is None else named:
         if name not in known:
             raise InputError(f"--backends={name}: unknown; choose from {', '.join(known)}")
-        reason = problem(name) or (
-            "too slow; name it in --backends to time it" if name in slow else None
-        )
-        if named is not None:
-            reason = problem(name)
-            if reason is not None:
-                raise InputError(f"--backends={name}: {reason}")
+        reason = problem(name)
+        if named is not None and reason is not None:
+            raise InputError(f"--backends={name}: {reason}")
+        if named is None and reason is None and name in slow:
+            reason = "too slow; name it in --backends to time it"
         if reason is None:
             chosen.append(name)
         else:

@@ -79,8 +79,8 @@ def main() -> None:
             write_scores(scores, generated_scores(clips, options.frames, options.attacks))
             # with draws, the intervals would take most of the time of a report
             extra = draws if what == "evaluation" else ("--draws", "0")
-            arguments = ("--scores", str(scores), *extra)
-            records.append(_record(what, clips, options.frames, arguments, folder, rounds))
+            command = ("--scores", str(scores), *extra)
+            records.append(_record(what, clips, options.frames, command, folder, rounds))
         manifest = folder / "manifest.jsonl"
         write_recordings(manifest, options.recordings)
         scored = ("--checkpoint", "default", "--manifest", str(manifest), "--draws", "0")

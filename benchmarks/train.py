@@ -6,14 +6,16 @@ runs only if it is named.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from statistics import median
 from typing import Any, Protocol, cast
 
 import torch
 from torch import nn
 
+from benchmarks.backbones import tokens_of
 from benchmarks.common import (
     KERNELS,
     Method,
@@ -36,7 +38,6 @@ from fakesound.data.crops import CropDataset
 from fakesound.data.dataset import Batch, collate
 from fakesound.forging.corpus import Corpus, resolve_corpus
 from fakesound.models.scan import resolve_kernel
-from fakesound.models.vim import VisionMamba
 from fakesound.timeline import GRID
 from fakesound.training.module import MultiTaskModule
 from fakesound.training.trainer import build_datamodule, build_module
@@ -124,42 +125,54 @@ def bench(
         for key, rounds in steps.items()
     }
     ours = resolve_kernel("auto", method.device, method.dtype)
-    records: list[Record] = []
-    for key, trainee in trainees.items():
-        kernel, source = key
-        seconds, against = medians[key], medians.get((ours, source))
-        backbone = cast(VisionMamba, trainee.module.detector.backbone)
-        bands, windows = backbone.grid
+    records = []
+    for (kernel, source), seconds in medians.items():
+        trainee = trainees[kernel, source]
         common = {
             "backend": kernel,
             "B": config.data.batch_size,
-            "L": bands * windows + (backbone.cls_token is not None),
+            "L": tokens_of(trainee.module.detector, config),
             "E": config.backbone.expand * config.backbone.dim,
             "N": config.backbone.state,
             "experiment": config.name,
             "data": source,
             **method.extra,
         }
-        # noise is not loaded
-        for part in (STEP, *PARTS[source == SYNTHETIC :]):
-            record = {
-                "what": f"train {part}",
-                "direction": "forward" if part in PARTS[:2] else "forward+backward",
-                "seconds": seconds[part],
-                "peak_bytes": None,
-                "first_call_seconds": None,
-                **common,
-                "ratio": None if against is None else seconds[part] / against[part],
-            }
-            if part == STEP:
-                record["peak_bytes"] = peak_bytes(lambda: trainee.step(0), method.device)  # noqa: B023
-                record["first_call_seconds"] = steps[key][0][STEP]
-                spent = seconds["loading"] + seconds["features"]
-                record["loading_and_features_share"] = spent / seconds[STEP]
-            else:
-                record["share"] = seconds[part] / seconds[STEP]
-            records.append(record)
+        rows = step_records(seconds, medians.get((ours, source)), common, loaded=source == CROPS)
+        spent = seconds["loading"] + seconds["features"]
+        rows[0] |= {
+            "peak_bytes": peak_bytes(partial(trainee.step, 0), method.device),
+            "first_call_seconds": steps[kernel, source][0][STEP],
+            "loading_and_features_share": spent / seconds[STEP],
+        }
+        records += rows
     return records
+
+
+def step_records(
+    seconds: Mapping[str, float], ours: Mapping[str, float] | None, common: Record, loaded: bool
+) -> list[Record]:
+    """Return the records of a whole step, the first one, and of its parts.
+
+    Args:
+        seconds: seconds of the step and of its parts.
+        ours: seconds with our fastest kernel; None if it was not timed.
+        common: further keys of each record.
+        loaded: whether the crops are loaded; noise is not.
+    """
+    return [
+        {
+            "what": f"train {part}",
+            "direction": "forward" if part in PARTS[:2] else "forward+backward",
+            "seconds": seconds[part],
+            "peak_bytes": None,
+            "first_call_seconds": None,
+            **common,
+            "ratio": None if ours is None else seconds[part] / ours[part],
+            **({} if part == STEP else {"share": seconds[part] / seconds[STEP]}),
+        }
+        for part in (STEP, *PARTS[not loaded :])
+    ]
 
 
 class Crops(Protocol):

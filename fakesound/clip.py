@@ -40,7 +40,7 @@ class Clip(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
         domain: recordings that are alike except for the attack; the corpus by default.
         license: SPDX identifier or None.
         twin_id: genuine clip with the same samples outside the regions; for a wholly fake clip, the
-            time-aligned recording that it was made from.
+            time-aligned source recording.
         subsets: official test subsets that the clip belongs to, such as "easy" and "hard".
         decoder: component that generates the waveform of a published fake; None for forged ones.
         extra: unknown keys of the row.

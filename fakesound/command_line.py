@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fakesound.errors import InputError, OutsideError, ProcessError, did_you_mean, shown
@@ -78,7 +79,7 @@ def parser(verb: str, description: str, examples: str = "") -> Parser:
         examples: text below the options.
     """
     return Parser(
-        prog=called(verb),
+        prog=command_name(verb),
         description=description,
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -96,7 +97,15 @@ def add_detector(parser: Parser) -> None:
     )
 
 
-def called(verb: str) -> str:
+def check_least(options: argparse.Namespace, **bounds: float) -> None:
+    """Raise `InputError` unless each option is at least its bound, or absent."""
+    for name, bound in bounds.items():
+        value = getattr(options, name)
+        if value is not None and not value >= bound:
+            raise InputError(f"--{name.replace('_', '-')}={value}: must be at least {bound}")
+
+
+def command_name(verb: str) -> str:
     """Return the command of a verb as the user called it."""
     by_name = sys.argv[0].startswith("fakesound")
     return f"fakesound {verb}" if by_name else f"python -m fakesound.{verb}"
@@ -133,7 +142,7 @@ def guarded(entry: Callable[[], object], again: str = "") -> NoReturn:
     debug = "--debug" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     if sys.stdout is None:
-        # closed by the caller
+        # the caller has closed it
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
         entry()
@@ -162,6 +171,11 @@ def guarded(entry: Callable[[], object], again: str = "") -> NoReturn:
         )
         sys.exit(FAILED)
     sys.exit(0)
+
+
+def entry_point(function: Callable[[], object]) -> Callable[[], NoReturn]:
+    """Decorate the main function of a verb, so that `guarded` runs it."""
+    return wraps(function)(lambda: guarded(function))
 
 
 def _print_error(message: str, debug: bool) -> None:

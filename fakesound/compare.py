@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fakesound import command_line
-from fakesound.command_line import guarded
+from fakesound.command_line import check_least, entry_point
 from fakesound.errors import InputError
 
 DESCRIPTION = """\
@@ -29,12 +29,9 @@ examples:
 """
 
 
+@entry_point
 def main() -> None:
     """Run from the command line."""
-    guarded(_main)
-
-
-def _main() -> None:
     options = _parser().parse_args()
     _check(options)
     # imported after the checks: slow
@@ -105,8 +102,7 @@ def _check(options: argparse.Namespace) -> None:
     for folder in options.folders:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; give the folder of a sweep or a run")
-    if options.draws < 0:
-        raise InputError(f"--draws={options.draws}: must be at least 0")
+    check_least(options, draws=0)
     if options.wandb is not None:
         if not all(options.wandb.partition("/")):
             raise InputError(f"--wandb={options.wandb}: must be ENTITY/PROJECT")

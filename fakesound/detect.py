@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from fakesound import __version__, command_line
-from fakesound.command_line import guarded, print_results
+from fakesound.command_line import entry_point, print_results
 from fakesound.errors import InputError
 from fakesound.files import check_folder
 from fakesound.progress import console, print_line, progress_bar
@@ -54,12 +54,9 @@ exit codes: 0 done; 1 some files could not be read; 2 wrong arguments; 3 a recor
 """
 
 
+@entry_point
 def main() -> None:
     """Run from the command line."""
-    guarded(_main)
-
-
-def _main() -> None:
     options = _parser().parse_args()
     _check(options)
     if sys.stdout.encoding.lower().replace("-", "") == "utf8":
@@ -146,12 +143,12 @@ def _seconds_bar(
         with suppress(soundfile.LibsndfileError):
             declared = soundfile.info(path).duration
 
-    def moved(seconds: float) -> None:
+    def update(seconds: float) -> None:
         if max(declared, seconds) >= LONG:
             # a header may declare a shorter duration, or none
             progress(round(seconds), round(max(declared, seconds)) if declared else None)
 
-    return moved
+    return update
 
 
 def _detect_in_shards(
@@ -237,7 +234,7 @@ def _arrivals(folders: Sequence[str]) -> Iterator[Path]:
         for path in (path for folder in folders for path in audio_files(Path(folder))):
             try:
                 stat = path.stat()
-            except OSError:  # removed since
+            except OSError:  # removed meanwhile
                 continue
             state = stat.st_size, stat.st_mtime_ns
             if done.get(path) != state and waiting.get(path) == state and stat.st_size:

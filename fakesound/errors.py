@@ -5,7 +5,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
-# how Python reads bytes of a file name that are not UTF-8
+# characters that stand for bytes of a file name that are not UTF-8
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _AT = re.compile(r"(.*) - at `\$\.(\w+).*`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(\w+)`")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from fakesound import command_line
-from fakesound.command_line import guarded
+from fakesound.command_line import check_least, entry_point
 from fakesound.data.location import parse_location
 from fakesound.errors import InputError
 
@@ -46,12 +46,9 @@ REPLACED = ("scores.jsonl", "validation_scores.jsonl", "manifest.jsonl")
 MOST_DRAWS = 100_000
 
 
+@entry_point
 def main() -> None:
     """Run from the command line."""
-    guarded(_main)
-
-
-def _main() -> None:
     options = _parser().parse_args()
     _check(options)
     command = shlex.join(["python", "-m", "fakesound.evaluate", *sys.argv[1:]])
@@ -174,9 +171,7 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(
             f"--calibrate={options.calibrate}: needs validation clips; give --validation-scores"
         )
-    for name in ("draws", "seed", "examples"):
-        if getattr(options, name) < 0:
-            raise InputError(f"--{name}={getattr(options, name)}: must be at least 0")
+    check_least(options, draws=0, seed=0, examples=0)
     if options.draws > MOST_DRAWS:
         raise InputError(f"--draws={options.draws}: must be at most {MOST_DRAWS}")
     if options.confidence is not None and not 0.5 <= options.confidence < 1:
@@ -190,7 +185,7 @@ def _check(options: argparse.Namespace) -> None:
         path = Path(str(path))
         if path.name in REPLACED and path.resolve().parent == options.out.resolve():
             raise InputError(f"--out={options.out}: {path} would be replaced; name another folder")
-    # each is read once, so a pipe will do
+    # a pipe is allowed, since each file is read once
     for path in (*options.scores, *options.validation_scores):
         if path.is_dir() or not path.exists():
             what = "is a folder; name a score file" if path.is_dir() else "no such file"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fakesound import command_line
-from fakesound.command_line import guarded
+from fakesound.command_line import check_least, entry_point
 from fakesound.data.location import AnyLocation, parse_location
 from fakesound.errors import InputError, shown
 from fakesound.files import check_outputs
@@ -34,17 +34,13 @@ examples:
 """
 
 
+@entry_point
 def main() -> None:
     """Run from the command line."""
-    guarded(_main)
-
-
-def _main() -> None:
     options = _parser().parse_args()
     if (options.recording is None) == (options.manifest is None):
         raise InputError("give either a recording, or --manifest")
-    if options.clips < 1:
-        raise InputError(f"--clips={options.clips}: must be at least 1")
+    check_least(options, clips=1)
     if options.out is not None and options.out.suffix not in (".png", ".svg"):
         raise InputError(f"--out={options.out}: must end with .png or .svg")
     if options.recording is not None:
@@ -92,12 +88,12 @@ def _measure(detector: "Detector", manifest: AnyLocation, count: int) -> None:
 
     clips = [c for c in read_manifest(manifest) if c.is_fake and c.split in (None, "test")]
     with progress_bar("hiding parts") as progress:
-        found = measure_faithfulness(detector, clips, count, progress)
+        result = measure_faithfulness(detector, clips, count, progress)
     console.print(
-        f"{found.clips} partly fake clips\n"
-        f"most relevant cell in a fake part: {found.pointing:.2f} (chance {found.chance:.2f})\n"
-        f"mean change of the logit while cells are hidden: {found.deletion:+.2f} most relevant "
-        f"first, {found.random:+.2f} in random order"
+        f"{result.clips} partly fake clips\n"
+        f"most relevant cell in a fake part: {result.pointing:.2f} (chance {result.chance:.2f})\n"
+        f"mean change of the logit while cells are hidden: {result.deletion:+.2f} most relevant "
+        f"first, {result.random:+.2f} in random order"
     )
 
 

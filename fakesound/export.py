@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fakesound import command_line
-from fakesound.command_line import guarded
+from fakesound.command_line import entry_point
 from fakesound.errors import InputError
 from fakesound.files import check_outputs, write_whole
 from fakesound.progress import console, print_line, progress_bar
@@ -22,11 +22,7 @@ from fakesound.scoring.metadata import DEFAULT, PRETRAINED
 if TYPE_CHECKING:
     from fakesound.scoring.checkpoint import Checkpoint
 
-SUFFIXES = {
-    "onnx": ".onnx",
-    "onnx-windows": ".windows.onnx",
-    "safetensors": ".safetensors",
-}
+SUFFIXES = {"onnx": ".onnx", "onnx-windows": ".windows.onnx", "safetensors": ".safetensors"}
 NEEDED = {
     "onnx": ("onnx", "onnxscript"),
     "onnx-windows": ("onnx", "onnxscript"),
@@ -64,12 +60,9 @@ use the safetensors file:
 """
 
 
+@entry_point
 def main() -> None:
     """Run from the command line."""
-    guarded(_main)
-
-
-def _main() -> None:
     options = _parser().parse_args()
     source: Path = PRETRAINED if str(options.run) == DEFAULT else options.run
     out: Path = options.out or _default_out(options.run, options.to)
@@ -111,7 +104,7 @@ def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
     with console.status("exporting"):
         scorer = WaveformScorer(detector, rate, seconds, calibrator)
         exported = onnx_bytes(scorer, checkpoint.metadata())
-        difference = _compared(largest_difference, exported, detector, rate, seconds, calibrator)
+        difference = _difference(largest_difference, exported, detector, rate, seconds, calibrator)
         write_whole(out, exported)
     print_line(COMPARED.format(difference))
     if others := [task for task in detector.tasks if task not in ("clip", "frame")]:
@@ -120,11 +113,7 @@ def _write_onnx(checkpoint: "Checkpoint", out: Path) -> None:
 
 
 def _write_onnx_windows(checkpoint: "Checkpoint", out: Path) -> None:
-    from fakesound.exporting import (
-        WindowScorer,
-        largest_window_difference,
-        window_onnx_bytes,
-    )
+    from fakesound.exporting import WindowScorer, largest_window_difference, window_onnx_bytes
     from fakesound.inference.model import WEIGHTS_KEY
 
     data = checkpoint.config.data
@@ -136,12 +125,12 @@ def _write_onnx_windows(checkpoint: "Checkpoint", out: Path) -> None:
     with console.status("exporting"):
         scorer = WindowScorer(checkpoint.detector(), data.sample_rate, data.window_seconds)
         exported = window_onnx_bytes(scorer, metadata)
-        difference = _compared(largest_window_difference, exported, checkpoint.path)
+        difference = _difference(largest_window_difference, exported, checkpoint.path)
         write_whole(out, exported)
     print_line(COMPARED.format(difference))
 
 
-def _compared(compare: Callable[..., float], *arguments: object) -> float:
+def _difference(compare: Callable[..., float], *arguments: object) -> float:
     from fakesound.exporting import DifferenceError
 
     try:

@@ -18,7 +18,7 @@ from fakesound.errors import InputError, unicode_name
 LOCK, OWNER = ".lock", ".owner"
 # seconds for which data loading workers may outlive a killed process and hold its lock
 ORPHANS_SECONDS = 15.0
-# locks by folder, held until the process ends
+# locks by folder, released when the process ends
 _locks: dict[Path, FileLock] = {}
 
 
@@ -82,22 +82,22 @@ def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path]) ->
     """Check that output files can be written, before the work starts.
 
     Args:
-        outputs: file of each option; None for an option that is not given.
+        outputs: file of each option; None for an absent option.
         inputs: files that are read.
 
     Raises:
         InputError: naming the option, for a file that is an input, another output or a folder, or
             whose folder is not writable.
     """
-    taken = {path.resolve(): f"is the input {path}" for path in inputs}
+    uses = {path.resolve(): f"is the input {path}" for path in inputs}
     for option, path in outputs.items():
         if path is None or (path.exists() and not path.is_file() and not path.is_dir()):
             continue
         if path.is_dir():
             raise InputError(f"{option}={path}: is a folder; name a file")
-        if (used := taken.get(path.resolve())) is not None:
+        if (used := uses.get(path.resolve())) is not None:
             raise InputError(f"{option}={path}: {used}; name another file")
-        taken[path.resolve()] = f"is also {option}"
+        uses[path.resolve()] = f"is also {option}"
         check_folder(option, path.parent, path)
 
 
@@ -180,7 +180,7 @@ def staged(folder: Path, last: str) -> Iterator[Path]:
     # a sibling, so that relative paths are valid in both
     new = folder.with_name(f".{folder.name}.new")
     with FileLock(folder / LOCK):
-        # left by a process that was killed
+        # remains of a killed process
         shutil.rmtree(new, ignore_errors=True)
         try:
             yield new

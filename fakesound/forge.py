@@ -1,10 +1,9 @@
-"""Make labelled fakes of genuine recordings, with laundered genuine twins and a manifest.
+"""Generate labelled fakes from genuine recordings, with laundered genuine twins and a manifest.
 
 fakesound forge FOLDER OUT [options]
 """
 
 import argparse
-from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -13,9 +12,10 @@ from rich.table import Table
 from fakesound import command_line
 from fakesound.attacks import ATTACKS, choose_attacks
 from fakesound.attacks.weights import set_weights
-from fakesound.command_line import guarded
+from fakesound.clip import SPLITS, Clip
+from fakesound.command_line import check_least, entry_point
 from fakesound.corpora.audit import Audit, shortcut_audit
-from fakesound.data.manifest import Clip, write_manifest
+from fakesound.data.manifest import write_manifest
 from fakesound.errors import InputError
 from fakesound.files import lock_folder
 from fakesound.forging import ForgeSettings, embedded_clips, folder_clips, forge, plan_jobs
@@ -23,8 +23,8 @@ from fakesound.forging.sources import check_apart
 from fakesound.progress import console, print_line, progress_bar
 
 DESCRIPTION = """\
-Make a labelled corpus from genuine recordings: genuine clips, partial and whole fakes with exact
-regions, and a manifest. Sources are split first, so that no recording is in two of train,
+Generate a labelled corpus from genuine recordings: genuine clips, partial and whole fakes with
+exact regions, and a manifest. Sources are split first, so that no recording is in two of train,
 validation and test. The same command continues after an interruption.
 """
 EXAMPLES = """\
@@ -35,12 +35,9 @@ examples:
 """
 
 
+@entry_point
 def main() -> None:
     """Run from the command line."""
-    guarded(_main)
-
-
-def _main() -> None:
     options = _parser().parse_args()
     if options.list:
         _list_attacks()
@@ -150,19 +147,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> None:
-    least = {
-        "seed": 0,
-        "train_fakes": 0,
-        "evaluation_fakes": 0,
-        "clip_seconds": 1,
-        "sample_rate": 8_000,
-        "workers": 1,
-    }
-    for name, bound in least.items():
-        value = getattr(options, name)
-        if value is not None and not value >= bound:
-            key = name.replace("_", "-")
-            raise InputError(f"--{key}={value}: must be at least {bound}")
+    check_least(options, seed=0, train_fakes=0, evaluation_fakes=0)
+    check_least(options, clip_seconds=1, sample_rate=8_000, workers=1)
     if options.folder != "embedded" and not Path(options.folder).is_dir():
         raise InputError(
             f"FOLDER={options.folder}: no such folder; give a folder of genuine recordings, or the "
@@ -172,11 +158,11 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(f"OUT={options.out}: is a file; name a folder to write to")
 
 
-def _weights(given: list[str]) -> dict[str, str]:
-    for text in given:
+def _weights(options: list[str]) -> dict[str, str]:
+    for text in options:
         if "=" not in text:
             raise InputError(f"--weights {text}: must be NETWORK=DIR, such as lyra=DIR")
-    return dict(text.split("=", 1) for text in given)
+    return dict(text.split("=", 1) for text in options)
 
 
 def _list_attacks() -> None:
@@ -190,15 +176,15 @@ def _list_attacks() -> None:
 
 def _summarise(clips: list[Clip], audit: Audit, problems: list[str]) -> None:
     table = Table("split", "genuine", "fakes", "minutes", "share of time fake", box=None)
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         part = [clip for clip in clips if clip.split == split]
+        fakes = sum(clip.is_fake for clip in part)
         seconds = sum(clip.duration for clip in part)
         fake = sum(region.duration for clip in part for region in clip.regions)
-        count = Counter(clip.label for clip in part)
         table.add_row(
             split,
-            str(count["genuine"]),
-            str(count["fake"]),
+            str(len(part) - fakes),
+            str(fakes),
             f"{seconds / 60:.1f}",
             f"{fake / seconds:.0%}" if seconds else "",
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fakesound import command_line
-from fakesound.command_line import guarded
+from fakesound.command_line import entry_point
 from fakesound.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,19 +49,16 @@ AWS (one line; --debug shows more); 1 anything else.
 """
 
 
+@entry_point
 def main() -> None:
     """Run from the command line."""
-    guarded(_main)
-
-
-def _main() -> None:
     options = _parser().parse_intermixed_args()
     _check(options)
     from fakesound.cloud.settings import read_settings
 
     words = [word for word in options.words if not word.startswith("launch.")]
-    given = [word for word in options.words if word.startswith("launch.")]
-    settings = read_settings(given, options.config)
+    launch_overrides = [word for word in options.words if word.startswith("launch.")]
+    settings = read_settings(launch_overrides, options.config)
     if options.what == "sagemaker":
         _submit(words, settings, options)
     elif options.what == "status":

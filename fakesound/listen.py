@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fakesound import command_line
-from fakesound.command_line import guarded
+from fakesound.command_line import check_least, entry_point
 from fakesound.errors import InputError
 from fakesound.files import lock_folder
 
@@ -52,12 +52,9 @@ From a guess to certain, "fake" scores 0.55, 0.65, 0.75, 0.85 or 0.95, and "genu
 """
 
 
+@entry_point
 def main() -> None:
     """Run from the command line."""
-    guarded(_main)
-
-
-def _main() -> None:
     options = _parser().parse_args()
     _check(options)
     lock_folder(options.out, "--out")
@@ -133,11 +130,7 @@ def _check(options: argparse.Namespace) -> None:
     Raises:
         InputError: naming the option and the fix.
     """
-    least = {"seed": 0, "max_seconds": 1, "sample_rate": 8_000}
-    for name, bound in least.items():
-        value = getattr(options, name)
-        if value is not None and not value >= bound:
-            raise InputError(f"--{name.replace('_', '-')}={value}: must be at least {bound}")
+    check_least(options, seed=0, max_seconds=1, sample_rate=8_000)
     if options.sample_rate is not None and options.sample_rate > 96_000:
         raise InputError(f"--sample-rate={options.sample_rate}: must be at most 96000")
     kinds = 3 if options.thirds else 2
@@ -170,15 +163,15 @@ def _run(options: argparse.Namespace) -> None:
 
     if options.listener:
         options.listener = listener_name(options.listener)
-    asked = {field.name: getattr(options, field.name) for field in fields(Settings)}
+    wanted = {field.name: getattr(options, field.name) for field in fields(Settings)}
     if options.left_out is not None:
-        asked["left_out"] = _unseen_attacks(options.left_out)
-    test = open_test(options.out, asked, options.manifest)
+        wanted["left_out"] = _unseen_attacks(options.left_out)
+    test = open_test(options.out, wanted, options.manifest)
     if test is None:
-        given = {name: value for name, value in asked.items() if value is not None}
+        settings = {name: value for name, value in wanted.items() if value is not None}
         if options.thirds:
-            given.setdefault("clips", 60)
-        test = make_test(options.manifest, options.out, Settings(**given))
+            settings.setdefault("clips", 60)
+        test = make_test(options.manifest, options.out, Settings(**settings))
     log = AnswerLog(options.out / "answers.jsonl", list(test.clips.values()))
     for number in log.cut:
         console.print(f"note: {log.path}, row {number}: truncated and ignored")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakesound.command_line import WRONG_INPUT, guarded
+from fakesound.command_line import WRONG_INPUT, entry_point
 from fakesound.corpora import CORPORA, Corpus
 from fakesound.errors import InputError, did_you_mean
 from fakesound.files import write_whole
@@ -96,12 +96,9 @@ KEYS_OF = {
 KEYS = tuple(dict.fromkeys(key for keys in KEYS_OF.values() for key in keys))
 
 
+@entry_point
 def main() -> None:
     """Run from the command line."""
-    guarded(_main)
-
-
-def _main() -> None:
     arguments = sys.argv[1:]
     if {"--help", "-h"} & set(arguments):
         print(USAGE, end="")
@@ -184,12 +181,7 @@ def _read_data_set(values: dict[str, str]) -> None:
         checked = check_rows(listing.rows, progress)
     wrong = [*listing.problems, *checked.wrong]
     print_report(
-        console,
-        corpus,
-        checked.clips,
-        checked.missing,
-        wrong,
-        [*listing.remarks, *checked.remarks],
+        console, corpus, checked.clips, checked.missing, wrong, [*listing.remarks, *checked.remarks]
     )
     problems = [*checked.missing, *wrong]
     problems_file = out / "problems.txt"
@@ -234,10 +226,10 @@ def _fetch_recordings(values: dict[str, str]) -> None:
     lock_folder(out, "out")
     with progress_bar("sources") as progress:
         prepared, problems = prepare_recordings(out, sources, mirror, progress)
-    for source, found in prepared.items():
-        left_out = ", ".join(f"{number} {reason}" for reason, number in found.left_out.items())
+    for source, result in prepared.items():
+        left_out = ", ".join(f"{number} {reason}" for reason, number in result.left_out.items())
         print_line(
-            f"{source.name} ({source.kind}): {found.hours:.2f} h, {source.license}; left out: "
+            f"{source.name} ({source.kind}): {result.hours:.2f} h, {source.license}; left out: "
             f"{left_out or 'nothing'}"
         )
     for problem in problems:
@@ -258,11 +250,7 @@ def _fetch_generators(values: dict[str, str]) -> None:
     licenses = values.get("licenses", "all")
     if licenses not in ("all", "stated"):
         raise InputError(f"licenses={licenses}: must be all or stated")
-    from fakesound.corpora.public_generators import (
-        prepare_generators,
-        print_summary,
-        read_recipes,
-    )
+    from fakesound.corpora.public_generators import prepare_generators, print_summary, read_recipes
     from fakesound.data.manifest import read_manifest
     from fakesound.files import lock_folder
     from fakesound.progress import console

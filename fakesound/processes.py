@@ -1,6 +1,7 @@
 """Worker processes that use one thread each and end with the process that started them."""
 
 import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -27,16 +28,19 @@ def one_thread_each() -> Iterator[None]:
 def process_pool(workers: int) -> ProcessPoolExecutor:
     """Return a pool of worker processes."""
     # spawned: forking is unsafe if the parent has threads
-    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_parent)
+    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent)
 
 
-def _end_with_parent() -> None:
-    """End this worker when its parent is killed; otherwise it would wait forever."""
-    parent = parent_process()
+def end_with_parent() -> None:
+    """End this process when its parent ends, even if the parent is killed."""
+    # a process of `multiprocessing` has a parent to wait for, any other only its number
+    parent, number = parent_process(), os.getppid()
 
     def watch() -> None:
         if parent is not None:
             parent.join()
+        while parent is None and os.getppid() == number:
+            time.sleep(0.5)
         os._exit(1)
 
     Thread(target=watch, daemon=True).start()

@@ -44,13 +44,13 @@ SETTINGS = (
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Return the versions of Python and of installed ``packages``."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in packages:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def git_state() -> dict[str, str | bool | None] | None:
@@ -95,6 +95,13 @@ def code_hash() -> str:
     return _digest("\n".join(rows).encode())
 
 
+def usable_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def machine() -> str:
     """Return the names of processor and operating system."""
     name = platform.processor() or platform.machine()
@@ -108,15 +115,14 @@ def machine() -> str:
 
 def process() -> dict[str, Any]:
     """Return command, code and environment of this process."""
-    given = sys.argv[1:]
+    arguments = sys.argv[1:]
     main = getattr(sys.modules.get("__main__"), "__spec__", None)
     start = ["python", "-m", main.name] if main is not None else [Path(sys.argv[0]).name]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "command": shlex.join([*start, *given]),
+        "command": shlex.join([*start, *arguments]),
         "code": code_hash(),
         "platform": platform.platform(),
-        "cores": cores,
+        "cores": usable_cores(),
         "environment": {name: os.environ[name] for name in SETTINGS if name in os.environ},
     }
 

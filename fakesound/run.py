@@ -43,11 +43,7 @@ from fakesound.config.saved import flatten
 from fakesound.errors import InputError
 from fakesound.files import lock_folder
 from fakesound.training import distributed
-from fakesound.training.run_folder import (
-    archive_previous_run,
-    finished_results,
-    folder_to_resume,
-)
+from fakesound.training.run_folder import archive_previous_run, finished_results, folder_to_resume
 
 # options of Hydra itself
 HYDRA_FLAGS = {
@@ -191,9 +187,9 @@ def _check(arguments: Namespace) -> Path | None:
         from fakesound.models.build import build_initial
 
         build_initial(config)
-    given = any(override.startswith("hydra.run.dir=") for override in arguments.overrides)
-    folder = Path(composed.hydra.run.dir) if given else None
-    if config.resume == "auto" and not given:
+    named = any(override.startswith("hydra.run.dir=") for override in arguments.overrides)
+    folder = Path(composed.hydra.run.dir) if named else None
+    if config.resume == "auto" and not named:
         folder = folder_to_resume(Path(composed.hydra.run.dir).parent, config)
         if folder is not None:
             sys.argv.append(f"hydra.run.dir='{folder}'")
@@ -275,9 +271,9 @@ def _run(config: RunConfig, corpus: "Corpus", folder: Path) -> dict[str, Any]:
     if count * hosts > 1 and distributed.current_rank().world_size == 1:
         return distributed.launch_workers(config, corpus, folder)
     # a slow import
-    from fakesound.training.experiment import run_and_log
+    from fakesound.training.experiment import run_experiment
 
-    return run_and_log(config, corpus, folder)
+    return run_experiment(config, corpus, folder)
 
 
 def _name_in_sweep(config: RunConfig, running: HydraConf) -> None:

@@ -7,7 +7,7 @@ import argparse
 from importlib.util import find_spec
 
 from fakesound import command_line
-from fakesound.command_line import guarded
+from fakesound.command_line import entry_point
 from fakesound.errors import InputError
 
 DESCRIPTION = """\
@@ -24,12 +24,9 @@ examples:
 """
 
 
+@entry_point
 def main() -> None:
     """Run from the command line."""
-    guarded(_main)
-
-
-def _main() -> None:
     options = _parser().parse_args()
     _check(options)
     # imported after the checks: slow

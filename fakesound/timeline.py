@@ -23,12 +23,7 @@ def microseconds(seconds: float) -> int:
 
 
 class Region(
-    msgspec.Struct,
-    frozen=True,
-    order=True,
-    array_like=True,
-    forbid_unknown_fields=True,
-    gc=False,
+    msgspec.Struct, frozen=True, order=True, array_like=True, forbid_unknown_fields=True, gc=False
 ):
     """Fake span ``[onset, offset)`` in seconds; ``[onset, offset]`` in JSON.
 

@@ -61,7 +61,7 @@ def test_thresholds_and_calibration_come_from_validation(run, files, method):
     assert code == 0, printed
     found = results(out)
     calibrator = fit_calibrator(read_scores(files / "v.jsonl"), method)
-    chosen = select_thresholds(calibrator.applied(read_scores(files / "v.jsonl")), 0.5)
+    chosen = select_thresholds(calibrator.apply(read_scores(files / "v.jsonl")))
     assert found["thresholds"] == {
         "clip": pytest.approx(chosen.clip),
         "frame": chosen.frame,

@@ -13,16 +13,9 @@ from fakesound.config.data import (
     PublishedConfig,
     SplitConfig,
 )
-from fakesound.config.model import BackboneConfig, FeaturesConfig, StemConfig
+from fakesound.config.model import BackboneConfig, FeaturesConfig
 from fakesound.config.tasks import TASKS, HeadsConfig, LossConfig
-from fakesound.config.training import (
-    DecisionConfig,
-    InitConfig,
-    LoggerConfig,
-    OptimConfig,
-    ReportConfig,
-    RunConfig,
-)
+from fakesound.config.training import DecisionConfig, RunConfig
 
 __all__ = [
     "TASKS",
@@ -34,13 +27,8 @@ __all__ = [
     "FakeAugmentationConfig",
     "FeaturesConfig",
     "HeadsConfig",
-    "InitConfig",
-    "LoggerConfig",
     "LossConfig",
-    "OptimConfig",
     "PublishedConfig",
-    "ReportConfig",
     "RunConfig",
     "SplitConfig",
-    "StemConfig",
 ]

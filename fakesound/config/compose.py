@@ -264,13 +264,13 @@ def keys_help(word: str) -> None:
         InputError: if there is none.
     """
     rows = keys_of(RunConfig())
-    found = [row for row in rows if word.lower() in row[0]]
-    found += [row for row in rows if word.lower() in row[2].lower() and row not in found]
-    if not found:
+    matches = [row for row in rows if word.lower() in row[0]]
+    matches += [row for row in rows if word.lower() in row[2].lower() and row not in matches]
+    if not matches:
         hint = did_you_mean(word, (key for key, _, _ in rows), after=" ")
         raise InputError(f"--keys {word}: no key contains it; {hint}--keys alone lists all")
     out = Console()
-    for key, default, meaning in found:
+    for key, default, meaning in matches:
         out.print(Text.assemble((key, "bold"), f"={default}"), soft_wrap=True)
         out.print(Padding(Text(meaning), (0, 0, 0, 4), expand=False))
 
@@ -284,20 +284,20 @@ def keys_of(section: Any, prefix: str = "") -> list[tuple[str, str, str]]:  # no
         if is_dataclass(value):
             rows += keys_of(value, f"{prefix}{item.name}.")
         else:
-            rows.append((prefix + item.name, _shown(value), meanings.get(item.name, "")))
+            rows.append((prefix + item.name, _default_text(value), meanings.get(item.name, "")))
     return rows
 
 
 def _meanings(section: type) -> dict[str, str]:
     """Return the docstrings that follow the fields of a dataclass."""
     body = ast.parse(inspect.getsource(section)).body[0].body  # type: ignore[attr-defined]
-    found = {}
+    meanings = {}
     for line, after in pairwise(body):
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
             text = getattr(getattr(after, "value", None), "value", None)
             if isinstance(after, ast.Expr) and isinstance(text, str):
-                found[line.target.id] = " ".join(text.split())
-    return found
+                meanings[line.target.id] = " ".join(text.split())
+    return meanings
 
 
 def _first_comment(path: Path) -> str:
@@ -306,7 +306,7 @@ def _first_comment(path: Path) -> str:
     return escape(next((text for text in comments if "@package" not in text), ""))
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401  # a default of any type
+def _default_text(value: Any) -> str:  # noqa: ANN401  # a default of any type
     if isinstance(value, dict) and len(value) > MOST_ENTRIES:
         return f"{len(value)} entries"
     if value is None or isinstance(value, bool):

@@ -54,7 +54,7 @@ class CropConfig:
     max_regions: int = 2
     """Largest number of fake regions in a crop."""
     cross_recording_share: float = 0.2
-    """Share of fakes that are cut into another recording than the one they were made from."""
+    """Share of fakes that are cut into another recording than their own source."""
     channel_share: float = 0.0
     """Share of crops with fake regions in which the channel of the genuine recording is changed,
     also in the partner; and share of published fakes whose channel is changed before the cut."""
@@ -107,7 +107,7 @@ class FakeAugmentationConfig:
     band: float = 0.2
     """Only some frequencies are fake; the others are genuine."""
     dilution: float = 0.2
-    """The fake is mixed with the recording it was made from."""
+    """The fake is mixed with its source recording."""
     smooth: float = 0.1
     """Magnitudes are moved towards the mean of their neighbours."""
     clean: float = 0.1
@@ -231,8 +231,8 @@ class DataConfig:
             )
         if self.root is not None and self.manifest is not None:
             raise InputError("data.root and data.manifest: give one of them, not both")
-        if self.extra and (given := list(self.manifests())):
-            raise InputError(f"data.extra and data.{given[0]}: give one of them, not both")
+        if self.extra and (named := list(self.manifests())):
+            raise InputError(f"data.extra and data.{named[0]}: give one of them, not both")
         self._check_lists()
 
     def manifests(self) -> dict[str, list[str]]:
@@ -242,14 +242,14 @@ class DataConfig:
         return {key: paths for key, paths in keys.items() if paths}
 
     def _check_lists(self) -> None:
-        given = [key for key in PARTS if getattr(self, key)]
-        if not given:
+        named = [key for key in PARTS if getattr(self, key)]
+        if not named:
             return
         for key in ("root", "manifest"):
             if getattr(self, key) is not None:
-                raise InputError(f"data.{key} and data.{given[0]}: give one of them, not both")
+                raise InputError(f"data.{key} and data.{named[0]}: give one of them, not both")
         for key, other in (("train", "test"), ("test", "train")):
-            if key not in given:
+            if key not in named:
                 raise InputError(
                     f"data.{key}: is empty; name its manifests in addition to data.{other}, or "
                     "give one manifest as data.manifest"

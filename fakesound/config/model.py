@@ -14,6 +14,7 @@ KINDS = {
     "mobilenet": ("expand",),
     "deeplab": ("expand",),
 }
+VARIANTS = ("v1", "v2", "none")
 OWN_KEYS = tuple(dict.fromkeys(key for keys in KINDS.values() for key in keys))
 
 
@@ -152,7 +153,7 @@ class BackboneConfig:
     stem: StemConfig = field(default_factory=StemConfig)
 
     def __post_init__(self) -> None:
-        choices = {"variant": ("v1", "v2", "none"), "order": ("time", "frequency")}
+        choices = {"variant": VARIANTS, "order": ("time", "frequency")}
         check_choices("backbone", self, kind=tuple(KINDS), **choices)
         check_least("backbone", self, dim=8, depth=1, state=1, expand=1, head_dim=1)
         if not 0 <= self.drop_path < 1:

@@ -102,17 +102,17 @@ def renamed(plain: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         plain: values of the configuration, or of one of its sections.
         prefix: name of the section with a final dot.
     """
-    made: dict[str, Any] = {}
+    current: dict[str, Any] = {}
     for name, value in plain.items():
         key = f"{prefix}{name}"
         if key not in REMOVED:
             new = RENAMED.get(key, key).rpartition(".")[2]
-            made[new] = renamed(value, f"{key}.") if isinstance(value, Mapping) else value
+            current[new] = renamed(value, f"{key}.") if isinstance(value, Mapping) else value
     if prefix == "loss." and {"clip", "frame"} <= plain.keys():
         # both weights were never 0
         total = plain["clip"] + plain["frame"]
-        made["frame_share"] = plain["frame"] / total if total else 0.0
-    return made
+        current["frame_share"] = plain["frame"] / total if total else 0.0
+    return current
 
 
 def from_plain(plain: Mapping[str, Any]) -> RunConfig:
@@ -123,19 +123,19 @@ def from_plain(plain: Mapping[str, Any]) -> RunConfig:
     Raises:
         InputError: in one line, for an unknown key or an invalid value.
     """
-    made = renamed(plain)
+    current = renamed(plain)
     seconds = ((plain.get("data") or {}).get("crop") or {}).get("seconds")
     before = BEFORE | ({} if seconds is None else {"data.window_seconds": seconds})
     for key, value in before.items():
         *sections, name = key.split(".")
-        section: Any = made
+        section: Any = current
         for part in sections:
             section = section.setdefault(part, {}) if isinstance(section, dict) else None
         if isinstance(section, dict):
             section.setdefault(name, value)
-    _check_keys(made, RunConfig())
+    _check_keys(current, RunConfig())
     try:
-        return msgspec.convert(made, RunConfig)
+        return msgspec.convert(current, RunConfig)
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None

@@ -23,7 +23,7 @@ class HeadsConfig:
     boundary: bool = False
     """Head: where do fake regions begin and end?"""
     attribution: bool = False
-    """Head: which family of attacks made the fake, a known or an unknown one?"""
+    """Head: which family of attacks generated the fake, a known or an unknown one?"""
     pooling: str = "attention"
     """Pooling of frame logits to the clip logit: "attention", "linear_softmax", "max" or "mean";
     "two_way": two hypotheses, a part is fake (attention) or all of it is fake (mean);

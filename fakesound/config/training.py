@@ -13,7 +13,7 @@ from fakesound.errors import InputError
 
 KERNELS = ("auto", "cpu", "triton", "mamba_ssm", "chunked", "reference")
 CALIBRATIONS = ("logistic", "isotonic", "none")
-MOST_SEEDS = 2**63  # of torch
+MOST_SEEDS = 2**63  # torch accepts seeds below
 LOGGER_MODES = ("offline", "online", "csv", "tensorboard", "disabled")
 # arguments of lightning.Trainer that a run does not set itself
 _TRAINER = """
@@ -165,7 +165,7 @@ class RunConfig:
     kernel: str = "auto"
     """Selective scan: auto, cpu, triton, mamba_ssm, chunked or reference."""
     calibration: str = "logistic"
-    """Calibration of clip scores, fitted on validation and kept in the checkpoint: logistic,
+    """Calibration of clip scores, fitted on validation and saved in the checkpoint: logistic,
     isotonic or none."""
     decision: DecisionConfig = field(default_factory=DecisionConfig)
     epochs: int = 3

@@ -8,19 +8,14 @@ from typing import Any
 import numpy as np
 
 from fakesound.errors import InputError
-from fakesound.evaluation.score_rows import (
-    ScoreFormat,
-    ScoreRow,
-    label_of,
-    number,
-    score_row,
-)
+from fakesound.evaluation.score_rows import ScoreFormat, ScoreRow, label_of, number, score_row
 from fakesound.evaluation.segments import segment_rows
 from fakesound.metrics import logit
 from fakesound.metrics.score_file import read_lines, read_objects
 
+# labels of a clip that a row may repeat
 CLAIMS = ("label", "attack", "corpus", "source_id", "regions", "duration")
-KEPT = ("fold", "clip_threshold", "frame_threshold")
+EXTRA = ("fold", "clip_threshold", "frame_threshold")
 CLIP_HEADERS = ("clip_id", "filename", "trial_anon", "utt", "utt_id")
 SCORE_HEADERS = ("score", "cm-score", "cm_score")
 
@@ -159,29 +154,29 @@ def _jsonl(path: Path, score_format: ScoreFormat) -> list[ScoreRow]:
 
 
 def _json_row(content: Mapping[str, Any], score_format: ScoreFormat, where: str) -> ScoreRow:
-    given = {key: value for key, value in content.items() if value is not None}
-    clip_id, frames = given.get("clip_id"), given.get("frame_scores", [])
+    values = {key: value for key, value in content.items() if value is not None}
+    clip_id, frames = values.get("clip_id"), values.get("frame_scores", [])
     if not isinstance(clip_id, str) or not clip_id:
         raise InputError(f"{where}, clip_id: {clip_id!r} is not a name")
-    if "score" not in given:
+    if "score" not in values:
         raise InputError(f"{where}, score: missing; give a number")
     if not (isinstance(frames, list) and set(map(type, frames)) <= {int, float}):
         raise InputError(f"{where}, frame_scores: not a list of numbers")
     score, step = (
-        number(given.get(key, default), f"{where}, {key}")
+        number(values.get(key, default), f"{where}, {key}")
         for key, default in (("score", None), ("frame_step", score_format.frame_step))
     )
     return ScoreRow(
         where=where,
         clip_id=clip_id,
         score=score,
-        logit=number(given.get("logit", logit(score)), f"{where}, logit"),
+        logit=number(values.get("logit", logit(score)), f"{where}, logit"),
         frame_step=step,
         frame_scores=np.array(frames, dtype=np.float64).astype(np.float32),
-        claims={key: given[key] for key in CLAIMS if key in given},
-        kept={
-            key: given[key] if key == "fold" else number(given[key], f"{where}, {key}")
-            for key in KEPT
-            if key in given
+        claims={key: values[key] for key in CLAIMS if key in values},
+        extra={
+            key: values[key] if key == "fold" else number(values[key], f"{where}, {key}")
+            for key in EXTRA
+            if key in values
         },
     )

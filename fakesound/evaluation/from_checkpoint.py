@@ -29,16 +29,9 @@ def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
     device = torch_device(options.device)
     checkpoint = read_checkpoint(options.checkpoint)
     clips, warnings = read_clips(options)
-    clips = _untrained(clips, checkpoint, options.drop_training_sources, warnings)
+    clips = _without_training_clips(clips, checkpoint, options.drop_training_sources, warnings)
     detector = checkpoint.detector(options.kernel)
     data = checkpoint.config.data
-
-    def fold(clip: Clip) -> str | None:
-        if clip.attack is None or checkpoint.attacks is None:
-            return None
-        if clip.attack in checkpoint.selected_on:
-            return None
-        return "seen" if clip.attack in checkpoint.attacks else "unseen"
 
     def score(
         conditions: Sequence[Condition | None], title: str
@@ -50,7 +43,7 @@ def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
                 clips,
                 data.sample_rate,
                 data.window_seconds,
-                fold,
+                lambda clip: checkpoint.fold(clip.attack),
                 device,
                 "skip" if options.allow_missing else "error",
                 progress,
@@ -65,15 +58,17 @@ def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
     if options.validation_scores:
         validation, _ = read_score_files(options.validation_scores)
 
-    def prepared(scores: list[ClipScore]) -> list[ClipScore]:
+    def apply_checkpoint(scores: list[ClipScore]) -> list[ClipScore]:
         # scores are calibrated here if thresholds come from the validation scores of a run, which
         # are calibrated
         scores = with_head_thresholds(scores, checkpoint.heads.thresholds)
-        return checkpoint.calibrator.applied(scores) if validation else scores
+        return checkpoint.calibrator.apply(scores) if validation else scores
 
     known = checkpoint.thresholds
     return EvaluationInputs(
-        systems=[System(name=options.checkpoint.name, test=prepared(test), validation=validation)],
+        systems=[
+            System(name=options.checkpoint.name, test=apply_checkpoint(test), validation=validation)
+        ],
         calibration="none" if validation else checkpoint.calibrator,
         thresholds=Thresholds(known["clip"], known["frame"]) if len(known) == 2 else None,
         clips={clip.clip_id: clip for clip in clips},
@@ -84,12 +79,12 @@ def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
             "device": device,
         },
         rescore=lambda conditions: [
-            prepared(scores) for scores in score(conditions, "conditions")[0]
+            apply_checkpoint(scores) for scores in score(conditions, "conditions")[0]
         ],
     )
 
 
-def _untrained(
+def _without_training_clips(
     clips: list[Clip], checkpoint: Checkpoint, drop: bool, warnings: list[str]
 ) -> list[Clip]:
     """Return ``clips`` without recordings that the checkpoint was trained on.

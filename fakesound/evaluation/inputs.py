@@ -10,7 +10,6 @@ from fakesound.augmentation.conditions import Condition
 from fakesound.data.manifest import Clip
 from fakesound.data.merge import pool_manifests
 from fakesound.errors import InputError
-from fakesound.evaluation.comparison import common_clips
 from fakesound.evaluation.score_files import read_score_files, warnings_of
 from fakesound.evaluation.score_rows import ScoreFormat
 from fakesound.metrics import ClipScore
@@ -112,7 +111,7 @@ def inputs_from_scores(options: Namespace) -> EvaluationInputs:
                 )
         systems.append(System(name=names[number], test=test, validation=validation))
     if len(systems) == 2 and options.allow_missing:
-        a, b, lone = common_clips(systems[0].test, systems[1].test)
+        a, b, lone = _common_clips(systems[0].test, systems[1].test)
         systems = [replace(system, test=test) for system, test in zip(systems, (a, b), strict=True)]
         if lone:
             warnings.append(f"{lone} clips are skipped: only one of the two systems scored them")
@@ -124,6 +123,15 @@ def inputs_from_scores(options: Namespace) -> EvaluationInputs:
         warnings=list(dict.fromkeys([*warnings, *warnings_of(systems[0].test)])),
         origin={"scores": [path.name for path in options.scores]},
     )
+
+
+def _common_clips(
+    scores_a: Sequence[ClipScore], scores_b: Sequence[ClipScore]
+) -> tuple[list[ClipScore], list[ClipScore], int]:
+    """Return the clips that both systems scored, and the number that only one scored."""
+    shared = {clip.clip_id for clip in scores_a} & {clip.clip_id for clip in scores_b}
+    a, b = ([c for c in scores if c.clip_id in shared] for scores in (scores_a, scores_b))
+    return a, b, len(scores_a) + len(scores_b) - 2 * len(shared)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -58,7 +58,7 @@ def _clip_score(row: ScoreRow, clip: Clip) -> ClipScore:
         logit=row.logit,
         frame_step=row.frame_step,
         frame_scores=frames,
-        **row.kept,
+        **row.extra,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fakesound.config import DecisionConfig
 from fakesound.corpora.audit import shortcut_audit
 from fakesound.data.manifest import Clip
 from fakesound.metrics import (
@@ -21,15 +22,10 @@ from fakesound.metrics import (
 from fakesound.metrics.abstention import abstention_block, calibration_metrics
 from fakesound.metrics.block import ClipColumns
 from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
-from fakesound.scoring.clip_score import (
-    FAKE_SHARE,
-    FURTHER_HEADS,
-    head_thresholds,
-    with_head_thresholds,
-)
+from fakesound.scoring.clip_score import FURTHER_HEADS, head_thresholds, with_head_thresholds
 from fakesound.scoring.decision import CONFIDENCE, with_detected_regions
 from fakesound.scoring.hypotheses import Hypotheses, fit_hypotheses
-from fakesound.scoring.thresholds import OperatingPoint, Thresholds, select_thresholds
+from fakesound.scoring.thresholds import Thresholds, select_thresholds
 
 # metrics that are also computed on detected regions, as `detect` reports them
 DETECTED = ("segment_f1_20ms", "segment_f1_1s", "event_f1")
@@ -64,7 +60,7 @@ def apply_calibration(
     calibration: str | Calibrator = "none",
     thresholds: Thresholds | None = None,
     origin: str = "the score file",
-    point: OperatingPoint = OperatingPoint(),  # noqa: B008  # frozen
+    decision: DecisionConfig | None = None,
 ) -> CalibratedScores:
     """Calibrate scores and select thresholds on ``validation``.
 
@@ -74,26 +70,26 @@ def apply_calibration(
         calibration: method to fit on ``validation``, or a fitted calibrator.
         thresholds: thresholds if there is no validation; None for those in the scores.
         origin: source of these thresholds, in words.
-        point: conditions of use for which thresholds are selected.
+        decision: conditions of the thresholds that are selected.
     """
     hypotheses = Hypotheses()
     if calibration == "logistic" and validation:
         hypotheses = fit_hypotheses(validation)
-        test, validation = hypotheses.applied(test), hypotheses.applied(validation)
+        test, validation = hypotheses.apply(test), hypotheses.apply(validation)
     calibrator = calibration if isinstance(calibration, Calibrator) else IDENTITY
     if isinstance(calibration, str) and validation:
         calibrator = fit_calibrator(validation, calibration)
     before = None
     if calibrator.method != "none":
         before = _calibration_metrics(test, validation)
-        test, validation = calibrator.applied(test), calibrator.applied(validation)
+        test, validation = calibrator.apply(test), calibrator.apply(validation)
     if validation:
-        thresholds, origin = select_thresholds(validation, FAKE_SHARE, point), "validation"
+        thresholds, origin = select_thresholds(validation, decision), "validation"
         of_heads = head_thresholds(validation)
         test = with_head_thresholds(test, of_heads)
         validation = with_head_thresholds(validation, of_heads)
     if thresholds is not None:
-        test, validation = thresholds.applied(test), thresholds.applied(validation)
+        test, validation = thresholds.apply(test), thresholds.apply(validation)
     return CalibratedScores(
         tuple(test), tuple(validation), calibrator, thresholds, origin, before, hypotheses
     )

@@ -37,13 +37,13 @@ def robustness(
     yield _metrics(*CLEAN, clean.test, draws, seed)
     clips = {clip.clip_id for clip in clean.test}
     for condition, raw in zip(conditions, rescore(conditions), strict=True):
-        scores = clean.calibrator.applied(raw)
+        scores = clean.calibrator.apply(raw)
         if lone := clips ^ {clip.clip_id for clip in scores}:
             raise InputError(
                 f"--robustness {condition.name}: clip {min(lone)!r} has a score only under this "
                 "condition or only as clean audio; leave the condition out"
             )
-        scores = clean.thresholds.applied(scores) if clean.thresholds else scores
+        scores = clean.thresholds.apply(scores) if clean.thresholds else scores
         yield _metrics(condition.name, condition.title, scores, draws, seed)
 
 

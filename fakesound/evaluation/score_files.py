@@ -7,12 +7,11 @@ import numpy as np
 
 from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
-from fakesound.evaluation.converters import read_rows
+from fakesound.evaluation.converters import CLAIMS, read_rows
 from fakesound.evaluation.join_manifest import join_manifest
 from fakesound.evaluation.score_rows import ScoreFormat
 from fakesound.metrics import ClipScore, has_frames, read_scores
 
-CLIP_TRUTH = ("label", "attack", "source_id", "corpus", "regions", "duration")
 OURS = ScoreFormat()
 
 
@@ -35,7 +34,7 @@ def read_score_files(
         raise InputError(
             f"{paths[0]}: the format {score_format.name} has no labels; give them with --manifest"
         )
-    found, unknown = [], 0
+    by_file, unknown = [], 0
     for path in paths:
         if clips is None:
             scores = read_scores(path)
@@ -43,8 +42,8 @@ def read_score_files(
             rows = read_rows(path, score_format, {clip.clip_id for clip in clips})
             scores = join_manifest(rows, clips, allow_missing)
             unknown += len(rows) - len(scores)
-        found.append((path, scores))
-    pooled, repeated = _pool(found)
+        by_file.append((path, scores))
+    pooled, repeated = _pool(by_file)
     names = ", ".join(map(str, paths))
     clips = clips or ()
     missing = [clip.clip_id for clip in clips if clip.clip_id not in pooled]
@@ -88,14 +87,12 @@ def warnings_of(scores: Sequence[ClipScore]) -> list[str]:
     return texts
 
 
-def _pool(
-    found: Sequence[tuple[Path, Sequence[ClipScore]]],
-) -> tuple[dict[str, ClipScore], int]:
+def _pool(by_file: Sequence[tuple[Path, Sequence[ClipScore]]]) -> tuple[dict[str, ClipScore], int]:
     """Return the scores of all files by clip, and the number of repeated ones."""
     pooled: dict[str, ClipScore] = {}
     origin: dict[str, Path] = {}
     repeated = 0
-    for path, scores in found:
+    for path, scores in by_file:
         for score in scores:
             first = pooled.setdefault(score.clip_id, score)
             if origin.setdefault(score.clip_id, path) is not path:
@@ -108,7 +105,7 @@ def _pool(
 def _check_repeated(score: ClipScore, first: ClipScore, where: str) -> None:
     if score.fake or first.fake:
         raise InputError(f"{where}; only genuine clips may be repeated, so drop one of them")
-    keys = (*CLIP_TRUTH, "logit", "frame_step")
+    keys = (*CLAIMS, "logit", "frame_step")
     differs = [key for key in keys if getattr(score, key) != getattr(first, key)]
     if not np.array_equal(score.frame_scores, first.frame_scores):
         differs.append("frame_scores")

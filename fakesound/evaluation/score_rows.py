@@ -106,7 +106,7 @@ class ScoreRow:
         frame_step: length of a frame in seconds.
         frame_scores: P(fake) of each frame; may be empty.
         claims: labels in the row, by their keys in the manifest.
-        kept: fold and thresholds in the row, if any.
+        extra: fold and thresholds in the row, if any.
     """
 
     where: str
@@ -118,7 +118,7 @@ class ScoreRow:
         default_factory=lambda: np.zeros(0, np.float32)
     )
     claims: Mapping[str, Any] = field(default_factory=dict)
-    kept: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def score_row(

@@ -1,6 +1,5 @@
 """Score labelled clips with a detector, in the same windows as the test of a run."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from fakesound.data.manifest import Clip
 from fakesound.errors import InputError
 from fakesound.metrics import ClipScore
 from fakesound.models.detector import Detector
+from fakesound.provenance import usable_cores
 from fakesound.scoring.checkpoint import forward_of
 from fakesound.scoring.clip_score import score_clip
 from fakesound.scoring.windows import Window, cut_windows, score_windows
@@ -68,12 +68,11 @@ def score_conditions(
     size, frames = GRID.samples(rate), GRID.count(seconds)
     waiting: deque[tuple[int, Clip]] = deque()
     skipped: list[str] = []
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = 0 if conditions == (None,) else min(MAX_WORKERS, max(1, (cores or 1) - 1))
+    workers = 0 if conditions == (None,) else min(MAX_WORKERS, max(1, usable_cores() - 1))
     loader = DataLoader(
         _Variants(clips, conditions, rate),
         batch_size=None,
-        collate_fn=_unchanged,
+        collate_fn=_identity,
         num_workers=workers,
     )
 
@@ -84,8 +83,8 @@ def score_conditions(
                     raise variants
                 skipped.append(str(variants))
                 continue
-            for place, (clip, audio) in enumerate(variants):
-                waiting.append((place, clip))
+            for condition, (clip, audio) in enumerate(variants):
+                waiting.append((condition, clip))
                 samples = GRID.count(clip.duration) * size
                 audio = np.clip(audio[:samples], -1, 1)
                 yield from cut_windows([np.pad(audio, (0, samples - len(audio)))], size, frames)
@@ -94,9 +93,9 @@ def score_conditions(
     scores: list[list[ClipScore]] = [[] for _ in conditions]
     forward = forward_of(detector.to(device).eval(), device)
     for outputs in score_windows(forward, windows()):
-        place, clip = waiting.popleft()
+        condition, clip = waiting.popleft()
         scored = score_clip(clip, outputs, detector.pooling, detector.families, fold(clip))
-        scores[place].append(scored)
+        scores[condition].append(scored)
     return scores, skipped
 
 
@@ -125,15 +124,15 @@ class _Variants(Dataset[list[_Variant] | InputError]):
             return error
         variants = []
         for condition in self.conditions:
-            changed, made = audio, clip
+            changed, degraded = audio, clip
             if condition is not None:
                 changed, regions, duration = apply_condition(
                     condition, audio, self.rate, clip.regions, clip.clip_id
                 )
-                made = replace(clip, regions=regions, duration=duration)
-            variants.append(_Variant(made, changed))
+                degraded = replace(clip, regions=regions, duration=duration)
+            variants.append(_Variant(degraded, changed))
         return variants
 
 
-def _unchanged(variants: list[_Variant] | InputError) -> list[_Variant] | InputError:
+def _identity(variants: list[_Variant] | InputError) -> list[_Variant] | InputError:
     return variants

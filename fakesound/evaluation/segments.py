@@ -27,11 +27,11 @@ def segment_rows(path: Path, score_format: ScoreFormat) -> list[ScoreRow]:
         InputError: naming the file and the row or the clip.
     """
     if path.suffix.lower() in ARRAY_SUFFIXES:
-        found = _of_arrays(read_arrays(path), path)
+        clips = _of_arrays(read_arrays(path), path)
     else:
-        found = _of_text(path)
+        clips = _of_text(path)
     return [
-        score_row(score_format, where, clip_id, frames=values) for where, clip_id, values in found
+        score_row(score_format, where, clip_id, frames=values) for where, clip_id, values in clips
     ]
 
 

@@ -3,23 +3,19 @@
 import time
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from fakesound import provenance
 from fakesound.augmentation.conditions import match_conditions
 from fakesound.command_line import print_results
 from fakesound.data.manifest import write_manifest
-from fakesound.evaluation.comparison import compare
+from fakesound.errors import InputError
 from fakesound.evaluation.inputs import EvaluationInputs, inputs_from_scores
-from fakesound.evaluation.results import (
-    CalibratedScores,
-    apply_calibration,
-    audit,
-    compute_metrics,
-)
+from fakesound.evaluation.results import CalibratedScores, apply_calibration, audit, compute_metrics
 from fakesound.evaluation.robustness import robustness
 from fakesound.files import json_text, staged, write_whole
-from fakesound.metrics import Prior, subsets, write_scores
+from fakesound.metrics import ClipScore, Prior, paired_differences, subsets, write_scores
 from fakesound.progress import console, print_line, progress_bar
 from fakesound.report import (
     RunResults,
@@ -96,6 +92,35 @@ def compute_results(
             results["robustness"] = {"conditions": blocks}
     results["remarks"] = list(inputs.warnings)
     return results
+
+
+def compare(
+    scores_a: Sequence[ClipScore],
+    scores_b: Sequence[ClipScore],
+    names: tuple[str, str],
+    draws: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the difference of systems a and b in each metric, for the whole test and its folds.
+
+    The folds are those of system a.
+
+    Raises:
+        InputError: naming a clip that only one system scored, or whose labels differ.
+    """
+    by_id = {clip.clip_id: clip for clip in scores_b}
+    lone = {clip.clip_id for clip in scores_a} ^ by_id.keys()
+    if lone:
+        raise InputError(
+            f"clip_id: {min(lone)!r} is scored by only one of {names[0]} and {names[1]} "
+            f"({len(lone)} such); give both the same clips, or add --allow-missing"
+        )
+    parts = {}
+    for name, part in subsets(scores_a).parts.items():
+        others = [by_id[clip.clip_id] for clip in part]
+        differences = paired_differences(part, others, draws, seed)
+        parts[name] = {key: asdict(difference) for key, difference in differences.items()}
+    return {"names": list(names), "parts": parts}
 
 
 def write_results(

@@ -18,7 +18,6 @@ from fakesound.evaluation.results import apply_calibration
 from fakesound.evaluation.scorer import score_clips
 from fakesound.scoring.checkpoint import Checkpoint, read_checkpoint, with_hypotheses
 from fakesound.scoring.clip_score import HeadCalibration, head_thresholds
-from fakesound.scoring.thresholds import OperatingPoint
 
 # prefix of the head that each run trains from other random weights, whose mean is meaningless
 OWN_HEAD = "attribution_head."
@@ -62,8 +61,7 @@ def average_runs(
         config.data.window_seconds,
         progress=progress,
     )
-    point = OperatingPoint(**vars(config.decision))
-    calibrated = apply_calibration([], scores, config.calibration, point=point)
+    calibrated = apply_calibration([], scores, config.calibration, decision=config.decision)
     assert calibrated.thresholds is not None
     attacks = {attack for run in runs for attack in run.attacks or ()}
     return replace(

@@ -43,7 +43,7 @@ def largest_difference(
     with tempfile.TemporaryDirectory() as folder:
         clips = clips_of(_sounds(rate, seconds), rate, Path(folder))
         raw, _ = score_clips(detector, clips, rate, seconds)
-        scores = calibrator.applied(raw)
+        scores = calibrator.apply(raw)
         for clip, expected in zip(clips, scores, strict=True):
             score, _, frames = session.run(None, {"waveform": read_audio(clip.location, rate)})
             differences.append(_difference(score, frames, expected))

@@ -130,7 +130,7 @@ class Occlusion:
             for (index, number), one in zip(some, self._outputs(parts), strict=True):
                 outputs[index][number] = one
         raw = np.array([self._logit(one) for one in outputs])
-        return self.detector.model.calibrator.calibrated(raw)
+        return self.detector.model.calibrator.calibrate(raw)
 
     def explain(
         self, progress: Callable[[int, int], None] = lambda done, total: None

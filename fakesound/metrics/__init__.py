@@ -6,16 +6,14 @@ undefined metric is None, never NaN or 0. Everything here is numpy; the metrics 
 """
 
 from fakesound.metrics.baselines import Prior, baseline_blocks
-from fakesound.metrics.block import KEYS, Block
+from fakesound.metrics.block import KEYS
 from fakesound.metrics.calibration import Reliability, reliability
 from fakesound.metrics.cost import cllr, min_dcf
 from fakesound.metrics.localisation import event_f1, segment_f1
 from fakesound.metrics.localisation_block import LOCALISATION_KEYS, localisation_block
-from fakesound.metrics.ranking import EqualError, auc, eer
+from fakesound.metrics.ranking import auc, eer
 from fakesound.metrics.resampling import (
-    BlockWithIntervals,
     BootstrapMetric,
-    Intervals,
     PairedDifference,
     bootstrap_runs,
     holm,
@@ -28,8 +26,6 @@ from fakesound.metrics.sample import MIN_SOURCES
 from fakesound.metrics.score_file import read_scores, write_scores
 from fakesound.metrics.scores import ClipScore, has_frames, logit
 from fakesound.metrics.subgroups import (
-    Subgroups,
-    Subsets,
     fold_blocks,
     frame_recall,
     subgroup_blocks,
@@ -42,17 +38,11 @@ __all__ = [
     "KEYS",
     "LOCALISATION_KEYS",
     "MIN_SOURCES",
-    "Block",
-    "BlockWithIntervals",
     "BootstrapMetric",
     "ClipScore",
-    "EqualError",
-    "Intervals",
     "PairedDifference",
     "Prior",
     "Reliability",
-    "Subgroups",
-    "Subsets",
     "auc",
     "baseline_blocks",
     "bootstrap_runs",

@@ -41,7 +41,7 @@ def abstention_block(scores: Sequence[ClipScore], confidence: float) -> Block:
     threshold, and answered if the probability of the verdict is at least ``confidence``.
 
     Returns:
-        ``confidence`` as given; ``answered, answered_fake, answered_genuine``, the shares of all,
+        ``confidence``; ``answered, answered_fake, answered_genuine``, the shares of all,
         of fake and of genuine clips that are answered; ``accuracy`` and ``balanced_accuracy`` on
         the answered clips; ``accuracy_of_all``, on all clips. Undefined values are None.
 

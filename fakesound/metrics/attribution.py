@@ -1,4 +1,4 @@
-"""Metrics of attribution: which attack family made a fake, also for families not in training."""
+"""Metrics of attribution, the attack family of a fake, with families that are not in training."""
 
 from collections import Counter
 from collections.abc import Sequence

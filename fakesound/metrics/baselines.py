@@ -49,13 +49,13 @@ def baseline_blocks(
     answers = {"all_fake": Prior(1.0, 1.0), "all_genuine": Prior(0.0, 0.0), "prior": prior}
     # frames are laid out once for all parts
     of_answers = {
-        name: part_blocks([_answered(clip, answer) for clip in scores], parts, draws=0)
+        name: part_blocks([_constant_scores(clip, answer) for clip in scores], parts, draws=0)
         for name, answer in answers.items()
     }
     return {part: {name: blocks[part] for name, blocks in of_answers.items()} for part in parts}
 
 
-def _answered(clip: ClipScore, answer: Prior) -> ClipScore:
+def _constant_scores(clip: ClipScore, answer: Prior) -> ClipScore:
     count = FrameGrid.from_seconds(clip.frame_step).count(clip.duration)
     return replace(
         clip,

@@ -10,11 +10,7 @@ from fakesound.metrics.calibration import ece_draws
 from fakesound.metrics.cost import act_dcf_draws, cllr_draws, min_dcf_draws
 from fakesound.metrics.counts import ScoreCounts, ratio, score_counts, weighted_mean
 from fakesound.metrics.frames import FrameTable, segments
-from fakesound.metrics.localisation import (
-    event_counts,
-    frame_thresholds,
-    segment_counts,
-)
+from fakesound.metrics.localisation import event_counts, frame_thresholds, segment_counts
 from fakesound.metrics.ranking import auc_draws, average_precision_draws, eer_draws
 from fakesound.metrics.scores import ClipScore
 

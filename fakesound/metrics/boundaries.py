@@ -81,7 +81,7 @@ def find_edges(clips: Sequence[ClipScore]) -> Edges:
         frames, heights = peaks(clip.boundary_scores)
         edges = true_edges(clip)
         step = microseconds(clip.frame_step)
-        right.append(_matched(frames * step + step // 2, edges))
+        right.append(_match_peaks(frames * step + step // 2, edges))
         score.append(heights)
         threshold.append(np.full(len(heights), clip.boundary_threshold))
         true += len(edges)
@@ -114,7 +114,7 @@ def peaks(
     return indices[order] - 1, heights[order]
 
 
-def _matched(
+def _match_peaks(
     peak_times: Int[np.ndarray, " peak"], edges: Int[np.ndarray, " edge"]
 ) -> Bool[np.ndarray, " peak"]:
     """Return which peaks, highest first, lie near the closest edge that is still unmatched."""

@@ -10,13 +10,7 @@ from math import log
 import numpy as np
 from jaxtyping import Bool, Float
 
-from fakesound.metrics.counts import (
-    ScoreCounts,
-    error_rates,
-    number,
-    point_counts,
-    weighted_mean,
-)
+from fakesound.metrics.counts import ScoreCounts, error_rates, number, point_counts, weighted_mean
 
 P_SPOOF = 0.05
 COST_OF_REJECTION = 1.0  # C_miss: a genuine clip called fake

@@ -183,16 +183,16 @@ def segments(table: FrameTable, resolution: int) -> Segments:
 def overlapping(edge: Int[np.ndarray, " edge"], spans: Spans) -> Bool[np.ndarray, " bin"]:
     """Return which bins between neighbouring edges overlap a span."""
     first = np.searchsorted(edge, spans.onset, side="right") - 1
-    return _covered(first, np.searchsorted(edge, spans.offset, side="left"), edge.size - 1)
+    return _in_ranges(first, np.searchsorted(edge, spans.offset, side="left"), edge.size - 1)
 
 
 def starting_in(edge: Int[np.ndarray, " edge"], spans: Spans) -> Bool[np.ndarray, " bin"]:
     """Return which bins between neighbouring edges start inside a span."""
     first, after = (np.searchsorted(edge, time) for time in (spans.onset, spans.offset))
-    return _covered(first, after, edge.size - 1)
+    return _in_ranges(first, after, edge.size - 1)
 
 
-def _covered(
+def _in_ranges(
     first: Int[np.ndarray, " span"], after: Int[np.ndarray, " span"], count: int
 ) -> Bool[np.ndarray, " bin"]:
     """Return which of ``count`` bins lie in one of the ranges ``[first, after)``."""

@@ -20,15 +20,15 @@ def frame_thresholds(scores: Sequence[ClipScore]) -> Float[np.ndarray, " clip"]:
 
 
 def segment_counts(
-    found: Segments, threshold: Float[np.ndarray, " clip"]
+    items: Segments, threshold: Float[np.ndarray, " clip"]
 ) -> Int[np.ndarray, "clip 3"]:
     """Count true positives, false positives and false negatives of each clip's segments."""
-    called = found.score > threshold[found.clip]
+    called = items.score > threshold[items.clip]
     return _count(
         threshold.size,
-        found.clip[called & found.fake],
-        found.clip[called & ~found.fake],
-        found.clip[~called & found.fake],
+        items.clip[called & items.fake],
+        items.clip[called & ~items.fake],
+        items.clip[~called & items.fake],
     )
 
 
@@ -135,12 +135,12 @@ def add_score_draws(
 def _never_empty(table: FrameTable, spans: Spans) -> Spans:
     """Add an empty span at the start of each clip without spans."""
     empty = np.setdiff1d(np.arange(table.clips), spans.clip)
-    place = np.searchsorted(spans.clip, empty)
+    index = np.searchsorted(spans.clip, empty)
     start = table.clip_edge[empty]
     return Spans(
-        np.insert(spans.clip, place, empty),
-        np.insert(spans.onset, place, start),
-        np.insert(spans.offset, place, start),
+        np.insert(spans.clip, index, empty),
+        np.insert(spans.onset, index, start),
+        np.insert(spans.offset, index, start),
     )
 
 

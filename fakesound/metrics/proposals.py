@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from fakesound.metrics.frames import FrameTable
 
 OVERLAPS = tuple(range(50, 100, 5))  # IoU thresholds in per cent
-DECIMALS = 9  # of a confidence: runs of equal scores tie, whatever their lengths
+DECIMALS = 9  # decimals of a confidence, so that runs of equal scores tie whatever their lengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def ap_at(runs: Proposals, overlap: int) -> float | None:
     if not runs.clip.size:
         return 0.0
     order = np.argsort(-runs.confidence, kind="stable")
-    last = np.flatnonzero(np.diff(runs.confidence[order], append=-1.0))  # of each confidence
+    last = np.flatnonzero(np.diff(runs.confidence[order], append=-1.0))  # last of each confidence
     right = np.cumsum(runs.hits(overlap)[order])[last]
     precision = np.maximum.accumulate((right / (last + 1))[::-1])[::-1]
     return float(np.diff(right, prepend=0) @ precision / runs.regions)
@@ -101,8 +101,8 @@ def recall_at(runs: Proposals, limit: int) -> float | None:
         return None
     order = np.lexsort((-runs.confidence, runs.clip))
     clip = runs.clip[order]
-    kept = order[np.arange(clip.size) - np.searchsorted(clip, clip) < limit]
-    hits = sum(int(runs.hits(overlap)[kept].sum()) for overlap in OVERLAPS)
+    chosen = order[np.arange(clip.size) - np.searchsorted(clip, clip) < limit]
+    hits = sum(int(runs.hits(overlap)[chosen].sum()) for overlap in OVERLAPS)
     return hits / (len(OVERLAPS) * runs.regions)
 
 

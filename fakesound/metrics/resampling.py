@@ -110,10 +110,7 @@ def part_blocks(
 
 
 def paired_differences(
-    scores_a: Sequence[ClipScore],
-    scores_b: Sequence[ClipScore],
-    draws: int = 1000,
-    seed: int = 0,
+    scores_a: Sequence[ClipScore], scores_b: Sequence[ClipScore], draws: int = 1000, seed: int = 0
 ) -> dict[str, PairedDifference]:
     """Return the difference of systems a and b in each metric that both have.
 
@@ -125,7 +122,7 @@ def paired_differences(
     Raises:
         InputError: naming a clip that only one system scored, or whose labels differ.
     """
-    scores_b = _matched(scores_a, scores_b)
+    scores_b = _match_clips(scores_a, scores_b)
     samples = [Sample.of(scores) for scores in (scores_a, scores_b)]
     every: Bool[np.ndarray, " clip"] = np.ones(len(scores_a), dtype=bool)
     a, b = (sample.block(every) for sample in samples)
@@ -237,7 +234,7 @@ def holm(p_values: Mapping[Any, float], tests: int | None = None) -> dict[Any, f
     return corrected
 
 
-def _matched(scores_a: Sequence[ClipScore], scores_b: Sequence[ClipScore]) -> list[ClipScore]:
+def _match_clips(scores_a: Sequence[ClipScore], scores_b: Sequence[ClipScore]) -> list[ClipScore]:
     """Return the clips of system b in the order of system a."""
     by_id = {clip.clip_id: clip for clip in scores_b}
     lone = {clip.clip_id for clip in scores_a} ^ by_id.keys()

@@ -28,7 +28,7 @@ WEIGHT_CHUNK = 100_000  # weights in a chunk of draws, few enough for the cache 
 EXACT = 2**24  # integers up to here are exact in single precision
 
 Part = Bool[np.ndarray, " clip"]
-Drawn = Float32[np.ndarray, "draw source"]
+SourceDraws = Float32[np.ndarray, "draw source"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ class Sample:
     sources: int
     counts: dict[str, Int[np.ndarray, "clip 3"]]
     frames: Frames | None
-    _cache: dict[bytes, tuple[Drawn, Float[np.ndarray, "4 draw level"]]] = field(
+    _cache: dict[bytes, tuple[SourceDraws, Float[np.ndarray, "4 draw level"]]] = field(
         default_factory=dict
     )
 
@@ -119,7 +119,7 @@ class Sample:
         clips = int(part.sum())
         return {"clips": clips} | {k: number(values.get(k, undefined)) for k in KEYS[1:]}
 
-    def drawn(self, part: Part, draws: Drawn) -> Draws:
+    def drawn(self, part: Part, draws: SourceDraws) -> Draws:
         """Return each metric of the clips in ``part`` in each draw, NaN if undefined."""
         values = self._clip_and_segment_draws(part, _clip_weights(draws, self.source[part]))
         if self.frames is None:
@@ -127,7 +127,9 @@ class Sample:
         fake = part & self.columns.fake
         totals = self._totals(fake, draws)
         totals += self._totals_of_genuine(part & ~fake, draws)
-        return values | _stacked(_ranked(self.frames.top, chunk) for chunk in _chunks(totals))
+        return values | _concatenate(
+            _frame_metrics(self.frames.top, chunk) for chunk in _chunks(totals)
+        )
 
     def main_metrics(
         self, draws: Float[np.ndarray, "draw source"], source: Int[np.ndarray, " clip"]
@@ -147,7 +149,7 @@ class Sample:
             f1 = f1_draws(self.counts["segment_f1_20ms"], weights)
             return {"clip/auc": auc, "segment_f1_20ms": f1}
 
-        return _stacked(metrics(weights) for weights in _clip_weights(draws, source))
+        return _concatenate(metrics(weights) for weights in _clip_weights(draws, source))
 
     def _clip_and_segment_draws(
         self, part: Part, weights: Iterable[Float[np.ndarray, "some clip"]]
@@ -155,7 +157,7 @@ class Sample:
         """Return all metrics except those that rank frames, in each draw of ``part``."""
         columns = self.columns.only(part)
         counts = {key: counts[part] for key, counts in self.counts.items()}
-        values = _stacked(
+        values = _concatenate(
             clip_draws(columns, chunk) | {key: f1_draws(c, chunk) for key, c in counts.items()}
             for chunk in weights
         )
@@ -164,7 +166,9 @@ class Sample:
             values["add_score"] = add_score_draws(values["clip/accuracy"], f1)
         return values
 
-    def _totals_of_genuine(self, part: Part, draws: Drawn) -> Float[np.ndarray, "4 draw level"]:
+    def _totals_of_genuine(
+        self, part: Part, draws: SourceDraws
+    ) -> Float[np.ndarray, "4 draw level"]:
         """Return :meth:`_totals`, cached for the next part with the same genuine clips."""
         key = part.tobytes()
         if key not in self._cache or self._cache[key][0] is not draws:
@@ -172,7 +176,7 @@ class Sample:
             self._cache[key] = draws, self._totals(part, draws)
         return self._cache[key][1]
 
-    def _totals(self, part: Part, draws: Drawn) -> Float[np.ndarray, "4 draw level"]:
+    def _totals(self, part: Part, draws: SourceDraws) -> Float[np.ndarray, "4 draw level"]:
         """Return the weight of each kind at each level of the frame score, in each draw.
 
         The product of the draws and a histogram for each source, in chunks of sources: the
@@ -221,7 +225,9 @@ def _chunks(
         yield totals[:, first : first + rows]
 
 
-def _ranked(top: Float[np.ndarray, " level"], totals: Float[np.ndarray, "4 draw level"]) -> Draws:
+def _frame_metrics(
+    top: Float[np.ndarray, " level"], totals: Float[np.ndarray, "4 draw level"]
+) -> Draws:
     fake, genuine, fake_time, genuine_time = totals
     return frame_draws(ScoreCounts(top, fake, genuine), ScoreCounts(top, fake_time, genuine_time))
 
@@ -235,7 +241,7 @@ def _clip_weights(
         yield draws[first : first + rows, source].astype(np.float64)
 
 
-def _stacked(parts: Iterable[Draws]) -> Draws:
+def _concatenate(parts: Iterable[Draws]) -> Draws:
     whole = list(parts)
     return {key: np.concatenate([part[key] for part in whole]) for key in whole[0]}
 

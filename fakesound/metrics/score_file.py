@@ -149,7 +149,7 @@ def _row(clip: ClipScore) -> dict[str, Any]:
         "clip_threshold": clip.clip_threshold,
         "frame_threshold": clip.frame_threshold,
         "frame_step": clip.frame_step,
-        "frame_scores": _rounded(clip.frame_scores),
+        "frame_scores": _round_scores(clip.frame_scores),
         **_further(clip),
     }
 
@@ -162,7 +162,7 @@ def _further(clip: ClipScore) -> dict[str, Any]:
             further[name] = round(value, HYPOTHESIS_DECIMALS)
     if clip.boundary_scores.size:
         further["boundary_threshold"] = clip.boundary_threshold
-        further["boundary_scores"] = _rounded(clip.boundary_scores)
+        further["boundary_scores"] = _round_scores(clip.boundary_scores)
     if clip.further:
         further["further"] = {k: round(v, SCORE_DECIMALS) for k, v in clip.further.items()}
     if clip.family is not None:
@@ -173,17 +173,17 @@ def _further(clip: ClipScore) -> dict[str, Any]:
     return further
 
 
-def _rounded(frames: Float32[np.ndarray, " frame"]) -> list[float]:
+def _round_scores(frames: Float32[np.ndarray, " frame"]) -> list[float]:
     rounded: list[float] = np.round(frames.astype(np.float64), SCORE_DECIMALS).tolist()
     return rounded
 
 
 def _clip(content: dict[str, Any]) -> ClipScore:
-    given = {key: value for key, value in content.items() if value is not None}
+    values = {key: value for key, value in content.items() if value is not None}
     try:
-        row = msgspec.convert(given, _Row)
+        row = msgspec.convert(values, _Row)
     except msgspec.ValidationError as error:
-        raise InputError(field_error(error, given, {})) from None
+        raise InputError(field_error(error, values, {})) from None
     own = {name: getattr(row, name) for name in row.__struct_fields__ if name not in _CONVERTED}
     try:
         regions = tuple(Region(*span) for span in row.regions)

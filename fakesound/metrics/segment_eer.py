@@ -11,7 +11,7 @@ from fakesound.metrics.frames import FrameTable, segments, starting_in, time_bin
 from fakesound.metrics.ranking import EqualError, eer
 from fakesound.metrics.scores import SCORE_RESOLUTION
 
-DECIMALS = 9  # of a mean logit: equal frames summed in another order tie
+DECIMALS = 9  # decimals of a mean logit, so that the order of summation does not break ties
 
 
 def partialspoof_error(table: FrameTable, resolution: int) -> EqualError | None:
@@ -21,8 +21,8 @@ def partialspoof_error(table: FrameTable, resolution: int) -> EqualError | None:
     not overlap, and a shorter one at the end of a clip counts like any other. A frame that overlaps
     several segments counts in each. None unless there are segments of both classes.
     """
-    found = segments(table, resolution)
-    return eer(found.score, found.fake)
+    trials = segments(table, resolution)
+    return eer(trials.score, trials.fake)
 
 
 def point_error(

@@ -70,7 +70,7 @@ def subsets(scores: Sequence[ClipScore]) -> Subsets:
         all=list(scores),
         seen=part([clip for clip in scores if clip.fake and clip.fold == "seen"]),
         unseen=part([clip for clip in scores if clip.fake and clip.fold == "unseen"]),
-        attack=_paired(scores, lambda clip: clip.attack or ""),
+        attack=_fakes_with_partners(scores, lambda clip: clip.attack or ""),
     )
 
 
@@ -83,8 +83,8 @@ def subgroups(scores: Sequence[ClipScore]) -> Subgroups:
     are in ascending order, names in alphabetical order.
     """
     return {
-        "family": _paired(scores, lambda clip: (clip.attack or "").split("/")[0]),
-        "region_length": _paired(scores, region_length, (*REGION_LENGTHS, WHOLE_CLIP)),
+        "family": _fakes_with_partners(scores, lambda clip: (clip.attack or "").split("/")[0]),
+        "region_length": _fakes_with_partners(scores, region_length, (*REGION_LENGTHS, WHOLE_CLIP)),
         "corpus": _parts(scores, lambda clip: [clip.corpus]),
         "subset": _parts(scores, lambda clip: clip.subsets),
     }
@@ -97,9 +97,9 @@ def with_partners(fakes: Sequence[ClipScore], genuine: Sequence[ClipScore]) -> l
     same domain, else of the same corpus, else any. Each genuine clip is used once. The choice
     depends only on names, so it is the same for every system.
     """
-    free = {clip.clip_id: clip for clip in sorted(genuine, key=_shuffled)}
+    free = {clip.clip_id: clip for clip in sorted(genuine, key=_shuffle_key)}
     partners: list[ClipScore] = []
-    waiting = sorted(fakes, key=_shuffled)
+    waiting = sorted(fakes, key=_shuffle_key)
     for key in (
         lambda clip: clip.source_id,
         lambda clip: clip.domain,
@@ -143,8 +143,8 @@ def frame_recall(scores: Sequence[ClipScore]) -> float | None:
         return None
     table = frame_table(scores)
     fakes = int(table.frame_fake.sum())
-    found = int((table.frame_fake & table.called(frame_thresholds(scores))).sum())
-    return found / fakes if fakes else None
+    hits = int((table.frame_fake & table.called(frame_thresholds(scores))).sum())
+    return hits / fakes if fakes else None
 
 
 def subgroup_blocks(
@@ -197,11 +197,11 @@ def _blocks_of_kinds(
     return {kind: {name: blocks[f"{kind}/{name}"] for name in parts[kind]} for kind in parts}
 
 
-def _shuffled(clip: ClipScore) -> tuple[int, str]:
+def _shuffle_key(clip: ClipScore) -> tuple[int, str]:
     return crc32(clip.clip_id.encode()), clip.clip_id
 
 
-def _paired(
+def _fakes_with_partners(
     scores: Sequence[ClipScore], name: Callable[[ClipScore], str], order: Sequence[str] = ()
 ) -> dict[str, list[ClipScore]]:
     """Return the fakes of each name with their genuine partners."""

@@ -69,7 +69,7 @@ class ScoreAccumulator(Metric):
             frame_count: number of frames of each clip; needed with ``frame_logits``.
 
         Raises:
-            ValueError: if only one of the last two arguments is given.
+            ValueError: for only one of the last two arguments.
         """
         if (frame_logits is None) != (frame_count is None):
             raise ValueError("frame_logits and frame_count go together")
@@ -87,15 +87,15 @@ class ScoreAccumulator(Metric):
         Raises:
             ValueError: if only some batches have logits, or a frame count exceeds the frames.
         """
-        index, first = np.unique(gathered(self.index), return_index=True)
+        index, first = np.unique(to_array(self.index), return_index=True)
         clip_logit, frame_logit, frame_count = (
-            gathered(state) for state in (self.clip_logit, self.frame_logit, self.frame_count)
+            to_array(state) for state in (self.clip_logit, self.frame_logit, self.frame_count)
         )
-        clips = len(gathered(self.index))
+        clips = len(to_array(self.index))
         if clip_logit.size not in (0, clips) or frame_count.size not in (0, clips):
             raise ValueError("logits of some batches are missing")
         if frame_logit.size != frame_count.sum():
-            raise ValueError("a frame count exceeds the frames given")
+            raise ValueError("a frame count exceeds the number of frames")
         frames = np.split(frame_logit, np.cumsum(frame_count)[:-1])
         return Accumulated(
             clip_index=index,
@@ -160,7 +160,7 @@ class ScoreMetric(ScoreAccumulator):
         return torch.tensor(torch.nan if value is None else value, device=self.device)
 
 
-def gathered(state: list[Tensor] | Tensor) -> np.ndarray:
+def to_array(state: list[Tensor] | Tensor) -> np.ndarray:
     """Convert a list state, which is a tensor after synchronisation, to an array."""
     tensor = state if isinstance(state, Tensor) else torch.cat(state or [torch.zeros(0)])
     return tensor.cpu().numpy()

@@ -10,8 +10,7 @@ from fakesound.config.model import KINDS
 from fakesound.errors import InputError
 from fakesound.models.convolutional import AtrousPyramid, ConvolutionalNetwork, MakeBlock
 from fakesound.models.features import PHASE, Spectrogram
-from fakesound.models.mobilenet import InvertedResidual
-from fakesound.models.residual import ResidualBlock
+from fakesound.models.residual import InvertedResidual, ResidualBlock
 from fakesound.models.ssd import Ssd
 from fakesound.models.stem import ConvStem, PatchStem
 from fakesound.models.transformer import Transformer
@@ -34,7 +33,7 @@ BLOCKS: dict[str, MakeBlock] = {
 def build_backbone(
     config: BackboneConfig, features: Spectrogram, seconds: float, kernel: str
 ) -> nn.Module:
-    """Return the backbone for inputs of ``seconds``, a `fakesound.models.detector.Backbone`.
+    """Return the backbone for inputs of ``seconds``.
 
     Args:
         config: backbone section of the configuration.
@@ -61,12 +60,9 @@ def build_backbone(
             AtrousPyramid(config.stem.channels[-1]) if config.kind == "deeplab" else None,
         )
     stem = _build_stem(config, features, windows)
-    checkpointing = own.pop("checkpointing", False)
-    if "pos_embed" in own:
-        own["position"] = own.pop("pos_embed")
     if config.has_states:
         own["kernel"] = kernel
-    made = TOKENS[config.kind](
+    return TOKENS[config.kind](
         stem=stem,
         bins=features.bins,
         steps=-(-FrameGrid().count(seconds) * windows // stem.windows),
@@ -74,11 +70,9 @@ def build_backbone(
         depth=config.depth,
         class_token=config.class_token,
         drop_path=config.drop_path,
+        interpolated=windows if config.interpolate else None,
         **own,
     )
-    made.checkpointing = checkpointing
-    made.interpolated = windows if config.interpolate else None  # type: ignore[assignment]
-    return made
 
 
 def _build_stem(

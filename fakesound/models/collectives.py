@@ -17,7 +17,7 @@ def process_count() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def summed(values: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+def sum_over_processes(values: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """Return the sum of ``values`` over all processes; gradients are summed as well."""
     return values if process_count() == 1 else all_reduce(values)
 
@@ -54,11 +54,11 @@ class BatchNorm(nn.BatchNorm2d):
         assert self.momentum is not None
         values = input.float()
         ones = values.new_tensor([values.numel() // values.shape[1]])
-        sums = summed(torch.cat((values.sum((0, 2, 3)), ones)))
+        sums = sum_over_processes(torch.cat((values.sum((0, 2, 3)), ones)))
         number = sums[-1].detach()
         mean = sums[:-1] / number
         centred = values - mean[:, None, None]
-        variance = summed(centred.square().sum((0, 2, 3))) / number
+        variance = sum_over_processes(centred.square().sum((0, 2, 3))) / number
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fakesound.models.residual import convolution
-from fakesound.models.stem import folded
+from fakesound.models.stem import fold
 from fakesound.models.tokens import BackboneOutput, drop_rates
 
 # dilation in time of the last stages; 1 in the others
@@ -65,8 +65,8 @@ class ConvolutionalNetwork(nn.Module):
         blocks: list[nn.Module] = []
         width_in = widths[0]
         for stage, width in enumerate(widths):
-            for place in range(depth):
-                stride = 2 if stage and not place else 1
+            for block_index in range(depth):
+                stride = 2 if stage and not block_index else 1
                 blocks.append(block(width_in, width, stride, dilations[stage], next(rates)))
                 width_in = width
         if pyramid is not None:
@@ -79,7 +79,7 @@ class ConvolutionalNetwork(nn.Module):
         self, spectrogram: Float[Tensor, "batch channel bin window"]
     ) -> BackboneOutput:
         """Return one token for each frame, and their mean."""
-        grid = self.blocks(self.stem(folded(spectrogram, self.windows)))
+        grid = self.blocks(self.stem(fold(spectrogram, self.windows)))
         tokens: Tensor = self.norm(self.proj(grid.permute(0, 3, 1, 2).flatten(2)))
         return BackboneOutput(tokens, tokens.mean(1))
 

@@ -1,7 +1,6 @@
 """The detector, from waveform to the outputs of the heads."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,21 +10,7 @@ from fakesound.config import HeadsConfig
 from fakesound.models.heads import Outputs
 from fakesound.models.masking import BandMask
 from fakesound.models.tasks import TASKS, HeadInput, HeadSizes
-from fakesound.models.tokens import BackboneOutput
 from fakesound.models.vim import MambaNeck
-
-
-class Backbone(Protocol):
-    """Interface of a backbone."""
-
-    dim: int
-    windows: int
-
-    def forward_features(
-        self, spectrogram: Float[Tensor, "batch channel bin window"]
-    ) -> BackboneOutput:
-        """Return tokens on a grid in time and a summary."""
-        ...
 
 
 class Detector(nn.Module):
@@ -33,7 +18,8 @@ class Detector(nn.Module):
 
     Args:
         features: module from waveform to spectrogram.
-        backbone: module from spectrogram to tokens.
+        backbone: module with the width ``dim`` of its tokens, the number of spectrogram ``windows``
+            in a step, and ``forward_features`` from spectrogram to `BackboneOutput`.
         frame_windows: number of spectrogram windows in a frame.
         heads: heads that are on, their pooling, neck and dropout.
         families: attack families of the attribution head, if it is on.
@@ -94,15 +80,15 @@ class Detector(nn.Module):
         spectrogram = self.mask(spectrogram)
         windows = spectrogram.shape[-1]
         # padded to whole token steps with zeros, the mean of every channel
-        step = int(self.backbone.windows)  # type: ignore[arg-type]  # of a Backbone
+        step = int(self.backbone.windows)  # type: ignore[arg-type]
         spectrogram = pad(spectrogram, (0, -windows % step))
-        found = self.backbone.forward_features(spectrogram)  # type: ignore[operator]
-        tokens, summary, statistics = found
+        output = self.backbone.forward_features(spectrogram)  # type: ignore[operator]
+        tokens, summary, statistics = output
         grid = tokens if self.neck is None else self.neck(tokens)
-        given = HeadInput(tokens, grid, summary, statistics, None)
+        inputs = HeadInput(tokens, grid, summary, statistics, None)
         outputs: dict[str, Tensor] = {}
         for name in self.tasks:
-            outputs |= TASKS[name].outputs(getattr(self, f"{name}_head"), given)
-            given = given._replace(frame_logits=outputs.get("frame_logits"))
+            outputs |= TASKS[name].outputs(getattr(self, f"{name}_head"), inputs)
+            inputs = inputs._replace(frame_logits=outputs.get("frame_logits"))
         frames = windows // self.frame_windows
         return {name: values[:, :frames] for name, values in outputs.items()}

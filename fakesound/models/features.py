@@ -47,6 +47,8 @@ torchaudio = _import_torchaudio()
 POWER_FLOOR = 1e-5
 # number of channels of log power and of phase; kind "mel" has one channel
 POWER, PHASE = 3, 3
+# points on each side of the square whose mean is subtracted in the third channel
+TEXTURE = 5
 # half a 16-bit step, the threshold of silence from this peak on, and its lowest share, for 24 bits
 HALF_STEP, ORDINARY_PEAK, FINEST = 2.0**-16, 0.1, 2.0**-9
 # recordings below this level, in dBFS, get the gain of this level
@@ -101,8 +103,8 @@ class Spectrogram(nn.Module):
        the bin, as a unit phasor that is near 0 without sound.
     6. Real part of the phasor of the group delay, from the centre of the window.
 
-    Phase depends more on the process that made a waveform than on its content (Saratxaga et al.,
-    Speech Communication 2016). Products of neighbouring points give its derivatives without
+    Phase depends more on the process that generated a waveform than on its content (Saratxaga et
+    al., Speech Communication 2016). Products of neighbouring points give its derivatives without
     unwrapping.
 
     Args:
@@ -196,11 +198,11 @@ class Spectrogram(nn.Module):
         # in place, since allocating memory takes longer than the arithmetic on a CPU
         own = (level - self.mean[:, None]).div_(self.deviation)
         if self.kind == "mel":
-            found = own[:, None]
+            channels = own[:, None]
         else:
             relative = self._relative(level, sounds)
-            found = torch.stack((own, relative, texture(level), *phase), dim=1)
-        return found if sounds is None else found.mul_(sounds[:, None, None])
+            channels = torch.stack((own, relative, texture(level), *phase), dim=1)
+        return channels if sounds is None else channels.mul_(sounds[:, None, None])
 
     def active(
         self, waveform: Float[Tensor, "batch sample"]
@@ -263,14 +265,12 @@ class Spectrogram(nn.Module):
         """Return the factor that brings the waveform without silence to the level."""
         assert self.loudness is not None
         energy = waveform.square().sum(1, keepdim=True)
-        held = (waveform.abs() > _silence(waveform)).sum(1, keepdim=True).clamp(min=1)
-        power = (energy / held).clamp(min=10 ** (QUIETEST / 10))
+        count = (waveform.abs() > _silence(waveform)).sum(1, keepdim=True).clamp(min=1)
+        power = (energy / count).clamp(min=10 ** (QUIETEST / 10))
         return 10 ** (self.loudness / 20) / power.sqrt()
 
     def _relative(
-        self,
-        level: Float[Tensor, "batch bin window"],
-        sounds: Float[Tensor, "batch window"] | None,
+        self, level: Float[Tensor, "batch bin window"], sounds: Float[Tensor, "batch window"] | None
     ) -> Float[Tensor, "batch bin window"]:
         """Return ``level`` minus the mean of each bin over time, divided by a deviation."""
         if sounds is None:
@@ -290,18 +290,18 @@ class Spectrogram(nn.Module):
     @torch.no_grad()
     def fit(self, waveforms: Iterable[Float[Tensor, "batch sample"]]) -> None:
         """Set the statistics from ``waveforms`` of the training set."""
-        held: list[tuple[Tensor, Tensor]] = []
+        levels: list[tuple[Tensor, Tensor]] = []
         for waveform in waveforms:
             level, sounds = self.level(waveform), self.active(waveform)
             weight = torch.ones_like(level[:, 0]) if sounds is None else sounds
-            held.append((level, weight[:, None]))
-        number = torch.stack([weight.sum() for _, weight in held]).sum().clamp(min=1)
-        total = torch.stack([(level * weight).sum((0, 2)) for level, weight in held]).sum(0)
+            levels.append((level, weight[:, None]))
+        number = torch.stack([weight.sum() for _, weight in levels]).sum().clamp(min=1)
+        total = torch.stack([(level * weight).sum((0, 2)) for level, weight in levels]).sum(0)
         mean = total / number
         if self.kind == "mel":
             mean = mean.mean().expand(self.bins)
-        apart = [((level - mean[:, None]).square() * weight).sum() for level, weight in held]
-        variance = torch.stack(apart).sum() / (number * self.bins - 1).clamp(min=1)
+        squares = [((level - mean[:, None]).square() * weight).sum() for level, weight in levels]
+        variance = torch.stack(squares).sum() / (number * self.bins - 1).clamp(min=1)
         self.mean.copy_(mean)
         self.deviation.copy_(variance.sqrt().clamp_min(1e-3))
 
@@ -320,21 +320,19 @@ def _silence(waveform: Float[Tensor, "batch sample"]) -> Float[Tensor, "batch 1"
     return HALF_STEP * (peak / ORDINARY_PEAK).clamp(FINEST, 1.0)
 
 
-def texture(
-    level: Float[Tensor, "batch bin window"], width: int = 5
-) -> Float[Tensor, "batch bin window"]:
-    """Return ``level`` minus the mean of ``width`` x ``width`` points, with repeated edges."""
-    near = width // 2
+def texture(level: Float[Tensor, "batch bin window"]) -> Float[Tensor, "batch bin window"]:
+    """Return ``level`` minus the mean of the surrounding 5 x 5 points, with repeated edges."""
+    near = TEXTURE // 2
     padded = functional.pad(level[:, None], (near, near, near, near), mode="replicate")[:, 0]
     # sums of shifted views are many times faster than pooling on a CPU
-    rows = _sum_of_shifts(padded, 1, width)
-    return torch.sub(level, _sum_of_shifts(rows, 2, width), alpha=1 / width**2)
+    rows = _sum_of_shifts(padded, 1)
+    return torch.sub(level, _sum_of_shifts(rows, 2), alpha=1 / TEXTURE**2)
 
 
-def _sum_of_shifts(tensor: Tensor, dim: int, width: int) -> Tensor:
-    """Return the sums of ``width`` neighbours along ``dim``, without padding."""
-    length = tensor.shape[dim] - width + 1
+def _sum_of_shifts(tensor: Tensor, dim: int) -> Tensor:
+    """Return the sums of `TEXTURE` neighbours along ``dim``, without padding."""
+    length = tensor.shape[dim] - TEXTURE + 1
     total = tensor.narrow(dim, 0, length).clone()
-    for k in range(1, width):
+    for k in range(1, TEXTURE):
         total += tensor.narrow(dim, k, length)
     return total

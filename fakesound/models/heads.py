@@ -29,7 +29,7 @@ class Head(nn.Module):
         self.dim, self.frames, self.frame_head = dim, frames, frame_head
         self.dropout = nn.Dropout(dropout)
 
-    def learned(self, value: float) -> nn.Parameter | None:
+    def learned_factor(self, value: float) -> nn.Parameter | None:
         """Return a learned factor of the frame logits; None without them.
 
         Data-parallel training would wait forever for the gradient of an unused parameter.
@@ -72,7 +72,7 @@ class ClipHead(Head):
         super().__init__(dim, frames, dropout, frame_head)
         self.tokens = nn.Linear(dim, 2)
         self.summary = nn.Linear(dim, 1)
-        self.sharpness = self.learned(1.0)
+        self.sharpness = self.learned_factor(1.0)
         start_small(self.tokens, self.summary)
 
     def forward(
@@ -121,7 +121,7 @@ class TwoWayHead(ClipHead):
         self.whole_summary = nn.Sequential(
             nn.Linear(dim * (1 + statistics), dim), nn.GELU(), nn.Linear(dim, 1)
         )
-        self.weight = self.learned(0.5)
+        self.weight = self.learned_factor(0.5)
         self.register_buffer("maps", torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
 
     def both(
@@ -206,7 +206,7 @@ class AttributionHead(Head):
     ) -> None:
         super().__init__(dim, frames, dropout, frame_head)
         self.proj = nn.Linear(dim, families + 1)
-        self.sharpness = self.learned(1.0)
+        self.sharpness = self.learned_factor(1.0)
         start_small(self.proj)
 
     def forward(

@@ -35,8 +35,8 @@ def hypothesis_loss(
     logit = logit.float()
     weight = (counts | (target <= 0)).float()
     entropy = functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
-    found = shared_mean((entropy * weight).sum(), weight.sum())
-    return found + twin * twin_loss(logit, target * counts)
+    loss = shared_mean((entropy * weight).sum(), weight.sum())
+    return loss + twin * twin_loss(logit, target * counts)
 
 
 def frame_loss(
@@ -117,7 +117,7 @@ def twin_loss(
 ) -> Float[Tensor, ""]:
     """Rank fakes above their genuine twins: logistic ranking loss (Burges et al., ICML 2005).
 
-    Examples at even places are fakes, each followed by its twin: the same recording without the
+    Examples at even positions are fakes, each followed by its twin: the same recording without the
     attack. The loss is over fake clips or frames; the effect of the common recording cancels out.
     It is 0 if nothing is fake.
 
@@ -135,12 +135,12 @@ def twin_loss(
 
 
 def _overall(mean: Float[Tensor, ""], count: int) -> Float[Tensor, ""]:
-    """Return the mean over the whole batch, given the ``mean`` of ``count`` values here."""
+    """Return the mean over the whole batch from the ``mean`` over ``count`` values here."""
     return mean if process_count() == 1 else shared_mean(mean * count, torch.tensor(count))
 
 
 def shared_mean(total: Float[Tensor, ""], count: Int[Tensor, ""]) -> Float[Tensor, ""]:
-    """Return the mean over the whole batch, given the ``total`` here; 0 without values."""
+    """Return the mean over the whole batch from the ``total`` here; 0 without values."""
     total, number = shared_sum(torch.stack((total, count.to(total))))
     return total / number.clamp_min(1)
 
@@ -148,9 +148,9 @@ def shared_mean(total: Float[Tensor, ""], count: Int[Tensor, ""]) -> Float[Tenso
 class LossWeighting(nn.Module):
     """Weighted sum of the losses of several tasks.
 
-    "fixed" uses the given weights. "uncertainty" learns the weight of each task as the inverse of
-    its homoscedastic variance, starting from the given weights (Kendall, Gal and Cipolla, CVPR
-    2018). "dwa" multiplies the given weights by a softmax of the ratio of each loss in the last two
+    "fixed" uses constant weights. "uncertainty" learns the weight of each task as the inverse of
+    its homoscedastic variance, starting from ``weights`` (Kendall, Gal and Cipolla, CVPR
+    2018). "dwa" multiplies ``weights`` by a softmax of the ratio of each loss in the last two
     epochs (dynamic weight averaging; Liu, Johns and Davison, CVPR 2019). Tasks of weight 0 are
     ignored.
 

@@ -13,14 +13,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fakesound.config.model import VARIANTS
 from fakesound.errors import InputError
 from fakesound.models.scan import bidirectional_conv, bidirectional_scan
 
-VARIANTS = ("none", "v1", "v2")
-INITS = ("symmetric", "vim")
-
+CONV_WIDTH = 4  # taps of the depthwise convolution
 _DT_RANGE = (1e-3, 1e-1)
-# Largest number of tokens times channels that stays in the cache between steps of the mixer.
+# largest number of tokens times channels that stays in the cache between steps of the mixer
 _CACHED = 2**20
 
 
@@ -30,23 +29,17 @@ class BidirectionalMamba(nn.Module):
     Args:
         dim: width of the tokens.
         state: number of states per channel.
-        conv_width: number of taps of the depthwise convolution.
         expand: width inside the mixer, in multiples of ``dim``.
-        dt_rank: rank of the projection of the step sizes; ceil(dim / 16) if None.
         variant: "v2": separate convolution, projections and scan for each direction (Vim). "v1":
             the directions share all but A, with a causal convolution (AuM's "Fo-Bi"). "none":
             forward only (Mamba).
-        divide_out: whether the sum of the directions is halved; "v2" only, as in Vim.
-        init: "symmetric": initial step sizes between 0.001 and 0.1 in both directions. "vim": as in
-            Vim, only for the forward direction; backward step sizes start near 0.69, a memory of
-            one or two tokens.
         tied_decay: whether a channel has one decay rate, whose multiples 1, 2, ... are the rates of
             its states, instead of a learned rate for every state as in Mamba. This needs one
             exponential per token instead of ``state``.
         kernel: kernel of the scan and the convolution; see ``fakesound.models.scan``.
 
     Raises:
-        InputError: for another ``variant`` or ``init``.
+        InputError: for another ``variant``.
     """
 
     def __init__(
@@ -54,29 +47,24 @@ class BidirectionalMamba(nn.Module):
         dim: int,
         *,
         state: int = 16,
-        conv_width: int = 4,
         expand: int = 2,
-        dt_rank: int | None = None,
         variant: str = "v2",
-        divide_out: bool = True,
-        init: str = "symmetric",
         tied_decay: bool = False,
         kernel: str = "auto",
     ) -> None:
         super().__init__()
         if variant not in VARIANTS:
             raise InputError(f"variant={variant}: choose one of {', '.join(VARIANTS)}")
-        if init not in INITS:
-            raise InputError(f"init={init}: choose one of {', '.join(INITS)}")
         channels = expand * dim
-        rank = math.ceil(dim / 16) if dt_rank is None else dt_rank
+        rank = math.ceil(dim / 16)
         self.variant = variant
         self.kernel = kernel
-        self.scale = 0.5 if divide_out and variant == "v2" else 1.0
+        # as published: Vim halves the sum of the directions, AuM does not
+        self.scale = 0.5 if variant == "v2" else 1.0
         self.splits = [rank, state, state]
 
         self.in_proj = nn.Linear(dim, 2 * channels, bias=False)
-        self.conv1d = _depthwise(channels, conv_width)
+        self.conv1d = _depthwise(channels)
         self.x_proj = nn.Linear(channels, sum(self.splits), bias=False)
         self.dt_proj = nn.Linear(rank, channels)
         rates = 1 if tied_decay else state
@@ -86,16 +74,15 @@ class BidirectionalMamba(nn.Module):
             self.A_b_log = _decay_rates(channels, rates)
         if variant == "v2":
             self.D_b = nn.Parameter(torch.ones(channels))
-            self.conv1d_b = _depthwise(channels, conv_width)
+            self.conv1d_b = _depthwise(channels)
             self.x_proj_b = nn.Linear(channels, sum(self.splits), bias=False)
             self.dt_proj_b = nn.Linear(rank, channels)
         self.out_proj = nn.Linear(channels, dim, bias=False)
 
         _init_step_sizes(self.dt_proj)
         if variant == "v2":
+            # unlike in Vim, whose backward step sizes start near 0.69, a memory of two tokens
             _init_step_sizes(self.dt_proj_b)
-            if init == "vim":
-                nn.init.zeros_(self.dt_proj_b.bias)
         for name, parameter in self.named_parameters():
             if name in ("A_log", "A_b_log", "D", "D_b", "dt_proj.bias", "dt_proj_b.bias"):
                 parameter._no_weight_decay = True  # type: ignore[attr-defined]
@@ -151,8 +138,8 @@ class BidirectionalMamba(nn.Module):
         return mixed
 
 
-def _depthwise(channels: int, width: int) -> nn.Conv1d:
-    return nn.Conv1d(channels, channels, width, groups=channels)
+def _depthwise(channels: int) -> nn.Conv1d:
+    return nn.Conv1d(channels, channels, CONV_WIDTH, groups=channels)
 
 
 def _decay_rates(channels: int, state: int) -> nn.Parameter:

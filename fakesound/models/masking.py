@@ -12,7 +12,7 @@ BANDS = 2
 class BandMask(nn.Module):
     """Set bands of some training pairs to zero, the mean (SpecAugment, Park et al., 2019).
 
-    A fake and its genuine partner, at even and odd places of a batch, have the same masks. There
+    A fake and its genuine partner, at even and odd positions of a batch, have the same masks. There
     are no masks in time, which could hide a whole fake region but not its label.
 
     Args:
@@ -32,11 +32,11 @@ class BandMask(nn.Module):
         batch, _, bins, _ = spectrogram.shape
         device = spectrogram.device
         pairs = -(-batch // 2)
-        place = torch.arange(bins, device=device)
+        bin_index = torch.arange(bins, device=device)
         width = torch.rand(pairs, BANDS, 1, device=device) * WIDEST * bins
         # beyond both ends, so that the outermost bins are masked as often as others
         start = torch.rand(pairs, BANDS, 1, device=device) * (bins + width) - width
-        hidden = ((place >= start) & (place < start + width)).any(1)
+        hidden = ((bin_index >= start) & (bin_index < start + width)).any(1)
         hidden &= torch.rand(pairs, 1, device=device) < self.share
         hidden = hidden.repeat_interleave(2, 0)[:batch]
         return spectrogram.masked_fill(hidden[:, None, :, None], 0)

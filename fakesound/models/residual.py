@@ -1,11 +1,11 @@
-"""Convolutions that keep the resolution in time, and residual blocks."""
+"""Convolutions and residual blocks that keep the resolution in time."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fakesound.models.collectives import BatchNorm
-from fakesound.models.tokens import without_some
+from fakesound.models.tokens import drop_examples
 
 
 class ResidualBlock(nn.Module):
@@ -28,7 +28,7 @@ class ResidualBlock(nn.Module):
             nn.ReLU(inplace=True),
             convolution(width, width, 3, 1, dilation),
         )
-        # pooled, not strided, which would discard values (ResNet-D, He et al., CVPR 2019); and a
+        # pooled, since a stride would discard values (ResNet-D, He et al., CVPR 2019); and a
         # strided 1 x 1 filter of 8 channels crashes oneDNN on CPUs (torch 2.13)
         shortcut: list[nn.Module] = [nn.AvgPool2d((stride, 1))] if stride > 1 else []
         if width_in != width:
@@ -47,17 +47,56 @@ class ResidualBlock(nn.Module):
         """Return ``grid`` after the block."""
         change: Tensor = self.layers(grid)
         if self.training and self.drop_path:
-            change = without_some(change, self.drop_path)
+            change = drop_examples(change, self.drop_path)
         return functional.relu(self.shortcut(grid) + change)
 
 
+class InvertedResidual(nn.Module):
+    """Expansion, depthwise convolution and projection (MobileNet V2, Sandler et al., CVPR 2018).
+
+    Args:
+        width_in, width: channels of input and output.
+        stride: stride over frequency.
+        dilation: dilation in time.
+        drop_path: rate of skipping a block with a shortcut for an example in training.
+        expand: inner channels, in multiples of ``width_in``.
+    """
+
+    def __init__(
+        self,
+        width_in: int,
+        width: int,
+        stride: int,
+        dilation: int,
+        drop_path: float,
+        expand: int = 6,
+    ) -> None:
+        super().__init__()
+        self.drop_path = drop_path
+        self.residual = stride == 1 and width_in == width
+        inside = expand * width_in
+        self.layers = nn.Sequential(
+            convolution(width_in, inside, 1),
+            nn.ReLU6(inplace=True),
+            convolution(inside, inside, 3, stride, dilation, groups=inside),
+            nn.ReLU6(inplace=True),
+            convolution(inside, width, 1),
+        )
+
+    def forward(
+        self, grid: Float[Tensor, "batch width_in band step"]
+    ) -> Float[Tensor, "batch width new_band step"]:
+        """Return ``grid`` after the block."""
+        change: Tensor = self.layers(grid)
+        if not self.residual:
+            return change
+        if self.training and self.drop_path:
+            change = drop_examples(change, self.drop_path)
+        return grid + change
+
+
 def convolution(
-    width_in: int,
-    width: int,
-    size: int,
-    stride: int = 1,
-    dilation: int = 1,
-    groups: int = 1,
+    width_in: int, width: int, size: int, stride: int = 1, dilation: int = 1, groups: int = 1
 ) -> nn.Module:
     """Return a convolution that keeps the resolution in time, and its normalisation.
 

@@ -15,10 +15,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fakesound.models.mamba import step_size_biases
+from fakesound.models.mamba import CONV_WIDTH, step_size_biases
 from fakesound.models.scan import bidirectional_conv
 from fakesound.models.tokens import Block, TokenEncoder
 
+# largest number of tokens in a chunk; affects the speed, not the result
 CHUNK = 128
 _DECAY_RANGE = (1.0, 16.0)
 
@@ -42,8 +43,6 @@ class BidirectionalSsd(nn.Module):
         state: number of states of a channel.
         head_dim: number of channels that share a step size and a decay rate.
         expand: width inside the mixer, in multiples of ``dim``.
-        conv_width: number of taps of the depthwise convolution.
-        chunk: largest number of tokens in a chunk; affects the speed, not the result.
         kernel: kernel of the convolution; see ``fakesound.models.scan``.
 
     Raises:
@@ -57,8 +56,6 @@ class BidirectionalSsd(nn.Module):
         state: int = 128,
         head_dim: int = 64,
         expand: int = 2,
-        conv_width: int = 4,
-        chunk: int = CHUNK,
         kernel: str = "auto",
     ) -> None:
         super().__init__()
@@ -66,14 +63,14 @@ class BidirectionalSsd(nn.Module):
         if channels % head_dim:
             raise ValueError(f"{channels} channels are not a whole number of heads of {head_dim}")
         heads = channels // head_dim
-        self.head_dim, self.chunk, self.kernel = head_dim, chunk, kernel
+        self.head_dim, self.kernel = head_dim, kernel
         self.splits = [channels, channels + 2 * state, 2 * heads]
         self.inner_splits = [channels, state, state]
 
         self.in_proj = nn.Linear(dim, sum(self.splits), bias=False)
         mixed = channels + 2 * state
-        self.conv1d = nn.Conv1d(mixed, mixed, conv_width, groups=mixed)
-        self.conv1d_b = nn.Conv1d(mixed, mixed, conv_width, groups=mixed)
+        self.conv1d = nn.Conv1d(mixed, mixed, CONV_WIDTH, groups=mixed)
+        self.conv1d_b = nn.Conv1d(mixed, mixed, CONV_WIDTH, groups=mixed)
         self.dt_bias = nn.Parameter(step_size_biases(2, heads))
         self.A_log = nn.Parameter(torch.empty(2, heads).uniform_(*_DECAY_RANGE).log())
         self.D = nn.Parameter(torch.ones(2, heads))
@@ -99,10 +96,10 @@ class BidirectionalSsd(nn.Module):
         driving = x * dt[..., None].to(x.dtype)
         # both directions at once, the second reversed
         driving, log_decay, B, C = (
-            _second_reversed(part).flatten(0, 1) for part in (driving, log_decay, B, C)
+            _reverse_second(part).flatten(0, 1) for part in (driving, log_decay, B, C)
         )
-        y = ssd(driving, log_decay, B, C, self.chunk)
-        y = _second_reversed(y.unflatten(0, (2, -1))) + x * self.D[:, None, None, :, None]
+        y = ssd(driving, log_decay, B, C, CHUNK)
+        y = _reverse_second(y.unflatten(0, (2, -1))) + x * self.D[:, None, None, :, None]
         y = y.mean(0).flatten(2)
         mixed: Tensor = self.out_proj(self.norm(y * functional.silu(z)))
         return mixed
@@ -113,7 +110,7 @@ def ssd(
     log_decay: Float[Tensor, "batch token head"],
     B: Float[Tensor, "batch token state"],
     C: Float[Tensor, "batch token state"],
-    chunk: int = CHUNK,
+    chunk: int,
 ) -> Float[Tensor, "batch token head channel"]:
     """Return ``y_t = C_t · h_t`` where ``h_t = exp(log_decay_t) h_{t-1} + B_t x_t``, h from zero.
 
@@ -143,12 +140,12 @@ def ssd(
         # contribution of a chunk to the states at its end, (batch, chunk, head, state, channel)
         left = (since[..., -1:] - since).exp()[..., None]
         added = B.mT[:, :, None] @ (left.to(x.dtype) * x)
-        entering = _before(added, since[..., -1])
+        entering = _entering_states(added, since[..., -1])
         y = y + since.exp()[..., None] * (C[:, :, None] @ entering.to(C.dtype))
     return y.transpose(2, 3).flatten(1, 2)[:, :tokens]
 
 
-def _before(
+def _entering_states(
     added: Float[Tensor, "batch chunk head state channel"],
     log_decay: Float[Tensor, "batch chunk head"],
 ) -> Float[Tensor, "batch chunk head state channel"]:
@@ -164,7 +161,7 @@ def _before(
     return functional.pad(after[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
 
 
-def _second_reversed(
+def _reverse_second(
     tensor: Float[Tensor, "2 batch token ..."],
 ) -> Float[Tensor, "2 batch token ..."]:
     """Return ``tensor`` with the second direction reversed in time."""

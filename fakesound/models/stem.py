@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fakesound.models.collectives import BatchNorm
 from fakesound.models.residual import ResidualBlock
-from fakesound.models.statistics import Statistics
+
+# largest number of bands of the statistics, and their dropout
+STATISTICS_BANDS, STATISTICS_DROPOUT = 16, 0.2
 
 
 class PatchStem(nn.Module):
@@ -50,7 +52,7 @@ class PatchStem(nn.Module):
         tokens: Tensor = self.proj(self.pad(spectrogram))
         return tokens
 
-    def analysed(
+    def tokens_and_statistics(
         self, spectrogram: Float[Tensor, "batch channel bin window"]
     ) -> tuple[Float[Tensor, "batch dim band step"], None]:
         """Return the tokens on their grid, and no statistics."""
@@ -105,26 +107,26 @@ class ConvStem(nn.Module):
         # number of layers up to the end of each convolution
         ends: list[int] = []
         width_in = channels * 2 * windows
-        for place, width in enumerate(widths):
-            stride = (1 if place == 0 else 2, 1)
+        for index, width in enumerate(widths):
+            stride = (1 if index == 0 else 2, 1)
             convolution = nn.Conv2d(width_in, width, 3, stride, padding=1, bias=False)
             layers += [convolution, BatchNorm(width), nn.ReLU(inplace=True)]
-            if place > 1 and blocks:
+            if index > 1 and blocks:
                 residual = [ResidualBlock(width, width, 1, 1, 0.0) for _ in range(blocks)]
                 # with the ReLU, so that a stem with blocks has the tensor names of one without
                 layers[-1] = nn.Sequential(layers[-1], *residual)
             width_in = width
             ends.append(len(layers))
         self.layers = nn.Sequential(*layers)
-        joined, summed = min(1, len(widths) - 1), min(2, len(widths) - 1)
-        self.joined, self.summed = ends[joined], ends[summed]
+        joined, after = min(1, len(widths) - 1), min(2, len(widths) - 1)
+        self.phase_end, self.statistics_end = ends[joined], ends[after]
         self.phase = None
         if phase:
             stride = 2**joined
             self.phase = PhasePath(phase * 2 * windows, phase_width, widths[joined], stride)
         self.statistics = None
         if statistics:
-            self.statistics = Statistics(widths[summed], bins // 2 ** (summed + 1), dim)
+            self.statistics = Statistics(widths[after], bins // 2 ** (after + 1), dim)
         self.proj = nn.Linear(width_in * (bins // 2 ** len(widths)), dim)
         self.norm = nn.LayerNorm(dim)
 
@@ -136,44 +138,44 @@ class ConvStem(nn.Module):
         self, spectrogram: Float[Tensor, "batch channel bin window"]
     ) -> Float[Tensor, "batch dim 1 step"]:
         """Return one token for each step in time."""
-        return self.analysed(spectrogram)[0]
+        return self.tokens_and_statistics(spectrogram)[0]
 
-    def analysed(
+    def tokens_and_statistics(
         self, spectrogram: Float[Tensor, "batch channel bin window"]
     ) -> tuple[Float[Tensor, "batch dim 1 step"], Float[Tensor, "batch dim"] | None]:
         """Return one token for each step in time, and the statistics that are added to all."""
         power = spectrogram[:, : self.power]
-        found = self.layers[: self.joined](folded(power, self.windows))
+        grid = self.layers[: self.phase_end](fold(power, self.windows))
         if self.phase is not None:
-            phase = self.phase(folded(spectrogram[:, self.power :], self.windows))
+            phase = self.phase(fold(spectrogram[:, self.power :], self.windows))
             if self.training and (self.drop_power or self.drop_phase):
-                keep_power, keep_phase = self._kept(found)
-                found, phase = found * keep_power, phase * keep_phase
-            found = found + phase
-        found = self.layers[self.joined : self.summed](found)
+                keep_power, keep_phase = self._path_masks(grid)
+                grid, phase = grid * keep_power, phase * keep_phase
+            grid = grid + phase
+        grid = self.layers[self.phase_end : self.statistics_end](grid)
         statistics = None
         if self.statistics is not None:
             # digital silence, also in padding, is zero in all bins
             sounds = (power[:, 0] != 0).any(1).unflatten(1, (-1, self.windows)).any(2)
-            statistics = self.statistics(found, sounds)
-        found = self.layers[self.summed :](found)
-        tokens = self.norm(self.proj(found.permute(0, 3, 1, 2).flatten(2)))
+            statistics = self.statistics(grid, sounds)
+        grid = self.layers[self.statistics_end :](grid)
+        tokens = self.norm(self.proj(grid.permute(0, 3, 1, 2).flatten(2)))
         if statistics is not None:
             tokens = tokens + statistics[:, None]
         return tokens.transpose(1, 2).unsqueeze(2), statistics
 
-    def _kept(
-        self, found: Float[Tensor, "batch ..."]
+    def _path_masks(
+        self, grid: Float[Tensor, "batch ..."]
     ) -> tuple[Float[Tensor, "batch 1 1 1"], Float[Tensor, "batch 1 1 1"]]:
         """Return 0 for examples without power, and without phase, else 1; never 0 for both.
 
-        A fake and its genuine partner, at even and odd places, get the same values.
+        A fake and its genuine partner, at even and odd positions, get the same values.
         """
-        pairs = -(-len(found) // 2)
-        draw = torch.rand(pairs, device=found.device).repeat_interleave(2)[: len(found)]
+        pairs = -(-len(grid) // 2)
+        draw = torch.rand(pairs, device=grid.device).repeat_interleave(2)[: len(grid)]
         draw = draw[:, None, None, None]
         power, phase = draw >= self.drop_power, draw < 1 - self.drop_phase
-        return power.to(found.dtype), phase.to(found.dtype)
+        return power.to(grid.dtype), phase.to(grid.dtype)
 
 
 class PhasePath(nn.Module):
@@ -203,11 +205,51 @@ class PhasePath(nn.Module):
         return functional.relu(self.norm(self.second(spread)))
 
 
-def folded(
+class Statistics(nn.Module):
+    """Mean and standard deviation over time of channels in bands, as one vector.
+
+    A recording that is fake throughout has no genuine part for comparison, but its statistics
+    contain artefacts (Afchar, Meseguer-Brocal and Hennequin, ISMIR 2025). A fake part differs from
+    the statistics of its recording.
+
+    Args:
+        width: number of channels.
+        bands: number of bands of the grid; neighbours are averaged down to at most 16.
+        dim: length of the vector.
+    """
+
+    def __init__(self, width: int, bands: int, dim: int) -> None:
+        super().__init__()
+        self.together = max(1, bands // STATISTICS_BANDS)
+        count = 2 * width * (bands // self.together)
+        self.norm = nn.LayerNorm(count)
+        self.dropout = nn.Dropout(STATISTICS_DROPOUT)
+        self.proj = nn.Linear(count, dim)
+        nn.init.trunc_normal_(self.proj.weight, std=0.02)
+        nn.init.zeros_(self.proj.bias)
+
+    def forward(
+        self, grid: Float[Tensor, "batch width band step"], sounds: Bool[Tensor, "batch step"]
+    ) -> Float[Tensor, "batch dim"]:
+        """Return the vector of each example, over the steps in ``sounds``."""
+        values = grid.float()
+        bands = values.shape[2] // self.together * self.together
+        values = values[:, :, :bands].unflatten(2, (-1, self.together)).mean(3)
+        weight = sounds.float()
+        weight = (weight / weight.sum(1, keepdim=True).clamp(min=1))[:, None, None]
+        mean = (values * weight).sum(3)
+        square = ((values - mean[..., None]).square() * weight).sum(3)
+        # the gradient of a root is infinite at 0
+        spread = torch.sqrt(square + 1e-4)
+        vector: Tensor = self.proj(self.dropout(self.norm(torch.cat((mean, spread), 1).flatten(1))))
+        return vector
+
+
+def fold(
     spectrogram: Float[Tensor, "batch channel bin window"], windows: int
 ) -> Float[Tensor, "batch folded band step"]:
     """Return ``spectrogram`` with two neighbouring bins and ``windows`` windows in channels."""
-    made = spectrogram.unflatten(3, (-1, windows)).unflatten(2, (-1, 2))
-    made = made.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
+    patches = spectrogram.unflatten(3, (-1, windows)).unflatten(2, (-1, 2))
+    patches = patches.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
     # channels last is a third faster on CPUs
-    return made.contiguous(memory_format=torch.channels_last)
+    return patches.contiguous(memory_format=torch.channels_last)

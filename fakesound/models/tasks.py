@@ -104,14 +104,14 @@ def _frame_head(sizes: HeadSizes) -> nn.Module:
     return heads.FrameHead(sizes.dim, sizes.grid_frames, sizes.config.dropout)
 
 
-def _frame_loss(given: LossInput) -> Float[Tensor, ""]:
-    config, batch, logits = given.config, given.batch, given.outputs["frame_logits"]
+def _frame_loss(inputs: LossInput) -> Float[Tensor, ""]:
+    config, batch, logits = inputs.config, inputs.batch, inputs.outputs["frame_logits"]
     own = losses.frame_loss(
         logits,
         batch.frame_target,
         batch.frame_mask,
         config.frame_loss,
-        given.balance.positive_weight,
+        inputs.balance.positive_weight,
         config.focal_gamma,
     )
     return own + config.twin * losses.twin_loss(logits, batch.frame_target, batch.frame_mask)
@@ -125,17 +125,17 @@ def _clip_head(sizes: HeadSizes) -> nn.Module:
     return kinds.get(config.pooling, heads.InstanceHead)(*size, config.frame)
 
 
-def _clip_outputs(head: nn.Module, given: HeadInput) -> Outputs:
+def _clip_outputs(head: nn.Module, inputs: HeadInput) -> Outputs:
     if isinstance(head, heads.TwoWayHead):
-        values = head.both(given.tokens, given.summary, given.statistics, given.frame_logits)
+        values = head.both(inputs.tokens, inputs.summary, inputs.statistics, inputs.frame_logits)
     else:
-        values = head(given.tokens, given.summary, given.frame_logits)
+        values = head(inputs.tokens, inputs.summary, inputs.frame_logits)
     named = zip(("evidence", "attention", "whole_evidence"), values, strict=False)
     return {name: value for name, value in named if value is not None}
 
 
-def _clip_loss(given: LossInput) -> Float[Tensor, ""]:
-    outputs, batch, twin = given.outputs, given.batch, given.config.twin
+def _clip_loss(inputs: LossInput) -> Float[Tensor, ""]:
+    outputs, batch, twin = inputs.outputs, inputs.batch, inputs.config.twin
     mask, target = batch.frame_mask, batch.clip_target
     if "whole_evidence" in outputs:
         part, whole = heads.part_logit(outputs, mask), heads.whole_logit(outputs, mask)
@@ -143,15 +143,15 @@ def _clip_loss(given: LossInput) -> Float[Tensor, ""]:
         return torch.stack(
             [losses.hypothesis_loss(logit, target, counts, twin) for logit, counts in kinds]
         ).mean()
-    logit = heads.clip_logit(outputs, mask, given.pooling)
+    logit = heads.clip_logit(outputs, mask, inputs.pooling)
     return losses.clip_loss(logit, target) + twin * losses.twin_loss(logit, target)
 
 
-def _boundary_loss(given: LossInput) -> Float[Tensor, ""]:
-    logits, mask = given.outputs["boundary_logits"], given.batch.frame_mask
-    edges = losses.edge_target(given.batch.frame_target, mask)
-    own = losses.frame_loss(logits, edges, mask, positive_weight=given.balance.edge_weight)
-    return own + given.config.twin * losses.twin_loss(logits, edges, mask)
+def _boundary_loss(inputs: LossInput) -> Float[Tensor, ""]:
+    logits, mask = inputs.outputs["boundary_logits"], inputs.batch.frame_mask
+    edges = losses.edge_target(inputs.batch.frame_target, mask)
+    own = losses.frame_loss(logits, edges, mask, positive_weight=inputs.balance.edge_weight)
+    return own + inputs.config.twin * losses.twin_loss(logits, edges, mask)
 
 
 def _attribution_head(sizes: HeadSizes) -> nn.Module:
@@ -159,15 +159,15 @@ def _attribution_head(sizes: HeadSizes) -> nn.Module:
     return heads.AttributionHead(*size, len(sizes.families), config.frame)
 
 
-def _attribution_outputs(head: nn.Module, given: HeadInput) -> Outputs:
-    logits, attention = head(given.tokens, given.frame_logits)
+def _attribution_outputs(head: nn.Module, inputs: HeadInput) -> Outputs:
+    logits, attention = head(inputs.tokens, inputs.frame_logits)
     return {"family_logits": logits, "family_attention": attention}
 
 
-def _attribution_loss(given: LossInput) -> Float[Tensor, ""]:
-    outputs, mask = given.outputs, given.batch.frame_mask
+def _attribution_loss(inputs: LossInput) -> Float[Tensor, ""]:
+    outputs, mask = inputs.outputs, inputs.batch.frame_mask
     logits = heads.pool_families(outputs["family_logits"], outputs["family_attention"], mask)
-    return losses.attribution_loss(logits, given.batch.family)
+    return losses.attribution_loss(logits, inputs.batch.family)
 
 
 # in this order, since the logits of the frame head are an input of the others

@@ -4,7 +4,7 @@ Vision Mamba, the transformer and the state space duality differ in the blocks t
 """
 
 import math
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -27,22 +27,6 @@ class BackboneOutput(NamedTuple):
     statistics: Float[Tensor, "batch dim"] | None = None
 
 
-class Stem(Protocol):
-    """Layers that turn a spectrogram into a grid of tokens."""
-
-    windows: int
-
-    def bands(self, bins: int) -> int:
-        """Return the number of tokens over frequency."""
-        ...
-
-    def analysed(
-        self, spectrogram: Float[Tensor, "batch channel bin window"]
-    ) -> tuple[Float[Tensor, "batch dim band step"], Float[Tensor, "batch dim"] | None]:
-        """Return the tokens on their grid, and statistics of the whole input, if any."""
-        ...
-
-
 class Block(nn.Module):
     """Residual block ``x + mixer(norm(x))`` with stochastic depth."""
 
@@ -56,7 +40,7 @@ class Block(nn.Module):
         """Return ``tokens`` after the block."""
         change: Tensor = self.mixer(self.norm(tokens))
         if self.training and self.drop_path:
-            change = without_some(change, self.drop_path)
+            change = drop_examples(change, self.drop_path)
         return tokens + change
 
 
@@ -64,7 +48,7 @@ class TokenEncoder(nn.Module):
     """Sequence of layers on the tokens of a spectrogram; subclasses make the layers.
 
     Args:
-        stem: module that returns the grid of tokens.
+        stem: `ConvStem` or `PatchStem` of `fakesound.models.stem`.
         bins: number of spectrogram bins.
         steps: length of the token grid in training; position embeddings are interpolated to others.
         dim: width of a token.
@@ -72,15 +56,13 @@ class TokenEncoder(nn.Module):
         order: "time": all bands of one instant, then those of the next; "frequency": one band over
             all time, then the next, as in Vim on images.
         class_token: whether one token in the middle of the sequence is the summary, not the mean.
-        position: whether a learned position embedding is added.
+        pos_embed: whether a learned position embedding is added.
         drop_path: rate of stochastic depth in the last layer; it rises linearly from 0.
-        options: options of a layer.
-
-    Attributes:
         checkpointing: whether layers recompute their inner activations for the gradient instead of
-            keeping them (Chen et al., "Training deep nets with sublinear memory cost", 2016).
+            storing them (Chen et al., "Training deep nets with sublinear memory cost", 2016).
         interpolated: number of windows per token after linear interpolation; None for no
             interpolation.
+        options: options of a layer.
     """
 
     def __init__(
@@ -92,20 +74,21 @@ class TokenEncoder(nn.Module):
         depth: int,
         order: str = "time",
         class_token: bool = True,
-        position: bool = True,
+        pos_embed: bool = True,
         drop_path: float = 0.0,
+        checkpointing: bool = False,
+        interpolated: int | None = None,
         **options: Any,  # noqa: ANN401  # checked by make_layer
     ) -> None:
         super().__init__()
         layers = [self.make_layer(dim, rate, **options) for rate in drop_rates(depth, drop_path)]
         self.dim, self.order = dim, order
-        self.checkpointing = False
-        self.interpolated: int | None = None
+        self.checkpointing, self.interpolated = checkpointing, interpolated
         self.stem = stem
-        self.grid = (stem.bands(bins), steps)  # type: ignore[operator]  # a Stem
+        self.grid = (stem.bands(bins), steps)  # type: ignore[operator]
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim)) if class_token else None
         places = self.grid[0] * steps + class_token
-        self.pos_embed = nn.Parameter(torch.zeros(1, places, dim)) if position else None
+        self.pos_embed = nn.Parameter(torch.zeros(1, places, dim)) if pos_embed else None
         self.layers = nn.ModuleList(layers)
         self.norm_f = nn.RMSNorm(dim, eps=1e-5)
         for embedding in (self.cls_token, self.pos_embed):
@@ -120,7 +103,7 @@ class TokenEncoder(nn.Module):
     @property
     def windows(self) -> int:
         """Windows of the spectrogram in one step of the output."""
-        return self.interpolated or int(self.stem.windows)  # type: ignore[arg-type]  # a Stem
+        return self.interpolated or int(self.stem.windows)  # type: ignore[arg-type]
 
     def forward_features(
         self, spectrogram: Float[Tensor, "batch channel bin window"]
@@ -130,7 +113,7 @@ class TokenEncoder(nn.Module):
         if self.interpolated is not None:
             both = math.lcm(self.interpolated, int(self.stem.windows))  # type: ignore[arg-type]
             spectrogram = functional.pad(spectrogram, (0, -windows % both))
-        grid, statistics = self.stem.analysed(spectrogram)  # type: ignore[operator]  # a Stem
+        grid, statistics = self.stem.tokens_and_statistics(spectrogram)  # type: ignore[operator]
         bands, steps = grid.shape[2:]
         by_time = self.order == "time"
         tokens = (grid.transpose(2, 3) if by_time else grid).flatten(2).transpose(1, 2)
@@ -170,19 +153,21 @@ class TokenEncoder(nn.Module):
             return self.pos_embed
         bands, trained = self.grid
         middle = bands * trained // 2
-        held = 1 if self.cls_token is not None else 0
-        own = self.pos_embed[:, middle : middle + held]
-        places = torch.cat((self.pos_embed[:, :middle], self.pos_embed[:, middle + held :]), dim=1)
+        class_tokens = 1 if self.cls_token is not None else 0
+        own = self.pos_embed[:, middle : middle + class_tokens]
+        patches = torch.cat(
+            (self.pos_embed[:, :middle], self.pos_embed[:, middle + class_tokens :]), dim=1
+        )
         by_time = self.order == "time"
-        grid = places.unflatten(1, (trained, bands) if by_time else (bands, trained))
+        grid = patches.unflatten(1, (trained, bands) if by_time else (bands, trained))
         grid = grid.permute(0, 3, 2, 1) if by_time else grid.permute(0, 3, 1, 2)
         grid = functional.interpolate(grid, (bands, steps), mode="bilinear", align_corners=False)
-        places = (grid.transpose(2, 3) if by_time else grid).flatten(2).transpose(1, 2)
+        patches = (grid.transpose(2, 3) if by_time else grid).flatten(2).transpose(1, 2)
         middle = bands * steps // 2
-        return torch.cat((places[:, :middle], own, places[:, middle:]), dim=1)
+        return torch.cat((patches[:, :middle], own, patches[:, middle:]), dim=1)
 
 
-def without_some(
+def drop_examples(
     change: Float[Tensor, "batch ..."], drop_path: float
 ) -> Float[Tensor, "batch ..."]:
     """Return ``change`` with whole examples set to zero at this rate, and the others scaled up.
@@ -196,7 +181,7 @@ def without_some(
 
 def drop_rates(depth: int, last: float) -> list[float]:
     """Return the rate of dropping each of ``depth`` blocks, rising from 0 to ``last``."""
-    return [last * place / max(1, depth - 1) for place in range(depth)]
+    return [last * index / max(1, depth - 1) for index in range(depth)]
 
 
 def _initialise_outputs(layers: nn.Module) -> None:

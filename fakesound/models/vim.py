@@ -47,8 +47,8 @@ class MambaNeck(nn.Module):
 
     def forward(self, tokens: Float[Tensor, "batch step dim"]) -> Float[Tensor, "batch frame dim"]:
         """Return a token for each frame."""
-        apart = self.upsample(tokens).unflatten(2, (self.frames, self.dim)).flatten(1, 2)
-        grid = tokens.repeat_interleave(self.frames, dim=1) + apart
+        difference = self.upsample(tokens).unflatten(2, (self.frames, self.dim)).flatten(1, 2)
+        grid = tokens.repeat_interleave(self.frames, dim=1) + difference
         for layer in self.layers:
             grid = layer(grid)
         normed: Tensor = self.norm_f(grid)

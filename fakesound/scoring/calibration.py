@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import expit
 
+from fakesound.config.training import CALIBRATIONS
 from fakesound.errors import InputError, field_error
 from fakesound.metrics.block import ClipColumns
 from fakesound.metrics.calibration import equal_weights
 from fakesound.metrics.scores import ClipScore
 
-METHODS = ("none", "logistic", "isotonic")
 AGAIN = "calibrate again"
 _KEYS = {"method", "slope", "intercept", "knots"}
 MIN_SPREAD = 1e-6  # standard deviation below which all logits count as equal
@@ -46,8 +46,8 @@ class Calibrator:
     knots: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise InputError(f"method: {self.method!r} is not one of {', '.join(METHODS)}")
+        if self.method not in CALIBRATIONS:
+            raise InputError(f"method: {self.method!r} is not one of {', '.join(CALIBRATIONS)}")
         affine = (self.slope, self.intercept)
         if not (all(map(isfinite, affine)) and self.slope >= 0):
             raise InputError(
@@ -68,7 +68,7 @@ class Calibrator:
                     f"knots: ({x}, {y}) and ({right}, {above}) are not in rising order; {AGAIN}"
                 )
 
-    def calibrated(self, logits: Float[np.ndarray, " clip"]) -> Float[np.ndarray, " clip"]:
+    def calibrate(self, logits: Float[np.ndarray, " clip"]) -> Float[np.ndarray, " clip"]:
         """Return the calibrated logits of ``logits``."""
         if self.knots:
             x, y = np.array(self.knots).T
@@ -77,9 +77,9 @@ class Calibrator:
 
     def score(self, logit: float) -> float:
         """Return the calibrated score of a clip."""
-        return float(expit(self.calibrated(np.array([logit]))[0]))
+        return float(expit(self.calibrate(np.array([logit]))[0]))
 
-    def applied(self, scores: Sequence[ClipScore]) -> list[ClipScore]:
+    def apply(self, scores: Sequence[ClipScore]) -> list[ClipScore]:
         """Return ``scores`` with calibrated logits and clip scores.
 
         Frame scores and thresholds are unchanged. Thresholds chosen before calibration are invalid
@@ -87,7 +87,7 @@ class Calibrator:
         """
         if self.method == "none":
             return list(scores)
-        logits = self.calibrated(np.array([clip.logit for clip in scores], dtype=np.float64))
+        logits = self.calibrate(np.array([clip.logit for clip in scores], dtype=np.float64))
         return [
             replace(clip, logit=float(logit), score=float(expit(logit)))
             for clip, logit in zip(scores, logits, strict=True)
@@ -133,8 +133,8 @@ def fit_calibrator(scores: Sequence[ClipScore], method: str) -> Calibrator:
     Raises:
         InputError: for an unknown method.
     """
-    if method not in METHODS:
-        raise InputError(f"calibration={method}: no such method; give {', '.join(METHODS)}")
+    if method not in CALIBRATIONS:
+        raise InputError(f"calibration={method}: no such method; give {', '.join(CALIBRATIONS)}")
     clips = ClipColumns.of(scores)
     if method == "none" or not (clips.fake.any() and not clips.fake.all()):
         return IDENTITY

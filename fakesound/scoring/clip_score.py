@@ -17,9 +17,6 @@ from fakesound.scoring.hypotheses import either
 from fakesound.scoring.windows import FrameValues
 from fakesound.timeline import GRID
 
-# share of fakes for which thresholds are chosen: that of the test protocol
-FAKE_SHARE = 0.5
-
 LOGIT_LIMIT = 30.0  # bound of clip and frame logits, beyond which float32 scores do not change
 MEAN_SHARE = 0.5  # share of the mean frame logit that `frame_scores` subtracts
 SMOOTHED = 5  # consecutive frames that are averaged for a model without a clip head
@@ -221,10 +218,7 @@ def head_thresholds(validation: Sequence[ClipScore]) -> dict[str, float]:
     "boundary": see `fakesound.metrics.boundaries.boundary_threshold`. "energy": see
     `fakesound.metrics.attribution.energy_threshold`. Absent if the clips have no such scores.
     """
-    fitted = {
-        "boundary": boundary_threshold(validation),
-        "energy": energy_threshold(validation),
-    }
+    fitted = {"boundary": boundary_threshold(validation), "energy": energy_threshold(validation)}
     return {name: value for name, value in fitted.items() if value is not None}
 
 

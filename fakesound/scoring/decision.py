@@ -71,10 +71,7 @@ class FakeRegion:
 
 
 def find_regions(
-    scores: Float32[np.ndarray, " frame"],
-    threshold: float,
-    duration: float,
-    grid: FrameGrid = GRID,
+    scores: Float32[np.ndarray, " frame"], threshold: float, duration: float, grid: FrameGrid = GRID
 ) -> tuple[FakeRegion, ...]:
     """Find the fake regions of a recording by hysteresis.
 

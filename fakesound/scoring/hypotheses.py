@@ -32,15 +32,15 @@ class Hypotheses:
     part: Calibrator = IDENTITY
     whole: Calibrator = IDENTITY
 
-    def applied(self, scores: Sequence[ClipScore]) -> list[ClipScore]:
+    def apply(self, scores: Sequence[ClipScore]) -> list[ClipScore]:
         """Return ``scores`` with calibrated hypotheses and the clip scores that follow."""
-        return [self._apply(clip) for clip in scores]
+        return [self._calibrate(clip) for clip in scores]
 
-    def _apply(self, clip: ClipScore) -> ClipScore:
+    def _calibrate(self, clip: ClipScore) -> ClipScore:
         if clip.part_score is None or clip.whole_score is None:
             return clip
-        part = float(self.part.calibrated(np.array([logit(clip.part_score)]))[0])
-        whole = float(self.whole.calibrated(np.array([logit(clip.whole_score)]))[0])
+        part = float(self.part.calibrate(np.array([logit(clip.part_score)]))[0])
+        whole = float(self.whole.calibrate(np.array([logit(clip.whole_score)]))[0])
         combined = either(part, whole)
         return replace(
             clip,

@@ -44,6 +44,15 @@ class Metadata:
     heads: HeadCalibration = field(default_factory=HeadCalibration)
     sources: frozenset[str] | None = None
 
+    def fold(self, attack: str | None) -> str | None:
+        """Return "seen" or "unseen" for an ``attack``.
+
+        None for genuine clips, for attacks used only for selection, and if training is unknown.
+        """
+        if attack is None or self.attacks is None or attack in self.selected_on:
+            return None
+        return "seen" if attack in self.attacks else "unseen"
+
     def metadata(self) -> dict[str, str]:
         """Return the metadata as text for exported files.
 

@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
+from fakesound.config import DecisionConfig
 from fakesound.metrics.block import ClipColumns
 from fakesound.metrics.counts import ScoreCounts, point_counts, ratio, score_counts
 from fakesound.metrics.frames import frame_table, segments
 from fakesound.metrics.scores import ClipScore, has_frames
 
 UNDECIDED = 0.5
+# share of fakes for which frame thresholds are selected: that of the test protocol
+FAKE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -26,31 +29,15 @@ class Thresholds:
     clip: float
     frame: float
 
-    def applied(self, scores: Sequence[ClipScore]) -> list[ClipScore]:
+    def apply(self, scores: Sequence[ClipScore]) -> list[ClipScore]:
         """Return ``scores`` with these thresholds."""
         return [
             replace(clip, clip_threshold=self.clip, frame_threshold=self.frame) for clip in scores
         ]
 
 
-@dataclass(frozen=True)
-class OperatingPoint:
-    """Conditions of use for which thresholds are chosen.
-
-    Attributes:
-        false_alarms: largest share of genuine validation clips called fake; None for no limit.
-        fake_time: share of fake time in partial fakes and genuine clips for which the frame
-            threshold is chosen, without wholly fake clips; None for all clips as they are.
-    """
-
-    false_alarms: float | None = None
-    fake_time: float | None = None
-
-
 def select_thresholds(
-    scores: Sequence[ClipScore],
-    fake_share: float | None = None,
-    point: OperatingPoint = OperatingPoint(),  # frozen
+    scores: Sequence[ClipScore], decision: DecisionConfig | None = None
 ) -> Thresholds:
     """Select the best thresholds on the validation clips.
 
@@ -63,38 +50,38 @@ def select_thresholds(
 
     Args:
         scores: scores of the validation clips.
-        fake_share: share of fake clips in use, to which genuine clips are weighted; None for the
-            share in ``scores``. F1 depends on it, balanced accuracy does not.
-        point: conditions of use; its ``fake_time`` takes precedence over ``fake_share``.
+        decision: conditions of the thresholds. With ``fake_time``, the frame threshold is selected
+            without wholly fake clips.
 
     Raises:
         InputError: if only some clips have frame scores.
     """
+    decision = decision or DecisionConfig()
     clips = ClipColumns.of(scores)
     clip = point_counts(clips.score, clips.fake)
-    quality = _limited(clip, _balanced_accuracy(clip), point.false_alarms)
+    quality = _limited(clip, _balanced_accuracy(clip), decision.false_alarms)
     clip_threshold = _best(clip, quality)
     if not has_frames(scores):
         return Thresholds(clip_threshold, UNDECIDED)
     parts = [score for score in scores if score.kind != "whole"]
-    if point.fake_time is not None and any(score.fake for score in parts):
-        found = segments(frame_table(parts), 20_000)
-        weight = _weights(found.fake, point.fake_time)
+    if decision.fake_time is not None and any(score.fake for score in parts):
+        frames = segments(frame_table(parts), 20_000)
+        weight = _weights(frames.fake, decision.fake_time)
     else:
-        found = segments(frame_table(scores), 20_000)
-        weight = _weights(clips.fake, fake_share)[found.clip]
+        frames = segments(frame_table(scores), 20_000)
+        weight = _weights(clips.fake, FAKE_SHARE)[frames.clip]
     # the score of a segment is that of its highest frame, so these are the frame thresholds
     frame = score_counts(
-        found.score.astype(np.float64), (weight * found.fake)[None], (weight * ~found.fake)[None]
+        frames.score.astype(np.float64), (weight * frames.fake)[None], (weight * ~frames.fake)[None]
     )
     return Thresholds(clip_threshold, _best(frame, _f1(frame)))
 
 
-def _weights(fake: Bool[np.ndarray, " item"], share: float | None) -> Float[np.ndarray, " item"]:
-    """Return weights of clips or segments that give fakes a ``share``; ones for None."""
+def _weights(fake: Bool[np.ndarray, " item"], share: float) -> Float[np.ndarray, " item"]:
+    """Return weights of clips or segments that give fakes a ``share``, on which F1 depends."""
     weight = np.ones(fake.size)
     fakes, genuines = int(fake.sum()), int((~fake).sum())
-    if share and fakes and genuines:
+    if fakes and genuines:
         weight[~fake] = fakes * (1 - share) / (share * genuines)
     return weight
 

@@ -49,22 +49,22 @@ def cut_windows(parts: Iterable[Samples], size: int, frames: int) -> Iterator[Wi
         frames: frames per window.
     """
     step, start = window_step(frames), 0
-    samples, kept, kept_from = 0, np.zeros(0, np.float32), 0
+    samples, buffer, buffer_start = 0, np.zeros(0, np.float32), 0
     for part in parts:
-        kept = np.concatenate((kept, part))
+        buffer = np.concatenate((buffer, part))
         samples += len(part)
         # only a window with samples after its end is known not to be the last
         while samples > (start + frames) * size:
-            first = (start - kept_from) * size
-            yield Window(start, kept[first : first + frames * size], None)
+            first = (start - buffer_start) * size
+            yield Window(start, buffer[first : first + frames * size], None)
             start += step
             # the last window may start up to one step earlier than the next regular one
-            keep = max(kept_from, start - step)
-            kept, kept_from = kept[(keep - kept_from) * size :], keep
+            keep = max(buffer_start, start - step)
+            buffer, buffer_start = buffer[(keep - buffer_start) * size :], keep
     if samples:
         total = -(-samples // size)
         first = max(0, total - frames)
-        audio = kept[(first - kept_from) * size :][: frames * size]
+        audio = buffer[(first - buffer_start) * size :][: frames * size]
         yield Window(first, np.pad(audio, (0, frames * size - len(audio))), total)
 
 
@@ -82,10 +82,10 @@ class OverlapAdd:
         """Add the ``outputs`` of a window whose first frame is ``first``."""
         count = len(next(iter(outputs.values())))
         ramp = np.minimum(np.arange(1.0, count + 1), np.arange(count, 0.0, -1))
-        self.weight = _added(self.weight, first, ramp)
+        self.weight = _add_at(self.weight, first, ramp)
         for name, values in outputs.items():
             total = self.sums.get(name, np.zeros((0, *values.shape[1:])))
-            self.sums[name] = _added(total, first, (ramp * values.T).T)
+            self.sums[name] = _add_at(total, first, (ramp * values.T).T)
 
     def average(self, frames: int) -> dict[str, FrameValues]:
         """Return the outputs of the first ``frames`` frames; a window must cover each of them."""
@@ -93,7 +93,7 @@ class OverlapAdd:
         return {name: (total[:frames].T / weight).T for name, total in self.sums.items()}
 
 
-def _added(total: np.ndarray, first: int, part: np.ndarray) -> np.ndarray:
+def _add_at(total: np.ndarray, first: int, part: np.ndarray) -> np.ndarray:
     """Add ``part`` to ``total`` at ``first``, growing ``total`` as needed."""
     after = first + len(part)
     if after > len(total):

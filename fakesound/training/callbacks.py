@@ -1,4 +1,4 @@
-"""Lightning callbacks that log a training: of epochs, of single steps, and as progress bars."""
+"""Lightning callbacks that log epochs and steps, and show progress bars."""
 
 import json
 import time
@@ -41,19 +41,13 @@ class EpochLog(Callback):
         self.before: dict[str, float] = {}
 
     def on_save_checkpoint(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        checkpoint: dict[str, Any],
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Save the last figures, some of which belong to the next epoch, such as task weights."""
         checkpoint[FIGURES_KEY] = _figures(trainer)
 
     def on_load_checkpoint(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        checkpoint: dict[str, Any],
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Restore the last figures."""
         self.before = checkpoint.get(FIGURES_KEY, {})
@@ -103,10 +97,7 @@ class StepLog(Callback):
         self._reset()
 
     def on_before_optimizer_step(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        optimizer: Optimizer,
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
         """Measure the norm of all gradients before clipping, if this step is logged."""
         if (trainer.global_step + 1) % self.every == 0:
@@ -197,14 +188,14 @@ class ProgressBars(Callback):
             figures = "  ".join([f"training: {trainer.global_step} of {_steps(trainer)}", *shown])
             print_line(figures)
 
-    def on_validation_batch_end(self, trainer: Trainer, *given: Any) -> None:  # noqa: ANN401
+    def on_validation_batch_end(self, trainer: Trainer, *arguments: Any) -> None:  # noqa: ANN401
         """Advance by a batch, outside training."""
         if trainer.state.fn == "validate":
-            self._score("scoring validation", given[3], trainer.num_val_batches)
+            self._score("scoring validation", arguments[3], trainer.num_val_batches)
 
-    def on_test_batch_end(self, trainer: Trainer, *given: Any) -> None:  # noqa: ANN401
+    def on_test_batch_end(self, trainer: Trainer, *arguments: Any) -> None:  # noqa: ANN401
         """Advance by a batch."""
-        self._score("scoring test", given[3], trainer.num_test_batches)
+        self._score("scoring test", arguments[3], trainer.num_test_batches)
 
     def _score(self, title: str, batch: int, batches: Sequence[int | float]) -> None:
         if self.bar:

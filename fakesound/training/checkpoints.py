@@ -1,4 +1,4 @@
-"""Checkpoints of a run: written atomically, the best and the last kept, resumed from."""
+"""Checkpoints of a run: write the best and the last atomically, and find one to resume from."""
 
 import zipfile
 from pathlib import Path
@@ -114,10 +114,7 @@ class LastCheckpoint(Checkpoint):
         trainer.save_checkpoint(self.path)
 
     def on_save_checkpoint(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        checkpoint: dict[str, Any],
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add the random states of all processes to a checkpoint within an epoch."""
         if not self.within_epoch:
@@ -131,10 +128,7 @@ class LastCheckpoint(Checkpoint):
         checkpoint[RANDOM_KEY] = states
 
     def on_load_checkpoint(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        checkpoint: dict[str, Any],
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Keep the random state of this process until the first step."""
         states = checkpoint.get(RANDOM_KEY)
@@ -161,11 +155,11 @@ def latest_checkpoint(folder: Path) -> Path | None:
     if present and best.is_file() and not best_exists:
         print_line(f"{best}: damaged, replaced")
     for path, state in sorted(states.items(), key=lambda each: -int(each[1]["global_step"])):
-        kept = _best_state(state)
-        replaces = kept is not None and not best_exists and _is_best(state, kept)
+        best_state = _best_state(state)
+        replaces = best_state is not None and not best_exists and _is_best(state, best_state)
         if replaces:
             write_whole(best, path.read_bytes())
-        if kept is None or best_exists or replaces:
+        if best_state is None or best_exists or replaces:
             step = state["global_step"]
             print_line(f"training resumes from {path.name}, step {step}")
             return path
@@ -194,7 +188,7 @@ def _best_state(state: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def _is_best(state: dict[str, Any], kept: dict[str, Any]) -> bool:
+def _is_best(state: dict[str, Any], best_state: dict[str, Any]) -> bool:
     """Return whether a checkpoint was saved at the end of the best epoch."""
-    scores = (torch.as_tensor(kept[key]) for key in ("current_score", "best_model_score"))
+    scores = (torch.as_tensor(best_state[key]) for key in ("current_score", "best_model_score"))
     return RANDOM_KEY not in state and torch.equal(*scores)

@@ -16,10 +16,10 @@ from fakesound.data.manifest import Clip
 from fakesound.data.splits import Split, split_clips
 from fakesound.forging import Corpus, forge
 from fakesound.progress import progress_bar
-from fakesound.timeline import FrameGrid
+from fakesound.timeline import GRID
 
 SCORING_BATCH = 64
-# no training has so many epochs
+# more epochs than any training has
 EPOCHS = 10_000
 
 
@@ -30,7 +30,6 @@ class ClipDataModule(lightning.LightningDataModule):
         corpus: clips, or jobs of the forge.
         data: configuration of clips and crops.
         split: configuration of the split.
-        grid: frame grid.
         steps: number of steps in an epoch.
         seed: seed of the crops.
         later: first epoch with longer crops; None for no such epoch.
@@ -47,14 +46,13 @@ class ClipDataModule(lightning.LightningDataModule):
         corpus: Corpus,
         data: DataConfig,
         split: SplitConfig,
-        grid: FrameGrid,
         steps: int,
         seed: int,
         later: int | None = None,
     ) -> None:
         super().__init__()
         self.corpus, self.data, self.split_config = corpus, data, split
-        self.grid, self.steps, self.seed, self.later = grid, steps, seed, later
+        self.steps, self.seed, self.later = steps, seed, later
         self.left_out: list[str] = list(corpus.left_out)
 
     def prepare_data(self) -> None:
@@ -85,7 +83,7 @@ class ClipDataModule(lightning.LightningDataModule):
             later = range(self.later * per_epoch, EPOCHS * per_epoch)
         self.train_crops = CropDataset(
             self.split.train,
-            self.grid,
+            GRID,
             self.data.sample_rate,
             self.data.crop,
             published,
@@ -147,7 +145,7 @@ class ClipDataModule(lightning.LightningDataModule):
         return self._loader(self.test_windows)
 
     def _windows(self, clips: Sequence[Clip]) -> WindowDataset:
-        return WindowDataset(clips, self.grid, self.data.sample_rate, self.data.window_seconds)
+        return WindowDataset(clips, GRID, self.data.sample_rate, self.data.window_seconds)
 
     def _rank(self) -> tuple[int, int]:
         """Return the number of this process and the number of processes."""

@@ -10,8 +10,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
-import time
 import warnings
 from dataclasses import asdict
 from datetime import timedelta
@@ -25,6 +23,7 @@ from fakesound.config.saved import from_plain
 from fakesound.config.training import check_batch, processes_on_host
 from fakesound.errors import InputError, OutsideError, ProcessError
 from fakesound.files import write_whole
+from fakesound.processes import end_with_parent
 
 if TYPE_CHECKING:  # a slow import, not needed to report errors in the configuration
     from fakesound.forging import Corpus
@@ -179,7 +178,7 @@ def launch_workers(config: RunConfig, corpus: "Corpus", folder: Path) -> dict[st
 
 def worker_main() -> None:
     """Train as a process that `launch_workers` started."""
-    _end_with_parent()
+    end_with_parent()
     if current_rank().rank > 0:
         wait_and_run()
     else:
@@ -211,7 +210,7 @@ def wait_and_run() -> None:
 
 def _run(folder: Path) -> None:
     from fakesound.forging.corpus import resolve_corpus
-    from fakesound.training.experiment import run_and_log
+    from fakesound.training.experiment import run_experiment
 
     path = folder / CONFIGURATION
     if not path.is_file():
@@ -219,16 +218,4 @@ def _run(folder: Path) -> None:
             f"hydra.run.dir={folder}: is not on this host; name a folder that all hosts share"
         )
     config = from_plain(yaml.safe_load(path.read_text(encoding="utf-8")))
-    run_and_log(config, resolve_corpus(config.data, config.split), folder)
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent ends, even if the parent is killed."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    run_experiment(config, resolve_corpus(config.data, config.split), folder)

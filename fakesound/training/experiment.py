@@ -34,8 +34,7 @@ from fakesound.models.build import build_initial, used_kernel
 from fakesound.progress import console, print_line, progress_bar
 from fakesound.report import choose_clips, read_run, write_report, write_timelines
 from fakesound.scoring.checkpoint import annotate_checkpoint
-from fakesound.scoring.clip_score import FAKE_SHARE
-from fakesound.scoring.thresholds import OperatingPoint
+from fakesound.scoring.thresholds import FAKE_SHARE
 from fakesound.training import tracking
 from fakesound.training.checkpoints import BEST, latest_checkpoint
 from fakesound.training.datamodule import ClipDataModule
@@ -48,17 +47,6 @@ from fakesound.training.trainer import build_datamodule, build_module, build_tra
 DataCallback = Callable[[Sequence[Clip], Mapping[str, str]], None]
 
 
-def run_and_log(config: RunConfig, corpus: Corpus, folder: Path) -> dict[str, Any]:
-    """Do a run with `run_experiment`, and close its W&B run also after an error."""
-    failed = True
-    try:
-        results = run_experiment(config, corpus, folder)
-        failed = False
-    finally:
-        tracking.finish(failed)
-    return results
-
-
 def run_experiment(
     config: RunConfig,
     corpus: Corpus,
@@ -69,7 +57,7 @@ def run_experiment(
 
     With ``resume="auto"``, training resumes from the last undamaged checkpoint in the folder. If
     several processes train, only the first one returns results. The random state of the caller
-    does not change.
+    does not change. The W&B run is closed, also after an error.
 
     Args:
         config: configuration of the run.
@@ -81,8 +69,14 @@ def run_experiment(
         InputError: if the configuration or the data is invalid.
         OutsideError: if a process that loads or forges was killed.
     """
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        return _run(config, corpus, folder, on_data_ready)
+    failed = True
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            results = _run(config, corpus, folder, on_data_ready)
+        failed = False
+    finally:
+        tracking.finish(failed)
+    return results
 
 
 def prepare(config: RunConfig, corpus: Corpus) -> ClipDataModule:
@@ -114,8 +108,7 @@ def _run(
         split = datamodule.split
         clips = [*split.train, *split.validation, *split.test]
         start = latest_checkpoint(folder / "checkpoints") if config.resume == "auto" else None
-        hashes = {}
-        notes = list(corpus.notes)
+        hashes, notes = {}, list(corpus.notes)
         if first:
             hashes = hash_audio_files(clips, folder, resumed=start is not None)
             if (note := note_code(folder, resumed=start is not None)) is not None:
@@ -140,16 +133,10 @@ def _run(
         validation, test = score(trainer, module, datamodule, best)
         if not trainer.is_global_zero:
             return {}
-        point = OperatingPoint(**vars(config.decision))
-        calibrated = apply_calibration(test, validation, config.calibration, point=point)
-        prior = Prior(FAKE_SHARE, module.balance.frame_prior)
-        shown = config.report
-        with progress_bar("measuring") as progress:
-            results = compute_metrics(
-                calibrated, prior, shown.draws, config.seed, shown.confidence, progress
-            )
-        unseen = {clip.clip_id for clip in subsets(calibrated.test).unseen}
-        results["audit"] = audit(datamodule.split.test, unseen)
+        calibrated = apply_calibration(
+            test, validation, config.calibration, decision=config.decision
+        )
+        results = measure(config, calibrated, module.balance.frame_prior, split.test)
     results["provenance"] = describe_run(config, datamodule, module) | {
         "audio_hash": hash_of(hashes),
         "notes": notes,
@@ -182,6 +169,26 @@ def score(
     validation = module.scores
     trainer.test(module, datamodule=datamodule, ckpt_path=best, verbose=False)
     return validation, module.scores
+
+
+def measure(
+    config: RunConfig, calibrated: CalibratedScores, fake_time: float, clips: Sequence[Clip]
+) -> dict[str, Any]:
+    """Return the metrics of the test ``clips``, and their shortcut audit.
+
+    Args:
+        config: configuration of the run.
+        calibrated: scores of the clips.
+        fake_time: share of fake time in training, for the baselines.
+        clips: manifest rows of the test clips.
+    """
+    report, prior = config.report, Prior(FAKE_SHARE, fake_time)
+    with progress_bar("measuring") as progress:
+        results = compute_metrics(
+            calibrated, prior, report.draws, config.seed, report.confidence, progress
+        )
+    unseen = {clip.clip_id for clip in subsets(calibrated.test).unseen}
+    return results | {"audit": audit(clips, unseen)}
 
 
 def save_calibration(calibrated: CalibratedScores, split: Split, best: Path) -> None:
@@ -280,9 +287,9 @@ def hash_audio_files(clips: Sequence[Clip], folder: Path, resumed: bool) -> dict
     if before and Counter(before.values()) != Counter(hashes.values()):
         common = set(before.values()) & set(hashes.values())
         both = [*before.items(), *read_list(listed).items()]
-        places = sorted({place for place, digest in both if digest not in common})
+        changed = sorted({location for location, digest in both if digest not in common})
         raise InputError(
-            f"{folder}: was started with other audio ({', '.join(places[:3]) or 'other copies'}); "
+            f"{folder}: was started with other audio ({', '.join(changed[:3]) or 'other copies'}); "
             "start again with resume=never"
         )
     write_whole(path, listed)

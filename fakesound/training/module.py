@@ -22,7 +22,6 @@ from fakesound.models.heads import Outputs
 from fakesound.models.losses import LossWeighting
 from fakesound.models.tasks import TASKS, Balance, LossInput
 from fakesound.scoring.clip_score import (
-    FAKE_SHARE,
     FURTHER_HEADS,
     HeadCalibration,
     head_thresholds,
@@ -52,11 +51,7 @@ class MultiTaskModule(lightning.LightningModule):
     """
 
     def __init__(
-        self,
-        detector: Detector,
-        weighting: LossWeighting,
-        config: RunConfig,
-        balance: Balance,
+        self, detector: Detector, weighting: LossWeighting, config: RunConfig, balance: Balance
     ) -> None:
         super().__init__()
         # needed to read a checkpoint
@@ -64,7 +59,7 @@ class MultiTaskModule(lightning.LightningModule):
         self.detector, self.weighting = detector, weighting
         self.config, self.balance = config, balance
         # outputs of windows by name; modules, so that Lightning moves them to the device
-        self.kept: dict[str, ScoreAccumulator] = {}
+        self.window_outputs: dict[str, ScoreAccumulator] = {}
         self.accumulators = nn.ModuleList()
         self.scores: list[ClipScore] = []
         self.head_thresholds: dict[str, float] = {}
@@ -85,8 +80,8 @@ class MultiTaskModule(lightning.LightningModule):
     def training_step(self, batch: Batch, _: int) -> Float[Tensor, ""]:
         """Return the weighted loss of a batch of crops."""
         outputs, pooling = self(batch.waveform), self.detector.pooling
-        given = LossInput(outputs, batch, pooling, self.config.loss, self.balance)
-        losses = {name: TASKS[name].loss(given) for name in self.detector.tasks}
+        inputs = LossInput(outputs, batch, pooling, self.config.loss, self.balance)
+        losses = {name: TASKS[name].loss(inputs) for name in self.detector.tasks}
         total = self.weighting(losses)
         self.step_losses = {f"{task}_loss": loss.detach() for task, loss in losses.items()}
         self.step_losses["loss"] = total.detach()
@@ -106,8 +101,8 @@ class MultiTaskModule(lightning.LightningModule):
             self.log(f"train/{task}_weight", weight.detach())
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Keep the logits of a batch of windows."""
-        self._keep(batch)
+        """Accumulate the outputs of a batch of windows."""
+        self._accumulate(batch)
 
     def on_validation_epoch_end(self) -> None:
         """Score the validation clips, choose thresholds on them and log all figures."""
@@ -115,7 +110,7 @@ class MultiTaskModule(lightning.LightningModule):
         scores = self._gather(windows)
         self.head_thresholds = head_thresholds(scores)
         scores = with_head_thresholds(scores, self.head_thresholds)
-        self.scores = select_thresholds(scores, FAKE_SHARE).applied(scores)
+        self.scores = select_thresholds(scores).apply(scores)
         block = metrics_block(self.scores)
         figures = {f"validation/{k}": float(v) for k, v in block.items() if v is not None}
         ranks = [block[key] for key in ("clip/auc", "frame/auc") if block[key] is not None]
@@ -127,8 +122,8 @@ class MultiTaskModule(lightning.LightningModule):
         self.log_dict(figures, sync_dist=False)
 
     def test_step(self, batch: Batch, _: int) -> None:
-        """Keep the logits of a batch of windows."""
-        self._keep(batch)
+        """Accumulate the outputs of a batch of windows."""
+        self._accumulate(batch)
 
     def on_test_epoch_end(self) -> None:
         """Score the test clips, without thresholds."""
@@ -147,27 +142,24 @@ class MultiTaskModule(lightning.LightningModule):
         schedule = warmup_cosine(
             optimiser, steps, optim.warmup, optim.final_lr_factor, optim.cooldown
         )
-        return {
-            "optimizer": optimiser,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     @property
     def _data(self) -> Any:  # noqa: ANN401  # the data module of the trainer
         return self.trainer.datamodule  # type: ignore[attr-defined]
 
-    def _keep(self, batch: Batch) -> None:
+    def _accumulate(self, batch: Batch) -> None:
         # always in full precision, like scores of the checkpoint by other commands
         with torch.autocast(batch.waveform.device.type, enabled=False):
             outputs = self(batch.waveform)
         count = batch.frame_mask.sum(1)
         for name, values in outputs.items():
-            if name not in self.kept:
-                self.kept[name] = ScoreAccumulator().to(self.device)
-                self.accumulators.append(self.kept[name])
+            if name not in self.window_outputs:
+                self.window_outputs[name] = ScoreAccumulator().to(self.device)
+                self.accumulators.append(self.window_outputs[name])
             # attribution has several values for each frame
             each = values[0, 0].numel()
-            self.kept[name].update(
+            self.window_outputs[name].update(
                 batch.number, frame_logits=values.flatten(1), frame_count=count * each
             )
 
@@ -175,7 +167,7 @@ class MultiTaskModule(lightning.LightningModule):
         """Return the scores of all clips from the outputs of their windows."""
         outputs: dict[str, list[np.ndarray]] = {}
         families = self.detector.families
-        for name, accumulator in self.kept.items():
+        for name, accumulator in self.window_outputs.items():
             values = accumulator.compute().frame_logit or []
             accumulator.reset()
             if name == "family_logits":

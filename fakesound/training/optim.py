@@ -15,17 +15,17 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, ob
     parameters with ``_no_weight_decay`` (A, D and the bias of the step size in Mamba), where decay
     would pull the dynamics of the scan towards an arbitrary value.
     """
-    spared = set(_spared(model))
+    exempt = set(_exempt_names(model))
     decayed: list[nn.Parameter] = []
-    kept: list[nn.Parameter] = []
+    undecayed: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         matrix = parameter.ndim > 1 and not getattr(parameter, "_no_weight_decay", False)
-        (decayed if matrix and name not in spared else kept).append(parameter)
+        (decayed if matrix and name not in exempt else undecayed).append(parameter)
     return [
         {"params": decayed, "weight_decay": weight_decay},
-        {"params": kept, "weight_decay": 0.0},
+        {"params": undecayed, "weight_decay": 0.0},
     ]
 
 
@@ -53,7 +53,7 @@ def warmup_cosine(
     return LambdaLR(optimiser, factor)
 
 
-def _spared(model: nn.Module) -> Iterator[str]:
+def _exempt_names(model: nn.Module) -> Iterator[str]:
     for prefix, module in model.named_modules():
         if hasattr(module, "no_weight_decay"):
             for name in module.no_weight_decay():

@@ -57,7 +57,7 @@ def reproduce(recorded: Path) -> bool:
         data.extend(changed_data(run, clips, hashes))
 
     corpus = resolve_corpus(config.data, config.split)
-    # types as read from a file
+    # through JSON, so that types are those of a record
     results = json.loads(json.dumps(run_experiment(config, corpus, folder, on_data_ready)))
     now = results["provenance"]
     changes = [*changed_circumstances(then, now), *data]

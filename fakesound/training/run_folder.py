@@ -14,7 +14,7 @@ from fakesound.files import LOCK, OWNER, write_whole
 IDENTITY, CODE, DONE = "identity", "code", "metrics.json"
 SUPERSEDED = ".superseded"
 # files that stay when a folder is reused: those of Hydra, and locks
-KEPT = (".hydra", SUPERSEDED, "run.log", LOCK, OWNER)
+PRESERVED = (".hydra", SUPERSEDED, "run.log", LOCK, OWNER)
 
 
 def folder_to_resume(parent: Path, config: RunConfig) -> Path | None:
@@ -51,7 +51,7 @@ def archive_previous_run(folder: Path, config: RunConfig) -> None:
     archive = folder / SUPERSEDED / time.strftime("%Y-%m-%d_%H-%M-%S")
     archive.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
-        if path.name not in KEPT:
+        if path.name not in PRESERVED:
             shutil.move(path, archive / path.name)
 
 

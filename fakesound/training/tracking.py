@@ -119,33 +119,33 @@ def summary(results: Mapping[str, Any]) -> dict[str, float]:
     Args:
         results: content of ``metrics.json``.
     """
-    found = {"objective": results.get("objective")}
+    figures = {"objective": results.get("objective")}
     test = results["test"]
     part = "unseen" if test.get("unseen") else "all"
     for key in MAIN:
         block = test.get(part) or {}
         low, high = _bounds(block, key)
         name = f"test/{part}/{key}"
-        found |= {name: block.get(key), f"{name}/low": low, f"{name}/high": high}
-    found[f"test/{part}/clip/eer"] = (test.get(part) or {}).get("clip/eer")
-    found |= {f"test/seen/{key}": (test.get("seen") or {}).get(key) for key in MAIN}
+        figures |= {name: block.get(key), f"{name}/low": low, f"{name}/high": high}
+    figures[f"test/{part}/clip/eer"] = (test.get(part) or {}).get("clip/eer")
+    figures |= {f"test/seen/{key}": (test.get("seen") or {}).get(key) for key in MAIN}
     origin = results.get("provenance") or {}
-    found["provenance/parameters"] = origin.get("parameters")
-    found["minutes"] = sum((origin.get("seconds") or {}).values()) / 60
-    return {key: value for key, value in found.items() if value is not None}
+    figures["provenance/parameters"] = origin.get("parameters")
+    figures["minutes"] = sum((origin.get("seconds") or {}).values()) / 60
+    return {key: value for key, value in figures.items() if value is not None}
 
 
 def blocks(results: Mapping[str, Any], prefix: str = "") -> dict[str, Mapping[str, Any]]:
     """Return the blocks of nested ``results`` that hold numbers, by their path."""
-    found: dict[str, Mapping[str, Any]] = {}
+    blocks_by_path: dict[str, Mapping[str, Any]] = {}
     for key, value in results.items():
         if isinstance(value, Mapping) and key != "ci":
             name = f"{prefix}{key}"
             own = {k: v for k, v in value.items() if k == "ci" or not isinstance(v, Mapping)}
             if flatten(own):
-                found[name] = own
-            found |= blocks(value, f"{name}/")
-    return found
+                blocks_by_path[name] = own
+            blocks_by_path |= blocks(value, f"{name}/")
+    return blocks_by_path
 
 
 def _bounds(block: Mapping[str, Any], key: str) -> tuple[float | None, float | None]:
@@ -194,9 +194,9 @@ def finish(failed: bool) -> None:
     """
     if wandb.run is None:
         return
-    place = Path(wandb.run.dir).parent
+    folder = Path(wandb.run.dir).parent
     try:
         wandb.finish(exit_code=int(failed))
     except (TimeoutError, wandb.Error) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        console.print(f"W&B: {reason}; upload the run later with `wandb sync {place}`")
+        console.print(f"W&B: {reason}; upload the run later with `wandb sync {folder}`")

@@ -20,14 +20,8 @@ from fakesound.models.build import build_detector, build_initial
 from fakesound.models.losses import LossWeighting, edge_target
 from fakesound.models.tasks import Balance
 from fakesound.models.weights import InitialWeights
-from fakesound.timeline import GRID
 from fakesound.training.callbacks import EpochLog, ProgressBars, StepLog
-from fakesound.training.checkpoints import (
-    LAST,
-    AtomicCheckpointIO,
-    BestCheckpoint,
-    LastCheckpoint,
-)
+from fakesound.training.checkpoints import LAST, AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
 from fakesound.training.datamodule import ClipDataModule
 from fakesound.training.distributed import current_rank
 from fakesound.training.module import MultiTaskModule
@@ -41,7 +35,7 @@ def build_datamodule(config: RunConfig, corpus: Corpus) -> ClipDataModule:
     crop, later = config.data.crop, None
     if crop.later_seconds is not None:
         later = round(crop.later_from * config.epochs)
-    return ClipDataModule(corpus, config.data, config.split, GRID, config.steps, config.seed, later)
+    return ClipDataModule(corpus, config.data, config.split, config.steps, config.seed, later)
 
 
 def build_module(
@@ -134,10 +128,7 @@ def build_trainer(config: RunConfig, folder: Path, logger: Logger | None) -> lig
             use_distributed_sampler=False,
             default_root_dir=folder,
             # the environment gives the ranks, whatever started the processes
-            plugins=[
-                LightningEnvironment(),
-                AtomicCheckpointIO(),
-            ],
+            plugins=[LightningEnvironment(), AtomicCheckpointIO()],
             **arguments,
         )
     except TypeError as error:

@@ -33,7 +33,7 @@ def publish(sweep: Sweep, entity: str, project: str) -> str:
         InputError: if wandb-workspaces is not installed or no user is logged in.
         SystemExit: with one line, if W&B cannot be reached or refuses the report.
     """
-    made = report(sweep, entity, project)
+    page = report(sweep, entity, project)
     os.environ.setdefault("WANDB_SILENT", "true")
     settings = wandb.setup().settings
     netrc = requests.utils.get_netrc_auth(settings.base_url)
@@ -43,7 +43,7 @@ def publish(sweep: Sweep, entity: str, project: str) -> str:
     try:
         # W&B checks the key here
         wandb.login(prompt=False)
-        return str(made.save().url)
+        return str(page.save().url)
     except Exception as error:  # wandb-workspaces has no specific error types
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise SystemExit(f"error: W&B: {lines[0]}") from error

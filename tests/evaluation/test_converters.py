@@ -129,7 +129,7 @@ def test_jsonl_without_truth(tmp_path):
     assert (a.score, a.frame_step, a.frame_scores.tolist()) == (0.8, 0.05, [0, 0.5])
     assert a.logit == pytest.approx(np.log(4))
     assert (b.logit, b.frame_step, b.claims) == (0.0001, 0.01, {"label": "fake"})
-    assert (a.kept, c.kept) == ({}, {"fold": "seen", "clip_threshold": 0.3})
+    assert (a.extra, c.extra) == ({}, {"fold": "seen", "clip_threshold": 0.3})
 
 
 @pytest.mark.parametrize(

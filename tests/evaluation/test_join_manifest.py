@@ -28,7 +28,7 @@ def score_row(clip_id, frames=(), frame_step=0.02, **fields):
 def test_truth_comes_from_the_manifest():
     kept = {"fold": "unseen", "clip_threshold": 0.3}
     fake, genuine = join_manifest(
-        [score_row("f", [0, 1, 1, 0, 0], kept=kept), score_row("g")], [GENUINE, FAKE]
+        [score_row("f", [0, 1, 1, 0, 0], extra=kept), score_row("g")], [GENUINE, FAKE]
     )
     assert (fake.label, fake.attack, fake.source_id) == ("fake", "vocoder/x", "t")
     assert (fake.corpus, fake.domain, fake.duration) == ("corpus", "d", 0.1)

@@ -21,8 +21,8 @@ PRIOR = Prior(0.5, 0.2)
 
 def test_thresholds_are_those_of_validation_after_calibration():
     calibrated = apply_calibration(TEST, VALIDATION, "logistic")
-    validation = calibrated.calibrator.applied(VALIDATION)
-    assert calibrated.thresholds == select_thresholds(validation, 0.5)
+    validation = calibrated.calibrator.apply(VALIDATION)
+    assert calibrated.thresholds == select_thresholds(validation)
     assert {clip.clip_threshold for clip in calibrated.test} == {calibrated.thresholds.clip}
     assert calibrated.origin == "validation"
     assert set(calibrated.before) == {"validation", "all", "seen", "unseen"}

@@ -57,7 +57,7 @@ def test_scores_of_any_length_are_those_of_a_test(exported, tmp_path):
     # once is enough for those that take long
     lengths = LENGTHS + LONG * (calibrator is ISOTONIC)
     clips = clips_of([rng.normal(0, 0.1, length) for length in lengths], RATE, tmp_path)
-    expected = calibrator.applied(scored(detector, clips, config.data.window_seconds))
+    expected = calibrator.apply(scored(detector, clips, config.data.window_seconds))
     for clip, wanted in zip(clips, expected, strict=True):
         score, logit, frames = session.run(None, {"waveform": read_audio(clip.location, RATE)})
         assert float(score) == pytest.approx(wanted.score, abs=1e-5)
@@ -121,7 +121,7 @@ def test_loud_quiet_and_clipped_audio_scores_as_in_a_test(exported, tmp_path):
     rng = np.random.default_rng(0)
     sounds = [(gain * rng.normal(0, 1, 9_000)).clip(-1, 1) for gain in (1, 1e-3, 1e-5)]
     clips = clips_of([*sounds, np.zeros(9_000)], RATE, tmp_path)
-    expected = calibrator.applied(scored(detector, clips, config.data.window_seconds))
+    expected = calibrator.apply(scored(detector, clips, config.data.window_seconds))
     for clip, wanted in zip(clips, expected, strict=True):
         score, _, frames = session.run(None, {"waveform": read_audio(clip.location, RATE)})
         assert float(score) == pytest.approx(wanted.score, abs=1e-5)

@@ -88,7 +88,7 @@ def test_scores_of_the_clip_are_calibrated_and_no_others(calibrator, tmp_path):
     clips = clips_of([rng.normal(0, 0.1, length) for length in (1600, 11_521)], RATE, tmp_path)
     raw = scored(detector, clips, seconds)
     scorer = WaveformScorer(detector, RATE, seconds, calibrator)
-    for clip, wanted, before in zip(clips, calibrator.applied(raw), raw, strict=True):
+    for clip, wanted, before in zip(clips, calibrator.apply(raw), raw, strict=True):
         with torch.no_grad():
             found = scorer(torch.from_numpy(read_audio(clip.location, RATE)))
         assert float(found.score) == pytest.approx(wanted.score, abs=1e-5)
@@ -104,7 +104,7 @@ def test_calibration_is_that_of_the_calibrator(calibrator):
     logits = np.linspace(-30, 30, 481)
     calibration = Calibration(calibrator)
     found = [float(calibration(torch.tensor(logit, dtype=torch.float32))) for logit in logits]
-    np.testing.assert_allclose(found, calibrator.calibrated(logits), atol=1e-5)
+    np.testing.assert_allclose(found, calibrator.calibrate(logits), atol=1e-5)
 
 
 def test_knots_equal_in_single_precision_are_a_step():

@@ -22,7 +22,7 @@ def test_a_file_is_scored_as_in_evaluation(detector, checkpoint, sound, tmp_path
     clip = make_clip("a", path, duration=len(sound) / RATE, sample_rate=RATE)
     seconds = read.config.data.window_seconds
     (scored,), _ = score_clips(read.detector(), [clip], RATE, seconds)
-    (scored,) = read.calibrator.applied([scored])
+    (scored,) = read.calibrator.apply([scored])
     assert found.score == pytest.approx(scored.score, abs=1e-5)
     assert found.frame_scores == pytest.approx(scored.frame_scores, abs=1e-5)
     assert found.duration == pytest.approx(clip.duration)

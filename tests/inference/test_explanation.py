@@ -42,7 +42,7 @@ def test_a_hidden_cell_is_zero_in_every_window_that_holds_it(occlusion, detector
     for number, start in enumerate(starts):
         overlap.add(start, {name: values[number] for name, values in outputs.items()})
     raw = clip_logits(overlap.average(120), detector.model.module.pooling).clip
-    after = detector.model.calibrator.calibrated(np.array([raw]))[0]
+    after = detector.model.calibrator.calibrate(np.array([raw]))[0]
     assert explanation.relevance[1, 2] == pytest.approx(explanation.logit - after, abs=1e-4)
 
 

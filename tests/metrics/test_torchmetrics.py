@@ -77,7 +77,7 @@ def test_incomplete_batches_are_refused():
         accumulator.compute()
     accumulator.reset()
     accumulator.update(**full | {"frame_count": torch.tensor([1, FRAMES + 1])})
-    with pytest.raises(ValueError, match="exceeds the frames"):
+    with pytest.raises(ValueError, match="exceeds the number of frames"):
         accumulator.compute()
 
 

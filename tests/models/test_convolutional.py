@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from fakesound.models.convolutional import AtrousPyramid, ConvolutionalNetwork
-from fakesound.models.mobilenet import InvertedResidual
-from fakesound.models.residual import ResidualBlock, convolution
+from fakesound.models.residual import InvertedResidual, ResidualBlock, convolution
 
 from .scan.conftest import one_thread  # noqa: F401  # of every test here too
 

@@ -31,7 +31,7 @@ ALL = {"boundary": True, "attribution": True, "neck": "mamba", "neck_depth": 1}
 
 def detector(stem="conv", heads="both", seed=0, further=None, families=FAMILIES, **options):
     torch.manual_seed(seed)
-    options = {"position": False, "depth": 2, "kernel": "chunked"} | options
+    options = {"pos_embed": False, "depth": 2, "kernel": "chunked"} | options
     features = Spectrogram("logstft", RATE, 128, HOP, BINS)
     backbone = VisionMamba(STEMS[stem](), bins=BINS, steps=20, dim=DIM, **options)
     clip, frame = HEADS[heads]
@@ -51,7 +51,7 @@ def sound(frames, batch=2):
 @pytest.mark.parametrize("order", ["time", "frequency"])
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_logit_for_every_frame_from_the_heads_that_are_on(stem, order, heads):
-    model = detector(stem, heads, order=order, position=True)
+    model = detector(stem, heads, order=order, pos_embed=True)
     per_token = model.backbone.windows * HOP // FRAME
     for steps in (20, 5, 1):
         frames = steps * per_token
@@ -67,7 +67,7 @@ def test_a_logit_for_every_frame_from_the_heads_that_are_on(stem, order, heads):
 
 @pytest.mark.parametrize("frames", [1, 5, 7, 19])
 def test_frames_need_not_fill_token_steps(frames):
-    model = detector("patch", position=True)
+    model = detector("patch", pos_embed=True)
     assert frames % (model.backbone.windows * HOP // FRAME)
     waveform = sound(frames)
     output = model(waveform)
@@ -150,7 +150,7 @@ def test_training_reaches_every_parameter(stem, heads, class_token, further):
     """Parameters without a gradient would stop data-parallel training with an error."""
     if heads == "frame" and further and "pooling" in further:
         pytest.skip("pools no clip")
-    model = detector(stem, heads, further=further, class_token=class_token, position=True).train()
+    model = detector(stem, heads, further=further, class_token=class_token, pos_embed=True).train()
     torch.stack([*losses_of(model, sound(40, 4)).values()]).sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from fakesound.models import ssd as module
 from fakesound.models.ssd import BidirectionalSsd, ssd
 
 from .scan.conftest import one_thread  # noqa: F401  # of every test here too
@@ -81,9 +82,10 @@ def definition(mixer, tokens):
 
 
 @pytest.mark.parametrize("tokens", [1, 6, 21])
-def test_a_mixer_is_the_recurrence_in_both_directions(tokens):
+def test_a_mixer_is_the_recurrence_in_both_directions(tokens, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 8)
     torch.manual_seed(0)
-    mixer = BidirectionalSsd(DIM, state=STATE, head_dim=HEAD, chunk=8, kernel="reference").double()
+    mixer = BidirectionalSsd(DIM, state=STATE, head_dim=HEAD, kernel="reference").double()
     with torch.no_grad():
         mixer.D.uniform_()
     seen = torch.randn(2, tokens, DIM).double()
@@ -100,9 +102,10 @@ def test_kernels_of_the_convolution_agree(kernel):
     torch.testing.assert_close(found, mixer(seen), atol=1e-5, rtol=1e-5)
 
 
-def test_activations_of_half_precision_keep_their_decays():
+def test_activations_of_half_precision_keep_their_decays(monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 16)
     torch.manual_seed(0)
-    mixer = BidirectionalSsd(DIM, state=STATE, head_dim=HEAD, chunk=16)
+    mixer = BidirectionalSsd(DIM, state=STATE, head_dim=HEAD)
     seen = torch.randn(2, 50, DIM)
     with torch.autocast("cpu", torch.bfloat16):
         found = mixer(seen)

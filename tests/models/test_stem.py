@@ -127,7 +127,7 @@ def test_a_dropped_path_has_no_effect_in_training_alone(drop, hidden):
 
 def test_paths_are_dropped_of_both_of_a_pair_and_never_together():
     stem = two_paths(drop_power=0.4, drop_phase=0.4)
-    power, phase = stem._kept(torch.zeros(2000, 1))
+    power, phase = stem._path_masks(torch.zeros(2000, 1))
     assert torch.equal(power[0::2], power[1::2])
     assert torch.equal(phase[0::2], phase[1::2])
     assert ((power + phase) >= 1).all()
@@ -140,8 +140,8 @@ def test_statistics_are_of_what_sounds_and_part_of_every_token():
     plain.load_state_dict(stem.state_dict(), strict=False)
     seen = torch.randn(2, 6, BINS, 40)
     seen[..., 20:] = 0
-    tokens, statistics = stem.analysed(seen)
+    tokens, statistics = stem.tokens_and_statistics(seen)
     torch.testing.assert_close(tokens, plain(seen) + statistics[:, :, None, None])
     # more of digital silence changes nothing
     longer = torch.nn.functional.pad(seen, (0, 40))
-    torch.testing.assert_close(stem.analysed(longer)[1], statistics)
+    torch.testing.assert_close(stem.tokens_and_statistics(longer)[1], statistics)

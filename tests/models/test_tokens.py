@@ -7,7 +7,7 @@ import torch
 
 from fakesound.models.ssd import Ssd
 from fakesound.models.stem import ConvStem, PatchStem
-from fakesound.models.tokens import drop_rates, without_some
+from fakesound.models.tokens import drop_examples, drop_rates
 from fakesound.models.transformer import Transformer
 from fakesound.models.vim import VisionMamba
 
@@ -134,6 +134,6 @@ def test_rates_rise_to_the_last():
 @pytest.mark.parametrize("shape", [(4000, 3, 2), (4000, 1, 2, 3)])
 def test_whole_paths_are_dropped_and_the_others_scaled(shape):
     torch.manual_seed(0)
-    found = without_some(torch.ones(shape), 0.25).flatten(1)
+    found = drop_examples(torch.ones(shape), 0.25).flatten(1)
     assert ((found == 0).all(1) | (found == 1 / 0.75).all(1)).all()
     assert float(found.mean()) == pytest.approx(1, abs=0.03)

@@ -19,13 +19,13 @@ class Given(nn.Module):
     def bands(self, bins):
         return bins
 
-    def analysed(self, grid):
+    def tokens_and_statistics(self, grid):
         return grid, None
 
 
 def vim(bands=3, steps=5, stem=None, seed=0, **options):
     torch.manual_seed(seed)
-    options = {"position": False, "depth": 2, "kernel": "chunked"} | options
+    options = {"pos_embed": False, "depth": 2, "kernel": "chunked"} | options
     return VisionMamba(stem or Given(), bins=bands, steps=steps, dim=DIM, **options).eval()
 
 
@@ -63,7 +63,7 @@ def entering(model, seen):
     ids=["conv", "patch", "overlap"],
 )
 def test_every_stem_goes_with_every_order(stem, order, class_token):
-    model = vim(BINS, 9, stem(), order=order, class_token=class_token, position=True)
+    model = vim(BINS, 9, stem(), order=order, class_token=class_token, pos_embed=True)
     for steps in (9, 11):
         seen = torch.randn(2, 2, BINS, steps * model.windows)
         assert model.forward_features(seen).tokens.shape == (2, steps, DIM)
@@ -72,8 +72,8 @@ def test_every_stem_goes_with_every_order(stem, order, class_token):
 @pytest.mark.parametrize("bands", [1, 2, 3])
 @pytest.mark.parametrize("class_token", [True, False])
 def test_one_order_is_the_other_on_the_grid_turned_over(bands, class_token):
-    time = vim(bands, 5, order="time", class_token=class_token, position=True)
-    frequency = vim(5, bands, order="frequency", class_token=class_token, position=True)
+    time = vim(bands, 5, order="time", class_token=class_token, pos_embed=True)
+    frequency = vim(5, bands, order="frequency", class_token=class_token, pos_embed=True)
     frequency.load_state_dict(time.state_dict())
     seen = grid(bands, 5)
     turned = seen.transpose(2, 3)
@@ -142,7 +142,7 @@ def test_a_forward_only_token_does_not_depend_on_later_ones():
 @EVERY
 @pytest.mark.parametrize("class_token", [True, False])
 def test_positions_of_the_trained_size_are_as_learned(order, class_token):
-    model, seen = vim(order=order, class_token=class_token, position=True), grid()
+    model, seen = vim(order=order, class_token=class_token, pos_embed=True), grid()
     plain = vim(order=order, class_token=class_token)
     shift = entering(model, seen) - entering(plain, seen)
     if class_token:
@@ -156,7 +156,7 @@ def test_positions_of_the_trained_size_are_as_learned(order, class_token):
 @pytest.mark.parametrize("steps", [3, 5, 9, 10])
 def test_positions_stretch_in_time_alone(order, class_token, steps):
     """Embeddings stay linear in the step and in the band."""
-    model = vim(3, 5, order=order, class_token=class_token, position=True)
+    model = vim(3, 5, order=order, class_token=class_token, pos_embed=True)
     table = torch.zeros(DIM, 3, 5)
     table[0] = (torch.arange(5.0) + 0.5) / 5
     table[1] = torch.arange(3.0)[:, None]
@@ -180,7 +180,7 @@ def test_positions_stretch_in_time_alone(order, class_token, steps):
 
 
 def test_embeddings_are_spared_by_name():
-    model = vim(position=True)
+    model = vim(pos_embed=True)
     names = dict(model.named_parameters())
     assert model.no_weight_decay() <= set(names)
     assert {name for name in names if name.count(".") == 0} == model.no_weight_decay()

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from fakesound.evaluation.comparison import compare
+from fakesound.evaluation.task import compare
 from fakesound.metrics import fold_blocks
 from fakesound.report import RunResults, read_run
 from tests.run_factory import make_run, weakened

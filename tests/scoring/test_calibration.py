@@ -86,7 +86,7 @@ def test_isotonic_by_hand(scored):
     assert low == pytest.approx(((-3 * 2 - 2) / 3, -np.log(5)))
     assert middle == pytest.approx((0, 0))
     assert high == pytest.approx(((3 * 2 + 2) / 3, np.log(5)))
-    at = found.calibrated(np.array([-9.0, 0.0, 4 / 3, 9.0]))
+    at = found.calibrate(np.array([-9.0, 0.0, 4 / 3, 9.0]))
     assert at == pytest.approx([-np.log(5), 0, np.log(5) / 2, np.log(5)])
 
 
@@ -95,7 +95,7 @@ def test_isotonic_by_hand(scored):
 def test_clips_never_seen_become_calibrated(scored, method, slope, shift):
     calibrator = fit_calibrator(scored(*draw(slope=slope, shift=shift)), method)
     before = scored(*draw(2000, 2000, slope, shift, seed=1))
-    after = calibrator.applied(before)
+    after = calibrator.apply(before)
     ideal = cllr(*draw(2000, 2000, 1.0, 0.0, seed=1))
     assert cllr(*columns(before)) > ideal + 0.02
     assert cllr(*columns(after)) < ideal + 0.02
@@ -105,7 +105,7 @@ def test_clips_never_seen_become_calibrated(scored, method, slope, shift):
 
 def test_logistic_leaves_the_ranks(scored):
     before = scored(*draw())
-    after = fit_calibrator(before, "logistic").applied(before)
+    after = fit_calibrator(before, "logistic").apply(before)
     logits, fake = columns(after)
     assert np.array_equal(np.argsort(logits), np.argsort(columns(before)[0]))
     assert min_dcf(logits, fake) == min_dcf(*columns(before))
@@ -118,7 +118,7 @@ def test_isotonic_keeps_the_order_between_its_ends(scored):
     assert (np.diff(y) > 0).all()
     inside = np.sort([clip.logit for clip in before if x[0] < clip.logit < x[-1]])
     assert len(inside) > 100
-    assert (np.diff(calibrator.calibrated(inside)) > 0).all()
+    assert (np.diff(calibrator.calibrate(inside)) > 0).all()
 
 
 @pytest.mark.parametrize("method", LEARNT)
@@ -135,17 +135,17 @@ def test_isotonic_keeps_the_order_between_its_ends(scored):
 def test_finite_and_never_falling_whatever_the_clips(scored, method, logits, fake):
     clips = scored(logits, fake)
     calibrator = fit_calibrator(clips, method)
-    at = calibrator.calibrated(np.linspace(-40, 40, 81))
+    at = calibrator.calibrate(np.linspace(-40, 40, 81))
     assert np.isfinite(at).all()
     assert (np.diff(at) >= 0).all()
     assert np.abs(at).max() < 400
-    assert all(0 <= clip.score <= 1 for clip in calibrator.applied(clips))
+    assert all(0 <= clip.score <= 1 for clip in calibrator.apply(clips))
 
 
 @pytest.mark.parametrize("method", LEARNT)
 def test_inverted_scores_give_a_constant(scored, method):
     logits, fake = draw()
-    at = fit_calibrator(scored(-logits, fake), method).calibrated(np.array([-5.0, 0.0, 5.0]))
+    at = fit_calibrator(scored(-logits, fake), method).calibrate(np.array([-5.0, 0.0, 5.0]))
     np.testing.assert_allclose(at, 0, atol=0.1)
 
 
@@ -158,13 +158,13 @@ def test_one_label_teaches_nothing(scored, method, kind):
 
 def test_none_changes_nothing(make_scores):
     scores = make_scores()
-    assert fit_calibrator(scores, "none").applied(scores) == scores
+    assert fit_calibrator(scores, "none").apply(scores) == scores
 
 
 def test_frames_and_thresholds_are_left_alone(make_scores):
     scores = [replace(clip, clip_threshold=0.3, frame_threshold=0.7) for clip in make_scores()]
     calibrator = Calibrator("logistic", 2.0, -1.0)
-    for before, after in zip(scores, calibrator.applied(scores), strict=True):
+    for before, after in zip(scores, calibrator.apply(scores), strict=True):
         assert after.logit == pytest.approx(2 * before.logit - 1)
         assert after.score == pytest.approx(expit(2 * before.logit - 1))
         assert after.frame_scores is before.frame_scores
@@ -188,7 +188,7 @@ def test_json_holds_it(calibrator):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"method": "platt"}, "method: 'platt' is not one of none, logistic, isotonic"),
+        ({"method": "platt"}, "method: 'platt' is not one of logistic, isotonic, none"),
         ({"method": ["none"]}, "method: "),
         ({"slope": -1.0}, "slope, intercept: "),
         ({"slope": float("nan")}, "slope, intercept: "),
@@ -231,5 +231,7 @@ def test_other_values_are_no_calibrator(plain):
 
 
 def test_an_unknown_method_is_named(scored):
-    with pytest.raises(InputError, match="calibration=platt: no such method; give none, logistic"):
+    with pytest.raises(
+        InputError, match="calibration=platt: no such method; give logistic, isotonic"
+    ):
         fit_calibrator(scored([0.0, 1.0], [False, True]), "platt")

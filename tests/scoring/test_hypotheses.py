@@ -48,7 +48,7 @@ def test_maps_make_likelihood_ratios_of_either_kind():
     assert found.part.intercept == pytest.approx(-1 / 3 - 0.5, abs=0.15)
     assert found.whole.slope == pytest.approx(2, abs=0.5)
     assert found.whole.intercept == pytest.approx(4 - 0.5, abs=1.0)
-    (one,) = found.applied([clip("whole", 1.0, -2.0)])
+    (one,) = found.apply([clip("whole", 1.0, -2.0)])
     part = found.part.slope + found.part.intercept
     whole = -2 * found.whole.slope + found.whole.intercept
     assert one.logit == pytest.approx(math.log((math.exp(part) + math.exp(whole)) / 2))

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fakesound.config import DecisionConfig
 from fakesound.metrics import segment_f1
-from fakesound.scoring.thresholds import OperatingPoint, Thresholds, select_thresholds
+from fakesound.scoring.thresholds import Thresholds, select_thresholds
 
 
 def clips(make_clip, fakes, genuines):
@@ -62,10 +63,10 @@ def test_no_threshold_has_a_better_segment_f1(make_scores, step):
     values = np.unique(np.concatenate([clip.frame_scores for clip in scores])).astype(float)
     candidates = [0.0, *((values[1:] + values[:-1]) / 2), 1.0]
     reached = [
-        segment_f1(Thresholds(0.5, float(candidate)).applied(scores), 20_000)
+        segment_f1(Thresholds(0.5, float(candidate)).apply(scores), 20_000)
         for candidate in candidates
     ]
-    assert segment_f1(found.applied(scores), 20_000) == pytest.approx(max(reached))
+    assert segment_f1(found.apply(scores), 20_000) == pytest.approx(max(reached))
 
 
 def test_a_half_where_nothing_can_be_learnt(make_clip):
@@ -85,13 +86,17 @@ def test_no_more_genuine_clips_than_the_limit_are_called_fake(make_clip):
     free = select_thresholds(clips(make_clip, fakes, genuines)).clip
     assert 0.4 < free < 0.5
     for limit, low, high in ((0.2, 0.4, 0.5), (0.19, 0.7, 0.9)):
-        point = OperatingPoint(false_alarms=limit)
-        assert low < select_thresholds(clips(make_clip, fakes, genuines), point=point).clip < high
+        decision = DecisionConfig(false_alarms=limit)
+        assert (
+            low
+            < select_thresholds(clips(make_clip, fakes, genuines), decision=decision).clip
+            < high
+        )
 
 
 def test_without_a_threshold_below_the_limit_nothing_is_called_fake(make_clip):
-    point = OperatingPoint(false_alarms=0.1)
-    assert select_thresholds(clips(make_clip, [0.2], [0.9]), point=point).clip > 0.9
+    decision = DecisionConfig(false_alarms=0.1)
+    assert select_thresholds(clips(make_clip, [0.2], [0.9]), decision=decision).clip > 0.9
 
 
 def test_the_frame_threshold_is_of_partial_fakes_at_the_share_of_fake_time(make_clip):
@@ -114,8 +119,8 @@ def test_the_frame_threshold_is_of_partial_fakes_at_the_share_of_fake_time(make_
     whole = [make_clip(f"w{n}", 0.5, regions=[(0, 1)], frames=np.full(50, 0.02)) for n in range(50)]
     found = {}
     for share in (0.05, 0.3):
-        point = OperatingPoint(fake_time=share)
-        found[share] = select_thresholds([*partial, *genuine], 0.5, point).frame
-        assert select_thresholds([*partial, *genuine, *whole], 0.5, point).frame == found[share]
+        decision = DecisionConfig(fake_time=share)
+        found[share] = select_thresholds([*partial, *genuine], decision).frame
+        assert select_thresholds([*partial, *genuine, *whole], decision).frame == found[share]
     # the rarer fakes are, the surer it must be
     assert found[0.05] > found[0.3] > 0.3

@@ -90,7 +90,7 @@ def test_memory_holds_two_windows_of_a_long_recording():
     def parts():
         for _ in range(2_000):
             yield np.ones(50, np.float32)
-            seen.append(windows.gi_frame.f_locals["kept"].size)
+            seen.append(windows.gi_frame.f_locals["buffer"].size)
 
     windows = cut_windows(parts(), FRAME, WINDOW)
     assert sum(1 for _ in windows) > 700

@@ -73,8 +73,8 @@ def test_several_hosts_need_torchrun_or_srun():
 @pytest.mark.timeout(100)
 def test_a_worker_ends_with_its_parent(tmp_path):
     """Even if the parent was killed."""
-    child = "from fakesound.training.distributed import _end_with_parent; import time; "
-    child += "_end_with_parent(); print('ready', flush=True); time.sleep(1000)"
+    child = "from fakesound.processes import end_with_parent; import time; "
+    child += "end_with_parent(); print('ready', flush=True); time.sleep(1000)"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as started:
         assert started.stdout is not None

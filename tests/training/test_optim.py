@@ -21,7 +21,7 @@ def model(stem="conv", variant="v2"):
         if stem == "conv"
         else PatchStem(POWER, DIM, (8, 4), (8, 4))
     )
-    backbone = VisionMamba(module, BINS, 10, DIM, 2, variant=variant, position=True)
+    backbone = VisionMamba(module, BINS, 10, DIM, 2, variant=variant, pos_embed=True)
     features = Spectrogram("logstft", 8000, 128, 80, BINS)
     parts = {
         "detector": Detector(features, backbone, 2),

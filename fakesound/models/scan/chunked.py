@@ -14,13 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad, silu, softplus
 
-from fakesound.models.scan.reference import (
-    ScanInputs,
-    conv,
-    conv_before_silu,
-    decay_rates,
-    windows,
-)
+from fakesound.models.scan.reference import ScanInputs, conv, conv_before_silu, decay_rates, windows
 
 # Elements of one (batch, token, channel, state) tensor; backward holds a handful of them.
 _BLOCK_ELEMENTS = 2**20

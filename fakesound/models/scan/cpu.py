@@ -164,12 +164,12 @@ def _rates(inputs: ScanInputs) -> Floats:
     that the kernel is about to use.
     """
     A_log, states = inputs.A_log, inputs.B.shape[-1]
-    directions, channels, given = A_log.shape
+    directions, channels, rate_count = A_log.shape
     rates = np.exp(A_log.detach().float().numpy()) * -LOG2_E
     if _tied(inputs):
         rates = rates * np.arange(1, states + 1, dtype=np.float32)
-    elif given < states:
-        rates = np.pad(rates, ((0, 0), (0, 0), (0, states - given)))
+    elif rate_count < states:
+        rates = np.pad(rates, ((0, 0), (0, 0), (0, states - rate_count)))
     lanes_last = rates.reshape(directions, channels // LANES, LANES, states).swapaxes(2, 3)
     return np.ascontiguousarray(lanes_last)
 

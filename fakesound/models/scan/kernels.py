@@ -95,10 +95,10 @@ def resolve_kernel(
     device = torch.device(device)
     if name == "auto":
         fitting = [key for key, entry in KERNELS.items() if _fits(entry, device, dtype)]
-        found = next(key for key in fitting if load_kernel(key) is not None)
-        if found == "chunked" and fitting[0] != "chunked":
+        fastest = next(key for key in fitting if load_kernel(key) is not None)
+        if fastest == "chunked" and fitting[0] != "chunked":
             _warn_missing(fitting[0])
-        return found
+        return fastest
     if name == "reference":
         return name
     if name not in KERNELS:
@@ -117,9 +117,9 @@ def resolve_kernel(
 
 
 def _interpreted(name: str, device: torch.device) -> bool:
-    """Return whether Triton's interpreter, made for tests, runs GPU code on this CPU."""
-    asked = os.environ.get("TRITON_INTERPRET") == "1"
-    return asked and name == "triton" and device.type == "cpu"
+    """Return whether Triton's interpreter, which is for tests, runs GPU code on this CPU."""
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    return interpreted and name == "triton" and device.type == "cpu"
 
 
 def _fits(entry: Entry, device: torch.device, dtype: torch.dtype) -> bool:

@@ -9,6 +9,7 @@ Its gradients are sums of atomic additions and differ slightly from run to run; 
 do not.
 """
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -49,10 +50,10 @@ def scan_forward(inputs: ScanInputs, keep: bool) -> tuple[Tensor, Tensor]:
     total, states = None, []
     for direction in range(len(inputs.x)):
         u, dt, A, B, C, D, bias = _arguments(inputs, direction)
-        y, kept, *_ = extension.fwd(u, dt, A, B, C, D, None, bias, True)
+        y, state, *_ = extension.fwd(u, dt, A, B, C, D, None, bias, True)
         y = _in_time(y.transpose(1, 2), direction).float()
         total = y if total is None else total + y
-        states.append(kept)
+        states.append(state)
     assert total is not None
     out = inputs.scale * total * (1 if inputs.z is None else silu(inputs.z.float()))
     parts = [part.float().flatten() for part in (*states, total)] if keep else []
@@ -70,11 +71,11 @@ def scan_backward(grad: Tensor, inputs: ScanInputs, checkpoints: Tensor) -> tupl
         gate_grads.append(grad * total * opening * (1 + z * (1 - opening)))
         grad = grad * silu(z)
     each = []
-    for direction, kept in enumerate(states):
+    for direction, state in enumerate(states):
         u, dt, A, B, C, D, bias = _arguments(inputs, direction)
         dy = _in_time(grad, direction).transpose(1, 2).to(u.dtype).contiguous()
         du, ddt, dA, dB, dC, dD, dbias, *_ = extension.bwd(
-            u, dt, A, B, C, D, None, bias, dy, kept, None, None, True, False
+            u, dt, A, B, C, D, None, bias, dy, state, None, None, True, False
         )
         # chain rule through A = -n exp(A_log): the factor is A, summed over tied rates
         dA = dA * A
@@ -95,8 +96,8 @@ def scan_backward(grad: Tensor, inputs: ScanInputs, checkpoints: Tensor) -> tupl
 def checkpoint_shape(inputs: ScanInputs) -> tuple[int | torch.SymInt, ...]:
     """Return the length of the flat checkpoints."""
     directions, batch, tokens, channels = inputs.x.shape
-    kept = 2 * inputs.B.shape[-1] * (-(-tokens // _CHUNK))
-    return (batch * channels * (directions * kept + tokens),)
+    size = 2 * inputs.B.shape[-1] * (-(-tokens // _CHUNK))
+    return (batch * channels * (directions * size + tokens),)
 
 
 def conv_forward(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -123,9 +124,8 @@ def _convolve(
 ) -> Float[Tensor, "direction batch token channel"]:
     results = []
     for direction in range(len(weight)):
-        taken = _in_time(x, direction).transpose(1, 2)
         result = convolve(
-            taken,
+            _in_time(x, direction).transpose(1, 2),
             weight[direction].to(x.dtype).contiguous(),
             bias[direction].to(x.dtype),
             activation="silu",
@@ -144,10 +144,10 @@ def _causal_conv1d(device: torch.device) -> Callable[..., Tensor] | None:
     try:
         from causal_conv1d import causal_conv1d_fn
 
-        found = _convolve(causal_conv1d_fn, x, weight, bias)
+        result = _convolve(causal_conv1d_fn, x, weight, bias)
     except Exception:  # not installed, or built for another torch
         return None
-    right = torch.allclose(found, chunked.conv_forward(x, weight, bias), rtol=1e-3, atol=1e-4)
+    right = torch.allclose(result, chunked.conv_forward(x, weight, bias), rtol=1e-3, atol=1e-4)
     return causal_conv1d_fn if right else None
 
 
@@ -173,7 +173,7 @@ def _unpack(inputs: ScanInputs, checkpoints: Tensor) -> tuple[Tensor, ...]:
     """Return the extension's states of each direction, and the sum before the gate."""
     directions, batch, tokens, channels = inputs.x.shape
     chunks = -(-tokens // _CHUNK)
-    kept = (batch, channels, chunks, 2 * inputs.B.shape[-1])
-    size = batch * channels * chunks * kept[-1]
+    shape = (batch, channels, chunks, 2 * inputs.B.shape[-1])
+    size = math.prod(shape)
     *states, total = checkpoints.split([size] * directions + [batch * tokens * channels])
-    return *(state.view(kept) for state in states), total.view(batch, tokens, channels)
+    return *(state.view(shape) for state in states), total.view(batch, tokens, channels)

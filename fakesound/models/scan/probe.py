@@ -45,8 +45,8 @@ def _scan_twice(forward: Forward, backward: Backward, device: str) -> list[tuple
     inputs = ScanInputs(
         row, row, normal(2, 8, 16), states, states, normal(2, 8), normal(2, 8), row[0], 0.5
     )
-    out, kept = forward(inputs, True)
-    found = (out, *backward(out, inputs, kept))
+    out, checkpoints = forward(inputs, True)
+    results = (out, *backward(out, inputs, checkpoints))
     right, _ = chunked.scan_forward(inputs, keep=True)
     grads = chunked.scan_backward(out, inputs, right.new_empty(0))
-    return list(zip(found, (right, *grads), strict=True))
+    return list(zip(results, (right, *grads), strict=True))

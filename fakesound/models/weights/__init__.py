@@ -5,7 +5,6 @@ shapes and token order of a detector, and reports the status of every tensor.
 """
 
 from fakesound.models.weights.fit import InitialWeights, fit_weights
-from fakesound.models.weights.read import WeightsFile, read_weights
-from fakesound.models.weights.report import Fate, LoadReport
+from fakesound.models.weights.read import read_weights
 
-__all__ = ["Fate", "InitialWeights", "LoadReport", "WeightsFile", "fit_weights", "read_weights"]
+__all__ = ["InitialWeights", "fit_weights", "read_weights"]

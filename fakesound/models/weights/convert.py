@@ -17,14 +17,14 @@ class Positions(NamedTuple):
 
     Attributes:
         grid: embeddings of the patches, by row and column.
-        class_place: embedding of the class token; None without one.
+        class_token_position: embedding of the class token; None without one.
     """
 
     grid: Float[Tensor, "1 dim band step"]
-    class_place: Float[Tensor, "1 1 dim"] | None
+    class_token_position: Float[Tensor, "1 1 dim"] | None
 
 
-def channels_shared(
+def share_channels(
     weight: Float[Tensor, "dim channel height width"], channels: int
 ) -> Float[Tensor, "dim {channels} height width"]:
     """Return patch filters that are equal for all ``channels``: the sum divided by their number.
@@ -36,7 +36,7 @@ def channels_shared(
     return shared.repeat(1, channels, 1, 1)
 
 
-def patch_resized(
+def resize_patches(
     weight: Float[Tensor, "dim channel height width"], size: tuple[int, int]
 ) -> Float[Tensor, "dim channel new_height new_width"]:
     """Return patch filters of another ``size`` (pseudo-inverse resize).
@@ -52,11 +52,8 @@ def patch_resized(
     return (rows @ weight.double() @ columns.mT).to(weight.dtype)
 
 
-def positions_of(
-    embedding: Float[Tensor, "1 place dim"],
-    grid: tuple[int, int],
-    order: str,
-    class_at: int | None,
+def parse_positions(
+    embedding: Float[Tensor, "1 place dim"], grid: tuple[int, int], order: str, class_at: int | None
 ) -> Positions:
     """Return the positions in a sequence of embeddings.
 
@@ -74,7 +71,7 @@ def positions_of(
     return Positions(laid if order == "frequency" else laid.mT, own)
 
 
-def arranged(
+def arrange_positions(
     positions: Positions, grid: tuple[int, int], order: str, class_token: bool
 ) -> Float[Tensor, "1 place dim"]:
     """Return the embeddings in the order of `VisionMamba`, resized to ``grid``, bands by steps."""
@@ -85,10 +82,10 @@ def arranged(
         )
         laid = (bands @ laid.double() @ steps.mT).to(laid.dtype)
     flat = (laid if order == "frequency" else laid.mT).flatten(2).mT
-    if not class_token or positions.class_place is None:
+    if not class_token or positions.class_token_position is None:
         return flat.contiguous()
     middle = flat.shape[1] // 2
-    return torch.cat((flat[:, :middle], positions.class_place, flat[:, middle:]), dim=1)
+    return torch.cat((flat[:, :middle], positions.class_token_position, flat[:, middle:]), dim=1)
 
 
 def _resizing(

@@ -12,15 +12,15 @@ from fakesound.models.residual import ResidualBlock
 from fakesound.models.vim import VisionMamba
 from fakesound.models.weights.convert import (
     Positions,
-    arranged,
-    channels_shared,
-    patch_resized,
-    positions_of,
+    arrange_positions,
+    parse_positions,
+    resize_patches,
+    share_channels,
 )
 from fakesound.models.weights.grid import setting, source_grid
 from fakesound.models.weights.layout import Layout, check_fit, recognise
 from fakesound.models.weights.read import WeightsFile, refusal
-from fakesound.models.weights.report import Fate, LoadReport
+from fakesound.models.weights.report import LoadReport, TensorStatus
 
 PATCHES = "backbone.stem.proj.weight"
 POSITIONS = "backbone.pos_embed"
@@ -74,35 +74,35 @@ def fit_weights(
     fitting = _Fitting(file, layout, detector, grid)
     start = detector.state_dict()
     tensors: dict[str, Tensor] = {}
-    fates: dict[str, list[Fate]] = {
+    statuses: dict[str, list[TensorStatus]] = {
         how: [] for how in ("loaded", "resized", "converted", "skipped")
     }
     for name, tensor in file.tensors.items():
-        ours = layout.ours(name)
+        ours = layout.detector_name(name)
         if ours is None:
-            fitted = _Fitted("skipped", layout.why_not(name))
+            fitted = _Fitted("skipped", layout.skip_reason(name))
         else:
             fitted = fitting.fitted(ours, tensor, start)
         if ours is not None and fitted.tensor is not None:
             name, tensors[ours] = ours, fitted.tensor
-        fates[fitted.how].append(Fate(name, fitted.note))
-    grown = _grown(detector, tensors) if layout.own else {}
-    tensors |= grown
-    fates["converted"] += [Fate(name, "zero in a new residual block") for name in grown]
-    offered = {layout.ours(name) for name in file.tensors}
-    fates["skipped"] += [Fate(name, "not weights") for name in file.others]
-    loaded = fates.pop("loaded")
+        statuses[fitted.how].append(TensorStatus(name, fitted.note))
+    zeros = _zero_blocks(detector, tensors) if layout.native else {}
+    tensors |= zeros
+    statuses["converted"] += [TensorStatus(name, "zero in a new residual block") for name in zeros]
+    offered = {layout.detector_name(name) for name in file.tensors}
+    statuses["skipped"] += [TensorStatus(name, "not weights") for name in file.others]
+    loaded = statuses.pop("loaded")
     report = LoadReport(
         file=file.path.name,
         digest=file.digest,
         layout=layout.name,
-        loaded=tuple(fate.name for fate in loaded),
+        loaded=tuple(status.name for status in loaded),
         left=tuple(
-            Fate(name, _why_left(name, layout, name in offered))
+            TensorStatus(name, _unloaded_reason(name, layout, name in offered))
             for name in start
             if name not in tensors
         ),
-        **{how: tuple(listed) for how, listed in fates.items()},
+        **{how: tuple(listed) for how, listed in statuses.items()},
     )
     return InitialWeights(tensors, report)
 
@@ -124,7 +124,7 @@ class _Fitting:
     def fitted(self, name: str, tensor: Tensor, start: Mapping[str, Tensor]) -> _Fitted:
         """Return the fitted tensor that replaces ``start[name]``."""
         if name not in start:
-            return _Fitted("skipped", self._why_absent(name))
+            return _Fitted("skipped", self._absence_reason(name))
         target = start[name]
         if not tensor.isfinite().all():
             raise refusal(
@@ -143,19 +143,19 @@ class _Fitting:
         if fitted.tensor is not None and fitted.tensor.shape == target.shape:
             return fitted
         shapes = f"{list(tensor.shape)}, here {list(target.shape)}"
-        if name.startswith("backbone.layers.") or not self.layout.own:
+        if name.startswith("backbone.layers.") or not self.layout.native:
             raise refusal(self.file.path, f"{name} is {shapes}; give weights of Vim or AuM")
         return _Fitted("skipped", f"its shape is {shapes}")
 
     def _patches(self, tensor: Tensor, target: Tensor) -> _Fitted:
         notes, how = [], "loaded"
         (channels, *patch), (channels_here, *patch_here) = tensor.shape[1:], target.shape[1:]
-        if not self.layout.own or channels != channels_here:
+        if not self.layout.native or channels != channels_here:
             notes.append(f"{channels} channels averaged for {channels_here}")
-            how, tensor = "converted", channels_shared(tensor, channels_here)
+            how, tensor = "converted", share_channels(tensor, channels_here)
         if patch != patch_here:
-            notes.append(f"patches of {_by(patch)} to {_by(patch_here)}")
-            how, tensor = "resized", patch_resized(tensor, (patch_here[0], patch_here[1]))
+            notes.append(f"patches of {_size_text(patch)} to {_size_text(patch_here)}")
+            how, tensor = "resized", resize_patches(tensor, (patch_here[0], patch_here[1]))
         return _Fitted(how, ", ".join(notes), tensor)
 
     def _positions(self, tensor: Tensor, target: Tensor) -> _Fitted:
@@ -165,27 +165,34 @@ class _Fitting:
         class_at = None
         if layout.class_token:
             class_at = 0 if layout.class_first else places // 2
-        found = positions_of(tensor, grid, order, class_at)
-        held = backbone.cls_token is not None
-        if held and found.class_place is None:
+        positions = parse_positions(tensor, grid, order, class_at)
+        has_class_token = backbone.cls_token is not None
+        if has_class_token and positions.class_token_position is None:
             middle = target.shape[1] // 2
-            found = Positions(found.grid, target[:, middle : middle + 1])
-        made = arranged(found, backbone.grid, backbone.order, held)
+            positions = Positions(positions.grid, target[:, middle : middle + 1])
+        embedding = arrange_positions(positions, backbone.grid, backbone.order, has_class_token)
         notes, how = [f"{backbone.order}-major"], "converted"
         if grid != backbone.grid:
-            notes.insert(0, f"{_by(grid)} to {_by(backbone.grid)}")
+            notes.insert(0, f"{_size_text(grid)} to {_size_text(backbone.grid)}")
             how = "resized"
-        elif order == backbone.order and held == layout.class_token and not layout.class_first:
-            return _Fitted("loaded", "", made)
-        if held != layout.class_token:
+        elif (
+            order == backbone.order
+            and has_class_token == layout.class_token
+            and not layout.class_first
+        ):
+            return _Fitted("loaded", "", embedding)
+        if has_class_token != layout.class_token:
             notes.append(
                 "without the class token's" if layout.class_token else "a new class token's"
             )
-        return _Fitted(how, ", ".join(notes), made)
+        return _Fitted(how, ", ".join(notes), embedding)
 
     def _other_stem(self, start: Mapping[str, Tensor]) -> bool:
         """Return whether one stem has patches and the other convolutions."""
-        names = {self.layout.ours(name): tensor.ndim for name, tensor in self.file.tensors.items()}
+        names = {
+            self.layout.detector_name(name): tensor.ndim
+            for name, tensor in self.file.tensors.items()
+        }
         return names.get(PATCHES) != start[PATCHES].ndim
 
     def _other_features(self) -> bool:
@@ -199,7 +206,7 @@ class _Fitting:
         there |= {"sample_rate": rate, "hop": rate * hop_ms // 1000}
         return any(getattr(self.detector.features, key) != value for key, value in there.items())
 
-    def _why_absent(self, name: str) -> str:
+    def _absence_reason(self, name: str) -> str:
         if name == POSITIONS:
             return "backbone.pos_embed=false"
         if name == "backbone.cls_token":
@@ -211,7 +218,7 @@ class _Fitting:
         return "no such part here"
 
 
-def _grown(detector: Detector, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _zero_blocks(detector: Detector, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return zeros for the residual blocks of the stem that the file lacks.
 
     The deeper stem then starts with the scores of the smaller one (Net2Net, Chen et al., ICLR
@@ -229,15 +236,15 @@ def _grown(detector: Detector, tensors: Mapping[str, Tensor]) -> dict[str, Tenso
     }
 
 
-def _why_left(name: str, layout: Layout, offered: bool) -> str:
+def _unloaded_reason(name: str, layout: Layout, offered: bool) -> str:
     if name.startswith("features."):
         return "of this run's features"
     if name.startswith("backbone.layers."):
         return f"the file has {layout.depth} layers"
-    if not (layout.own or name.startswith("backbone.")):
+    if not (layout.native or name.startswith("backbone.")):
         return "heads of this task"
     return "the file's does not fit" if offered else "not in the file"
 
 
-def _by(size: Any) -> str:  # noqa: ANN401  # two numbers
+def _size_text(size: Any) -> str:  # noqa: ANN401  # two numbers
     return " x ".join(str(side) for side in size)

@@ -13,27 +13,27 @@ Grid = tuple[int, int]
 
 
 def source_grid(
-    file: WeightsFile, layout: Layout, backbone: VisionMamba, places: int, given: Grid | None
+    file: WeightsFile, layout: Layout, backbone: VisionMamba, places: int, configured: Grid | None
 ) -> tuple[str, Grid]:
     """Return the token order and the grid, bands by steps, of positions in ``file``.
 
-    The grid is the ``given`` one, or that of the hyperparameters in the file, or follows from the
-    number of ``places``, the size of a patch and the published input sizes.
+    The grid is that of the configuration or of the hyperparameters in the file. Otherwise it
+    follows from the number of ``places``, the size of a patch and the published input sizes.
 
     Raises:
-        InputError: if the grid is unknown, or does not have so many ``places``.
+        InputError: if the grid is unknown, or does not match the number of ``places``.
     """
     order = "frequency"
-    if layout.own:
+    if layout.native:
         order = setting(file.settings, "backbone", "order") or backbone.order
-    if given is not None:
-        if given[0] * given[1] != places:
+    if configured is not None:
+        if configured[0] * configured[1] != places:
             raise InputError(
-                f"init.grid={list(given)}: {file.path} has {places} position embeddings; give rows "
-                "and columns with this product"
+                f"init.grid={list(configured)}: {file.path} has {places} position embeddings; "
+                "give rows and columns with this product"
             )
-        return order, given
-    grid = _of_run(file, backbone, places) if layout.own else _published(file, layout, places)
+        return order, configured
+    grid = _of_run(file, backbone, places) if layout.native else _published(file, layout, places)
     if grid is None:
         raise refusal(
             file.path,
@@ -45,8 +45,8 @@ def source_grid(
 
 def setting(settings: Mapping[str, Any], section: str, key: str) -> Any:  # noqa: ANN401
     """Return a value of a saved configuration; None if it is missing."""
-    held = settings.get(section)
-    return held.get(key) if isinstance(held, Mapping) else None
+    values = settings.get(section)
+    return values.get(key) if isinstance(values, Mapping) else None
 
 
 def _of_run(file: WeightsFile, backbone: VisionMamba, places: int) -> Grid | None:

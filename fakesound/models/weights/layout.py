@@ -39,7 +39,7 @@ class Layout:
     Attributes:
         name: origin of the file.
         prefix: prefix of every name of the model.
-        own: whether names are those of our `Detector`.
+        native: whether names are those of our `Detector`.
         dim, depth, state, expand, tied_decay, variant: settings of its backbone, see `VisionMamba`.
         class_token: whether it has a class token.
         class_first: whether the class token comes first among the positions, not in the middle.
@@ -47,7 +47,7 @@ class Layout:
 
     name: str
     prefix: str
-    own: bool
+    native: bool
     dim: int
     depth: int
     state: int
@@ -57,19 +57,19 @@ class Layout:
     class_token: bool
     class_first: bool
 
-    def ours(self, name: str) -> str | None:
+    def detector_name(self, name: str) -> str | None:
         """Return the name of a tensor of the file in our `Detector`; None if it is not used."""
         if not name.startswith(self.prefix):
             return None
         name = name.removeprefix(self.prefix)
-        if self.own:
+        if self.native:
             return name
         for pattern, ours in _RENAMED:
             if pattern.fullmatch(name):
                 return pattern.sub(ours, name)
         return None
 
-    def why_not(self, name: str) -> str:
+    def skip_reason(self, name: str) -> str:
         """Return the reason why a tensor of the file is not used."""
         if not name.startswith(self.prefix):
             return _OUTSIDE
@@ -91,8 +91,8 @@ def recognise(file: WeightsFile) -> Layout:
             "holds no Vision Mamba layers (layers.0.mixer...); give weights of Vim, AuM or a run",
         )
     prefix, inner = first[1], first[1].removesuffix("backbone.")
-    own = inner != prefix and any(name.startswith(f"{prefix}stem.") for name in names)
-    _refuse_strangers(file, prefix)
+    native = inner != prefix and any(name.startswith(f"{prefix}stem.") for name in names)
+    _refuse_related_models(file, prefix)
 
     start = f"{prefix}layers.0.mixer."
     mixer = {n.removeprefix(start): tensor for n, tensor in names.items() if n.startswith(start)}
@@ -101,11 +101,11 @@ def recognise(file: WeightsFile) -> Layout:
         variant = "none"
     depth = 1 + max(_layer_numbers(names, prefix))
     aum = f"{prefix}pos_embed.pos_embed" in names
-    whose = "a run" if own else "AuM" if aum else "LitViM" if prefix == "vim." else "Vim"
+    origin = "a run" if native else "AuM" if aum else "LitViM" if prefix == "vim." else "Vim"
     return Layout(
-        name=whose,
-        prefix=inner if own else prefix,
-        own=own,
+        name=origin,
+        prefix=inner if native else prefix,
+        native=native,
         depth=depth,
         variant=variant,
         **_sizes(mixer),
@@ -123,19 +123,19 @@ def check_fit(file: WeightsFile, layout: Layout, backbone: VisionMamba) -> None:
     mixer = backbone.layers[0].get_submodule("mixer")
     assert isinstance(mixer, BidirectionalMamba)
     for key, own in (_sizes(mixer.state_dict()) | {"variant": mixer.variant}).items():
-        there = getattr(layout, key)
-        if there != own:
-            fix = f"{_SIZES[there]}, or " if key == "dim" and there in _SIZES else ""
+        other = getattr(layout, key)
+        if other != own:
+            fix = f"{_SIZES[other]}, or " if key == "dim" and other in _SIZES else ""
             raise refusal(
                 file.path,
-                f"its backbone has {key} {there}, yours has {own}; "
-                f"use {fix}backbone.{key}={str(there).lower()}",
+                f"its backbone has {key} {other}, yours has {own}; "
+                f"use {fix}backbone.{key}={str(other).lower()}",
             )
     # every layer must be complete, without tensors that this backbone would ignore
-    start = layout.prefix + ("backbone." if layout.own else "")
+    start = layout.prefix + ("backbone." if layout.native else "")
     expected = {f"{start}layers.{name}" for name in backbone.layers.state_dict()}
     within = re.compile(rf"{re.escape(start)}layers\.(\d+)\.")
-    found = {
+    present = {
         name
         for name in file.tensors
         if (layer := within.match(name)) and int(layer[1]) < len(backbone.layers)
@@ -143,15 +143,15 @@ def check_fit(file: WeightsFile, layout: Layout, backbone: VisionMamba) -> None:
     expected = {
         name for name in expected if (layer := within.match(name)) and int(layer[1]) < layout.depth
     }
-    for name in sorted(expected - found):
+    for name in sorted(expected - present):
         raise refusal(file.path, f"{name} is missing; download it again, or give another file")
-    for name in sorted(found - expected):
+    for name in sorted(present - expected):
         raise refusal(
             file.path, f"{name} has no counterpart in this backbone; give weights of Vim or AuM"
         )
 
 
-def _refuse_strangers(file: WeightsFile, prefix: str) -> None:
+def _refuse_related_models(file: WeightsFile, prefix: str) -> None:
     """Refuse related models whose layers have the same names but compute something else."""
     names = [name.removeprefix(prefix) for name in file.tensors]
     signs = ("cpredlayer", "gpredlayer", "mask_embed")

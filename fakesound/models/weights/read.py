@@ -69,16 +69,16 @@ def read_weights(path: Path) -> WeightsFile:
     except OSError as error:
         raise refusal(path, f"cannot be read ({error.strerror}); check its permissions") from error
     # a safetensors file starts with the length of its JSON header
-    held = _safetensors(path) if start[8:] == b"{" else _pickled(path, start.startswith(b"PK"))
-    place = next((name for name in _PLACES if isinstance(held.get(name), Mapping)), None)
-    inner: Mapping[str, Any] = held if place is None else held[place]
+    content = _safetensors(path) if start[8:] == b"{" else _pickled(path, start.startswith(b"PK"))
+    key = next((name for name in _PLACES if isinstance(content.get(name), Mapping)), None)
+    inner: Mapping[str, Any] = content if key is None else content[key]
     tensors = {str(name): value for name, value in inner.items() if isinstance(value, Tensor)}
     if not tensors:
         raise refusal(path, "holds no weights; give a file with the state_dict of a model")
     others = [str(name) for name in inner if str(name) not in tensors]
-    if place is not None:
-        others += [str(name) for name in held if name != place]
-    settings = held.get("hyper_parameters")
+    if key is not None:
+        others += [str(name) for name in content if name != key]
+    settings = content.get("hyper_parameters")
     return WeightsFile(
         path, tensors, tuple(others), settings if isinstance(settings, Mapping) else {}, digest
     )
@@ -87,7 +87,7 @@ def read_weights(path: Path) -> WeightsFile:
 def _safetensors(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            held: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+            content: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
             metadata = file.metadata() or {}
     except SafetensorError as error:
         raise refusal(path, f"is damaged or cut short; {_AGAIN}") from error
@@ -95,7 +95,7 @@ def _safetensors(path: Path) -> dict[str, Any]:
         settings = json.loads(metadata.get("config", "null"))
     except ValueError:
         settings = None
-    return held if settings is None else held | {"hyper_parameters": settings}
+    return content if settings is None else content | {"hyper_parameters": settings}
 
 
 def _pickled(path: Path, archive: bool) -> dict[Any, Any]:
@@ -103,7 +103,7 @@ def _pickled(path: Path, archive: bool) -> dict[Any, Any]:
         # for the arguments of Vim's training script; a Namespace only holds values
         with torch.serialization.safe_globals([argparse.Namespace]):
             # mapped, so that the state of the optimiser, twice as large, is not loaded
-            held = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
     except pickle.UnpicklingError as error:
         needed = re.search(r"(?:GLOBAL|global:?) ([\w.]+\.\w+)", str(error))
         if needed is None:
@@ -115,8 +115,8 @@ def _pickled(path: Path, archive: bool) -> dict[Any, Any]:
         ) from error
     except Exception as error:  # other bytes raise many kinds of errors
         raise refusal(path, f"is not a file of weights, or cut short; {_AGAIN}") from error
-    if not isinstance(held, dict):
+    if not isinstance(content, dict):
         raise refusal(
-            path, f"holds a {type(held).__name__}, not weights by name; give a state_dict"
+            path, f"holds a {type(content).__name__}, not weights by name; give a state_dict"
         )
-    return held
+    return content

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 
-class Fate(NamedTuple):
+class TensorStatus(NamedTuple):
     """Status of a tensor, with the reason.
 
     Attributes:
@@ -40,10 +40,10 @@ class LoadReport:
     digest: str
     layout: str
     loaded: tuple[str, ...]
-    resized: tuple[Fate, ...]
-    converted: tuple[Fate, ...]
-    skipped: tuple[Fate, ...]
-    left: tuple[Fate, ...]
+    resized: tuple[TensorStatus, ...]
+    converted: tuple[TensorStatus, ...]
+    skipped: tuple[TensorStatus, ...]
+    left: tuple[TensorStatus, ...]
 
     def summary(self) -> dict[str, Any]:
         """Return the report as a few plain values, for ``metrics.json``."""
@@ -66,31 +66,31 @@ class LoadReport:
         table.add_column(justify="right")
         table.add_column()
         table.add_column(style="dim")
-        table.add_row("loaded", str(len(self.loaded)), escape(condensed(self.loaded)), "")
-        for heading, fates in (
+        table.add_row("loaded", str(len(self.loaded)), escape(condense(self.loaded)), "")
+        for heading, statuses in (
             ("resized", self.resized),
             ("converted", self.converted),
             ("skipped", self.skipped),
             ("initial values", self.left),
         ):
-            for note, names in by_note(fates).items():
-                count = sum(fate.note == note for fate in fates)
+            for note, names in by_note(statuses).items():
+                count = sum(status.note == note for status in statuses)
                 table.add_row(heading, str(count), escape(names), escape(note))
         return table
 
 
-def by_note(fates: Iterable[Fate]) -> dict[str, str]:
-    """Return the names that share each note, condensed."""
+def by_note(statuses: Iterable[TensorStatus]) -> dict[str, str]:
+    """Return the names that share each note, condense."""
     groups: dict[str, list[str]] = {}
-    for name, note in fates:
+    for name, note in statuses:
         groups.setdefault(note, []).append(name)
-    return {note: condensed(names) for note, names in groups.items()}
+    return {note: condense(names) for note, names in groups.items()}
 
 
-def condensed(names: Iterable[str]) -> str:
+def condense(names: Iterable[str]) -> str:
     """Return names in short form: layers as ranges, weight and bias as one.
 
-    >>> condensed(["layers.0.norm.weight", "layers.1.norm.weight", "head.weight", "head.bias"])
+    >>> condense(["layers.0.norm.weight", "layers.1.norm.weight", "head.weight", "head.bias"])
     'layers.0-1, head'
     """
     names = list(names)

@@ -5,7 +5,12 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from fakesound.models.weights.convert import Positions, arranged, channels_shared, patch_resized
+from fakesound.models.weights.convert import (
+    Positions,
+    arrange_positions,
+    resize_patches,
+    share_channels,
+)
 
 from . import published
 from .cases import detector, laid, loaded, saved
@@ -34,7 +39,7 @@ def test_positions_are_resized_as_pictures_are(size):
     torch.manual_seed(0)
     grid = torch.randn(1, 5, 14, 14)
     expected = interpolate(grid, size, mode="bicubic", antialias=True)
-    found = arranged(Positions(grid, None), size, "frequency", False)
+    found = arrange_positions(Positions(grid, None), size, "frequency", False)
     torch.testing.assert_close(found, expected.flatten(2).mT, rtol=0, atol=1e-5)
 
 
@@ -88,7 +93,7 @@ def test_without_a_class_token_or_positions_theirs_are_skipped(tmp_path):
     )
     assert ("cls_token", "backbone.class_token=false") in report.skipped
     assert dict(report.converted)["backbone.pos_embed"].endswith("without the class token's")
-    report = loaded(path, detector(depth=1, position=False))
+    report = loaded(path, detector(depth=1, pos_embed=False))
     assert ("pos_embed", "backbone.pos_embed=false") in report.skipped
 
 
@@ -109,7 +114,7 @@ def test_channels_that_are_alike_get_the_response_they_had():
     for there in (1, 3, 4):
         weight, image = torch.randn(5, there, 4, 4), torch.randn(2, 1, 4, 4)
         before = torch.einsum("dchw,bchw->bd", weight, image.expand(-1, there, -1, -1))
-        shared = channels_shared(weight, 3)
+        shared = share_channels(weight, 3)
         after = torch.einsum("dchw,bchw->bd", shared, image.expand(-1, 3, -1, -1))
         torch.testing.assert_close(after, before)
 
@@ -126,7 +131,7 @@ def stretch(old, new):
 def test_filters_answer_to_resized_patches_as_they_did_to_the_patches(size):
     torch.manual_seed(0)
     weight = torch.randn(6, 3, 16, 16, dtype=torch.float64)
-    found = patch_resized(weight, size)
+    found = resize_patches(weight, size)
     # of all filters on patches resized so, the nearest by least squares
     resizing = torch.kron(stretch(16, size[0]), stretch(16, size[1]))
     best = torch.linalg.lstsq(resizing.mT, weight.flatten(2).flatten(0, 1).mT, driver="gelsd")
@@ -141,7 +146,7 @@ def test_patches_of_another_size_are_resized(tmp_path):
     tensors = published.weights(depth=1)
     model = detector(224, 56, patch=(32, 4), depth=1)
     report = loaded(saved(tmp_path, tensors), model)
-    expected = patch_resized(tensors["patch_embed.proj.weight"].mean(1, keepdim=True), (32, 4))
+    expected = resize_patches(tensors["patch_embed.proj.weight"].mean(1, keepdim=True), (32, 4))
     found = model.backbone.stem.proj.weight.detach()
     torch.testing.assert_close(found, expected.expand(-1, 3, -1, -1))
     note = dict(report.resized)["backbone.stem.proj.weight"]

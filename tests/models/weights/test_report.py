@@ -7,7 +7,7 @@ import torch
 from rich.console import Console
 
 from fakesound.models.weights import fit_weights, read_weights
-from fakesound.models.weights.report import condensed
+from fakesound.models.weights.report import condense
 
 from . import published
 from .cases import detector, loaded, original, saved
@@ -19,7 +19,7 @@ CASES = {
     "conv": (lambda folder: saved(folder, published.weights()), {"patch": None, "bins": 16}),
     "bare": (
         lambda folder: saved(folder, published.weights()),
-        {"position": False, "class_token": False},
+        {"pos_embed": False, "class_token": False},
     ),
     "original": (lambda folder: original(folder)[1], {}),
 }
@@ -64,4 +64,4 @@ def test_the_report_is_one_table_and_few_plain_values(tmp_path):
 
 def test_names_are_shortened():
     names = [f"layers.{layer}.norm.weight" for layer in (0, 1, 2, 4)]
-    assert condensed([*names, "a.weight", "a.bias", "b.weight"]) == "layers.0-2,4, a, b.weight"
+    assert condense([*names, "a.weight", "a.bias", "b.weight"]) == "layers.0-2,4, a, b.weight"
