@@ -18,6 +18,7 @@ from fakesound.forging.corpus import resolve_corpus
 from fakesound.models.build import build_initial
 from fakesound.models.heads import clip_logit
 from fakesound.scoring.checkpoint import read_checkpoint
+from fakesound.timeline import GRID
 from fakesound.training.trainer import auto_precision, build_datamodule, build_module, build_trainer
 from tests.models.weights import published
 
@@ -104,7 +105,7 @@ def test_scores_come_in_the_order_of_the_clips(config, data, tmp_path):
     clips = data.test_windows.clips
     assert [score.clip_id for score in module.scores] == [clip.clip_id for clip in clips]
     for score, clip in zip(module.scores, clips, strict=True):
-        assert len(score.frame_scores) == data.grid.count(clip.duration)
+        assert len(score.frame_scores) == GRID.count(clip.duration)
         assert score.regions == clip.regions
         assert score.fold == data.split.fold(clip)
         assert 0 <= score.score <= 1
@@ -163,7 +164,7 @@ def test_every_head_is_learned_and_logged(everything):
 def test_scores_hold_the_outputs_of_every_head(everything):
     _, data, module, folder = everything
     for score, clip in zip(module.scores, data.test_windows.clips, strict=True):
-        assert len(score.boundary_scores) == data.grid.count(clip.duration)
+        assert len(score.boundary_scores) == GRID.count(clip.duration)
         assert set(score.family.scores) == {"codec", "edit", "inpainting"}
         assert sum(score.family.scores.values()) == pytest.approx(1)
     checkpoint = read_checkpoint(folder / "checkpoints" / "best.ckpt")
