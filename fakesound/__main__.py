@@ -19,6 +19,7 @@ VERBS = {
     "compare": "compare runs, or the settings of a sweep",
     "prepare": "create the manifest of a published corpus, a folder or a table",
     "export": "export a trained detector as one ONNX or safetensors file",
+    "sync": "upload offline W&B runs",
     "launch": "run training jobs and sweeps on Amazon SageMaker",
     "forge": "create labelled fakes from genuine recordings",
 }

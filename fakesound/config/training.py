@@ -82,7 +82,7 @@ class LoggerConfig:
     """Weights & Biases, or another log of the training."""
 
     mode: str = "offline"
-    """W&B "offline" (upload later with `wandb sync`) or "online"; "csv"; "tensorboard"; or
+    """W&B "offline" (upload later with `fakesound sync`) or "online"; "csv"; "tensorboard"; or
     "disabled"."""
     project: str = "fakesound"
     """W&B project."""

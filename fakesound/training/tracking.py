@@ -28,7 +28,7 @@ def make_logger(config: RunConfig, plain: dict[str, Any], folder: Path) -> Logge
     """Return the logger of a run, with its files under ``folder``; None if it is disabled.
 
     If W&B cannot be reached or no user is logged in, the run is logged offline, to be uploaded
-    later with ``wandb sync``; it is never stopped.
+    later with ``fakesound sync``; it is never stopped.
     """
     if config.logger.mode == "disabled" or getattr(rank_zero_only, "rank", 0) != 0:
         return None
@@ -45,7 +45,7 @@ def make_logger(config: RunConfig, plain: dict[str, Any], folder: Path) -> Logge
         if config.logger.mode == "offline":
             raise
         reason = str(error).splitlines()[0]
-        console.print(f"W&B: {reason}; logged offline, upload it later with `wandb sync`")
+        console.print(f"W&B: {reason}; logged offline, upload it later with `fakesound sync`")
         run = _start(config, plain, folder, "offline")
     # `log_results` writes the summary
     run.define_metric("trainer/global_step", summary="none")
