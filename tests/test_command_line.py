@@ -45,28 +45,28 @@ def python(*arguments, **environment):
     )
 
 
-def test_done_is_zero_whatever_comes_back(capsys):
+def test_the_exit_code_of_success_is_0(capsys):
     assert exit_code(lambda: "something") == 0
     assert capsys.readouterr() == ("", "")
 
 
-def test_wrong_input_is_two_and_one_line(capsys):
+def test_wrong_input_has_exit_code_2_and_one_line(capsys):
     assert exit_code(raising(InputError("a.wav: empty; drop it"))) == 2
     assert capsys.readouterr() == ("", "error: a.wav: empty; drop it\n")
 
 
-def test_stopped_by_the_user_is_no_traceback():
+def test_an_interrupt_has_no_traceback():
     assert exit_code(raising(KeyboardInterrupt())) == "stopped"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("bug"), ValueError("bug"), OSError("full")])
-def test_anything_else_is_not_hidden(error):
+def test_other_errors_have_a_traceback(error):
     with pytest.raises(type(error)) as caught:
         guarded(raising(error))
     assert caught.value is error
 
 
-def test_an_exit_of_its_own_is_kept():
+def test_the_exit_code_of_a_verb_is_kept():
     assert exit_code(lambda: sys.exit(7)) == 7
 
 
@@ -177,7 +177,7 @@ def test_without_arguments_there_is_a_short_help(verb, tmp_path):
         (["--to", "zzz"], "'zzz' is not one of onnx, wav"),
     ],
 )
-def test_options_and_choices_have_near_ones(capsys, arguments, words):
+def test_unknown_options_and_choices_have_suggestions(capsys, arguments, words):
     result = parser("export", "Exports.")
     result.add_argument("--to", choices=("onnx", "wav"))
     with pytest.raises(SystemExit) as caught:
@@ -188,7 +188,7 @@ def test_options_and_choices_have_near_ones(capsys, arguments, words):
     assert message.count("\n") == 1
 
 
-def test_experiments_have_near_ones():
+def test_unknown_experiments_have_suggestions():
     for override, words in (
         ("mt_vim", "did you mean experiment=mt_vim?"),
         ("experiment=mt_vin", "did you mean mt_vim?"),
@@ -223,7 +223,7 @@ def test_a_closed_pipe_is_no_traceback():
     assert done.stderr == ""
 
 
-def test_a_verb_is_the_same_either_way():
+def test_verbs_run_as_module_and_as_command():
     done = python("-m", "fakesound", "run", "nosuch=1")
     assert done.returncode == 2
     assert done.stderr.startswith("error: nosuch: no such key")

@@ -258,7 +258,7 @@ def test_scores_of_others_need_a_manifest_but_no_audio(run, tmp_path):
     assert "no score for clip 'f3'" in output
 
 
-def test_help_teaches(run):
+def test_help_explains_the_options(run):
     code, output = run("--help")
     assert code == 0
     for word in ("--checkpoint", "examples:", "a score file holds", "--robustness"):
@@ -268,7 +268,9 @@ def test_help_teaches(run):
 
 def test_test_clips_that_choose_the_thresholds_are_named(run, files):
     scores, out = files / "a.jsonl", files / "out"
-    code, told = run("--scores", scores, "--validation-scores", scores, "--out", out, "--draws", 0)
-    assert code == 0, told
+    code, output = run(
+        "--scores", scores, "--validation-scores", scores, "--out", out, "--draws", 0
+    )
+    assert code == 0, output
     count = len(read_scores(scores))
     assert f"{count} of {count} test clips are also in {scores}" in results(out)["remarks"][0]

@@ -114,7 +114,7 @@ def test_wrong_paths_are_refused(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_help_explains_itself(run):
+def test_help_explains_the_options(run):
     code, stdout, _ = run("--help")
     assert code == 0
     for words in ("RUN", "--to", "--out", "InferenceSession", "load_detector"):

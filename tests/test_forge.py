@@ -74,7 +74,7 @@ def test_the_list_names_every_attack(run):
     assert all(name in stdout for name in ATTACKS)
 
 
-def test_help_explains_itself(run):
+def test_help_explains_the_options(run):
     code, stdout, _ = run("--help")
     assert code == 0
     for option in ("--attacks", "--seed", "--on-bad-audio", "--fixed-training", "FOLDER", "OUT"):

@@ -135,7 +135,7 @@ def test_empty_results_are_reported(typed, file):
     assert err.startswith("error: smoke: no finished run under s3://a-bucket/fakesound/smoke")
 
 
-def test_the_help_explains_itself(typed):
+def test_help_explains_the_options(typed):
     code, out, _ = typed("--help")
     assert code == 0
     for word in ("sagemaker", "status", "fetch", "--dry-run", "launch.spot=true"):

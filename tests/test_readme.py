@@ -191,7 +191,7 @@ RUN = [
 ]
 
 
-def test_no_excuse_is_left_over():
+def test_all_listed_exceptions_are_used():
     for start in NOT_RUN:
         assert any(line.startswith(start) for line in LINES), start
 

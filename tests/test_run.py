@@ -150,7 +150,7 @@ def test_a_folder_takes_one_run_at_a_time(small, tmp_path):
 
 
 @pytest.mark.parametrize("counts", [(1, 3), (3, 1)])
-def test_the_run_that_came_furthest_continues_whatever_the_clock_said(counts, small, tmp_path):
+def test_the_run_with_most_steps_resumes_for_any_clock(counts, small, tmp_path):
     config = run_config(compose_config(list(small)))
     names = ("2030-01-01_00-00-00", "1980-01-01_00-00-00")
     for name, lines in zip(names, counts, strict=True):
@@ -252,7 +252,7 @@ def test_a_corrupt_file_in_a_manifest_is_named(finished, tmp_path):
     assert len(read_metrics(tmp_path / "out")["provenance"]["left_out"]) == 1
 
 
-def test_a_sweep_does_again_only_what_is_missing(small, tmp_path):
+def test_a_sweep_repeats_only_missing_runs(small, tmp_path):
     sweep = ("-m", *small, "name=sweep", "logger=disabled", "resume=auto", "seed=0,1,2")
     with subprocess.Popen(command("run", *sweep), cwd=tmp_path, stderr=subprocess.DEVNULL) as run:
         deadline = time.monotonic() + 240
@@ -336,7 +336,7 @@ def test_the_resolved_configuration_is_that_of_the_run(finished):
     assert math.isclose(config["optim"]["lr"], 3e-3)
 
 
-def test_help_teaches(tmp_path):
+def test_help_explains_the_options(tmp_path):
     done = fakesound("run", "--help", folder=tmp_path)
     assert done.returncode == 0
     for words in ("experiment=", "mt_vim", "sweep=", "data.root", "resume"):

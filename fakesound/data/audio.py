@@ -13,7 +13,7 @@ from jaxtyping import Int16
 
 from fakesound.clip import Clip
 from fakesound.data.decoding import BLOCK, SequentialFile, decode_blocks, open_decoder
-from fakesound.data.location import AnyLocation, parse_location
+from fakesound.data.location import AnyLocation, file_state
 from fakesound.data.notes import Notes
 from fakesound.data.resampling import SPAN, Resampler
 from fakesound.data.samples import Mixer, Samples, to_pcm
@@ -254,9 +254,7 @@ def _check_length(path: AnyLocation, info: AudioInfo, decoded: int) -> None:
 def _mixer(file: SequentialFile) -> Mixer:
     """Return the power of the channels and of their mean over the whole file."""
     if file.location is not None:
-        local = parse_location(file.location).local
-        stat = None if local is None else local.stat()
-        return _mixer_of_file(file.location, stat and (stat.st_size, stat.st_mtime_ns))
+        return _mixer_of_file(file.location, file_state(file.location))
     with file.reopen() as again:
         return _mixed(again)
 

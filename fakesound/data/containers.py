@@ -20,6 +20,7 @@ import soundfile
 from jaxtyping import Float32
 
 from fakesound.data.folders import CONTAINERS
+from fakesound.data.location import file_state
 from fakesound.errors import InputError
 
 AAC, MP3, WMA = ("aac", "aac_latm"), ("mp3", "mp3float"), ("wmav1", "wmav2")
@@ -102,16 +103,15 @@ def decode_container(path: Path | None, content: bytes | None, name: str) -> Dec
     """
     if path is None:
         return _decoded(io.BytesIO(content or b""), name)
-    stat = path.stat()
     try:
-        return _decoded_file(path, name, stat.st_size, stat.st_mtime_ns)
+        return _decoded_file(path, name, file_state(path))
     except OSError as error:
         raise InputError(f"{name}: cannot be decoded ({error.strerror}); free some space") from None
 
 
 @lru_cache(maxsize=2)
-def _decoded_file(path: Path, name: str, size: int, time: int) -> Decoded:
-    del size, time  # only keys of the cache: a changed file is decoded again
+def _decoded_file(path: Path, name: str, state: tuple[int, int] | None) -> Decoded:
+    del state  # only a key of the cache: a changed file is decoded again
     return _decoded(path, name)
 
 

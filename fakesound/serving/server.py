@@ -8,7 +8,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fakesound.errors import InputError
 from fakesound.inference import Detector
-from fakesound.progress import console
+from fakesound.progress import print_line
 from fakesound.serving.application import HOSTS, Limits, application
 
 CONNECTIONS = 64  # open at the same time
@@ -71,5 +71,5 @@ def serve(detector: Detector, limits: Limits, port: int) -> None:
     """Serve until the program is stopped."""
     bound = bound_socket(port)
     port = bound.getsockname()[1]
-    console.print(f"http://{HOSTS[0]}:{port}/   stop with Ctrl-C", highlight=False)
+    print_line(f"http://{HOSTS[0]}:{port}/   stop with Ctrl-C")
     server(detector, limits, port).run(sockets=[bound])

@@ -50,7 +50,7 @@ def test_pickles_of_every_age_are_read(tmp_path, protocol):
     assert read_segment_labels(path, 0.16)["CON_T_2"] == [Region(0, 0.16), Region(0.48, 0.64)]
 
 
-def test_nothing_in_a_pickle_is_run(tmp_path):
+def test_pickles_run_no_code(tmp_path):
     path = save(tmp_path / "a.npy", {"a": [Trap(str(tmp_path / "run"))]})
     with pytest.raises(InputError, match=r"a\.npy: the pickle asks to run"):
         read_segment_labels(path, 0.01)

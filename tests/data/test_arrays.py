@@ -60,7 +60,7 @@ class Trap:
         return os.mkdir, (self.path,)
 
 
-def test_nothing_in_a_pickle_is_run(tmp_path):
+def test_pickles_run_no_code(tmp_path):
     sprung = tmp_path / "sprung"
     trap = Trap(str(sprung))
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"u": trap}))

@@ -119,7 +119,7 @@ def test_the_same_clips_make_the_same_bytes_and_a_folder_can_move(mixed, tmp_pat
     assert digests(tmp_path / "c/shards") == digests(tmp_path / "b/shards")
 
 
-def test_only_what_is_missing_or_changed_is_written_again(mixed, tmp_path):
+def test_only_missing_or_changed_shards_are_written_again(mixed, tmp_path):
     out = tmp_path / "out"
     write_shards(mixed, out, 150_000)
     first = digests(out / "shards")

@@ -108,7 +108,7 @@ def test_rows_are_those_of_one_process_though_workers_are_killed(
     assert len([*(out / SHARDS).iterdir()]) == 6
 
 
-def test_the_same_command_scores_only_what_is_missing(folder, settings, monkeypatch):
+def test_the_same_command_scores_only_missing_files(folder, settings, monkeypatch):
     monkeypatch.setattr(sharded, "FILES", 3)
     run(folder, settings, "1")
     out = folder.parent / "out"

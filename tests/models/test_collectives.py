@@ -88,7 +88,7 @@ def shared(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_two_processes_learn_what_one_does(name, shared):
+def test_two_processes_have_the_gradients_of_one(name, shared):
     expected = learned(name)
     assert any(key.endswith("running_var") for key in expected) or name == "transformer"
     for result in (shared[0][name], shared[1][name]):

@@ -76,7 +76,7 @@ def test_found_regions_are_runs_above_the_threshold(fake):
     assert spans([Region(n, n + 0.5) for n in range(15)]).endswith("s and 3 more")
 
 
-def test_audio_that_is_gone_or_too_long(run, fake, tmp_path):
+def test_missing_or_too_long_audio_is_not_shown(run, fake, tmp_path):
     assert read_sound(tmp_path / "gone.wav", 1000) is None
     assert clip_sound(replace(run, clips={}), fake.clip_id) is None
     path = tmp_path / "long.wav"

@@ -74,7 +74,7 @@ def test_risk_marks_the_share_that_is_answered(parts):
     assert risk_figure({"all": []}) is None
 
 
-def test_training_shows_what_was_logged_and_the_selected_epoch(run):
+def test_the_training_figure_shows_logged_values_and_the_selected_epoch(run):
     loss, validation = training_figure(run.epochs).axes
     assert loss.get_legend_handles_labels()[1] == ["total", "clip"]
     assert validation.get_legend_handles_labels()[1] == ["Clip AUC"]

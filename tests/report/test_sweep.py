@@ -134,7 +134,7 @@ def config(name, dim, depth, share=0.3, weighting="fixed"):
         ([config("a", 1, 1), config("a", 2, 2)], ["backbone.depth"]),
     ],
 )
-def test_the_fewest_keys_that_tell_runs_apart_are_named(configs, keys):
+def test_the_fewest_distinguishing_keys_are_named(configs, keys):
     assert differing_keys(configs) == keys
 
 

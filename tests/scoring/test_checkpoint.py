@@ -118,7 +118,7 @@ def test_safetensors_read_back_bit_by_bit(trained, folder, tmp_path):
     assert json.loads(metadata["config"])["data"]["root"] == "recordings"
 
 
-def test_a_checkpoint_carries_what_is_added_to_it(trained, folder, tmp_path):
+def test_a_checkpoint_stores_its_annotations(trained, folder, tmp_path):
     best = folder / "checkpoints" / "best.ckpt"
     before = torch.load(best, weights_only=True)
     # the second time is the one that counts

@@ -78,7 +78,7 @@ def test_regions_at_thresholds_of_zero_and_one():
 
 
 @given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=120), st.floats(0, 1))
-def test_regions_are_apart_in_order_long_enough_and_hold_what_is_high(scores, threshold):
+def test_regions_are_disjoint_ordered_long_enough_and_cover_high_frames(scores, threshold):
     duration = len(scores) * GRID.step
     result = find_regions(np.array(scores, np.float32), threshold, duration)
     last = -1.0

@@ -180,7 +180,7 @@ def test_scores_hold_the_outputs_of_every_head(everything):
         assert one.logit == pytest.approx(other.logit, abs=1e-4)
 
 
-def test_a_training_of_one_family_has_nothing_to_tell_apart(small, data):
+def test_one_family_cannot_be_attributed(small, data):
     config = run_config(compose_config([*small, *PLAIN, *ALL]))
     crops = copy.copy(data.train_crops)
     crops.families = ["edit"]

@@ -57,7 +57,7 @@ def test_the_table_has_a_row_for_each_setting(page, sweep):
         assert f"{setting.median('unseen/clip/auc').value:.3f}" in row
 
 
-def test_parallel_coordinates_have_what_was_varied_and_measured(grids):
+def test_parallel_coordinates_have_varied_keys_and_metrics(grids):
     (lines,) = panels(grids[0], v2.ParallelCoordinatesPlot)
     columns = [column.model_dump(by_alias=True) for column in lines._to_model().config.columns]
     assert [column["accessor"] for column in columns] == [

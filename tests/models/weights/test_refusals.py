@@ -112,7 +112,7 @@ class Harm:
         return (os.mkdir, ("harmed",))
 
 
-def test_nothing_in_a_file_is_run(tmp_path, monkeypatch):
+def test_files_run_no_code(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = saved(tmp_path, published.weights(32, 1), args=Harm())
     message = error_message(path)
