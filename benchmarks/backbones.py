@@ -42,7 +42,8 @@ BACKBONES = (
 FLOPS_PER_STATE = 7
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this script."""
     parser = make_parser(__doc__ or "", 5)
     parser.add_argument(
         "--backbones",
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     configs = {
         name: run_config(compose_config([f"backbone={name}", "backbone.drop_path=0"]))
         for name in options.backbones

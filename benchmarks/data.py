@@ -63,7 +63,8 @@ print(len(clips), seconds, busy, peak)
 """
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this script."""
     parser = make_parser(__doc__ or "", 5)
     parser.add_argument(
         "--rows", type=at_least(1), default=1_000_000, help="rows of the manifest (1,000,000)"
@@ -87,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     if options.folder is not None and not options.folder.is_dir():
         raise InputError(
             f"--folder={options.folder}: no such folder; create it or name another one"

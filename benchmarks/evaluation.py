@@ -40,7 +40,8 @@ main()
 """
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this script."""
     parser = make_parser(__doc__ or "", 1)
     parser.add_argument(
         "--clips",
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     rounds = method_of(options).rounds
     records = []
     with tempfile.TemporaryDirectory() as place:

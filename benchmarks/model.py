@@ -71,7 +71,8 @@ class Input:
         return torch.randn(*shape, generator=generator).to(device)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this script."""
     parser = make_parser(__doc__ or "", 5, BACKENDS)
     parser.add_argument(
         "--backbone",
@@ -90,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     tied = f"backbone.tied_decay={options.tied_decay}"
     config = only_vim(
         run_config(compose_config([f"backbone={options.backbone}", tied, "backbone.drop_path=0"]))

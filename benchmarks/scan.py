@@ -64,7 +64,8 @@ class Size:
         return {"B": self.batch, "L": self.tokens, "E": self.channels, "N": self.states}
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this script."""
     parser = make_parser(__doc__ or "", 7, BACKENDS)
     parser.add_argument(
         "--tokens",
@@ -89,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     shape = (options.channels, options.state, options.directions, options.tied_decay)
     sizes = [Size(batch, tokens, *shape) for tokens in options.tokens for batch in options.batch]
     session = Session(method_of(options))

@@ -48,7 +48,8 @@ PARTS = ("loading", "features", "forward+backward", "optimiser")
 STEP = "step"
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this script."""
     parser = make_parser(__doc__ or "", 10, BACKENDS)
     parser.add_argument(
         "overrides",
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     own = [f"experiment={options.experiment}", f"data.prepared={options.prepared}"]
     config = only_vim(run_config(compose_config([*own, *options.overrides])))
     corpus = None if options.synthetic else resolve_corpus(config.data, config.split)

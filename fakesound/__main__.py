@@ -6,23 +6,9 @@ import sys
 from importlib import metadata
 
 from fakesound import __version__
-from fakesound.command_line import WRONG_INPUT, guarded
+from fakesound.command_line import VERBS, WRONG_INPUT, guarded
 from fakesound.errors import did_you_mean
 
-VERBS = {
-    "run": "train with attacks held out, test on them, report",
-    "detect": "detect fake recordings and locate the fake parts",
-    "serve": "serve a local web page for detection, and POST /detect",
-    "explain": "show which parts of time and frequency change the score",
-    "evaluate": "evaluate a detector, or any score file, on labelled clips",
-    "listen": "run a listening test in the browser and evaluate its answers",
-    "compare": "compare runs, or the settings of a sweep",
-    "prepare": "create the manifest of a published corpus, a folder or a table",
-    "export": "export a trained detector as one ONNX or safetensors file",
-    "sync": "upload offline W&B runs",
-    "launch": "run training jobs and sweeps on Amazon SageMaker",
-    "forge": "create labelled fakes from genuine recordings",
-}
 # packages on which scores depend
 PACKAGES = ("onnxruntime", "torch", "numpy")
 
@@ -50,7 +36,7 @@ def main() -> None:
 
 
 def _help() -> str:
-    lines = [f"  {name:8} {what}" for name, what in VERBS.items()]
+    lines = [f"  {name:10} {what}" for name, what in VERBS.items()]
     usage = "fakesound VERB ...   (fakesound VERB --help shows the options)"
     return "\n".join([usage, "", *lines])
 

@@ -14,6 +14,21 @@ from fakesound.errors import InputError, OutsideError, ProcessError, did_you_mea
 if TYPE_CHECKING:
     from rich.table import Table
 
+VERBS = {
+    "run": "train with attacks held out, test on them, report",
+    "detect": "detect fake recordings and locate the fake parts",
+    "serve": "serve a local web page for detection, and POST /detect",
+    "explain": "show which parts of time and frequency change the score",
+    "evaluate": "evaluate a detector, or any score file, on labelled clips",
+    "listen": "run a listening test in the browser and evaluate its answers",
+    "compare": "compare runs, or the settings of a sweep",
+    "prepare": "create the manifest of a published corpus, a folder or a table",
+    "export": "export a trained detector as one ONNX or safetensors file",
+    "sync": "upload offline W&B runs",
+    "launch": "run training jobs and sweeps on Amazon SageMaker",
+    "forge": "create labelled fakes from genuine recordings",
+    "completion": "print a script for the completion of a shell",
+}
 FAILED, WRONG_INPUT = 1, 2
 # errors of a write: no space left, quota exceeded, file too large
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -32,7 +32,7 @@ examples:
 @entry_point
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     _check(options)
     # imported after the checks: slow
     from fakesound.config import RunConfig
@@ -65,7 +65,8 @@ def _publish(folders: Sequence[Path], entity: str, project: str) -> str:
     return publish(sweep, entity, project)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this verb."""
     parser = command_line.parser("compare", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "folders", type=Path, nargs="+", metavar="FOLDER", help="folder of a sweep or of a run"

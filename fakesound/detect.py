@@ -57,7 +57,7 @@ exit codes: 0 done; 1 some files could not be read; 2 wrong arguments; 3 a recor
 @entry_point
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     _check(options)
     if sys.stdout.encoding.lower().replace("-", "") == "utf8":
         sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
@@ -268,7 +268,8 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError("--json, --jsonl, --csv, --rttm: only one can go to standard output")
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this verb."""
     parser = command_line.parser("detect", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "recordings",

@@ -49,7 +49,7 @@ MOST_DRAWS = 100_000
 @entry_point
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     _check(options)
     command = shlex.join(["python", "-m", "fakesound.evaluate", *sys.argv[1:]])
     # imported after the checks: slow
@@ -58,7 +58,8 @@ def main() -> None:
     evaluate(options, command)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this verb."""
     parser = command_line.parser("evaluate", DESCRIPTION, EXAMPLES)
     what = parser.add_argument_group("input and output")
     what.add_argument(

@@ -37,7 +37,7 @@ examples:
 @entry_point
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     if (options.recording is None) == (options.manifest is None):
         raise InputError("give either a recording, or --manifest")
     check_least(options, clips=1)
@@ -97,7 +97,8 @@ def _measure(detector: "Detector", manifest: AnyLocation, count: int) -> None:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this verb."""
     parser = command_line.parser("explain", DESCRIPTION, EXAMPLES)
     parser.add_argument("recording", nargs="?", type=Path, metavar="FILE", help="a recording")
     parser.add_argument("--out", type=Path, metavar="PICTURE", help="picture to write, PNG or SVG")

@@ -63,7 +63,7 @@ use the safetensors file:
 @entry_point
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     source: Path = PRETRAINED if str(options.run) == DEFAULT else options.run
     out: Path = options.out or _default_out(options.run, options.to)
     _check(source, out, options.to)
@@ -156,7 +156,8 @@ def _check(source: Path, out: Path, to: str) -> None:
     check_outputs({"--out": out}, [source])
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this verb."""
     parser = command_line.parser("export", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "run",

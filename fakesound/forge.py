@@ -38,12 +38,12 @@ examples:
 @entry_point
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     if options.list:
         _list_attacks()
         return
     if options.out is None:
-        _parser().error("OUT is missing: the folder to write to")
+        build_parser().error("OUT is missing: the folder to write to")
     _check(options)
     set_weights(_weights(options.weights), "--weights")
     attacks = choose_attacks(options.attacks, "--attacks")
@@ -79,7 +79,8 @@ def main() -> None:
     print(options.out / "manifest.jsonl")
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this verb."""
     parser = command_line.parser("forge", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "folder",

@@ -52,7 +52,7 @@ AWS (one line; --debug shows more); 1 anything else.
 @entry_point
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_intermixed_args()
+    options = build_parser().parse_intermixed_args()
     _check(options)
     from fakesound.cloud.settings import read_settings
 
@@ -119,7 +119,8 @@ def _fetch(name: str, settings: "SageMakerConfig", out: Path) -> None:
     print(f"next: fakesound compare {out / name}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this verb."""
     from fakesound.cloud.settings import keys_help
 
     parser = command_line.parser("launch", DESCRIPTION, f"{keys_help()}\n{EXAMPLES}")

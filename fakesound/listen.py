@@ -55,13 +55,14 @@ From a guess to certain, "fake" scores 0.55, 0.65, 0.75, 0.85 or 0.95, and "genu
 @entry_point
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     _check(options)
     lock_folder(options.out, "--out")
     _run(options)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this verb."""
     parser = command_line.parser("listen", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "manifest",

@@ -27,7 +27,7 @@ examples:
 @entry_point
 def main() -> None:
     """Run from the command line."""
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     _check(options)
     # imported after the checks: slow
     from fakesound.inference import Detector
@@ -53,7 +53,8 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(f"--port={options.port}: must be from 0 to 65535")
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this verb."""
     parser = command_line.parser("serve", DESCRIPTION, EXAMPLES)
     parser.needs_arguments = False
     parser.add_argument("--port", type=int, default=8400, help="port; 0 for any free port (8400)")

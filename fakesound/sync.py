@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _main() -> None:
-    options = _parser().parse_args()
+    options = build_parser().parse_args()
     runs = [run for folder in options.folders for run in _offline_runs(folder)]
     if find_spec("wandb") is None:
         raise InputError("wandb: not installed; pip install wandb")
@@ -52,7 +52,8 @@ def _offline_runs(folder: Path) -> list[Path]:
     return runs
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of this verb."""
     parser = command_line.parser("sync", DESCRIPTION, EXAMPLES)
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="run or sweep")
     parser.add_argument("--dry-run", action="store_true", help="only list the runs to upload")

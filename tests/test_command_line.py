@@ -9,8 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 import fakesound
-from fakesound.__main__ import VERBS
-from fakesound.command_line import guarded, parser, print_results
+from fakesound.command_line import VERBS, guarded, parser, print_results
 from fakesound.errors import InputError
 
 ROOT = Path(__file__).parents[1]

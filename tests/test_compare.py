@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from fakesound.compare import _check, _parser
+from fakesound.compare import _check, build_parser
 from fakesound.errors import InputError
 from tests.conftest import command
 from tests.run_factory import make_run
@@ -47,7 +47,7 @@ def test_a_sweep_is_compared_in_its_folder_or_another_file(sweep, tmp_path, run_
 )
 def test_errors_are_one_line(arguments, words):
     with pytest.raises(InputError, match=words):
-        _check(_parser().parse_args(arguments))
+        _check(build_parser().parse_args(arguments))
 
 
 @pytest.mark.parametrize(

@@ -130,12 +130,12 @@ def check(line):
     elif verb == "prepare":
         check_prepare(arguments)
     elif verb is not None:
-        parser = importlib.import_module(f"fakesound.{verb}")._parser()
+        parser = importlib.import_module(f"fakesound.{verb}").build_parser()
         parse(parser.parse_intermixed_args if verb == "launch" else parser.parse_args, arguments)
     elif program == "fakesound":
         assert arguments == ["--help"]
     elif program == "python" and rest[0] == "-m":
-        parse(importlib.import_module(rest[1])._parser().parse_args, rest[2:])
+        parse(importlib.import_module(rest[1]).build_parser().parse_args, rest[2:])
     elif program == "torchrun":
         check_run(rest[rest.index("fakesound.run") + 1 :])
     elif program == "docker":

@@ -251,4 +251,4 @@ def test_a_dropped_file_ends_in_a_part_that_plays(server, example, tmp_path):
 )
 def test_wrong_options_name_themselves(arguments):
     with pytest.raises(InputError, match=arguments[0]):
-        serve._check(serve._parser().parse_args(arguments))
+        serve._check(serve.build_parser().parse_args(arguments))
