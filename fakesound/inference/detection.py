@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from fakesound.errors import InputError, unicode_name
 from fakesound.files import json_text
 from fakesound.inference.record import Record
-from fakesound.scoring.decision import FakeRegion, Verdict, with_prior
+from fakesound.scoring.decision import FakeRegion, Verdict, score_text, with_prior
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +135,7 @@ class Detection:
         if self.record is not None:
             axes.axhline(self.record.frame_threshold, color="grey", linestyle="--", linewidth=1)
         axes.set(xlim=(0, self.duration), ylim=(0, 1), xlabel="seconds", ylabel="frame score")
-        axes.set_title(f"{self.verdict}, score {self.score:.2f}", loc="left")
+        axes.set_title(f"{self.verdict}, score {score_text(self.score)}", loc="left")
         return axes
 
     def _repr_html_(self) -> str:
@@ -219,7 +219,7 @@ def _html_row(item: Detection | InputError) -> str:
     return (
         f"<tr><td>{html.escape(item.path or 'array')}</td>"
         f'<td style="color:{COLOURS[item.verdict]};font-weight:bold">{item.verdict}</td>'
-        f"<td>{item.score:.2f}</td><td>{spans}</td></tr>"
+        f"<td>{html.escape(score_text(item.score))}</td><td>{spans}</td></tr>"
     )
 
 

@@ -15,6 +15,7 @@ from fakesound.errors import InputError, shown
 from fakesound.files import check_folder, check_outputs, write_whole
 from fakesound.inference import formats
 from fakesound.progress import print_line, progress_bar
+from fakesound.scoring.decision import score_text
 
 if TYPE_CHECKING:
     from fakesound.inference.detector import Detector
@@ -148,7 +149,7 @@ def print_table(options: argparse.Namespace, results: Sequence["Result"], header
         table.add_row(
             name,
             f"[{colour}]{detection.verdict}",
-            f"{detection.score:.2f}",
+            score_text(detection.score),
             regions,
             detection.attack_family or "",
         )

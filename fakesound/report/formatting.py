@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from fakesound.scoring.decision import score_text  # noqa: F401  # called by templates
+
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 SPACE = "\N{NO-BREAK SPACE}"
@@ -25,6 +27,14 @@ def signed(value: float | None, decimals: int = 2) -> str:
 def percent(share: float | None) -> str:
     """Format ``share`` as 25 %, or as a dash if it is None."""
     return DASH if share is None else f"{100 * share:.0f}{SPACE}%"
+
+
+def probability(value: float) -> str:
+    """Format a probability as 25 %, 0.3 % or > 99 %; none but 1 is shown as 100 %."""
+    share = 100 * value
+    if 99.5 <= share < 100:
+        return f">{SPACE}99{SPACE}%"
+    return f"{share:.1g}{SPACE}%" if share < 1 else percent(value)
 
 
 def p_value(p: float | None) -> str:

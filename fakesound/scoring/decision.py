@@ -97,6 +97,11 @@ def find_regions(
     )
 
 
+def score_text(score: float) -> str:
+    """Format a score with two decimals; no score below 1 is shown as 1."""
+    return "> 0.99" if 0.995 <= score < 1 else f"{score:.2f}"
+
+
 def _microseconds_between(start: float, end: float) -> int:
     return microseconds(end) - microseconds(start)
 
