@@ -30,8 +30,10 @@ def percent(share: float | None) -> str:
 
 
 def probability(value: float) -> str:
-    """Format a probability as 25 %, 0.3 % or > 99 %; none but 1 is shown as 100 %."""
+    """Format a probability as 25 %, 0.3 % or > 99 %; only 0 and 1 themselves are shown as such."""
     share = 100 * value
+    if 0 < share < 0.1:
+        return f"<{SPACE}0.1{SPACE}%"
     if 99.5 <= share < 100:
         return f">{SPACE}99{SPACE}%"
     return f"{share:.1g}{SPACE}%" if share < 1 else percent(value)

@@ -98,8 +98,10 @@ def find_regions(
 
 
 def score_text(score: float) -> str:
-    """Format a score with two decimals; no score below 1 is shown as 1."""
-    return "> 0.99" if 0.995 <= score < 1 else f"{score:.2f}"
+    """Format a score with two decimals; only 0 and 1 themselves are shown as such."""
+    if 0.995 <= score < 1:
+        return "> 0.99"
+    return "< 0.01" if 0 < score < 0.005 else f"{score:.2f}"
 
 
 def _microseconds_between(start: float, end: float) -> int:

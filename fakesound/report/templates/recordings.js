@@ -6,7 +6,7 @@ const waveColours = () => ({ waveColor: colour("--ink"), progressColor: colour("
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const percent = (share) => {
   const value = 100 * share;
-  return `${value < 1 ? value.toPrecision(1) : value >= 99.5 && value < 100 ? "> 99" : Math.round(value)}\u00a0%`;
+  return `${value < 0.1 ? "< 0.1" : value < 1 ? value.toPrecision(1) : value >= 99.5 && value < 100 ? "> 99" : Math.round(value)}\u00a0%`;
 };
 
 function showPrior() {
