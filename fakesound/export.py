@@ -1,7 +1,7 @@
 """Export a trained detector as one file.
 
 fakesound export RUN --to onnx|onnx-windows|safetensors [--out FILE]
-fakesound export RUN --average RUN [RUN ...] --to safetensors
+fakesound export RUN [--average RUN ... | --calibrate MANIFEST ...] --to safetensors
 """
 
 import argparse
@@ -40,12 +40,16 @@ safetensors   weights, configuration and thresholds, for this package; contains 
 
 With --average, the weights are the mean of several runs that have the same architecture and started
 from the same weights; they are calibrated on the validation clips of the first run.
+
+With --calibrate, scores are calibrated and thresholds selected on the clips of manifests, for
+example recordings of your own that the detector should be used on. No clip may be in training.
 """
 EXAMPLES = """\
 examples:
   fakesound export outputs/mt_vim/2026-01-31_12-00-00 --to onnx
   fakesound export RUN/checkpoints/last.ckpt --to safetensors --out detector.safetensors
   fakesound export RUN1 --average RUN2 RUN3 --to safetensors
+  fakesound export default --calibrate my_recordings.jsonl --to safetensors --out mine.safetensors
 
 use the file of --to onnx; audio is mono, at the rate of the training (16000 Hz), of any length:
   session = onnxruntime.InferenceSession("detector.onnx")
@@ -67,10 +71,11 @@ def main() -> None:
     source: Path = PRETRAINED if str(options.run) == DEFAULT else options.run
     out: Path = options.out or _default_out(options.run, options.to)
     _check(source, out, options.to)
-    if options.average and options.to != "safetensors":
-        raise InputError(
-            f"--to={options.to}: --average writes only safetensors; export that file afterwards"
-        )
+    for name in ("average", "calibrate"):
+        if getattr(options, name) and options.to != "safetensors":
+            raise InputError(
+                f"--to={options.to}: --{name} writes only safetensors; export that file afterwards"
+            )
 
     # imported after the checks: slow
     from fakesound.scoring.checkpoint import read_checkpoint, write_safetensors
@@ -80,6 +85,13 @@ def main() -> None:
 
         with progress_bar("scoring validation") as progress:
             checkpoint = average_runs(source, options.average, progress)
+    elif options.calibrate:
+        from fakesound.exporting.calibrate import calibrate_on_manifests
+
+        with progress_bar("scoring clips") as progress:
+            checkpoint = calibrate_on_manifests(
+                read_checkpoint(source), options.calibrate, progress
+            )
     else:
         checkpoint = read_checkpoint(source)
     if options.to == "onnx":
@@ -167,12 +179,21 @@ def build_parser() -> argparse.ArgumentParser:
         "default (the detector of the package)",
     )
     parser.add_argument("--to", choices=tuple(SUFFIXES), required=True, help="format to write")
-    parser.add_argument(
+    recalibration = parser.add_mutually_exclusive_group()
+    recalibration.add_argument(
         "--average",
         type=Path,
         nargs="+",
         metavar="RUN",
         help="folders of runs whose weights are averaged with those of RUN",
+    )
+    recalibration.add_argument(
+        "--calibrate",
+        type=Path,
+        nargs="+",
+        metavar="MANIFEST",
+        help="manifests of genuine and fake clips on which scores are calibrated and thresholds "
+        "selected",
     )
     parser.add_argument(
         "--out",

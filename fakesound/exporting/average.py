@@ -14,10 +14,8 @@ from torch import Tensor
 from fakesound.clip import Clip
 from fakesound.data.manifest import read_manifest
 from fakesound.errors import InputError
-from fakesound.evaluation.results import apply_calibration
-from fakesound.evaluation.scorer import score_clips
-from fakesound.scoring.checkpoint import Checkpoint, read_checkpoint, with_hypotheses
-from fakesound.scoring.clip_score import HeadCalibration, head_thresholds
+from fakesound.exporting.calibrate import calibrate
+from fakesound.scoring.checkpoint import Checkpoint, read_checkpoint
 
 # prefix of the head that each run trains from other random weights, whose mean is meaningless
 OWN_HEAD = "attribution_head."
@@ -53,25 +51,12 @@ def average_runs(
             )
     runs = [read_checkpoint(folder) for folder in (first, *others)]
     checkpoint = replace(runs[0], weights=mean_weights(runs))
-    config = checkpoint.config
-    scores, _ = score_clips(
-        checkpoint.detector(),
-        validation,
-        config.data.sample_rate,
-        config.data.window_seconds,
-        progress=progress,
-    )
-    calibrated = apply_calibration([], scores, config.calibration, decision=config.decision)
-    assert calibrated.thresholds is not None
+    calibrated = calibrate(checkpoint, validation, progress)
     attacks = {attack for run in runs for attack in run.attacks or ()}
     return replace(
-        checkpoint,
-        weights=with_hypotheses(checkpoint.weights, calibrated.hypotheses),
-        thresholds={"clip": calibrated.thresholds.clip, "frame": calibrated.thresholds.frame},
-        calibrator=calibrated.calibrator,
+        calibrated,
         attacks=tuple(sorted(attacks)),
         selected_on=tuple(sorted({a for run in runs for a in run.selected_on} - attacks)),
-        heads=HeadCalibration(checkpoint.heads.families, head_thresholds(calibrated.validation)),
         sources=frozenset(source for run in runs for source in run.sources or ()),
     )
 

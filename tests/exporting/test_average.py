@@ -35,6 +35,8 @@ def test_a_run_averaged_with_itself_is_the_run(finished):
     assert averaged.thresholds == pytest.approx(run.thresholds, abs=1e-5)
     assert (averaged.attacks, averaged.selected_on) == (run.attacks, run.selected_on)
     assert averaged.sources == run.sources
+    assert averaged.heads.families == run.heads.families
+    assert averaged.heads.thresholds == pytest.approx(run.heads.thresholds, abs=1e-4)
     for name, tensor in run.weights.items():
         if name != "clip_head.maps":
             assert torch.equal(averaged.weights[name], tensor), name
