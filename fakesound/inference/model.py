@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from jaxtyping import Float32
 from fakesound.config import RunConfig
 from fakesound.config.checks import one_of
 from fakesound.errors import InputError
+from fakesound.provenance import usable_cores
 from fakesound.scoring.calibration import Calibrator
 from fakesound.scoring.clip_score import HeadCalibration
 from fakesound.scoring.metadata import DEFAULT, PRETRAINED, parse_metadata
@@ -25,6 +27,8 @@ BACKENDS = ("auto", "onnx", "torch")
 PRETRAINED_ONNX = PRETRAINED.with_suffix(".onnx")
 # metadata key of an exported file: hash of the file that it was exported from
 WEIGHTS_KEY = "weights_sha256"
+# windows that a thread scores at a time: few fit the cache, and divide short recordings evenly
+PER_THREAD = 2
 
 
 @dataclass(frozen=True)
@@ -118,10 +122,20 @@ def onnx_model(content: bytes, file: Path, name: str) -> Model:
         )
     names = [value.name for value in session.get_outputs()]
 
+    threads = _threads()
+
+    def score(windows: Float32[np.ndarray, "window sample"]) -> list[np.ndarray]:
+        outputs: list[np.ndarray] = session.run(names, {"windows": windows})
+        return outputs
+
     def forward(
         windows: Float32[np.ndarray, "window sample"],
     ) -> Mapping[str, Float32[np.ndarray, "window frame ..."]]:
-        return dict(zip(names, session.run(names, {"windows": windows}), strict=True))
+        parts = [windows[i : i + PER_THREAD] for i in range(0, len(windows), PER_THREAD)]
+        # a new pool for each batch takes little time, and works in a forked process as well
+        with ThreadPoolExecutor(threads) as pool:
+            outputs = zip(*pool.map(score, parts), strict=True)
+        return dict(zip(names, map(np.concatenate, outputs), strict=True))
 
     digest = hashlib.sha256(content).hexdigest()
     return Model(
@@ -138,17 +152,21 @@ def onnx_model(content: bytes, file: Path, name: str) -> Model:
 
 
 def open_session(content: bytes) -> Any:  # noqa: ANN401  # onnxruntime is untyped
-    """Open a session of onnxruntime on the CPU, with ``OMP_NUM_THREADS`` threads if it is set."""
+    """Open a session of onnxruntime on the CPU that computes in the thread that calls it."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # a comma-separated list has one number per level of nested parallelism
-    threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
-    # idle threads must not occupy cores
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # threads that score different windows are used better than threads within an operation
+    options.intra_op_num_threads = 1
     options.log_severity_level = 4
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _threads() -> int:
+    """Return ``OMP_NUM_THREADS`` if it is a number, else the number of usable cores."""
+    # a comma-separated list has one number per level of nested parallelism
+    threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return max(1, int(threads)) if threads.isdecimal() else usable_cores()
 
 
 def _read_torch(path: str | Path, device: str) -> Model:

@@ -121,6 +121,19 @@ def test_any_number_of_threads_in_the_environment_is_accepted(threads, monkeypat
     assert read_model("default", "onnx").backend == "onnx"
 
 
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_windows_have_the_same_outputs_in_any_batch(threads, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    model = read_model("default", "onnx")
+    length = round(model.config.data.window_seconds * RATE)
+    windows = np.random.default_rng(0).standard_normal((7, length)).astype(np.float32)
+    windows *= np.geomspace(1e-3, 0.3, 7, dtype=np.float32)[:, None]
+    together = model.forward(windows)
+    for number, window in enumerate(windows):
+        for name, values in model.forward(window[None]).items():
+            np.testing.assert_allclose(together[name][number], values[0], rtol=0, atol=1e-4)
+
+
 def test_onnxruntime_collects_no_usage_data(tmp_path):
     ours = {"ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"}
     environment = {key: value for key, value in os.environ.items() if key not in ours}
