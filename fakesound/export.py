@@ -102,6 +102,8 @@ def main() -> None:
         # raises for weights that do not fit the configuration
         checkpoint.detector()
         write_safetensors(out, checkpoint)
+    if options.calibrate and checkpoint.sources is None:
+        print_line("the checkpoint does not list its training: it may contain these recordings")
     if not checkpoint.thresholds:
         print_line("the checkpoint has no thresholds: choose your own or use 0.5")
     print(out)

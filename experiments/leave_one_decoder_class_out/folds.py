@@ -44,17 +44,20 @@ def main(manifest: Path, init: str, folder: Path) -> None:
         related = {attack for name in classes for attack in RELATED.get(name, ())}
         path = folder / f"fold{fold}.jsonl"
         write_manifest(path, fold_clips(clips, fold, related))
-        weights = ",".join(f"{attack}:0" for attack in sorted(related - {*PUBLISHED}))
+        unused = {"codec/gsm", *related} - {*PUBLISHED}
+        weights = ",".join(f"{attack}:0" for attack in sorted(unused))
         print(f"# {', '.join(classes)}")
         print(
             f"python -m fakesound.run experiment=detector split=official init.path={init} "
-            f"data.manifest={path} 'data.crop.weights={{codec/gsm:0,{weights}}}' "
+            f"data.manifest={path} 'data.crop.weights={{{weights}}}' "
             f"data.on_bad_audio=skip seed={fold} epochs=2 steps=1300 data.crop.later_from=0.5 "
             f"hydra.run.dir={folder / f'run{fold}'}"
         )
-        # the test of the run has as many fakes as genuine clips, this one all
+        # the test of the run has as many fakes as genuine clips, this one all; the best checkpoint
+        # would be chosen and calibrated on a few pages
+        last = folder / f"run{fold}/checkpoints/last.ckpt"
         print(
-            f"python -m fakesound.evaluate --checkpoint {folder / f'run{fold}'} "
+            f"python -m fakesound.evaluate --checkpoint {last} "
             f"--manifest {path} --draws 100 --out {folder / f'test{fold}'}"
         )
 
@@ -62,7 +65,7 @@ def main(manifest: Path, init: str, folder: Path) -> None:
 def fold_clips(clips: Sequence[Clip], fold: int, related: set[str]) -> list[Clip]:
     """Return the clips of a fold: its decoders and their pages are in the test only.
 
-    The validation has three recordings of other pages, for thresholds. The test has published
+    The validation, which a run needs, has three groups of other pages. The test has published
     fakes, and genuine clips of their pages.
     """
     split = split_by_decoder(clips, -1, fold, FOLDS, at_most=AT_MOST)

@@ -118,10 +118,17 @@ def _training_sources(checkpoint: Checkpoint) -> frozenset[str] | None:
     """Return the hashes of the recordings in training; of an unfinished run, from its manifest."""
     if checkpoint.sources is not None:
         return checkpoint.sources
+    return run_sources(checkpoint, ("train", "validation"))
+
+
+def run_sources(checkpoint: Checkpoint, splits: Sequence[str]) -> frozenset[str] | None:
+    """Return the hashes of the recordings in ``splits`` of the run of a checkpoint.
+
+    They are read from the manifest of the run; None for a checkpoint outside its run.
+    """
     path: Path = checkpoint.path
     manifest = path.parent.parent / "manifest.jsonl"
     if path.parent.name != "checkpoints" or not manifest.is_file():
         return None
-    rows = read_manifest(manifest, check_files=False)
-    trained = [clip for clip in rows if clip.split in ("train", "validation")]
-    return frozenset(source_hash(source) for clip in trained for source in clip.sources)
+    clips = [clip for clip in read_manifest(manifest, check_files=False) if clip.split in splits]
+    return frozenset(source_hash(source) for clip in clips for source in clip.sources)

@@ -7,6 +7,7 @@ from pathlib import Path
 from fakesound.clip import Clip
 from fakesound.data.manifest import read_manifest
 from fakesound.errors import InputError
+from fakesound.evaluation.from_checkpoint import run_sources
 from fakesound.evaluation.results import apply_calibration
 from fakesound.evaluation.scorer import score_clips
 from fakesound.scoring.checkpoint import Checkpoint, source_hash, with_hypotheses
@@ -59,6 +60,9 @@ def calibrate_on_manifests(
 ) -> Checkpoint:
     """Return ``checkpoint`` calibrated on all clips of ``manifests``; see `calibrate`.
 
+    A checkpoint outside its run lists the recordings of training and validation together, and
+    neither may be used. An old one lists none, and is not checked.
+
     Raises:
         InputError: naming a manifest without genuine clips or without fakes, or a clip whose
             recording was in training.
@@ -68,7 +72,7 @@ def calibrate_on_manifests(
     for label, found in (("genuine", False), ("fake", True)):
         if not any(clip.is_fake == found for clip in clips):
             raise InputError(f"{named}: has no {label} clips; calibration needs both labels")
-    trained = training_sources(checkpoint)
+    trained = run_sources(checkpoint, ("train",)) or checkpoint.sources or frozenset()
     seen = [clip for clip in clips if any(source_hash(s) in trained for s in clip.sources)]
     if seen:
         raise InputError(
@@ -77,22 +81,10 @@ def calibrate_on_manifests(
         )
     calibrated = calibrate(checkpoint, clips, progress)
     attacks = {clip.attack for clip in clips if clip.attack} - set(checkpoint.attacks or ())
-    sources = {source_hash(source) for clip in clips for source in clip.sources}
+    sources = frozenset(source_hash(source) for clip in clips for source in clip.sources)
     return replace(
         calibrated,
         selected_on=tuple(sorted(attacks)),
-        sources=frozenset(sources | (checkpoint.sources or frozenset())),
+        # a list of only these recordings would pass for all that the detector has seen
+        sources=None if checkpoint.sources is None else checkpoint.sources | sources,
     )
-
-
-def training_sources(checkpoint: Checkpoint) -> frozenset[str]:
-    """Return the hashes of the recordings that the weights were trained on.
-
-    They are those of the manifest of the run. A file outside its run lists the recordings of
-    training and validation together, and all of them count.
-    """
-    manifest = checkpoint.path.parent.parent / "manifest.jsonl"
-    if checkpoint.path.parent.name != "checkpoints" or not manifest.is_file():
-        return checkpoint.sources or frozenset()
-    clips = [clip for clip in read_manifest(manifest, check_files=False) if clip.split == "train"]
-    return frozenset(source_hash(source) for clip in clips for source in clip.sources)

@@ -1,6 +1,7 @@
 """Calibration of trained detectors on clips of a manifest."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from fakesound import Detector
 from fakesound.data.manifest import read_manifest
-from fakesound.scoring.checkpoint import read_checkpoint, source_hash
+from fakesound.scoring.checkpoint import read_checkpoint, source_hash, write_safetensors
 
 
 @pytest.fixture
@@ -70,6 +71,16 @@ def test_training_clips_are_refused(export, finished, manifest, tmp_path):
     path = manifest(lambda row: row["split"] == "validation", "validation.jsonl")
     assert export(finished, "--calibrate", path, "--to=safetensors", "--out", f"{out}.2")[0] == 0
     assert export(out, "--calibrate", path, "--to=safetensors", "--out", f"{out}.3")[0] == 2
+
+
+def test_recordings_of_an_old_checkpoint_stay_unknown(export, finished, manifest, tmp_path):
+    old, out = tmp_path / "old.safetensors", tmp_path / "out.safetensors"
+    write_safetensors(old, replace(read_checkpoint(finished), sources=None))
+    path = manifest(lambda row: row["split"] == "test")
+    code, _, stderr = export(old, "--calibrate", path, "--to=safetensors", "--out", out)
+    assert code == 0, stderr
+    assert "does not list its training" in stderr
+    assert read_checkpoint(out).sources is None
 
 
 @pytest.mark.parametrize("label", ["genuine", "fake"])
