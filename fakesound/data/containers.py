@@ -33,7 +33,7 @@ Block = Float32[np.ndarray, "sample channel"]
 UNSUPPORTED = ("unsupported encoding", "unimplemented format", "not implemented", "not supported")
 MAGIC = {0: (b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11", b"#!AMR", b"wvpk", b"MAC ", b"TTA", b"DSD ",
              b"FLV", b"\x0bw", b"\x77\x0b", b"ADIF", b".RMF", b"MPCK", b"MP+", b"OggS", b"G@",
-             b"\x00\x00\x01\xba"),
+             b"\x00\x00\x01\xba", b"fLaC", b"ajkg", b"tBaK"),
          4: (b"ftyp", b"moov", b"mdat", b"wide", b"G@"), 8: (b"AVI ",)}  # fmt: skip
 
 
@@ -65,8 +65,23 @@ class Decoded:
         return cls(Path(name))
 
 
-# format tags of WAV files: G.726, MPEG, AAC, WMA, AC-3
-WAV_TAGS = (0x45, 0x50, 0x55, 0xFF, 0x160, 0x161, 0x162, 0x1600, 0x1610, 0x2000)
+# format tags of WAV files: Yamaha, G.726, MPEG, AAC, WMA, AC-3, DTS, FLAC
+WAV_TAGS = (
+    0x20,
+    0x2001,
+    0xA106,
+    0xF1AC,
+    0x45,
+    0x50,
+    0x55,
+    0xFF,
+    0x160,
+    0x161,
+    0x162,
+    0x1600,
+    0x1610,
+    0x2000,
+)
 
 
 def is_container(name: str, head: bytes, error: Exception) -> bool:
@@ -180,7 +195,8 @@ def _frames(container: Any, stream: Any, decoded: Decoded) -> Iterator[Any]:  # 
     from av.error import FFmpegError
 
     packets, codec = container.demux(stream), stream.codec_context.name
-    only_delay = codec in AAC or (codec in MP3 and container.format.name in ("avi", "flv"))
+    only_delay = codec in AAC and stream.codec_context.profile != "xHE-AAC"
+    only_delay |= codec in MP3 and container.format.name in ("avi", "flv")
     while True:
         try:
             packet = next(packets)
@@ -209,9 +225,11 @@ def _blocks(container: Any, stream: Any, decoded: Decoded) -> Iterator[tuple[int
     wma, codec = stream.codec_context.name in WMA, stream.codec_context.codec
     if wma or (container.format.name == "caf" and codec.lossless):
         stream.codec_context.flags2 |= Flags2.skip_manual
-    resampler = AudioResampler(format="flt")
+    resampler, form = None, None
     block, rate, length = None, 0, None
     for frame in _frames(container, stream, decoded):
+        if form != (form := (frame.format.name, frame.layout.name, frame.sample_rate)):
+            resampler = AudioResampler(format="flt")  # one for each form of frames
         if block is not None:
             yield rate, block
         given = frame.side_data.get("SKIP_SAMPLES") if wma else None
@@ -242,8 +260,11 @@ def _write(path: Path, blocks: Iterable[tuple[int, Block]], name: str) -> float:
             if file is None:
                 channels = block.shape[1]
                 file = soundfile.SoundFile(path, "w", rate, channels, "FLOAT", format="W64")
-            if (file.samplerate, file.channels) != (rate, block.shape[1]):
-                raise InputError(f"{name}: changes its rate or channels; cut it into parts")
+            if file.samplerate != rate:
+                raise InputError(f"{name}: changes its sample rate; cut it into parts")
+            if block.shape[1] != file.channels:
+                # a change between mono and stereo
+                block = block.mean(axis=1, keepdims=True).repeat(file.channels, axis=1)
             file.write(block)
     except soundfile.LibsndfileError as error:
         raise InputError(

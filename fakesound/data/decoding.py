@@ -25,7 +25,14 @@ from jaxtyping import Float32
 from fakesound.data import flac, ogg, wav
 from fakesound.data.containers import Decoded, decode_container, is_container
 from fakesound.data.location import AnyLocation, open_audio, parse_location
-from fakesound.data.mp3 import has_frames, is_mp3, with_length
+from fakesound.data.mp3 import (
+    changes_format,
+    constant_mp2,
+    find_layer,
+    is_mpeg_audio,
+    tag_length,
+    with_length,
+)
 from fakesound.data.notes import Notes
 from fakesound.data.samples import RATES
 from fakesound.data.views import patch_start
@@ -37,9 +44,12 @@ BLOCK = 262_144  # samples decoded at a time
 # subtypes that seek to the exact sample; others are decoded from the start
 EXACT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 LOSSLESS = ("PCM_", "FLOAT", "DOUBLE", "ALAC_", "DWVW", "DPCM")
+# codecs without a length, which libsndfile estimates from the size of the file
+UNCOUNTED = ("MPEG_LAYER_I", "MPEG_LAYER_II")
 AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # bytes of a sample by encoding
+TAGGED = (*wav.MARKS, b"FORM", flac.MARK, ogg.MARK)  # formats that some programs tag like MP3
 # known by suffix too, since a file cut out of a stream may begin inside a frame
-MP3_SUFFIXES = (".mp3", ".mpga")
+MPEG_SUFFIXES = (".mp3", ".mpga", ".mp2", ".mpa", ".m2a")
 # libsndfile's note on a header (WAV, AIFF, AU) that declares more bytes than the file has
 CUT_SHORT = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
 # programs that write to a pipe declare this many bytes or more for an unknown length
@@ -95,8 +105,8 @@ class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is
 
     @property
     def counted(self) -> bool:
-        """Whether the length is known; FLAC files written to a pipe have none."""
-        return bool(self.frames < UNKNOWN_FRAMES)
+        """Whether the file declares its length; FLAC written to a pipe and MP2 do not."""
+        return bool(self.frames < UNKNOWN_FRAMES) and self.subtype not in UNCOUNTED
 
     def describe(self, notes: Notes, decoded: int) -> None:
         """Add notes on the declared length, the header and the codec.
@@ -138,7 +148,7 @@ def open_decoder(path: AnyLocation, content: bytes | None = None) -> Iterator[Se
     with ExitStack() as stack:
         whole = stack.enter_context(_opened(path, local, content))
         try:
-            file = _open(stack, _corrected(local, whole))
+            file = _open(stack, _corrected(path, local, whole))
         except (soundfile.LibsndfileError, TypeError) as error:
             file = _open(stack, _decoded_first(path, local, whole, error))
         if not RATES[0] <= file.samplerate <= RATES[1]:
@@ -159,6 +169,8 @@ def _check_file(path: AnyLocation, local: Path) -> None:
             raise InputError(f"{path}: is a folder; name a file in it, or make the folder readable")
         if local.is_symlink() and not local.exists():
             raise InputError(f"{path}: links to a file that does not exist; remove it")
+        if local.exists() and not local.is_file():
+            raise InputError(f"{path}: is a pipe or a device; name it alone to read it")
         if not local.is_file():
             raise InputError(f"{path}: no such file")
         if local.stat().st_size == 0:
@@ -196,6 +208,10 @@ def _decoded_first(
         ) from None
     if not is_container(str(path), head, error):
         raise InputError(f"{path}: cannot be read as audio ({reason(error)}); replace it") from None
+    return _by_other_decoder(path, local, whole)
+
+
+def _by_other_decoder(path: AnyLocation, local: Path | None, whole: BinaryIO) -> Source:
     whole.seek(0)
     decoded = decode_container(local, None if local else whole.read(), str(path))
     declared = None if decoded.declared is None else (decoded.declared,)
@@ -220,10 +236,15 @@ def decode_blocks(file: SequentialFile, start: int = 0, block: int = BLOCK) -> I
 
     They are the same, bit for bit, for every ``start`` and ``block``.
     """
+    before = 0
     if start and file.counted and file.subtype.startswith(EXACT):
-        file.seek(min(start, file.frames))
-        start = 0
-    while len(samples := file.read(block, dtype="float32", always_2d=True)):
+        before, start = file.seek(min(start, file.frames)), 0
+    # behind the last sample of FLAC, the decoder would take a tag for damage
+    left = UNKNOWN_FRAMES
+    if file.format == "FLAC" and file.counted:
+        left = file.frames - before
+    while len(samples := file.read(min(block, left), dtype="float32", always_2d=True)):
+        left -= len(samples)
         if start < len(samples):
             yield samples[start:]
         start = max(0, start - len(samples))
@@ -232,12 +253,17 @@ def decode_blocks(file: SequentialFile, start: int = 0, block: int = BLOCK) -> I
 def reason(error: Exception) -> str:
     """Return the message of libsndfile without its final dot."""
     text = str(getattr(error, "error_string", error)).strip().rstrip(".")
+    if "does not exist" in text:  # what it returns for a tag without audio
+        return "no audio in it"
     return text or type(error).__name__
 
 
-def _corrected(local: Path | None, file: BinaryIO) -> Source:
+def _corrected(path: AnyLocation, local: Path | None, file: BinaryIO) -> Source:
     """Return the input of libsndfile, with a wrong length in the header corrected."""
     head = file.read(24)
+    if (tag := tag_length(head)) and (mark := _read_at(file, tag, 24))[:4] in TAGGED:
+        # libsndfile counts a tag before the header as audio
+        local, file, head = None, patch_start(file, b"", tag), mark
     if head[:4] in wav.MARKS and head[8:12] == b"WAVE":
         if (short := wav.longer_than_declared(file)) is not None:
             whole = patch_start(file, short.head, short.start)
@@ -260,17 +286,27 @@ def _corrected(local: Path | None, file: BinaryIO) -> Source:
             return _joined(local, file, pages.links, remark)
         file.seek(0)
         return Source(file if local is None else _name(local), remark=remark)
-    elif is_mp3(head) or (local is not None and local.suffix.lower() in MP3_SUFFIXES):
+    elif is_mpeg_audio(head) or (local is not None and local.suffix.lower() in MPEG_SUFFIXES):
         file.seek(0)
         data = file.read()
-        counted = with_length(data)
-        if counted is not None:
-            return Source(io.BytesIO(counted.data), declared=(counted.declared,))
-        if not has_frames(data):
+        layer = find_layer(data)
+        if layer is None:
             # not by name, since libsndfile would read it as MP3 because of the suffix
             return Source(io.BytesIO(data))
+        frames = constant_mp2(data) if layer == 2 else None
+        if changes_format(data) if layer == 3 else frames is None:
+            return _by_other_decoder(path, local, file)
+        if frames is not None:
+            return Source(io.BytesIO(frames))
+        if (counted := with_length(data)) is not None:
+            return Source(io.BytesIO(counted.data), declared=(counted.declared,))
     file.seek(0)
     return Source(file if local is None else _name(local))
+
+
+def _read_at(file: BinaryIO, position: int, size: int) -> bytes:
+    file.seek(position)
+    return file.read(size)
 
 
 def _name(path: Path) -> str | bytes:

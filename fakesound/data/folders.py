@@ -6,14 +6,16 @@ from pathlib import Path
 # formats of libsndfile
 SUFFIXES = (
     ".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2",
-    ".mpga", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".voc", ".sph", ".nist", ".gsm",
+    ".mpga", ".mpa", ".m2a", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".voc", ".sph",
+    ".nist", ".gsm",
 )  # fmt: skip
 # formats that need the extra `formats`, or ffmpeg
 CONTAINERS = (
     ".m4a", ".m4b", ".mp4", ".mov", ".3gp", ".3ga", ".aac", ".ac3", ".eac3", ".amr", ".awb", ".wma",
     ".mka", ".mkv", ".webm", ".spx", ".wv", ".ape", ".tta", ".alac", ".avi", ".flv", ".dsf",
     ".m4v", ".3g2", ".asf", ".wmv", ".mpg", ".mpeg", ".vob", ".mts", ".m2ts", ".ogv", ".mpc",
-    ".ts", ".weba", ".m4r", ".f4v", ".dts", ".adts", ".ra", ".rm", ".dff",
+    ".ts", ".weba", ".m4r", ".f4v", ".dts", ".adts", ".ra", ".rm", ".dff", ".shn", ".tak", ".oma",
+    ".dss", ".qcp", ".mxf", ".ogx",
 )  # fmt: skip
 
 

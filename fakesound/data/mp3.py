@@ -1,6 +1,8 @@
-"""Count the frames of MP3 files, and correct files whose header gives a wrong count or none."""
+"""Count the frames of MP3 and MP2 files, and correct files with a wrong count or none."""
 
 import struct
+from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 # bit rates of layer III in kbit/s for MPEG 1 and for MPEG 2 and 2.5; sample rates of MPEG 1 in Hz
@@ -8,17 +10,66 @@ BIT_RATES = (
     (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 )
+MP2_BIT_RATES = (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)  # MPEG 1
 MP3_RATES = (44_100, 48_000, 32_000)
+LEAST = 4  # frames of another format that are audio, not damage
+LAME = 36  # bytes of the extension in which encoders give their delay, after the fields of Xing
+FIELDS = ((1, 4), (2, 4), (4, 100), (8, 4))  # flags and lengths of the fields of Xing
 
 
-def is_mp3(head: bytes) -> bool:
-    """Return whether a file that begins with ``head`` can be an MP3 file."""
-    return head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2)
+def is_mpeg_audio(head: bytes) -> bool:
+    """Return whether a file that begins with ``head`` can be an MP3 or an MP2 file."""
+    sync = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 in (0xE2, 0xE4)
+    return sync or head[:3] == b"ID3"
 
 
-def has_frames(data: bytes) -> bool:
-    """Return whether ``data`` holds frames of an MP3 file."""
-    return _next_frame(data, -1) is not None
+def find_layer(data: bytes) -> int | None:
+    """Return the layer, 3 (MP3) or 2 (MP2), of the first frames in ``data``; None for none."""
+    found = {layer: _next_frame(data, tag_length(data) - 1, layer) for layer in (3, 2)}
+    places = {layer: place for layer, place in found.items() if place is not None}
+    return min(places, key=lambda layer: places[layer]) if places else None
+
+
+def changes_format(data: bytes) -> bool:
+    """Return whether an MP3 file changes between mono and stereo, or changes its sample rate.
+
+    Such files are joined from several, or made by encoders that change the mode; mpg123 stops at
+    the change. A few frames of another format are damage.
+    """
+    formats = Counter(_format(data, position) for position, _ in _frames(data, 3))
+    return sum(count >= LEAST for count in formats.values()) > 1
+
+
+def constant_mp2(data: bytes) -> bytes | None:
+    """Return the frames of an MP2 file, without tags; None if rates or channels change.
+
+    mpg123 estimates the length of such files from their size and the first frame.
+    """
+    frames = [frame for frame in _frames(data, 2) if sum(frame) <= len(data)]
+    # the bit rate is in the same byte as the padding, which may change
+    kinds = {(*_format(data, position), data[position + 2] >> 4) for position, _ in frames}
+    return b"".join(data[at : at + size] for at, size in frames) if len(kinds) == 1 else None
+
+
+def _format(data: bytes, position: int) -> tuple[int, int, bool]:
+    """Return version, index of the sample rate, and whether a frame is mono."""
+    version, rate = data[position + 1] >> 3 & 3, data[position + 2] >> 2 & 3
+    return version, rate, data[position + 3] >> 6 == 3
+
+
+def _frames(data: bytes, layer: int) -> Iterator[tuple[int, int]]:
+    """Yield position and size of each frame; the last one may be cut."""
+    position = tag_length(data)
+    while position + 4 <= len(data):
+        size = _frame_size(data, position, layer)
+        if size is None:
+            found = _next_frame(data, position, layer)
+            if found is None:
+                return
+            position = found
+        else:
+            yield position, size
+            position += size
 
 
 class Corrected(NamedTuple):
@@ -40,18 +91,10 @@ def with_length(data: bytes) -> Corrected | None:
     hold no audio, are dropped. A file that ends inside a frame, before its declared length, keeps
     that length.
     """
-    position = _after_tag(data)
     frames: list[tuple[int, int]] = []
     declared: int | None = None
-    information, cut = 0, False
-    while position + 4 <= len(data):
-        size = _frame_size(data, position)
-        if size is None:
-            found = _next_frame(data, position)
-            if found is None:
-                break
-            position = found
-            continue
+    information, cut, extension = 0, False, b""
+    for position, size in _frames(data, 3):
         if cut := position + size > len(data):
             break
         count = _declared(data, position, size)
@@ -59,8 +102,9 @@ def with_length(data: bytes) -> Corrected | None:
             frames.append((position, size))
         else:
             information += 1
+            if not frames and not extension:
+                extension = _extension(data, position, size)
             declared = count if declared is None and not frames else declared
-        position += size
     if not frames:
         return None
     early = cut and declared is not None and declared > len(frames)
@@ -73,7 +117,7 @@ def with_length(data: bytes) -> Corrected | None:
     length = _frame_size(bytes(header), 0)
     assert length is not None
     place = 4 + _side_information(header)
-    mark = struct.pack(">4sII", b"Xing", 1, len(frames))
+    mark = struct.pack(">4sII", b"Xing", 1, len(frames)) + extension
     information_frame = bytearray(length)
     information_frame[:4] = header
     information_frame[place : place + len(mark)] = mark
@@ -89,7 +133,8 @@ def _frame_seconds(header: bytes) -> float:
     return (1152 if version == 3 else 576) / hertz
 
 
-def _after_tag(data: bytes) -> int:
+def tag_length(data: bytes) -> int:
+    """Return the number of bytes of the ID3 tag at the start of a file; 0 without a tag."""
     if data[:3] != b"ID3" or len(data) < 10:
         return 0
     size = 0
@@ -98,36 +143,53 @@ def _after_tag(data: bytes) -> int:
     return 10 + size + (10 if data[5] & 0x10 else 0)
 
 
-def _next_frame(data: bytes, position: int) -> int | None:
+def _next_frame(data: bytes, position: int, layer: int) -> int | None:
     """Return the first byte after ``position`` at which two consecutive frames begin."""
     while (position := data.find(b"\xff", position + 1)) >= 0:
-        size = _frame_size(data, position)
+        size = _frame_size(data, position, layer)
         if size is None:
             continue
         after = position + size
-        if after + 4 > len(data) or _frame_size(data, after) is not None:
+        if after + 4 > len(data) or _frame_size(data, after, layer) is not None:
             return position
     return None
 
 
-def _frame_size(data: bytes, position: int) -> int | None:
-    """Return the size in bytes of the layer III frame at ``position``; None for no frame."""
-    if position + 4 > len(data) or data[position] != 0xFF or data[position + 1] & 0xE6 != 0xE2:
+def _frame_size(data: bytes, position: int, layer: int = 3) -> int | None:
+    """Return the size in bytes of the frame at ``position``; None for no frame of ``layer``."""
+    mark = 0xE0 | (4 - layer) << 1
+    if position + 4 > len(data) or data[position] != 0xFF or data[position + 1] & 0xE6 != mark:
         return None
     version = data[position + 1] >> 3 & 3  # 0: 2.5, 2: 2, 3: 1
     bit_rate, rate = data[position + 2] >> 4, data[position + 2] >> 2 & 3
     if version == 1 or bit_rate in (0, 15) or rate == 3:
         return None
-    kilobits = BIT_RATES[version != 3][bit_rate]
+    kilobits = (BIT_RATES[1] if version != 3 else BIT_RATES[0] if layer == 3 else MP2_BIT_RATES)[
+        bit_rate
+    ]
     hertz = MP3_RATES[rate] >> {3: 0, 2: 1, 0: 2}[version]
     padding = data[position + 2] >> 1 & 1
-    return (144 if version == 3 else 72) * 1000 * kilobits // hertz + padding
+    return (144 if version == 3 or layer == 2 else 72) * 1000 * kilobits // hertz + padding
 
 
 def _side_information(header: bytes | bytearray) -> int:
     """Return the number of bytes between the header of a frame and its Xing mark."""
     first_version, mono = header[1] >> 3 & 3 == 3, header[3] >> 6 == 3
     return (17 if mono else 32) if first_version else (9 if mono else 17)
+
+
+def _extension(data: bytes, position: int, size: int) -> bytes:
+    """Return the extension of LAME in an information frame, without padding; empty for none."""
+    start = position + 4 + _side_information(data[position : position + 4])
+    if data[start : start + 4] not in (b"Xing", b"Info"):
+        return b""
+    (flags,) = struct.unpack(">I", data[start + 4 : start + 8])
+    start += 8 + sum(length for flag, length in FIELDS if flags & flag)
+    extension = data[start : min(start + LAME, position + size)]
+    if len(extension) < LAME or not extension[0]:
+        return b""
+    # the padding is that of the first of several files; the real end of the audio is unknown
+    return extension[:22] + bytes([extension[22] & 0xF0, 0]) + extension[24:]
 
 
 def _declared(data: bytes, position: int, size: int) -> int | None:

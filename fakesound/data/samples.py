@@ -16,7 +16,7 @@ Channels = Float32[np.ndarray, "sample channel"]
 LOUDEST = 1.05
 MOST_CHANNELS = 64  # a larger shorter axis of an array is a mistake
 # lowest and highest sample rate of recorders and converters in Hz
-RATES = (1_000, 400_000)
+RATES = (1_000, 1_536_000)
 CANCELLED = 10 ** (-12 / 10)  # below this power, relative to the channels, the mean has cancelled
 FULL_SCALE = 32_768
 INTEGERS = ("int8", "int16", "int32", "uint8", "uint16")
