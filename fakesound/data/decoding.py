@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ from fakesound.data.mp3 import (
     changes_format,
     constant_mp2,
     find_layer,
+    is_mp3_stream,
     is_mpeg_audio,
     tag_length,
     with_length,
@@ -207,6 +208,10 @@ def _decoded_first(
             "ffmpeg -f s16le -ar RATE -ac CHANNELS -i FILE FILE.wav"
         ) from None
     if not is_container(str(path), head, error):
+        whole.seek(0)
+        # cut out of an MP3 file, and without its suffix
+        if is_mp3_stream(data := whole.read()) and (source := _mpeg(path, local, data)):
+            return source
         raise InputError(f"{path}: cannot be read as audio ({reason(error)}); replace it") from None
     return _by_other_decoder(path, local, whole)
 
@@ -286,22 +291,28 @@ def _corrected(path: AnyLocation, local: Path | None, file: BinaryIO) -> Source:
             return _joined(local, file, pages.links, remark)
         file.seek(0)
         return Source(file if local is None else _name(local), remark=remark)
-    elif is_mpeg_audio(head) or (local is not None and local.suffix.lower() in MPEG_SUFFIXES):
+    elif is_mpeg_audio(head) or PurePath(str(path)).suffix.lower() in MPEG_SUFFIXES:
         file.seek(0)
         data = file.read()
-        layer = find_layer(data)
-        if layer is None:
-            # not by name, since libsndfile would read it as MP3 because of the suffix
-            return Source(io.BytesIO(data))
-        frames = constant_mp2(data) if layer == 2 else None
-        if changes_format(data) if layer == 3 else frames is None:
-            return _by_other_decoder(path, local, file)
-        if frames is not None:
-            return Source(io.BytesIO(frames))
-        if (counted := with_length(data)) is not None:
-            return Source(io.BytesIO(counted.data), declared=(counted.declared,))
+        if (source := _mpeg(path, local, data)) is not None:
+            return source
     file.seek(0)
     return Source(file if local is None else _name(local))
+
+
+def _mpeg(path: AnyLocation, local: Path | None, data: bytes) -> Source | None:
+    """Return the input for an MP3 or MP2 file; None for a file that needs no correction."""
+    layer = find_layer(data)
+    if layer is None:
+        # not by name, since libsndfile would read it as MP3 because of the suffix
+        return Source(io.BytesIO(data))
+    frames = constant_mp2(data) if layer == 2 else None
+    if changes_format(data) if layer == 3 else frames is None:
+        return _by_other_decoder(path, local, io.BytesIO(data))
+    if frames is not None:
+        return Source(io.BytesIO(frames))
+    counted = with_length(data)
+    return counted and Source(io.BytesIO(counted.data), declared=(counted.declared,))
 
 
 def _read_at(file: BinaryIO, position: int, size: int) -> bytes:

@@ -3,6 +3,7 @@
 import struct
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 # bit rates of layer III in kbit/s for MPEG 1 and for MPEG 2 and 2.5; sample rates of MPEG 1 in Hz
@@ -13,6 +14,7 @@ BIT_RATES = (
 MP2_BIT_RATES = (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)  # MPEG 1
 MP3_RATES = (44_100, 48_000, 32_000)
 LEAST = 4  # frames of another format that are audio, not damage
+NEAR = 4_096  # the longest frame has 1,441 bytes
 LAME = 36  # bytes of the extension in which encoders give their delay, after the fields of Xing
 FIELDS = ((1, 4), (2, 4), (4, 100), (8, 4))  # flags and lengths of the fields of Xing
 
@@ -28,6 +30,13 @@ def find_layer(data: bytes) -> int | None:
     found = {layer: _next_frame(data, tag_length(data) - 1, layer) for layer in (3, 2)}
     places = {layer: place for layer, place in found.items() if place is not None}
     return min(places, key=lambda layer: places[layer]) if places else None
+
+
+def is_mp3_stream(data: bytes) -> bool:
+    """Return whether frames follow each other from the first one on, near the start."""
+    first = list(islice(_frames(data, 3), LEAST))
+    ends = [position + size for position, size in first]
+    return len(first) == LEAST and first[0][0] < NEAR and ends[:-1] == [p for p, _ in first[1:]]
 
 
 def changes_format(data: bytes) -> bool:
