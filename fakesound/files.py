@@ -78,6 +78,14 @@ def json_text(content: object, indent: int | None = None) -> str:
     return unicode_name(text, escape="\\\\x") + "\n"
 
 
+def json_bytes(content: object) -> bytes:
+    r"""Return ``content`` as JSON from which names that are not UTF-8 are read back unchanged.
+
+    Their bytes are written as the JSON escape of a lone surrogate, such as ``\udce9``.
+    """
+    return json.dumps(content, ensure_ascii=False).encode(errors="backslashreplace")
+
+
 def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path]) -> None:
     """Check that output files can be written, before the work starts.
 

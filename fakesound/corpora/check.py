@@ -68,7 +68,7 @@ def _headers(
     """Yield each row with the header of its file, the error of reading it, or None: no file."""
 
     def header(row: Row) -> AudioInfo | InputError | None:
-        if not row.path.is_file():
+        if not row.path.exists():
             return None
         try:
             return audio_info(row.path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from fakesound.corpora.listing import LABEL_NAMES, SPLIT_NAMES, Corpus, Listing, Row, canonical_name
-from fakesound.errors import InputError, field_error
+from fakesound.errors import InputError, field_error, unicode_name
 from fakesound.timeline import Region
 
 LAYOUT = """
@@ -49,7 +49,9 @@ def read(root: Path) -> Listing:
         for path in audio_files(folder):
             where = path.relative_to(root).as_posix()
             try:
-                listing.rows.append(_row(path, folder, label, where, root.resolve().name))
+                listing.rows.append(
+                    _row(path, folder, label, where, unicode_name(root.resolve().name))
+                )
             except InputError as error:
                 listing.problems.append(f"{where}, {error}")
     count = Counter(row.source_id for row in listing.rows)
@@ -79,9 +81,9 @@ def _row(path: Path, folder: Path, label: str, where: str, corpus: str) -> Row:
         regions = ()
     return Row(
         where=where,
-        clip_id=where,
+        clip_id=unicode_name(where),
         path=path,
-        source_id=sidecar.source_id or path.stem,
+        source_id=sidecar.source_id or unicode_name(path.stem),
         label=label,
         corpus=corpus,
         attack=attack,

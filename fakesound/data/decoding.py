@@ -29,6 +29,7 @@ from fakesound.data.mp3 import (
     changes_format,
     constant_mp2,
     find_layer,
+    frames_end,
     is_mp3_stream,
     is_mpeg_audio,
     tag_length,
@@ -311,8 +312,11 @@ def _mpeg(path: AnyLocation, local: Path | None, data: bytes) -> Source | None:
         return _by_other_decoder(path, local, io.BytesIO(data))
     if frames is not None:
         return Source(io.BytesIO(frames))
-    counted = with_length(data)
-    return counted and Source(io.BytesIO(counted.data), declared=(counted.declared,))
+    if (counted := with_length(data)) is not None:
+        return Source(io.BytesIO(counted.data), declared=(counted.declared,))
+    # mpg123 would warn of a long tag behind the frames on stderr
+    end = frames_end(data)
+    return Source(io.BytesIO(data[:end])) if end < len(data) else None
 
 
 def _read_at(file: BinaryIO, position: int, size: int) -> bytes:

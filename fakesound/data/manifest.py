@@ -22,8 +22,8 @@ from msgspec.structs import force_setattr
 from fakesound.clip import LABELS, SPLITS, Clip
 from fakesound.data.location import AnyLocation, Location, open_audio, parse_location
 from fakesound.data.manifest_paths import Resolver, relative_path
-from fakesound.errors import InputError, field_error
-from fakesound.files import atomic_write
+from fakesound.errors import InputError, field_error, unicode_name
+from fakesound.files import atomic_write, json_bytes
 
 __all__ = [
     "LABELS",
@@ -135,7 +135,7 @@ def write_manifest(path: Path, clips: Iterable[Clip]) -> None:
     with atomic_write(path, durable=False) as file:
         for clip in clips:
             row = clip_row(clip, path.parent)
-            file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            file.write(json_bytes(row) + b"\n")
 
 
 def clip_row(clip: Clip, folder: Path) -> dict[str, Any]:
@@ -192,12 +192,16 @@ def _parsed(line: str, where: str) -> dict[str, Any]:
         row = msgspec.json.decode(line)
     except msgspec.MsgspecError:
         try:
-            # also reads NaN, so that the error names its field
+            # also reads NaN, so that the error names its field, and names that are not UTF-8
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError(f"{where}: not JSON ({error.msg}); one object per line") from None
     if not isinstance(row, dict):
         raise InputError(f"{where}: not a JSON object; one object per line")
+    for key, value in row.items():
+        # only the file keeps its bytes
+        if isinstance(value, str) and key != "path":
+            row[key] = unicode_name(value)
     return row
 
 

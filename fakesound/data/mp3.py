@@ -39,6 +39,11 @@ def is_mp3_stream(data: bytes) -> bool:
     return len(first) == LEAST and first[0][0] < NEAR and ends[:-1] == [p for p, _ in first[1:]]
 
 
+def frames_end(data: bytes) -> int:
+    """Return the first byte behind the last frame of an MP3 file, which may be cut."""
+    return max((position + size for position, size in _frames(data, 3)), default=0)
+
+
 def changes_format(data: bytes) -> bool:
     """Return whether an MP3 file changes between mono and stereo, or changes its sample rate.
 

@@ -30,7 +30,7 @@ from fakesound.data.location import HEADER, Location, file_state, open_audio, pa
 from fakesound.data.manifest import row_of, write_manifest
 from fakesound.data.merge import without_lost_twins
 from fakesound.errors import InputError
-from fakesound.files import Journal, atomic_write, clear_remains
+from fakesound.files import Journal, atomic_write, clear_remains, json_bytes
 
 JOURNAL = ".shards.jsonl"
 # largest member of a USTAR archive
@@ -118,7 +118,7 @@ def _planned(clips: Sequence[Clip], folder: Path, shard_bytes: int) -> Iterator[
     members: list[tuple[Clip, int, str]] = []
 
     def shard() -> _Shard:
-        key = hashlib.sha256("\n".join(mark for *_, mark in members).encode()).hexdigest()
+        key = hashlib.sha256(os.fsencode("\n".join(mark for *_, mark in members))).hexdigest()
         own, sizes = tuple(clip for clip, *_ in members), tuple(size for _, size, _ in members)
         return _Shard(folder / f"{number:05}.tar", first, own, sizes, key)
 
@@ -225,7 +225,7 @@ def _row(clip: Clip) -> dict[str, Any]:
 
 
 def _json(clip: Clip) -> bytes:
-    return json.dumps(_row(clip), ensure_ascii=False).encode()
+    return json_bytes(_row(clip))
 
 
 def _padded(size: int) -> int:

@@ -1,6 +1,7 @@
 """Resolve the corpus of an experiment from the configuration, before any expensive work."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,12 +70,12 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
         root = Path(data.root).expanduser()
         check_apart(root, Path(data.prepared), "data.prepared")
         genuine, left_out = folder_clips(root, data.clip_seconds, data.source, data.on_bad_audio)
-        digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:8]
+        digest = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:8]
         name = f"{root.resolve().name}-{digest}"
     extra, extra_left_out = _extra(data)
     if data.extra:
         folders_used = sorted(str(Path(folder).expanduser().resolve()) for folder in data.extra)
-        name += f"-with-{hashlib.sha256('|'.join(folders_used).encode()).hexdigest()[:8]}"
+        name += f"-with-{hashlib.sha256(os.fsencode('|'.join(folders_used))).hexdigest()[:8]}"
     settings = ForgeSettings(data.sample_rate, data.train_attacks, data.evaluation_attacks)
     complete = {"validation": inner, "test": held_out}
     if split.name == "source_folds":

@@ -12,7 +12,7 @@ from fakesound.data.audio import audio_info
 from fakesound.data.folders import SUFFIXES, audio_files
 from fakesound.data.manifest import Clip, read_manifest
 from fakesound.data.splits import source_groups
-from fakesound.errors import InputError
+from fakesound.errors import InputError, unicode_name
 
 # shortest clip in seconds
 SHORTEST = 0.5
@@ -142,9 +142,13 @@ def _cut(path: Path, root: Path, clip_seconds: float, source: str, prefix: str) 
     info = audio_info(path)
     if info.duration < SHORTEST:
         raise InputError(f"{path}: lasts {info.duration:.2f} s; at least {SHORTEST} s are needed")
-    name = prefix + path.relative_to(root).as_posix()
+    name = prefix + unicode_name(path.relative_to(root).as_posix())
     digest = hashlib.sha256(f"{name}|{path.stat().st_size}|{info.samples}".encode()).hexdigest()
-    owner = name if source == "file" else prefix + path.parent.relative_to(root).as_posix()
+    owner = (
+        name
+        if source == "file"
+        else prefix + unicode_name(path.parent.relative_to(root).as_posix())
+    )
     clips = []
     count = max(1, round(np.ceil(info.duration / clip_seconds)))
     for index in range(count):
@@ -162,8 +166,8 @@ def _cut(path: Path, root: Path, clip_seconds: float, source: str, prefix: str) 
                 regions=(),
                 duration=round(duration, 6),
                 sample_rate=info.sample_rate,
-                corpus=root.name,
-                domain=root.name,
+                corpus=unicode_name(root.name),
+                domain=unicode_name(root.name),
                 extra={"start": start},
             )
         )
