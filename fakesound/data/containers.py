@@ -225,11 +225,11 @@ def _blocks(container: Any, stream: Any, decoded: Decoded) -> Iterator[tuple[int
     wma, codec = stream.codec_context.name in WMA, stream.codec_context.codec
     if wma or (container.format.name == "caf" and codec.lossless):
         stream.codec_context.flags2 |= Flags2.skip_manual
-    resampler, form = None, None
+    resampler, form = AudioResampler(format="flt"), None
     block, rate, length = None, 0, None
     for frame in _frames(container, stream, decoded):
         if form != (form := (frame.format.name, frame.layout.name, frame.sample_rate)):
-            resampler = AudioResampler(format="flt")  # one for each form of frames
+            resampler = AudioResampler(format="flt")  # accepts one form of frames
         if block is not None:
             yield rate, block
         given = frame.side_data.get("SKIP_SAMPLES") if wma else None
