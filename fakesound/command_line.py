@@ -30,6 +30,8 @@ VERBS = {
     "completion": "print a script for the completion of a shell",
 }
 FAILED, WRONG_INPUT = 1, 2
+# code of a shell for a program that SIGPIPE ended
+CLOSED_PIPE = 128 + 13
 # errors of a write: no space left, quota exceeded, file too large
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -147,6 +149,8 @@ def print_results(table: "Table") -> None:
 def guarded(entry: Callable[[], object], again: str = "") -> NoReturn:
     """Run ``entry`` and exit with 0 if done, 2 for wrong input or configuration, else 1.
 
+    The exit code is 141 if the reader of stdout closes the pipe, as of other programs in a shell.
+
     Wrong input, a full disk and a killed process print one line on stderr; ``--debug`` or
     ``HYDRA_FULL_ERROR=1`` adds the traceback.
 
@@ -174,7 +178,7 @@ def guarded(entry: Callable[[], object], again: str = "") -> NoReturn:
     except BrokenPipeError:
         # the reader has closed the pipe; the remaining buffer must not be written at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
+        sys.exit(CLOSED_PIPE)
     except OSError as error:
         if error.errno not in FULL:
             raise

@@ -23,6 +23,20 @@ examples:
   eval "$(fakesound completion zsh)"         in ~/.zshrc, after compinit
 """
 SHELLS = ("bash", "zsh", "tcsh")
+# bash splits words at "=", so it must complete key=value as one word and replace only the value
+BASH = r"""
+_fakesound() {
+  local word="${COMP_LINE:0:COMP_POINT}"
+  word="${word##*[[:space:]]}"
+  [[ $COMP_WORDBREAKS == *=* && $word == [!-]*=* ]] || word=""
+  [[ -z $word ]] || COMP_WORDS[COMP_CWORD]="$word"
+  _shtab_fakesound
+  [[ -z $word ]] || COMPREPLY=("${COMPREPLY[@]#"${word%=*}="}")
+  [[ -n ${COMPREPLY[0]} ]] || COMPREPLY=()
+  [[ ${COMPREPLY[0]} != *= ]] || compopt -o nospace 2> /dev/null
+}
+complete -o bashdefault -o default -F _fakesound fakesound
+"""
 
 
 @entry_point
@@ -33,7 +47,8 @@ def main() -> None:
         raise InputError("shtab: not installed; pip install '.[completion]' or pip install shtab")
     import shtab
 
-    print(shtab.complete(_all_verbs(shtab.FILE), options.shell))
+    script = shtab.complete(_all_verbs(shtab.FILE), options.shell)
+    print(script + BASH if options.shell == "bash" else script)
 
 
 def build_parser() -> argparse.ArgumentParser:

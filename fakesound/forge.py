@@ -6,7 +6,6 @@ fakesound forge FOLDER OUT [options]
 import argparse
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from fakesound import command_line
@@ -20,7 +19,7 @@ from fakesound.errors import InputError
 from fakesound.files import lock_folder
 from fakesound.forging import ForgeSettings, embedded_clips, folder_clips, forge, plan_jobs
 from fakesound.forging.sources import check_apart
-from fakesound.progress import console, print_line, progress_bar
+from fakesound.progress import ResultConsole, console, print_line, progress_bar
 
 DESCRIPTION = """\
 Generate a labelled corpus from genuine recordings: genuine clips, partial and whole fakes with
@@ -172,7 +171,7 @@ def _list_attacks() -> None:
         first = (attack.function.__doc__ or "").strip().splitlines()[0]
         text = first.replace("``", "").rstrip(".")
         table.add_row(attack.name, f"{text} (optional)" if attack.optional else text)
-    Console().print(table)
+    ResultConsole().print(table)
 
 
 def _summarise(clips: list[Clip], audit: Audit, problems: list[str]) -> None:

@@ -84,10 +84,10 @@ def _submit(words: Sequence[str], settings: "SageMakerConfig", options: argparse
 
 
 def _status(name: str, settings: "SageMakerConfig") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from fakesound.cloud.sagemaker import client, describe, jobs_called
+    from fakesound.progress import ResultConsole
 
     sagemaker = client("sagemaker", settings.region)
     states = jobs_called(sagemaker, name)
@@ -100,7 +100,7 @@ def _status(name: str, settings: "SageMakerConfig") -> None:
         hours = ((state.ended or datetime.now(UTC)) - state.created).total_seconds() / 3600
         when = f"{state.created:%Y-%m-%d %H:%M}"
         table.add_row(state.name, state.status, when, f"{hours:.1f}", str(reason))
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    ResultConsole(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def _fetch(name: str, settings: "SageMakerConfig", out: Path) -> None:

@@ -15,6 +15,14 @@ if not console.is_terminal:
 LINE_SECONDS = 30
 
 
+class ResultConsole(Console):
+    """Console for results on stdout. A closed pipe raises BrokenPipeError, as of `print`."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise, where rich would exit with code 1."""
+        raise BrokenPipeError
+
+
 def print_line(line: str, output: Console = console) -> None:
     """Print ``line`` as it is: without markup, colours and line breaks."""
     output.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 import fakesound
-from fakesound.command_line import VERBS, guarded, parser, print_results
+from fakesound.command_line import CLOSED_PIPE, VERBS, guarded, parser, print_results
 from fakesound.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -242,19 +242,24 @@ def test_a_closed_pipe_ends_quietly():
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait() == 1
+        assert process.wait() == CLOSED_PIPE
 
 
-def test_help_in_a_closed_pipe_ends_quietly():
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("run", "--help"), ("run", "--keys"), ("forge", "--list")],
+    ids=" ".join,
+)
+def test_help_in_a_closed_pipe_ends_quietly(arguments):
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "fakesound", "--help"],
+        [sys.executable, "-u", "-m", "fakesound", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait() == 1
+        assert process.wait() == CLOSED_PIPE
 
 
 def test_a_closed_standard_output_is_no_traceback():

@@ -1,16 +1,20 @@
 """Completion of a shell: what bash completes with the script that is printed."""
 
+import re
 import shutil
 import subprocess
 
 import pytest
 
+from fakesound.config.compose import configuration_folder
+
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 COMPLETE = """
 eval "$1"; shift
-COMP_WORDS=(fakesound "$@"); COMP_CWORD=$#
-_shtab_fakesound
-printf '%s\\n' "${COMPREPLY[@]}"
+COMP_LINE="$1"; COMP_POINT=${#1}; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+_fakesound
+printf '%s\n' "${COMPREPLY[@]}"
 """
 
 
@@ -28,14 +32,24 @@ def script(run_verb):
         (("detect", "--ht"), {"--html"}),
         (("detect", "--backend", ""), {"auto", "onnx", "torch"}),
         (("export", "--to", "onnx"), {"onnx", "onnx-windows"}),
-        (("run", "experiment=smo"), {"experiment=smoke"}),
+        # bash has split the words at "=", so only the value is replaced
+        (("run", "experiment=smo"), {"smoke"}),
+        (("run", "seed=1", "experiment=frame"), {"frame_vim"}),
+        (
+            ("run", "sweep="),
+            {path.stem for path in (configuration_folder() / "sweep").glob("*.yaml")},
+        ),
         (("run", "--rep"), {"--reproduce"}),
-        (("prepare", "corpus=asv"), {"corpus=asvspoof2019_la"}),
+        (("prepare", "corpus=asv"), {"asvspoof2019_la"}),
         (("prepare", "roo"), {"root="}),
+        (("prepare", "root=a"), set()),
     ],
 )
 def test_words_are_completed(script, words, completed):
-    command = ["bash", "-c", COMPLETE, "bash", script, *words]
+    line = " ".join(("fakesound", *words))
+    # as bash splits it
+    split = re.findall(r"=|[^ =]+|(?<= )$", line)
+    command = ["bash", "-c", COMPLETE, "bash", script, line, *split]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert set(done.stdout.split()) == completed, done.stderr
 

@@ -17,7 +17,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
-from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
@@ -27,7 +26,7 @@ from fakesound.config.checks import unknown_key
 from fakesound.config.saved import REMOVED, RENAMED
 from fakesound.config.training import RunConfig
 from fakesound.errors import InputError, did_you_mean
-from fakesound.progress import console
+from fakesound.progress import ResultConsole, console
 
 WEIGHTS = "data.crop.weights."
 LONGEST_NAME = 120
@@ -240,7 +239,7 @@ def run_usage() -> str:
 def run_help() -> None:
     """Print the help of ``fakesound run``."""
     # to stdout, unlike progress and messages
-    out = Console()
+    out = ResultConsole()
     # wrapped commands could not be copied
     out.print(USAGE, highlight=False, soft_wrap=True)
     for group in ("experiment", "sweep"):
@@ -269,7 +268,7 @@ def keys_help(word: str) -> None:
     if not matches:
         hint = did_you_mean(word, (key for key, _, _ in rows), after=" ")
         raise InputError(f"--keys {word}: no key contains it; {hint}--keys alone lists all")
-    out = Console()
+    out = ResultConsole()
     for key, default, meaning in matches:
         out.print(Text.assemble((key, "bold"), f"={default}"), soft_wrap=True)
         out.print(Padding(Text(meaning), (0, 0, 0, 4), expand=False))
