@@ -9,6 +9,7 @@ import argparse
 import copy
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from torch import nn
 from torch.autograd.profiler import profile
 
 from fakesound import provenance
-from fakesound.errors import InputError
+from fakesound.errors import InputError, OutsideError
 from fakesound.files import write_whole
 from fakesound.models.mamba import BidirectionalMamba
 from fakesound.models.scan import resolve_kernel
@@ -42,6 +43,16 @@ DIRECTIONS = ("forward", "forward+backward")
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
 # idle threads of libgomp spin for a while, on cores that the next call may need
 REST_SECONDS = 0.01
+# getrusage includes the process that started this one; /proc/self/status does not
+COMMAND = """
+import atexit, importlib, os, sys
+from pathlib import Path
+def measured():
+    peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
+    print("\\n", sum(os.times()[:4]), peak, file=sys.stderr)
+atexit.register(measured)
+importlib.import_module(f"fakesound.{sys.argv.pop(1)}").main()
+"""
 
 
 @dataclass(frozen=True)
@@ -351,6 +362,61 @@ class Session:
             }
             for name, timing in timings.items()
         ]
+
+
+@dataclass(frozen=True)
+class CommandCost:
+    """Time, processor time and peak memory of a command, with the start of Python."""
+
+    seconds: float
+    processor_seconds: float
+    peak_bytes: int
+
+
+def measure_command(verb: str, *arguments: str, checkout: Path | None = None) -> CommandCost:
+    """Run a verb of fakesound in a process of its own.
+
+    Args:
+        verb: name of the verb.
+        arguments: arguments of the verb.
+        checkout: folder with another version of the package; None for this one.
+
+    Raises:
+        OutsideError: with the last line that the command printed, if it fails.
+    """
+    environment = None if checkout is None else os.environ | {"PYTHONPATH": str(checkout)}
+    command = [sys.executable, "-c", COMMAND, verb, *arguments]
+    start = time.perf_counter()
+    # Python looks for the package in the current folder first
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, cwd=checkout
+    )
+    seconds = time.perf_counter() - start
+    *printed, last = done.stderr.strip().splitlines() or [""]
+    if done.returncode:
+        raise OutsideError(f"{verb} {' '.join(arguments)}: {(printed or [last])[-1]}")
+    busy, peak = last.split()
+    return CommandCost(seconds, float(busy), int(peak) * 1024)
+
+
+def command_record(
+    what: str, backend: str, clips: int, frames: int, costs: Sequence[CommandCost]
+) -> Record:
+    """Return the record of a command on ``clips`` clips of ``frames`` frames, for its rounds."""
+    return {
+        "what": what,
+        "backend": backend,
+        "direction": "forward",
+        **{"B": clips, "L": frames, "E": 0, "N": 0},
+        "seconds": median(cost.seconds for cost in costs),
+        "peak_bytes": max(cost.peak_bytes for cost in costs),
+        "first_call_seconds": None,
+        "seconds_min": min(cost.seconds for cost in costs),
+        "ratio": None,
+        "processor_seconds": median(cost.processor_seconds for cost in costs),
+        "rounds": len(costs),
+        "dtype": "float32",
+    }
 
 
 def progress(items: Sequence[Name]) -> Iterator[Name]:

@@ -7,37 +7,29 @@ region.
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 
 import numpy as np
 from msgspec.structs import replace
 
 import fakesound
-from benchmarks.common import Record, at_least, make_parser, method_of, progress, report
+from benchmarks.common import (
+    Record,
+    at_least,
+    command_record,
+    make_parser,
+    measure_command,
+    method_of,
+    progress,
+    report,
+)
 from fakesound.command_line import guarded
 from fakesound.data.manifest import read_manifest, write_manifest
-from fakesound.errors import OutsideError
 from fakesound.metrics import ClipScore, write_scores
 from fakesound.metrics.scores import logit
 from fakesound.timeline import GRID, Region
-
-# getrusage includes the process that started this one; /proc/self/status does not
-EVALUATE = """
-import atexit, os, sys
-from pathlib import Path
-def measured():
-    peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
-    print("\\n", sum(os.times()[:4]), peak, file=sys.stderr)
-atexit.register(measured)
-from fakesound.evaluate import main
-main()
-"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -152,33 +144,10 @@ def _record(
     what: str, clips: int, frames: int, arguments: Sequence[str], folder: Path, rounds: int
 ) -> Record:
     out = folder / f"out-{what}"
-    command = [sys.executable, "-c", EVALUATE, *arguments, "--out", str(out)]
-    measured = []
-    for _ in progress(range(rounds)):
-        start = perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        seconds = perf_counter() - start
-        *printed, last = done.stderr.strip().splitlines() or [""]
-        if done.returncode:
-            raise OutsideError(f"evaluate {' '.join(arguments)}: {(printed or [last])[-1]}")
-        busy, peak = last.split()
-        measured.append((seconds, float(busy), int(peak) * 1024))
-    durations, busy_seconds, peaks = zip(*measured, strict=True)
-    return {
-        "what": what,
-        "backend": "evaluate",
-        "direction": "forward",
-        **{"B": clips, "L": frames, "E": 0, "N": 0},
-        "seconds": median(durations),
-        "peak_bytes": max(peaks),
-        "first_call_seconds": None,
-        "seconds_min": min(durations),
-        "ratio": None,
-        "processor_seconds": median(busy_seconds),
-        "page_megabytes": (out / "report.html").stat().st_size / 1e6,
-        "rounds": rounds,
-        "dtype": "float32",
-    }
+    command = ("evaluate", *arguments, "--out", str(out))
+    costs = [measure_command(*command) for _ in progress(range(rounds))]
+    record = command_record(what, "evaluate", clips, frames, costs)
+    return record | {"page_megabytes": (out / "report.html").stat().st_size / 1e6}
 
 
 if __name__ == "__main__":

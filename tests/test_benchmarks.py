@@ -178,6 +178,16 @@ def test_evaluation(run):
     assert all(record["page_megabytes"] > 0 for record in records)
 
 
+@pytest.mark.slow
+def test_detection(run):
+    code, records = run("detection", "--lengths", "1,5", "--against", ".")
+    assert code == 0
+    found = [(record["backend"], record["length"], record["L"]) for record in records]
+    assert found == [("this", 1, 50), ("other", 1, 50), ("this", 5, 250), ("other", 5, 250)]
+    assert all(record["speed"] == record["length"] / record["seconds"] for record in records)
+    assert all(record["processor_seconds"] > 0 and record["ratio"] > 0 for record in records)
+
+
 def test_peak_memory_is_that_of_the_tensors_held_at_once():
     def call():
         kept = torch.ones(2**18)

@@ -16,6 +16,7 @@ from torch.nn import functional
 from fakesound.data.samples import LOUDEST
 from fakesound.models.detector import Detector
 from fakesound.models.heads import either, pool
+from fakesound.models.stem import ConvStem
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from fakesound.scoring.clip_score import LOGIT_LIMIT, MEAN_SHARE, SMOOTHED
 from fakesound.timeline import GRID, window_step
@@ -151,12 +152,33 @@ class WindowScorer(nn.Module):
 
 
 def exportable(detector: Detector) -> Detector:
-    """Return a copy of ``detector`` in evaluation mode, with a spectrum that can be exported."""
+    """Return a copy of ``detector`` in evaluation mode, of operators that runtimes compute fast."""
     copied = copy.deepcopy(detector).eval().requires_grad_(False)
     features = copied.features
     spectrum = ConvolvedSpectrum(features.window, features.hop)  # type: ignore[arg-type]
     features.spectrum = spectrum.to(next(detector.parameters()).device)
+    stem = getattr(copied.backbone, "stem", None)
+    if isinstance(stem, ConvStem):
+        stem.fold = nn.Identity()
+        stem.layers[0] = unfolded(stem.layers[0], stem.windows)  # type: ignore[arg-type]
+        if stem.phase is not None:
+            stem.phase.first = unfolded(stem.phase.first, stem.windows)
     return copied
+
+
+def unfolded(convolution: nn.Conv2d, windows: int) -> nn.Conv2d:
+    """Return ``convolution`` of `fakesound.models.stem.fold` as one of the spectrogram itself.
+
+    Args:
+        convolution: convolution of folded channels, of size 3 with padding.
+        windows: number of windows that are folded.
+    """
+    weight = convolution.weight.unflatten(1, (-1, 2, windows)).permute(0, 1, 4, 2, 5, 3)
+    weight = weight.flatten(4, 5).flatten(2, 3)
+    stride = (2, windows)
+    result = nn.Conv2d(weight.shape[1], len(weight), (6, 3 * windows), stride, stride, bias=False)
+    result.weight = nn.Parameter(weight, requires_grad=False)
+    return result.eval()
 
 
 class Calibration(nn.Module):

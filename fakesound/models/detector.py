@@ -81,7 +81,8 @@ class Detector(nn.Module):
         windows = spectrogram.shape[-1]
         # padded to whole token steps with zeros, the mean of every channel
         step = int(self.backbone.windows)  # type: ignore[arg-type]
-        spectrogram = pad(spectrogram, (0, -windows % step))
+        if windows % step:
+            spectrogram = pad(spectrogram, (0, -windows % step))
         output = self.backbone.forward_features(spectrogram)  # type: ignore[operator]
         tokens, summary, statistics = output
         grid = tokens if self.neck is None else self.neck(tokens)

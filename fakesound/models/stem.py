@@ -1,6 +1,7 @@
 """Stems, which turn a spectrogram into a grid of tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -102,6 +103,8 @@ class ConvStem(nn.Module):
     ) -> None:
         super().__init__()
         self.windows, self.power = windows, channels
+        # an attribute, because exported files fold with the first convolution
+        self.fold: Callable[[Tensor], Tensor] = partial(fold, windows=windows)
         self.drop_power, self.drop_phase = drop_power, drop_phase
         layers: list[nn.Module] = []
         # number of layers up to the end of each convolution
@@ -145,9 +148,9 @@ class ConvStem(nn.Module):
     ) -> tuple[Float[Tensor, "batch dim 1 step"], Float[Tensor, "batch dim"] | None]:
         """Return one token for each step in time, and the statistics that are added to all."""
         power = spectrogram[:, : self.power]
-        grid = self.layers[: self.phase_end](fold(power, self.windows))
+        grid = self.layers[: self.phase_end](self.fold(power))
         if self.phase is not None:
-            phase = self.phase(fold(spectrogram[:, self.power :], self.windows))
+            phase = self.phase(self.fold(spectrogram[:, self.power :]))
             if self.training and (self.drop_power or self.drop_phase):
                 keep_power, keep_phase = self._path_masks(grid)
                 grid, phase = grid * keep_power, phase * keep_phase

@@ -8,8 +8,9 @@ from fakesound.data.audio import read_audio
 from fakesound.evaluation.scorer import score_clips
 from fakesound.exporting import WaveformScorer
 from fakesound.exporting.check import clips_of
-from fakesound.exporting.scorer import Calibration, ConvolvedSpectrum
+from fakesound.exporting.scorer import Calibration, ConvolvedSpectrum, unfolded
 from fakesound.models.build import GRID
+from fakesound.models.stem import fold
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from tests.exporting.conftest import (
     ALL,
@@ -145,3 +146,11 @@ def test_the_spectrum_is_that_of_the_features(window, hop):
     real, imaginary = ConvolvedSpectrum(window, hop)(waveform)
     torch.testing.assert_close(real, spectrum.real, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(imaginary, spectrum.imag, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("windows", [1, 2, 3])
+def test_a_convolution_of_the_spectrogram_is_that_of_folded_channels(windows):
+    convolution = torch.nn.Conv2d(3 * 2 * windows, 5, 3, padding=1, bias=False)
+    spectrogram = torch.randn(2, 3, 16, 7 * windows, generator=torch.Generator().manual_seed(0))
+    expected = convolution(fold(spectrogram, windows))
+    torch.testing.assert_close(unfolded(convolution, windows)(spectrogram), expected)
