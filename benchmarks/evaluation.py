@@ -26,7 +26,9 @@ from benchmarks.common import (
     report,
 )
 from fakesound.command_line import guarded
-from fakesound.data.manifest import read_manifest, write_manifest
+from fakesound.data.manifest import write_manifest
+from fakesound.errors import OutsideError
+from fakesound.forging import embedded_clips
 from fakesound.metrics import ClipScore, write_scores
 from fakesound.metrics.scores import logit
 from fakesound.timeline import GRID, Region
@@ -128,9 +130,8 @@ def generated_scores(clips: int, frames: int, attacks: int) -> list[ClipScore]:
 
 def write_recordings(manifest: Path, count: int) -> None:
     """Write a manifest of ``count`` embedded recordings, half of them with the label of fakes."""
-    embedded = Path(fakesound.__file__).parent / "data" / "embedded" / "manifest.jsonl"
     clips = []
-    for number, clip in enumerate(read_manifest(embedded)[:count]):
+    for number, clip in enumerate(embedded_clips()[:count]):
         # renamed, because the bundled detector was trained on some of these sources
         clip = replace(clip, source_id=f"source{number}", split=None, donor_ids=(), extra={})
         if number % 2:

@@ -22,8 +22,9 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY conf ./conf
 COPY hydra_plugins ./hydra_plugins
+COPY training_data ./training_data
 COPY fakesound ./fakesound
-RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . ./training_data
 
 FROM ${PYTHON_IMAGE}
 ENV PATH=/opt/fakesound/bin:$PATH \

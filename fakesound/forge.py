@@ -48,7 +48,7 @@ def main() -> None:
     attacks = choose_attacks(options.attacks, "--attacks")
     problems: list[str] = []
     if options.folder == "embedded":
-        genuine = embedded_clips()
+        genuine = embedded_clips("FOLDER=embedded")
     else:
         root = Path(options.folder)
         check_apart(root, options.out, "OUT")
@@ -86,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         default="embedded",
         metavar="FOLDER",
-        help="folder of genuine recordings; embedded uses those of the package",
+        help="folder of genuine recordings; embedded uses those of the training data",
     )
     parser.add_argument("out", nargs="?", type=Path, metavar="OUT", help="folder to write to")
     parser.add_argument("--list", action="store_true", help="list the attacks and stop")

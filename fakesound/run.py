@@ -40,6 +40,7 @@ from fakesound.config.compose import (
     run_usage,
 )
 from fakesound.config.saved import flatten
+from fakesound.data.training_data import training_data
 from fakesound.errors import InputError
 from fakesound.files import lock_folder
 from fakesound.training import distributed
@@ -175,6 +176,8 @@ def _check(arguments: Namespace) -> Path | None:
             f"init.path={source}: no such file; check the path, which is relative to the working "
             "directory"
         )
+    if config.data.root is None and not config.data.manifests():
+        training_data("embedded", "data.root=null")
     if multirun:
         _check_plugins(composed.hydra)
         lock_folder(Path(composed.hydra.sweep.dir), "hydra.sweep.dir")

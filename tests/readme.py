@@ -12,6 +12,7 @@ OTHERS = sorted(
     path
     for path in (
         *ROOT.glob("docker/*.md"),
+        *ROOT.glob("training_data/*.md"),
         *ROOT.glob("experiments/**/*.md"),
         *(ROOT / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY")),
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import soundfile
 
-import fakesound
+from fakesound.data.training_data import training_data
 
 SECONDS = 0.5
 FINISHED = 40  # scored files of a shard, after which its worker is killed
@@ -25,9 +25,8 @@ FINISHED = 40  # scored files of a shard, after which its worker is killed
 
 def write_files(folder: Path, count: int) -> None:
     """Write ``count`` files, cut from the embedded recordings."""
-    embedded = Path(fakesound.__file__).parent / "data" / "embedded"
     written = 0
-    for recording in cycle(sorted(embedded.rglob("*.ogg"))):
+    for recording in cycle(sorted(training_data("embedded", "many_files").rglob("*.ogg"))):
         samples, rate = soundfile.read(recording, dtype="int16")
         size = int(SECONDS * rate)
         # other cuts when the recordings are used again

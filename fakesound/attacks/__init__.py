@@ -23,6 +23,7 @@ from fakesound.attacks import (
 from fakesound.attacks.spectral import Audio
 from fakesound.attacks.weights import weights_folder
 from fakesound.config.checks import match_globs
+from fakesound.data.training_data import training_data
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Attack:
         needs_donor: whether the attack uses audio of another source.
         edges_only: whether the result is genuine material, so that only the edges of a region are
             evidence; such an attack makes no whole-clip fakes.
-        check: function that raises `InputError` if a requirement of an optional attack is missing.
+        check: function that raises `InputError` if a requirement of the attack is missing.
+        optional: whether the attack needs more than the package and its training data, and is only
+            used if named explicitly.
     """
 
     name: str
@@ -46,11 +49,7 @@ class Attack:
     needs_donor: bool = False
     edges_only: bool = False
     check: Callable[[], object] | None = None
-
-    @property
-    def optional(self) -> bool:
-        """Whether the attack needs more than the package, and is only used if named explicitly."""
-        return self.check is not None
+    optional: bool = False
 
     @property
     def family(self) -> str:
@@ -83,6 +82,12 @@ def _published(
 ) -> Attack:
     """Return the optional attack of a published network."""
     check = partial(weights_folder, name.partition("/")[2], name)
+    return Attack(name, function, longest_gap, check=check, optional=True)
+
+
+def _neural(name: str, function: Callable[..., Audio], longest_gap: float | None = None) -> Attack:
+    """Return the attack of a network whose weights are in the training data."""
+    check = partial(training_data, "attack_weights", name)
     return Attack(name, function, longest_gap, check=check)
 
 
@@ -95,8 +100,8 @@ ATTACKS: dict[str, Attack] = {
         Attack("vocoder/world", vocoder.world),
         Attack("vocoder/linear_prediction", vocoder.linear_prediction),
         Attack("vocoder/sinusoidal", vocoder.sinusoidal),
-        Attack("vocoder/neural_istft", neural.neural_istft),
-        Attack("vocoder/neural_upsampling", neural.neural_upsampling),
+        _neural("vocoder/neural_istft", neural.neural_istft),
+        _neural("vocoder/neural_upsampling", neural.neural_upsampling),
         Attack("inpainting/janssen", inpainting.janssen, longest_gap=0.12),
         Attack("inpainting/extrapolation", inpainting.extrapolation, longest_gap=0.5),
         Attack(
@@ -105,7 +110,7 @@ ATTACKS: dict[str, Attack] = {
         Attack("inpainting/context_noise", inpainting.context_noise, longest_gap=2.0),
         Attack("inpainting/nmf", inpainting.nmf, longest_gap=2.0),
         Attack("inpainting/nearest_patch", inpainting.nearest_patch, longest_gap=2.0),
-        Attack("inpainting/neural", neural.neural_filling, longest_gap=1.0),
+        _neural("inpainting/neural", neural.neural_filling, longest_gap=1.0),
         Attack("edit/splice", edit.splice, needs_donor=True, edges_only=True),
         Attack("edit/copy_move", edit.copy_move, edges_only=True),
         Attack("edit/addition", edit.addition, needs_donor=True, edges_only=True),
@@ -116,8 +121,8 @@ ATTACKS: dict[str, Attack] = {
         Attack("codec/gsm", codec.gsm),
         Attack("codec/adpcm", codec.adpcm),
         Attack("codec/codec2", codec.codec2),
-        Attack("codec/neural_rvq", neural.neural_rvq),
-        Attack("codec/lpcnet", lpcnet.lpcnet, check=lpcnet.library),
+        _neural("codec/neural_rvq", neural.neural_rvq),
+        Attack("codec/lpcnet", lpcnet.lpcnet, check=lpcnet.library, optional=True),
         _published("codec/lyra", published.lyra),
         _published("vocoder/hifigan", published.hifigan),
         _published("vocoder/hifigan_16k", published.hifigan_16k),
@@ -128,7 +133,7 @@ ATTACKS: dict[str, Attack] = {
 }
 
 
-# attacks that need no more than the package
+# attacks that need no more than the package and its training data
 BUILT_IN = tuple(name for name, attack in ATTACKS.items() if not attack.optional)
 
 
@@ -138,7 +143,7 @@ def choose_attacks(patterns: Sequence[str], key: str) -> list[str]:
     Optional attacks are only matched by their full names.
 
     Raises:
-        InputError: if a pattern matches nothing, or a requirement of an optional attack is missing.
+        InputError: if a pattern matches nothing, or a requirement of an attack is missing.
     """
     names = sorted({*BUILT_IN, *(ATTACKS.keys() & set(patterns))})
     chosen = match_globs(key, patterns, names, "attack")

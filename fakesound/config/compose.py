@@ -47,7 +47,7 @@ USAGE = """\
 [bold]fakesound run[/] -m sweep=NAME \\[key=value ...]       many runs, compared
 [bold]fakesound run[/] -m experiment=NAME key=a,b,c        your own sweep
 
-Without other data, a run uses the recordings of the package: it makes fakes from
+Without other data, a run uses the recordings of the training data: it makes fakes from
 them, holds one attack out of training, and tests the detector on that attack.
 
   experiment=mt_vim                           the main experiment

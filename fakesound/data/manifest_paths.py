@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from fakesound.data.location import IN_TAR, RANGE, file_size, is_url, parse_location
+from fakesound.data.training_data import moved
 
 
 class Resolver:
@@ -55,7 +56,7 @@ class Resolver:
         try:
             linked = stat.S_ISLNK(os.lstat(text).st_mode)
         except OSError:
-            return text
+            return moved(text)
         return os.path.realpath(text) if linked else text
 
 

@@ -14,11 +14,11 @@ from fakesound.config import DataConfig, SplitConfig
 from fakesound.config.checks import match_globs
 from fakesound.data.manifest import Clip
 from fakesound.data.splits import deal_folds, inner_attack, part_of_fold
+from fakesound.data.training_data import moved, training_data
 from fakesound.errors import InputError
 from fakesound.forging.labelled import labelled_clips
 from fakesound.forging.plan import ForgeSettings, Job, plan_jobs
 from fakesound.forging.sources import (
-    EMBEDDED,
     check_apart,
     embedded_clips,
     extra_clips,
@@ -65,11 +65,13 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
     attacks = choose_attacks(data.attacks, "data.attacks")
     held_out, inner = held_out_attacks(split, attacks)
     if data.root is None:
-        genuine, left_out, name = embedded_clips(), [], "embedded"
+        genuine, left_out, name = embedded_clips("data.root=null"), [], "embedded"
     else:
         root = Path(data.root).expanduser()
         check_apart(root, Path(data.prepared), "data.prepared")
-        genuine, left_out = folder_clips(root, data.clip_seconds, data.source, data.on_bad_audio)
+        genuine, left_out = folder_clips(
+            _genuine_folder(data), data.clip_seconds, data.source, data.on_bad_audio
+        )
         digest = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:8]
         name = f"{root.resolve().name}-{digest}"
     extra, extra_left_out = _extra(data)
@@ -92,13 +94,19 @@ def resolve_corpus(data: DataConfig, split: SplitConfig) -> Corpus:
     return Corpus((), tuple(jobs), Path(data.prepared) / name, held_out, inner, tuple(left_out))
 
 
+def _genuine_folder(data: DataConfig) -> Path:
+    if data.root is None:
+        return training_data("embedded", "data.root=null")
+    return Path(moved(data.root)).expanduser()
+
+
 def _extra(data: DataConfig) -> tuple[list[Clip], list[str]]:
     """Return the clips of the folders in ``data.extra``, which must not overlap, and the errors."""
-    folders = [EMBEDDED if data.root is None else Path(data.root).expanduser()]
+    folders = [_genuine_folder(data)]
     clips: list[Clip] = []
     left_out: list[str] = []
     for path in data.extra:
-        folder = Path(path).expanduser()
+        folder = Path(moved(path)).expanduser()
         for other in folders:
             inner, outer = folder.resolve(), other.resolve()
             if inner.is_relative_to(outer) or outer.is_relative_to(inner):

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +11,24 @@ from fakesound.data.audio import audio_info
 from fakesound.data.folders import SUFFIXES, audio_files
 from fakesound.data.manifest import Clip, read_manifest
 from fakesound.data.splits import source_groups
+from fakesound.data.training_data import training_data
 from fakesound.errors import InputError, unicode_name
 
 # shortest clip in seconds
 SHORTEST = 0.5
 FRACTIONS = {"train": 0.58, "validation": 0.12, "test": 0.30}
-EMBEDDED = Path(str(files("fakesound"))) / "data" / "embedded"
 
 
-def embedded_clips() -> list[Clip]:
-    """Return the clips of the embedded corpus."""
-    return read_manifest(EMBEDDED / "manifest.jsonl")
+def embedded_clips(key: str = "embedded") -> list[Clip]:
+    """Return the clips of the embedded corpus.
+
+    Args:
+        key: setting that chose it, for the error message.
+
+    Raises:
+        InputError: if the training data are not installed.
+    """
+    return read_manifest(training_data("embedded", key) / "manifest.jsonl")
 
 
 def folder_clips(

@@ -4,15 +4,14 @@ import hashlib
 import json
 import re
 from collections import Counter, defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-import fakesound
+from fakesound.data.training_data import training_data
 
-FOLDER = Path(fakesound.__file__).parent / "data" / "embedded"
+FOLDER = training_data("embedded", "tests")
 KEYS = [
     "clip_id",
     "path",

@@ -20,7 +20,7 @@ COPIED = (
     "README.md",
     "docs/example.flac",
 )
-RECORDINGS = Path("fakesound/data/embedded")
+RECORDINGS = "training_data"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"`([\w./-]+)`:$")
 
@@ -69,7 +69,7 @@ def checkout(folder: Path) -> Path:
 
 def _left_out(folder: str, names: list[str]) -> set[str]:
     here = Path(folder).relative_to(ROOT)
-    return {n for n in names if n == "__pycache__" or here / n in (RECORDINGS, Path("tests/docs"))}
+    return {n for n in names if n == "__pycache__" or here / n == Path("tests/docs")}
 
 
 def patched(text: str, diff: str) -> str:

@@ -2,9 +2,9 @@
 
 Learned decoders leave other artefacts than signal processing: images of transposed convolutions,
 phases predicted by a network, harmonics blurred by the mel scale, quantised latents. The weights
-come with the package (`experiments/neural_attacks` trains them), from several stages of training.
-Stage, inner rate, level and imperfections are drawn for each clip, so that no single fingerprint
-can be learned. Torch is imported for the first clip.
+are in the training data, from several stages of training (`experiments/neural_attacks`). Stage,
+inner rate, level and imperfections are drawn for each clip, so that no single fingerprint can be
+learned. Torch is imported for the first clip.
 """
 
 from collections.abc import Callable, Sequence

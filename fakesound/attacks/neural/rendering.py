@@ -1,8 +1,7 @@
-"""Run the neural generators with the weights of the package; imports torch."""
+"""Run the neural generators with the weights of the training data; imports torch."""
 
 from collections.abc import Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from fakesound.attacks.neural.mel import FLOOR, HOP, SIZE, LogMel
 from fakesound.attacks.neural.spectra import MelFiller, SpectrumVocoder
 from fakesound.attacks.neural.upsampling import UpsamplingVocoder
 from fakesound.attacks.spectral import Audio
+from fakesound.data.training_data import training_data
 
 LogMelArray = Float32[np.ndarray, "band frame"]
 
@@ -34,8 +34,7 @@ CLEAN = 0.4
 
 def weights_path(name: str) -> Path:
     """Return the path of the weights of the generator ``name``, for all stages of training."""
-    folder = Path(str(files("fakesound"))) / "attacks" / "neural" / "weights"
-    return folder / f"{name}.safetensors"
+    return training_data("attack_weights", name) / f"{name}.safetensors"
 
 
 @cache

@@ -57,7 +57,7 @@ def locked_install():
     try:
         package = folder / "fakesound"
         source = Path(fakesound.__file__).parent
-        skipped = shutil.ignore_patterns("__pycache__", "embedded")
+        skipped = shutil.ignore_patterns("__pycache__")
         shutil.copytree(source, package, ignore=skipped)
         paths = [folder, *folder.rglob("*")]
         for path in paths:

@@ -1,0 +1,1 @@
+"""Recordings and weights of neural attacks, from which fakesound makes its training data."""
