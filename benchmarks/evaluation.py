@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
-import fakesound
 from benchmarks.common import (
     Record,
     at_least,
@@ -27,7 +26,6 @@ from benchmarks.common import (
 )
 from fakesound.command_line import guarded
 from fakesound.data.manifest import write_manifest
-from fakesound.errors import OutsideError
 from fakesound.forging import embedded_clips
 from fakesound.metrics import ClipScore, write_scores
 from fakesound.metrics.scores import logit

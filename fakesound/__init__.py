@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fakesound.inference import Detection, Detections, Detector
 
+    __version__: str
+
 __all__ = ["Detection", "Detections", "Detector", "__version__"]
-__version__ = "0.1.0"
 
 # Read by libgomp when torch is loaded: idle threads of torch must not spin for milliseconds on
 # cores that the threads of the scan, or another program, need.
@@ -22,6 +23,9 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        # in a clone, this runs git
+        return _importlib.import_module("fakesound.provenance").software_version()
     # imported on first use, because the detector is slow to import
     if name in ("Detection", "Detections", "Detector"):
         return getattr(_importlib.import_module("fakesound.inference"), name)

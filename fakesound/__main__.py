@@ -5,9 +5,9 @@ import platform
 import sys
 from importlib import metadata
 
-from fakesound import __version__
 from fakesound.command_line import VERBS, WRONG_INPUT, guarded
 from fakesound.errors import did_you_mean
+from fakesound.provenance import software_version
 
 # packages on which scores depend
 PACKAGES = ("onnxruntime", "torch", "numpy")
@@ -48,7 +48,7 @@ def _version() -> str:
             parts.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
             parts.append(f"no {package}")
-    return f"fakesound {__version__} ({', '.join(parts)})"
+    return f"fakesound {software_version()} ({', '.join(parts)})"
 
 
 if __name__ == "__main__":

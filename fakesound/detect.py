@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from fakesound import __version__, command_line
+from fakesound import command_line
 from fakesound.command_line import entry_point, print_results
 from fakesound.errors import InputError
 from fakesound.files import check_folder
 from fakesound.progress import console, print_line, progress_bar
+from fakesound.provenance import software_version
 
 if TYPE_CHECKING:
     from fakesound.data.location import Location
@@ -200,7 +201,7 @@ def _journal(options: argparse.Namespace, detector: "Detector") -> "BatchJournal
         return None
     model = detector.model
     settings = (model.sha256, model.backend, options.confidence, options.prior, options.channels)
-    return BatchJournal(first, repr((__version__, *settings)))
+    return BatchJournal(first, repr((software_version(), *settings)))
 
 
 def _watch(options: argparse.Namespace, detector: "Detector") -> None:

@@ -7,12 +7,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
 
+# of a build without git; a build or a run from a clone adds its commit
+RELEASE = "0.1.0"
 PACKAGES = (
-    "fakesound",
     "torch",
     "torchaudio",
     "torchmetrics",
@@ -42,9 +44,26 @@ SETTINGS = (
 )
 
 
+@cache
+def software_version() -> str:
+    """Return the version of this package, with the commit that it was built or is run from.
+
+    In a clone, ``0.1.0+gCOMMIT``, with ``.dirty`` if tracked files differ from the commit; the
+    build writes it to the metadata of the wheel. Runs git, so it is called when it is needed.
+    """
+    folder = Path(__file__).resolve().parents[1]
+    if (folder / ".git").exists() and (checkout := _checkout()) is not None:
+        commit, changed = checkout
+        return f"{RELEASE}+g{commit[:12]}{'.dirty' if changed else ''}"
+    # metadata elsewhere may be those of another copy of the package
+    for installed in distributions(name="fakesound", path=[str(folder)]):
+        return installed.version
+    return RELEASE
+
+
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Return the versions of Python and of installed ``packages``."""
-    installed = {"python": platform.python_version()}
+    """Return the versions of Python, of this package and of installed ``packages``."""
+    installed = {"python": platform.python_version(), "fakesound": software_version()}
     for name in packages:
         try:
             installed[name] = version(name)
@@ -60,29 +79,35 @@ def git_state() -> dict[str, str | bool | None] | None:
         ``commit``; ``changed``, whether tracked files differ from it; ``diff``, a digest of the
         differences, or None.
     """
-    folder = Path(__file__).resolve().parent
+    checkout = _checkout()
+    if checkout is None:
+        return None
+    commit, changed = checkout
+    diff = _git("diff", "HEAD", "--binary") if changed else None
+    return {"commit": commit, "changed": changed, "diff": diff and _digest(diff.encode())}
 
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(folder), *arguments],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=10,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
 
+def _checkout() -> tuple[str, bool] | None:
+    """Return the commit of the checkout, and whether tracked files differ from it."""
     # an installed package may be inside another repository
-    if git("ls-files", "--error-unmatch", "__init__.py") is None:
+    if _git("ls-files", "--error-unmatch", "__init__.py") is None:
         return None
-    commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "-uno")
-    if commit is None:
+    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "-uno")
+    return None if commit is None else (commit, bool(changes))
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(Path(__file__).resolve().parent), *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
         return None
-    diff = git("diff", "HEAD", "--binary") if changes else None
-    return {"commit": commit, "changed": bool(changes), "diff": diff and _digest(diff.encode())}
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def code_hash() -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from fakesound.provenance import software_version
+
 ROOT = Path(__file__).parents[1]
 DATA = "fakesound_training_data"
 # file names of recordings
@@ -88,6 +90,24 @@ def test_licences_are_those_of_the_content(package, data):
         *(f"embedded/LICENSES/{licence}.txt" for licence in licences),
     }  # fmt: skip
     assert (ROOT / "LICENSE").read_bytes() == (ROOT / "training_data" / "LICENSE").read_bytes()
+
+
+def test_wheel_and_source_distribution_have_the_version_of_the_build(package, tmp_path):
+    wheel, source = package
+    version = metadata(wheel)["Version"]
+    assert version == software_version()
+    with tarfile.open(source) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (folder,) = tmp_path.iterdir()
+    assert f"Version: {version}\n" in (folder / "PKG-INFO").read_text("utf-8")
+    # there is no git in it
+    again, _ = build(folder, tmp_path / "again")
+    assert metadata(again)["Version"] == version
+
+
+def test_an_installation_shows_the_version_of_its_wheel(package, python):
+    done = python("import fakesound\nprint(fakesound.__version__)")
+    assert done.stdout == f"{metadata(package[0])['Version']}\n"
 
 
 @pytest.fixture(scope="module")

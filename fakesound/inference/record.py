@@ -1,10 +1,10 @@
 """Record of a detection: version, model and settings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from fakesound import __version__
+from fakesound.provenance import software_version
 
 SCHEMA = 1  # of `detections.schema.json`
 
@@ -35,7 +35,7 @@ class Record:
     confidence: float
     prior: float
     created: str
-    fakesound: str = __version__
+    fakesound: str = field(default_factory=software_version)
 
     def document(self, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return ``results`` with this record, in the format of ``detections.schema.json``."""

@@ -20,7 +20,6 @@ from typing import Any
 import msgspec
 from filelock import FileLock
 
-from fakesound import __version__
 from fakesound.data.location import Location, file_state
 from fakesound.errors import InputError, OutsideError, shown, unicode_name
 from fakesound.files import atomic_write, clear_remains, lock_folder, write_whole
@@ -28,6 +27,7 @@ from fakesound.inference.batch import BatchJournal, detect_files, journal_path
 from fakesound.inference.detector import Detector
 from fakesound.inference.formats import to_csv, to_jsonl
 from fakesound.inference.workers import workers_of
+from fakesound.provenance import software_version
 
 FILES = 256  # per shard
 ATTEMPTS = 3  # crashed processes, for one file or in a row before any file is read
@@ -167,7 +167,10 @@ def plan_shards(
     shards = []
     for first in range(0, len(files), FILES):
         part = files[first : first + FILES]
-        content = [(__version__, settings), *((name, file_state(path)) for name, path in part)]
+        content = [
+            (software_version(), settings),
+            *((name, file_state(path)) for name, path in part),
+        ]
         digest = hashlib.sha256(repr(content).encode(errors="surrogateescape")).hexdigest()
         # workers may have another working folder
         absolute = tuple((n, p.absolute() if isinstance(p, Path) else p) for n, p in part)

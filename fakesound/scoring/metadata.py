@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fakesound import __version__
 from fakesound.config import RunConfig
 from fakesound.config.saved import from_plain
 from fakesound.errors import InputError
+from fakesound.provenance import software_version
 from fakesound.scoring.calibration import IDENTITY, Calibrator
 from fakesound.scoring.clip_score import HeadCalibration
 from fakesound.timeline import GRID
@@ -61,7 +61,7 @@ class Metadata:
         return {
             "format": FORMAT,
             "format_version": str(FORMAT_VERSION),
-            "fakesound_version": __version__,
+            "fakesound_version": software_version(),
             "sample_rate": str(self.config.data.sample_rate),
             "frame_step": str(GRID.step),
             **{f"{level}_threshold": repr(at) for level, at in self.thresholds.items()},

@@ -16,6 +16,7 @@ from fakesound.data.audio import read_audio
 from fakesound.data.manifest import Clip
 from fakesound.metrics import ClipScore
 from fakesound.progress import console
+from fakesound.provenance import software_version
 
 # figures in the summary with their intervals
 MAIN = ("clip/auc", "frame/auc", "segment_f1_20ms")
@@ -65,7 +66,7 @@ def _start(config: RunConfig, plain: dict[str, Any], folder: Path, mode: str) ->
         tags=list(config.tags),
         dir=folder,
         mode="offline" if mode == "offline" else "online",
-        config=plain,
+        config=plain | {"fakesound": software_version()},
         settings=wandb.Settings(
             init_timeout=INIT_SECONDS,
             login_timeout=INIT_SECONDS,

@@ -9,6 +9,7 @@ import wandb
 from wandb.proto import wandb_internal_pb2
 
 from fakesound.config.compose import compose_config, run_config
+from fakesound.provenance import software_version
 from fakesound.training import tracking
 from fakesound.training.tracking import blocks, flatten, summary
 from tests.run_factory import make_run
@@ -106,6 +107,14 @@ def offline(tmp_path_factory):
     # its process closes the file
     wandb.teardown()
     return results, list(records(folder))
+
+
+def test_the_configuration_of_a_run_has_the_version(offline):
+    _, records = offline
+    (run,) = [record.run for record in records if record.HasField("run")]
+    config = {item.key: json.loads(item.value_json) for item in run.config.update}
+    assert config["seed"] == 0
+    assert config["fakesound"] == software_version()
 
 
 def test_an_offline_run_has_whole_curves_and_few_figures(offline):
