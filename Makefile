@@ -56,18 +56,18 @@ lock: $(VENV)/tested ## Write the versions in .venv to requirements.lock, for Py
 	@mv build/requirements.lock requirements.lock
 
 run: $(VENV)/installed ## Run the main experiment: train, test, report (ARGS adds overrides)
-	@$(BIN)/python -m fakesound.run experiment=mt_vim $(ARGS)
+	@$(BIN)/fakesound run experiment=mt_vim $(ARGS)
 	@echo
-	@echo "Next: open the report above in a browser, or try one of these:"
-	@echo "  $(BIN)/python -m fakesound.run experiment=mt_vim data.root=FOLDER"
-	@echo "  $(BIN)/python -m fakesound.run -m sweep=leave_one_attack_out"
-	@echo "  $(BIN)/python -m fakesound.run --help"
+	@echo "Open the report above in a browser, or try one of these:"
+	@echo "  $(BIN)/fakesound run experiment=mt_vim data.root=FOLDER"
+	@echo "  $(BIN)/fakesound run -m sweep=leave_one_attack_out"
+	@echo "  $(BIN)/fakesound run --help"
 
 smoke: $(VENV)/installed ## Check the installation in half a minute
-	@$(BIN)/python -m fakesound.run experiment=smoke $(ARGS)
+	@$(BIN)/fakesound run experiment=smoke $(ARGS)
 
 sweep: $(VENV)/installed ## Hold out each attack in turn and compare the runs
-	@$(BIN)/python -m fakesound.run -m sweep=leave_one_attack_out $(ARGS)
+	@$(BIN)/fakesound run -m sweep=leave_one_attack_out $(ARGS)
 
 lint: $(VENV)/tested ## Check style, types and import contracts
 	@$(BIN)/ruff check .

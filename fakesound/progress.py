@@ -1,7 +1,9 @@
 """Progress: bars on a terminal, occasional lines in a file."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 
 from rich.console import Console
@@ -13,6 +15,11 @@ if not console.is_terminal:
     # files have no width; tables are at most this wide
     console = Console(stderr=True, width=100)
 LINE_SECONDS = 30
+# what is printed as lines; `log_file` writes it to a file
+log = logging.getLogger("fakesound.progress")
+log.propagate = False
+log.setLevel(logging.INFO)
+log.addHandler(logging.NullHandler())
 
 
 class ResultConsole(Console):
@@ -24,8 +31,22 @@ class ResultConsole(Console):
 
 
 def print_line(line: str, output: Console = console) -> None:
-    """Print ``line`` as it is: without markup, colours and line breaks."""
+    """Print and log ``line`` as it is: without markup, colours and line breaks."""
     output.print(line, markup=False, highlight=False, soft_wrap=True)
+    log.info("%s", line)
+
+
+@contextmanager
+def log_file(path: Path) -> Iterator[None]:
+    """Append the lines that are printed or logged to ``path``, with their time."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
 
 
 @contextmanager
@@ -46,13 +67,32 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int | None], None]]:
 
 def progress_lines(title: str) -> Callable[[int, int | None], None]:
     """Return a function of (done, total) that prints a line at most every 30 seconds."""
-    last = monotonic()
+    last = started = monotonic()
+    # a resumed training does not begin at 0
+    first: int | None = None
 
     def update(done: int, total: int | None) -> None:
-        nonlocal last
+        nonlocal last, first
+        first = done if first is None else first
         now = monotonic()
-        if now - last >= LINE_SECONDS:
-            last = now
-            print_line(f"{title}: {done}" + (f" of {total}" if total else ""), console)
+        if now - last < LINE_SECONDS:
+            return
+        last = now
+        line = f"{title}: {done}"
+        if total:
+            line += f" of {total}"
+            if done > first:
+                left = (total - done) * (now - started) / (done - first)
+                line += f", {duration_text(left)} left"
+        print_line(line, console)
 
     return update
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in the largest fitting unit, such as "3 min"."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -142,7 +142,8 @@ def process() -> dict[str, Any]:
     """Return command, code and environment of this process."""
     arguments = sys.argv[1:]
     main = getattr(sys.modules.get("__main__"), "__spec__", None)
-    start = ["python", "-m", main.name] if main is not None else [Path(sys.argv[0]).name]
+    # the script sets argv[0] to "fakesound VERB"
+    start = ["python", "-m", main.name] if main is not None else Path(sys.argv[0]).name.split()
     return {
         "command": shlex.join([*start, *arguments]),
         "code": code_hash(),

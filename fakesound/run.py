@@ -10,6 +10,7 @@ Errors in the configuration are reported before slow imports.
 import argparse
 import multiprocessing
 import os
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -257,14 +258,14 @@ def _application(composed: DictConfig) -> float | None:
     if done is not None:
         console.print(f"finished before: {folder}")
         distributed.publish_run_dir(None)
-        _show(folder)
+        _show(folder, running.mode)
         return _objective(done)
     corpus = resolve_corpus(config.data, config.split)
     for note in corpus.notes:
         print_line(note)
     archive_previous_run(folder, config)
     results = _run(config, corpus, folder)
-    _show(folder)
+    _show(folder, running.mode)
     return _objective(results)
 
 
@@ -292,14 +293,21 @@ def _objective(results: dict[str, Any]) -> float | None:
     return None if value is None else float(value)
 
 
-def _show(folder: Path) -> None:
-    from fakesound.progress import console
-    from fakesound.report import read_run, results_table, summary
+def _show(folder: Path, mode: RunMode | None) -> None:
+    from fakesound.progress import console, print_line
+    from fakesound.report import comparable_note, read_run, results_table, summary
 
     run = read_run(folder)
     console.print(results_table(run))
-    console.print(summary(run))
-    console.print(f"report: {folder / 'report.html'}")
+    print_line(summary(run))
+    if (note := comparable_note(run)) is not None:
+        print_line(note)
+    print_line(f"report: {folder / 'report.html'}")
+    if mode != RunMode.MULTIRUN:
+        current = Path.cwd()
+        inside = folder.is_relative_to(current)
+        shown = str(folder.relative_to(current) if inside else folder)
+        print_line(f"next: fakesound detect RECORDING --checkpoint {shlex.quote(shown)}")
 
 
 def _compare(folder: Path) -> None:

@@ -40,6 +40,19 @@ def test_a_run_writes_the_documented_files(finished_run):
     assert list(folder.glob("wandb/offline-run-*/*.wandb"))
     assert str(folder.name) in done.stderr
     assert "Clip AUC" in done.stderr
+    for number in range(1, 5):
+        assert f"[{number}/4]" in done.stderr
+
+
+def test_the_log_of_a_run_has_its_plan_stages_epochs_and_result(finished):
+    lines = [line.split(" ", 2)[2] for line in (finished / "run.log").read_text().splitlines()]
+    assert lines[0].startswith("smoke: vim_micro")
+    assert "held out: vocoder/quantised_phase" in lines
+    assert [line[:5] for line in lines if line.startswith("[")] == [
+        f"[{number}/4]" for number in range(1, 5)
+    ]
+    assert [line for line in lines if line.startswith("training: ")]
+    assert "Clip AUC" in lines[-1]
 
 
 def test_metrics_hold_every_block(finished):

@@ -9,7 +9,7 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 from fakesound.report.clip_view import write_timelines
 from fakesound.report.comparison_page import write_comparison
 from fakesound.report.examples import choose_clips
-from fakesound.report.headline import summary
+from fakesound.report.headline import comparable_note, summary
 from fakesound.report.run_page import write_report
 from fakesound.report.run_results import RunResults, read_run
 from fakesound.report.sweep import read_sweep
@@ -19,6 +19,7 @@ from fakesound.report.terminal import paired_table, results_table, robustness_ta
 __all__ = [
     "RunResults",
     "choose_clips",
+    "comparable_note",
     "paired_table",
     "read_run",
     "read_sweep",

@@ -39,6 +39,18 @@ def summary(results: RunResults) -> str:
     return f"{subject(part)}: {values or 'no metric is defined'}{few}"
 
 
+def comparable_note(results: RunResults) -> str | None:
+    """Return that unseen and seen attacks cannot be compared; None unless the test has both."""
+    parts = {part.name: part for part in shown_parts(results)}
+    if not {"unseen", "seen"} <= parts.keys():
+        return None
+    count = len(parts["seen"].attacks)
+    return (
+        f"The {count} seen attacks are other attacks, some easier and some harder to detect: "
+        "do not compare the two columns."
+    )
+
+
 def subject(part: Part) -> str:
     """Return the title of a part of the test, with its attacks if they are few."""
     named = part.attacks

@@ -201,7 +201,7 @@ def _command(results: RunResults) -> str | None:
         return None
     # resume=auto would return the finished run instead of repeating it
     arguments = [text for text in results.overrides if not text.startswith("resume=")]
-    return shlex.join(["python", "-m", "fakesound.run", *arguments])
+    return shlex.join(["fakesound", "run", *arguments])
 
 
 def _uri(figure: Figure | None) -> str | None:

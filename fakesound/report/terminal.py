@@ -19,7 +19,7 @@ def results_table(results: RunResults) -> Table:
     table = empty_table("")
     for part in parts:
         table.add_column(part.title.lower(), style="bold" if part is parts[0] else None)
-        table.add_column("always fake", style="dim")
+        table.add_column("always\nfake", style="dim")
     counts = []
     for part in parts:
         counts += [Text(f"{part.fakes} of {len(part.scores)} clips"), Text("")]
@@ -88,7 +88,7 @@ def value_text(value: Value) -> Text:
 
 def empty_table(heading: str) -> Table:
     """Return an empty table whose first column has ``heading``."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(heading)
     return table
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from fakesound.files import write_whole
-from fakesound.progress import console, print_line, progress_lines
+from fakesound.progress import console, log, print_line, progress_lines
 
 # key of a checkpoint for the last logged figures
 FIGURES_KEY = "fakesound_figures"
@@ -182,11 +182,12 @@ class ProgressBars(Callback):
         """Show the loss of the epoch and the last validation."""
         values = trainer.callback_metrics
         shown = [f"{name} {float(values[key]):.2f}" for key, name in SHOWN.items() if key in values]
+        line = "  ".join([f"training: {trainer.global_step} of {_steps(trainer)}", *shown])
         if self.bar:
             self.bar.update(self.training, figures="  ".join(shown))
+            log.info("%s", line)
         elif trainer.is_global_zero:
-            figures = "  ".join([f"training: {trainer.global_step} of {_steps(trainer)}", *shown])
-            print_line(figures)
+            print_line(line)
 
     def on_validation_batch_end(self, trainer: Trainer, *arguments: Any) -> None:  # noqa: ANN401
         """Advance by a batch, outside training."""

@@ -31,8 +31,8 @@ from fakesound.files import clear_remains, write_whole
 from fakesound.forging import Corpus
 from fakesound.metrics import ClipScore, Prior, subsets, write_scores
 from fakesound.models.build import build_initial, used_kernel
-from fakesound.progress import console, print_line, progress_bar
-from fakesound.report import choose_clips, read_run, write_report, write_timelines
+from fakesound.progress import console, log, log_file, print_line, progress_bar
+from fakesound.report import choose_clips, read_run, summary, write_report, write_timelines
 from fakesound.scoring.checkpoint import annotate_checkpoint
 from fakesound.scoring.thresholds import FAKE_SHARE
 from fakesound.training import tracking
@@ -40,7 +40,8 @@ from fakesound.training.checkpoints import BEST, latest_checkpoint
 from fakesound.training.datamodule import ClipDataModule
 from fakesound.training.distributed import CONFIGURATION, current_rank, publish_run_dir
 from fakesound.training.module import MultiTaskModule
-from fakesound.training.run_folder import DONE, IDENTITY, note_code
+from fakesound.training.plan import announce_plan, announce_stage
+from fakesound.training.run_folder import DONE, IDENTITY, RUN_LOG, note_code
 from fakesound.training.trainer import build_datamodule, build_module, build_trainer
 
 # called with the clips and the hashes of their audio before training
@@ -70,12 +71,17 @@ def run_experiment(
         OutsideError: if a process that loads or forges was killed.
     """
     failed = True
-    try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            results = _run(config, corpus, folder, on_data_ready)
-        failed = False
-    finally:
-        tracking.finish(failed)
+    first = current_rank().rank == 0
+    with log_file(folder / RUN_LOG) if first else nullcontext():
+        try:
+            with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+                results = _run(config, corpus, folder, on_data_ready)
+            failed = False
+        except BaseException as error:
+            log.info("stopped: %s", str(error) or type(error).__name__)
+            raise
+        finally:
+            tracking.finish(failed)
     return results
 
 
@@ -98,6 +104,7 @@ def _run(
         clear_remains(folder)
         write_whole(folder / CONFIGURATION, yaml.safe_dump(plain, sort_keys=False))
         write_whole(folder / IDENTITY, identity(config) + "\n")
+        announce_plan(config, folder)
     silence_warnings()
 
     # before any slow step, since the weights may not fit the model
@@ -246,6 +253,7 @@ def write_results(
 
     ``metrics.json`` comes last, so that a folder with this file is finished.
     """
+    announce_stage("report")
     pending = folder / f"{DONE}.part"
     write_whole(pending, json.dumps(results, indent=1, allow_nan=False) + "\n")
     run = read_run(folder, metrics=pending)
@@ -261,6 +269,7 @@ def write_results(
         logger.log_metrics(tracking.summary(results), step=config.epochs * config.steps)
         logger.finalize("success")
     pending.replace(folder / DONE)
+    log.info("%s", summary(run))
 
 
 def forging_alone(corpus: Corpus) -> AbstractContextManager[object]:
@@ -313,7 +322,9 @@ def worker_crash_as_error() -> Iterator[None]:
 
 @contextmanager
 def timed(seconds: dict[str, float], cpu_seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Add the duration of the block to ``seconds``, and its processor time to ``cpu_seconds``."""
+    """Announce a stage; add its duration to ``seconds``, its processor time to ``cpu_seconds``."""
+    if current_rank().rank == 0:
+        announce_stage(name)
     start, cpu_start = time.perf_counter(), time.process_time()
     yield
     seconds[name] = time.perf_counter() - start

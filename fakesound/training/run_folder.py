@@ -11,10 +11,10 @@ from fakesound.config import RunConfig
 from fakesound.config.saved import identity
 from fakesound.files import LOCK, OWNER, write_whole
 
-IDENTITY, CODE, DONE = "identity", "code", "metrics.json"
+IDENTITY, CODE, DONE, RUN_LOG = "identity", "code", "metrics.json", "run.log"
 SUPERSEDED = ".superseded"
 # files that stay when a folder is reused: those of Hydra, and locks
-PRESERVED = (".hydra", SUPERSEDED, "run.log", LOCK, OWNER)
+PRESERVED = (".hydra", SUPERSEDED, LOCK, OWNER)
 
 
 def folder_to_resume(parent: Path, config: RunConfig) -> Path | None:
