@@ -77,8 +77,6 @@ NOT_RUN = {
     "fakesound prepare corpus=public_generators": "needs a network",
     "fakesound prepare corpus=folder": "needs labelled folders, and is run by other tests",
     "fakesound evaluate --checkpoint default --manifest prepared": "follows the one above",
-    "fakesound export default --calibrate": "needs labelled recordings, and is run by other tests",
-    "fakesound detect recording.wav --checkpoint mine": "follows the one above",
     "make": "runs the tests themselves",
     "pip install": "needs a network",
 }
