@@ -6,6 +6,7 @@ from fakesound.corpora.fakemusiccaps import FAKEMUSICCAPS
 from fakesound.corpora.fakesound import FAKESOUND
 from fakesound.corpora.fakesound2 import FAKESOUND2
 from fakesound.corpora.folder import FOLDER
+from fakesound.corpora.had import HAD
 from fakesound.corpora.listing import Corpus, Listing, Row
 from fakesound.corpora.llamapartialspoof import LLAMAPARTIALSPOOF
 from fakesound.corpora.partialspoof import PARTIALSPOOF
@@ -15,7 +16,7 @@ CORPORA = {
     corpus.name: corpus
     for corpus in (
         *(FAKESOUND, FAKESOUND2, ASVSPOOF2019_LA, PARTIALSPOOF),
-        *(LLAMAPARTIALSPOOF, ENVSDD, FAKEMUSICCAPS, FOLDER, CSV),
+        *(LLAMAPARTIALSPOOF, HAD, ENVSDD, FAKEMUSICCAPS, FOLDER, CSV),
     )
 }
 
