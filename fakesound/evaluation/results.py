@@ -1,6 +1,7 @@
 """Compute the content of ``metrics.json`` from scores, for runs and for other detectors."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +12,16 @@ from fakesound.metrics import (
     ClipScore,
     Prior,
     baseline_blocks,
-    fold_blocks,
     has_frames,
     localisation_block,
     metrics_block,
     reliability,
-    subgroup_blocks,
+    subset_blocks,
     subsets,
 )
 from fakesound.metrics.abstention import abstention_block, calibration_metrics
 from fakesound.metrics.block import ClipColumns
+from fakesound.provenance import usable_cores
 from fakesound.scoring.calibration import IDENTITY, Calibrator, fit_calibrator
 from fakesound.scoring.clip_score import FURTHER_HEADS, head_thresholds, with_head_thresholds
 from fakesound.scoring.decision import CONFIDENCE, with_detected_regions
@@ -115,29 +116,32 @@ def compute_metrics(
     """
     test, validation = scores.test, scores.validation
     folds = subsets(test).folds
-    steps = 4
+    steps = 3
     block = metrics_block(validation) if validation else None
     areas = [block[key] for key in ("clip/auc", "frame/auc")] if block else []
     known = [float(area) for area in areas if area is not None]
     metrics: dict[str, Any] = {"validation": block}
     progress(0, steps)
-    metrics["test"] = fold_blocks(test, draws, seed)
+    metrics |= subset_blocks(test, draws, seed)
     progress(1, steps)
-    metrics["partition"] = subgroup_blocks(test, draws, seed)
-    progress(2, steps)
     parts = {"all": test, **folds}
     metrics["localisation"] = None
     if has_frames(test):
-        metrics["localisation"] = {
-            name: localisation_block(part) | _detected_metrics(part, confidence)
-            for name, part in parts.items()
-        }
+        found = {c.clip_id: with_detected_regions(c, confidence or CONFIDENCE) for c in test}
+
+        def localisation(part: Sequence[ClipScore]) -> dict[str, Any]:
+            block = metrics_block([found[clip.clip_id] for clip in part])
+            return localisation_block(part) | {f"detected_{key}": block[key] for key in DETECTED}
+
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            blocks = pool.map(localisation, parts.values())
+            metrics["localisation"] = dict(zip(parts, blocks, strict=True))
     # these keys are absent if the detector lacks the head
     for name, head in FURTHER_HEADS.items():
         if (whole := head.block(test)) is not None:
             by_fold = {part: head.block(scores) for part, scores in folds.items()}
             metrics[name] = {"all": whole, **by_fold} if head.by_fold else whole
-    progress(3, steps)
+    progress(2, steps)
     baselines = baseline_blocks(test, prior, parts)
     metrics["baseline"] = baselines.pop("all")
     metrics["baseline_by_fold"] = baselines
@@ -157,12 +161,6 @@ def compute_metrics(
     metrics["objective"] = sum(known) / len(known) if known else None
     progress(steps, steps)
     return metrics
-
-
-def _detected_metrics(scores: Sequence[ClipScore], confidence: float | None) -> dict[str, Any]:
-    """Return metrics of detected regions, in addition to those of plain thresholds."""
-    block = metrics_block([with_detected_regions(c, confidence or CONFIDENCE) for c in scores])
-    return {f"detected_{key}": block[key] for key in DETECTED}
 
 
 def audit(clips: Sequence[Clip], unseen: Collection[str]) -> dict[str, Any]:

@@ -26,10 +26,9 @@ from fakesound.metrics.sample import MIN_SOURCES
 from fakesound.metrics.score_file import read_scores, write_scores
 from fakesound.metrics.scores import ClipScore, has_frames, logit
 from fakesound.metrics.subgroups import (
-    fold_blocks,
     frame_recall,
-    subgroup_blocks,
     subgroups,
+    subset_blocks,
     subsets,
     with_partners,
 )
@@ -49,7 +48,6 @@ __all__ = [
     "cllr",
     "eer",
     "event_f1",
-    "fold_blocks",
     "frame_recall",
     "has_frames",
     "holm",
@@ -63,8 +61,8 @@ __all__ = [
     "read_scores",
     "reliability",
     "segment_f1",
-    "subgroup_blocks",
     "subgroups",
+    "subset_blocks",
     "subsets",
     "with_partners",
     "write_scores",

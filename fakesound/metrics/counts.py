@@ -39,14 +39,28 @@ def score_counts(
     fake: Shaped[np.ndarray, "draw item"],
     genuine: Shaped[np.ndarray, "draw item"],
 ) -> ScoreCounts:
-    """Sum the weights of fake and of genuine items at each distinct score."""
-    order = np.argsort(-scores, kind="stable")
-    ordered = scores[order]
-    first = np.flatnonzero(np.diff(ordered, prepend=np.inf))
-    weights = [weight[:, order].astype(np.float64) for weight in (fake, genuine)]
-    if first.size < order.size:
-        weights = [np.add.reduceat(weight, first, axis=1) for weight in weights]
-    return ScoreCounts(ordered[first], *weights)
+    """Sum the weights of fake and of genuine items at each distinct score.
+
+    Weights must be whole numbers: the order of tied scores, which depends on the processor, then
+    has no effect on their sums.
+    """
+    # many times faster than a stable sort
+    order = np.argsort(-scores)
+    return sorted_counts(scores[order], fake[:, order], genuine[:, order])
+
+
+def sorted_counts(
+    scores: Float[np.ndarray, " item"],
+    fake: Shaped[np.ndarray, "draw item"],
+    genuine: Shaped[np.ndarray, "draw item"],
+) -> ScoreCounts:
+    """Return `score_counts` of items that are sorted from the highest score down."""
+    first = np.flatnonzero(np.diff(scores, prepend=np.inf))
+    if first.size < scores.size:
+        fake, genuine = (
+            np.add.reduceat(weight, first, axis=1, dtype=np.float64) for weight in (fake, genuine)
+        )
+    return ScoreCounts(scores[first], fake.astype(np.float64), genuine.astype(np.float64))
 
 
 def point_counts(

@@ -5,23 +5,28 @@ whole sources are drawn with replacement (cluster bootstrap, Field and Welsh 200
 of a clip is how often its source was drawn. All draws are computed at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
+from threadpoolctl import threadpool_limits
 
 from fakesound.errors import InputError
 from fakesound.metrics.block import KEYS, Block, Draws
 from fakesound.metrics.counts import number
-from fakesound.metrics.sample import MIN_SOURCES, Sample
+from fakesound.metrics.sample import MIN_SOURCES, Part, Sample
 from fakesound.metrics.scores import ClipScore
+from fakesound.provenance import usable_cores
 
+Name = TypeVar("Name", bound=Hashable)
 Intervals = dict[str, list[float] | None]
 BlockWithIntervals = dict[str, int | float | Intervals | None]
 
 PERCENTILES = (2.5, 97.5)
+MAX_THREADS = 4  # each computes a part, which takes some 100 MB with 1,000 draws
 
 
 @dataclass(frozen=True)
@@ -74,10 +79,10 @@ def metrics_block(scores: Sequence[ClipScore]) -> Block:
 
 def part_blocks(
     scores: Sequence[ClipScore],
-    parts: Mapping[str, Sequence[ClipScore]],
+    parts: Mapping[Name, Sequence[ClipScore]],
     draws: int = 1000,
     seed: int = 0,
-) -> dict[str, BlockWithIntervals]:
+) -> dict[Name, BlockWithIntervals]:
     """Return the metrics block of each part of ``scores``, with intervals under ``ci``.
 
     An interval is ``[low, high]`` of the 95 % percentile bootstrap, over the draws in which the
@@ -92,21 +97,25 @@ def part_blocks(
     sample = Sample.of(scores)
     drawn = source_draws(sample.sources, draws, seed)
     index_of = {clip.clip_id: index for index, clip in enumerate(scores)}
-    known: dict[bytes, BlockWithIntervals] = {}
-    blocks: dict[str, BlockWithIntervals] = {}
+    masks: dict[Name, Part] = {}
     for name, clips in parts.items():
-        part = np.zeros(len(scores), dtype=bool)
-        part[[index_of[clip.clip_id] for clip in clips]] = True
-        key = part.tobytes()
-        # a test of a single family or corpus has the same part several times
-        if key not in known:
-            point = sample.block(part)
-            known[key] = {**point}
-            if draws:
-                enough = sample.has_enough_sources(part)
-                known[key]["ci"] = _intervals(point, sample.drawn(part, drawn) if enough else {})
-        blocks[name] = {**known[key]}
-    return blocks
+        masks[name] = np.zeros(len(scores), dtype=bool)
+        masks[name][[index_of[clip.clip_id] for clip in clips]] = True
+
+    def block(part: Part) -> BlockWithIntervals:
+        point = sample.block(part)
+        if not draws:
+            return {**point}
+        enough = sample.has_enough_sources(part)
+        return {**point, "ci": _intervals(point, sample.drawn(part, drawn) if enough else {})}
+
+    # a test of a single family or corpus has the same part several times
+    distinct = {mask.tobytes(): mask for mask in masks.values()}
+    threads = min(usable_cores(), MAX_THREADS)
+    # threads of numpy's own would compete with these
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        blocks = dict(zip(distinct, pool.map(block, distinct.values()), strict=True))
+    return {name: {**blocks[mask.tobytes()]} for name, mask in masks.items()}
 
 
 def paired_differences(

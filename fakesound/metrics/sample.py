@@ -1,10 +1,10 @@
 """Metrics of any part of a test set in any bootstrap draws, from counts that are computed once."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int, Shaped
 
 from fakesound.metrics.block import (
     KEYS,
@@ -15,7 +15,7 @@ from fakesound.metrics.block import (
     frame_draws,
     localisation_counts,
 )
-from fakesound.metrics.counts import ScoreCounts, number, score_counts
+from fakesound.metrics.counts import ScoreCounts, number, score_counts, sorted_counts
 from fakesound.metrics.frames import FrameTable, frame_table
 from fakesound.metrics.localisation import add_score_draws, f1_draws
 from fakesound.metrics.ranking import auc_draws
@@ -40,29 +40,30 @@ class Frames:
         score: P(fake) of each frame.
         level: index of the level of each frame, among at most about 2000.
         top: score of each level, from the highest down.
-        kinds: weight of each frame: as a fake and as a genuine frame, as fake and as genuine time.
+        kinds: weight of each frame: as a fake and as a genuine frame, as fake and as genuine time,
+            all whole numbers.
     """
 
     clip: Int[np.ndarray, " frame"]
     score: Float32[np.ndarray, " frame"]
     level: Int[np.ndarray, " frame"]
     top: Float[np.ndarray, " level"]
-    kinds: Float[np.ndarray, "4 frame"]
+    kinds: Sequence[Shaped[np.ndarray, " frame"]]
 
     @classmethod
     def of(cls, table: FrameTable) -> "Frames":
         """Return the frames of ``table``."""
         edges = _level_edges(table.frame_score, table.frame_fake)
         order = np.argsort(-table.frame_score, kind="stable")
-        score, fake = table.frame_score[order], table.frame_fake[order].astype(np.float64)
-        fake_time = table.frame_fake_time[order].astype(np.float64)
-        time = np.diff(table.frame_edge)[order].astype(np.float64)
+        score, fake = table.frame_score[order], table.frame_fake[order]
+        fake_time = table.frame_fake_time[order]
+        genuine_time = np.diff(table.frame_edge)[order] - fake_time
         return cls(
             clip=table.frame_clip[order],
             score=score,
             level=edges.size - np.searchsorted(edges, score, side="right"),
             top=np.append(edges[::-1], -np.inf).astype(np.float64),
-            kinds=np.stack((fake, 1 - fake, fake_time, time - fake_time)),
+            kinds=(fake, ~fake, fake_time, genuine_time),
         )
 
 
@@ -83,9 +84,6 @@ class Sample:
     sources: int
     counts: dict[str, Int[np.ndarray, "clip 3"]]
     frames: Frames | None
-    _cache: dict[bytes, tuple[SourceDraws, Float[np.ndarray, "4 draw level"]]] = field(
-        default_factory=dict
-    )
 
     @classmethod
     def of(cls, scores: Sequence[ClipScore]) -> "Sample":
@@ -125,10 +123,9 @@ class Sample:
         if self.frames is None:
             return values
         fake = part & self.columns.fake
-        totals = self._totals(fake, draws)
-        totals += self._totals_of_genuine(part & ~fake, draws)
+        totals = self._totals(fake, draws), self._totals(part & ~fake, draws)
         return values | _concatenate(
-            _frame_metrics(self.frames.top, chunk) for chunk in _chunks(totals)
+            _frame_metrics(self.frames.top, chunk) for chunk in _chunks(*totals)
         )
 
     def main_metrics(
@@ -166,17 +163,7 @@ class Sample:
             values["add_score"] = add_score_draws(values["clip/accuracy"], f1)
         return values
 
-    def _totals_of_genuine(
-        self, part: Part, draws: SourceDraws
-    ) -> Float[np.ndarray, "4 draw level"]:
-        """Return :meth:`_totals`, cached for the next part with the same genuine clips."""
-        key = part.tobytes()
-        if key not in self._cache or self._cache[key][0] is not draws:
-            self._cache.clear()
-            self._cache[key] = draws, self._totals(part, draws)
-        return self._cache[key][1]
-
-    def _totals(self, part: Part, draws: SourceDraws) -> Float[np.ndarray, "4 draw level"]:
+    def _totals(self, part: Part, draws: SourceDraws) -> "Totals":
         """Return the weight of each kind at each level of the frame score, in each draw.
 
         The product of the draws and a histogram for each source, in chunks of sources: the
@@ -185,44 +172,63 @@ class Sample:
         frames = self.frames
         assert frames is not None
         size = frames.top.size
-        totals = np.zeros((len(frames.kinds), len(draws), size))
-        inside = part[frames.clip]
+        inside = np.flatnonzero(part[frames.clip])
         names, source = np.unique(self.source[frames.clip[inside]], return_inverse=True)
-        level, kinds = frames.level[inside], frames.kinds[:, inside]
+        level = frames.level[inside]
+        units, counts = [], []
+        for kind in frames.kinds:
+            unit = max(1, int(np.gcd.reduce(kind[inside].astype(np.int64))))
+            highest = np.bincount(level, kind[inside], minlength=size).max() / unit
+            # single precision is twice as fast, and exact here
+            exact = highest * draws.max(initial=0) < EXACT
+            units.append(unit)
+            counts.append(np.zeros((len(draws), size), np.float32 if exact else np.float64))
         for first in range(0, names.size, SOURCE_CHUNK):
             chunk = names[first : first + SOURCE_CHUNK]
-            rows = (source >= first) & (source < first + chunk.size)
+            rows = np.flatnonzero((source >= first) & (source < first + chunk.size))
             cell = (source[rows] - first) * size + level[rows]
             weights = draws[:, chunk]
-            for total, kind in zip(totals, kinds, strict=True):
-                if (unit := np.gcd.reduce(kind[rows].astype(np.int64))) > 0:
-                    histogram = np.bincount(cell, kind[rows] / unit, minlength=chunk.size * size)
-                    histogram = histogram.reshape(-1, size)
-                    exact = weights.max() * histogram.sum(axis=0).max() < EXACT
-                    # single precision is twice as fast, and exact here
-                    dtype = np.float32 if exact else np.float64
-                    total += unit * (weights.astype(dtype) @ histogram.astype(dtype))
-        return totals
+            for count, kind, unit in zip(counts, frames.kinds, units, strict=True):
+                weight = kind[inside[rows]]
+                if weight.any():
+                    histogram = np.bincount(cell, weight, minlength=chunk.size * size) / unit
+                    histogram = histogram.reshape(-1, size).astype(count.dtype)
+                    count += weights.astype(count.dtype) @ histogram
+        return Totals(units, counts)
+
+
+@dataclass(frozen=True, eq=False)
+class Totals:
+    """Weight of each kind of frames at each level in each draw: ``units * counts``, all integers.
+
+    Attributes:
+        units: unit of each kind.
+        counts: weight of each kind in its unit.
+    """
+
+    units: Sequence[int]
+    counts: Sequence[Float[np.ndarray, "draw level"]]
 
 
 def _levels(frames: Frames, part: Part) -> tuple[ScoreCounts, ScoreCounts]:
     """Return the counts of the frames of ``part``: each with weight 1, and weighted by time."""
     inside = part[frames.clip]
-    kinds = frames.kinds[:, inside]
-    both = score_counts(frames.score[inside], kinds[0::2], kinds[1::2])
-    by_frame, by_time = (
-        ScoreCounts(both.score, both.fake[i, None], both.genuine[i, None]) for i in (0, 1)
-    )
-    return by_frame, by_time
+    score = frames.score[inside]
+    fake, genuine, fake_time, genuine_time = (kind[None, inside] for kind in frames.kinds)
+    return sorted_counts(score, fake, genuine), sorted_counts(score, fake_time, genuine_time)
 
 
-def _chunks(
-    totals: Float[np.ndarray, "4 draw level"],
-) -> Iterator[Float[np.ndarray, "4 some level"]]:
-    """Yield the totals of a few draws at a time."""
-    rows = max(1, WEIGHT_CHUNK // totals.shape[2])
-    for first in range(0, totals.shape[1], rows):
-        yield totals[:, first : first + rows]
+def _chunks(*totals: Totals) -> Iterator[Float[np.ndarray, "4 some level"]]:
+    """Yield the sum of ``totals`` for a few draws at a time."""
+    draws, levels = totals[0].counts[0].shape
+    step = max(1, WEIGHT_CHUNK // levels)
+    for first in range(0, draws, step):
+        rows = slice(first, first + step)
+        chunk = np.zeros((len(totals[0].counts), len(range(draws)[rows]), levels))
+        for total in totals:
+            for whole, unit, counts in zip(chunk, total.units, total.counts, strict=True):
+                whole += unit * counts[rows].astype(np.float64)
+        yield chunk
 
 
 def _frame_metrics(

@@ -7,7 +7,7 @@ from zlib import crc32
 
 from fakesound.metrics.frames import frame_table
 from fakesound.metrics.localisation import frame_thresholds
-from fakesound.metrics.resampling import BlockWithIntervals, part_blocks
+from fakesound.metrics.resampling import part_blocks
 from fakesound.metrics.scores import REGION_TOLERANCE, ClipScore, has_frames
 from fakesound.timeline import merge_regions, microseconds
 
@@ -147,32 +147,12 @@ def frame_recall(scores: Sequence[ClipScore]) -> float | None:
     return hits / fakes if fakes else None
 
 
-def subgroup_blocks(
-    scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0
-) -> dict[str, dict[str, BlockWithIntervals]]:
-    """Return the metrics block of each of :func:`subgroups`, with intervals under ``ci``.
+def subset_blocks(scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """Return the metrics block of each of :func:`subsets` and :func:`subgroups`.
 
-    Blocks by region length also contain :func:`frame_recall`.
-
-    Args:
-        scores: scores of the test clips.
-        draws: number of bootstrap draws; 0 for no ``ci``.
-        seed: seed of the draws.
-
-    Raises:
-        InputError: if only some clips have frame scores.
-    """
-    parts = subgroups(scores)
-    blocks = _blocks_of_kinds(scores, parts, draws, seed)
-    for name, part in parts["region_length"].items():
-        blocks["region_length"][name]["frame_recall"] = frame_recall(part)
-    return blocks
-
-
-def fold_blocks(scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0) -> dict[str, Any]:
-    """Return the metrics block of each of :func:`subsets`, the "test" object of ``metrics.json``.
-
-    Blocks are under "all", "seen", "unseen" and, by name, under "attack"; intervals under ``ci``.
+    The result has the objects "test" and "partition" of ``metrics.json``. The blocks of "test" are
+    under "all", "seen", "unseen" and, by name, under "attack". Those of "partition" are by kind and
+    name; by region length, they also contain :func:`frame_recall`. Intervals are under ``ci``.
 
     Args:
         scores: scores of the test clips.
@@ -182,19 +162,19 @@ def fold_blocks(scores: Sequence[ClipScore], draws: int = 1000, seed: int = 0) -
     Raises:
         InputError: if only some clips have frame scores.
     """
-    parts = subsets(scores)
+    parts, groups = subsets(scores), subgroups(scores)
     folds = {"all": parts.all, "seen": parts.seen, "unseen": parts.unseen}
-    blocks = _blocks_of_kinds(scores, {"fold": folds, "attack": parts.attack}, draws, seed)
-    return {**blocks["fold"], "attack": blocks["attack"]}
-
-
-def _blocks_of_kinds(
-    scores: Sequence[ClipScore], parts: Subgroups, draws: int, seed: int
-) -> dict[str, dict[str, BlockWithIntervals]]:
-    """Return `part_blocks` of the named parts of each kind, all with the same draws."""
-    flat = {f"{kind}/{name}": part for kind in parts for name, part in parts[kind].items()}
-    blocks = part_blocks(scores, flat, draws, seed)
-    return {kind: {name: blocks[f"{kind}/{name}"] for name in parts[kind]} for kind in parts}
+    kinds = {"fold": folds, "attack": parts.attack, **groups}
+    flat = {(kind, name): part for kind in kinds for name, part in kinds[kind].items()}
+    # in one call, so that all have the same draws
+    of_part = part_blocks(scores, flat, draws, seed)
+    blocks: dict[str, Any] = {
+        kind: {name: of_part[kind, name] for name in kinds[kind]} for kind in kinds
+    }
+    for name, part in groups["region_length"].items():
+        blocks["region_length"][name]["frame_recall"] = frame_recall(part)
+    test = {**blocks.pop("fold"), "attack": blocks.pop("attack")}
+    return {"test": test, "partition": blocks}
 
 
 def _shuffle_key(clip: ClipScore) -> tuple[int, str]:

@@ -22,6 +22,7 @@ from fakesound.metrics import (
     subgroups,
     subsets,
 )
+from fakesound.metrics.subgroups import Subgroups, Subsets
 from fakesound.report.glossary import PART_TITLES
 
 STEP = 20_000  # microseconds
@@ -64,6 +65,16 @@ class RunResults:
     overrides: Sequence[str] | None = None
     command: str | None = None
     title: str | None = None
+
+    @cached_property
+    def subsets(self) -> Subsets:
+        """Parts of the test."""
+        return subsets(self.test_scores)
+
+    @cached_property
+    def subgroups(self) -> Subgroups:
+        """Subgroups of the test by kind."""
+        return subgroups(self.test_scores)
 
     @property
     def trained(self) -> bool:
@@ -191,7 +202,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
 
 def shown_parts(results: RunResults) -> list[Part]:
     """Return the unseen and the seen part of the test, or the whole test without folds."""
-    whole = subsets(results.test_scores)
+    whole = results.subsets
     test = results.metrics["test"]
     baselines = dict(results.metrics.get("baseline_by_fold") or {})
     baselines["all"] = results.metrics.get("baseline") or {}
@@ -217,7 +228,7 @@ def validation_part(results: RunResults) -> Part | None:
 
 def attack_groups(results: RunResults) -> list[Part]:
     """Return the attacks of the test, by family and then by descending clip AUC."""
-    groups = _groups(results.metrics["test"].get("attack"), subsets(results.test_scores).attack)
+    groups = _groups(results.metrics["test"].get("attack"), results.subsets.attack)
 
     def order(group: Part) -> tuple[str, float, str]:
         auc = group.block.get("clip/auc") or group.block.get("frame/auc") or 0.0
@@ -229,7 +240,7 @@ def attack_groups(results: RunResults) -> list[Part]:
 def partition_groups(results: RunResults, kind: str) -> list[Part]:
     """Return the groups of the test by "family", "region_length", "corpus" or "subset"."""
     blocks = (results.metrics.get("partition") or {}).get(kind)
-    return _groups(blocks, subgroups(results.test_scores)[kind]) if blocks else []
+    return _groups(blocks, results.subgroups[kind]) if blocks else []
 
 
 def interval(block: Mapping[str, Any], key: str) -> tuple[float, float] | None:

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from fakesound.config import DecisionConfig
 from fakesound.metrics.block import ClipColumns
-from fakesound.metrics.counts import ScoreCounts, point_counts, ratio, score_counts
+from fakesound.metrics.counts import ScoreCounts, point_counts, ratio, sorted_counts
 from fakesound.metrics.frames import frame_table, segments
 from fakesound.metrics.scores import ClipScore, has_frames
 
@@ -70,9 +70,12 @@ def select_thresholds(
     else:
         frames = segments(frame_table(scores), 20_000)
         weight = _weights(clips.fake, FAKE_SHARE)[frames.clip]
+    # sums of these weights depend on the order of tied scores
+    order = np.argsort(-frames.score, kind="stable")
+    weight, fake = weight[order], frames.fake[order]
     # the score of a segment is that of its highest frame, so these are the frame thresholds
-    frame = score_counts(
-        frames.score.astype(np.float64), (weight * frames.fake)[None], (weight * ~frames.fake)[None]
+    frame = sorted_counts(
+        frames.score[order].astype(np.float64), (weight * fake)[None], (weight * ~fake)[None]
     )
     return Thresholds(clip_threshold, _best(frame, _f1(frame)))
 

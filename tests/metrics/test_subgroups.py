@@ -10,7 +10,6 @@ from fakesound.metrics import (
     frame_recall,
     metrics_block,
     part_blocks,
-    subgroup_blocks,
     subgroups,
     subsets,
     with_partners,
@@ -85,14 +84,15 @@ def test_the_f1_of_an_attack_does_not_depend_on_its_number_of_clips(make_clip):
         ]  # fmt: skip
 
     scores = [clip for i in range(9) for clip in pair(i, "a/often")] + pair(0, "b/once")
-    blocks = metrics.fold_blocks(scores, draws=0)["attack"]
+    blocks = metrics.subset_blocks(scores, draws=0)["test"]["attack"]
     assert blocks["a/often"]["clips"] == 18
     assert blocks["b/once"]["clips"] == 2
     assert blocks["a/often"]["segment_f1_20ms"] == blocks["b/once"]["segment_f1_20ms"]
 
 
 def test_a_fold_without_fakes_is_empty_and_not_a_success(scores):
-    blocks = metrics.fold_blocks([clip for clip in scores if clip.fold != "unseen"], draws=0)
+    seen = [clip for clip in scores if clip.fold != "unseen"]
+    blocks = metrics.subset_blocks(seen, draws=0)["test"]
     assert blocks["unseen"] == {"clips": 0} | dict.fromkeys(KEYS[1:])
     assert list(blocks["attack"]) == ["a/1", "c/3"]
 
@@ -171,9 +171,9 @@ def test_blocks_hold_figures_and_intervals(make_scores):
     parts, folds = subgroups(scores), subsets(scores)
     assert len(parts["region_length"]) > 1
     parts |= {"attack": folds.attack, "fold": folds.parts}
-    fold_blocks = metrics.fold_blocks(scores, draws=20, seed=3)
-    blocks = subgroup_blocks(scores, draws=20, seed=3) | {"attack": fold_blocks.pop("attack")}
-    blocks["fold"] = fold_blocks
+    result = metrics.subset_blocks(scores, draws=20, seed=3)
+    attacks = result["test"].pop("attack")
+    blocks = {**result["partition"], "attack": attacks, "fold": result["test"]}
     for kind, of_kind in parts.items():
         assert blocks[kind].keys() == of_kind.keys()
         for name, part in of_kind.items():
@@ -182,8 +182,9 @@ def test_blocks_hold_figures_and_intervals(make_scores):
                 expected["frame_recall"] = frame_recall(part)
             assert blocks[kind][name] == expected
     assert json.loads(json.dumps(blocks, allow_nan=False)) == blocks
-    assert "ci" not in subgroup_blocks(scores, draws=0)["corpus"]["corpus"]
-    assert "ci" not in metrics.fold_blocks(scores, draws=0)["all"]
+    plain = metrics.subset_blocks(scores, draws=0)
+    assert "ci" not in plain["partition"]["corpus"]["corpus"]
+    assert "ci" not in plain["test"]["all"]
 
 
 def test_frame_recall_by_hand(make_clip):

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from fakesound.evaluation.task import compare
-from fakesound.metrics import fold_blocks
+from fakesound.metrics import subset_blocks
 from fakesound.report import RunResults, read_run
 from tests.run_factory import make_run, weakened
 
@@ -33,7 +33,7 @@ def evaluation(run):
         "robustness": {
             "conditions": [
                 {"name": name, "title": f"in {name}"}
-                | {p: b for p, b in fold_blocks(clips, draws=20).items() if p != "attack"}
+                | {p: b for p, b in subset_blocks(clips, draws=20)["test"].items() if p != "attack"}
                 for name, clips in conditions.items()
             ]
         },

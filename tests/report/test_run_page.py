@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from fakesound.metrics import fold_blocks
+from fakesound.metrics import subset_blocks
 from fakesound.report import read_run, write_report
 from tests.browser import CHROMIUM, browser
 from tests.run_factory import edit_json, make_run
@@ -160,7 +160,7 @@ def test_the_least_that_an_evaluation_has_makes_a_page(evaluation, tmp_path):
         for clip in evaluation.test_scores
     ]
     metrics = {
-        "test": fold_blocks(scores, draws=0),
+        "test": subset_blocks(scores, draws=0)["test"],
         "thresholds": {"clip": None, "frame": None, "origin": "the score file"},
         **dict.fromkeys(("validation", "partition", "localisation", "calibration", "abstention")),
         **dict.fromkeys(("robustness", "paired", "remarks", "provenance", "audit", "baseline")),
@@ -179,7 +179,7 @@ def test_a_long_list_of_held_out_attacks_is_folded(run, tmp_path):
             replace(clip, attack=next(names)) if clip.fold == "unseen" and clip.attack else clip
             for clip in run.test_scores
         ]
-        metrics = run.metrics | {"test": fold_blocks(scores, draws=0)}
+        metrics = run.metrics | {"test": subset_blocks(scores, draws=0)["test"]}
         results = replace(run, metrics=metrics, test_scores=scores)
         return written(results, tmp_path / f"{count}.html", 0)
 
