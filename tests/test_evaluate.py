@@ -119,6 +119,26 @@ def test_a_checkpoint_scores_as_its_run_did(run, finished, tmp_path):
     )
 
 
+def test_a_recording_that_cannot_be_read_is_named_with_the_way_to_skip_it(run, finished, tmp_path):
+    clips = [c for c in read_manifest(finished / "manifest.jsonl") if c.split == "test"]
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"not audio")
+    write_manifest(
+        tmp_path / "m.jsonl", [structs.replace(clips[0], location=str(broken)), *clips[1:]]
+    )
+    arguments = ("--checkpoint", finished, "--manifest", tmp_path / "m.jsonl", "--draws", 0)
+    code, output = run(*arguments, "--out", tmp_path / "out")
+    assert code == 2
+    assert "broken.wav" in output
+    assert "--allow-missing" in output
+    assert not (tmp_path / "out").exists()
+    code, output = run(*arguments, "--allow-missing", "--out", tmp_path / "out")
+    assert code == 0, output
+    found = results(tmp_path / "out")
+    assert found["test"]["all"]["clips"] == len(clips) - 1
+    assert any("broken.wav" in remark for remark in found["remarks"])
+
+
 def test_a_checkpoint_without_thresholds_is_evaluated_at_a_half(run, finished, tmp_path):
     clips = [c for c in read_manifest(finished / "manifest.jsonl") if c.split == "test"]
     write_manifest(tmp_path / "m.jsonl", clips)

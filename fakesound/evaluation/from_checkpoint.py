@@ -36,18 +36,21 @@ def inputs_from_checkpoint(options: Namespace) -> EvaluationInputs:
     def score(
         conditions: Sequence[Condition | None], title: str
     ) -> tuple[list[list[ClipScore]], list[str]]:
-        with progress_bar(title) as progress:
-            return score_conditions(
-                conditions,
-                detector,
-                clips,
-                data.sample_rate,
-                data.window_seconds,
-                lambda clip: checkpoint.fold(clip.attack),
-                device,
-                "skip" if options.allow_missing else "error",
-                progress,
-            )
+        try:
+            with progress_bar(title) as progress:
+                return score_conditions(
+                    conditions,
+                    detector,
+                    clips,
+                    data.sample_rate,
+                    data.window_seconds,
+                    lambda clip: checkpoint.fold(clip.attack),
+                    device,
+                    "skip" if options.allow_missing else "error",
+                    progress,
+                )
+        except InputError as error:
+            raise InputError(f"{error}, or skip such clips with --allow-missing") from None
 
     (test,), skipped = score((None,), "scoring")
     if not test:

@@ -54,6 +54,23 @@ class CalibratedScores:
     before: Mapping[str, Any] | None
     hypotheses: Hypotheses
 
+    @property
+    def constant(self) -> str | None:
+        """Warning of a calibration that gives all clips the same score; None if there is none."""
+        maps = {
+            "partial fakes": self.hypotheses.part,
+            "whole fakes": self.hypotheses.whole,
+            "fakes": self.calibrator,
+        }
+        found = [kind for kind, fitted in maps.items() if fitted.constant]
+        if not (found and self.validation):
+            return None
+        return (
+            f"calibration: {' and '.join(found)} do not score higher than genuine clips in the "
+            f"{len(self.validation)} validation clips, so calibration removes the difference; "
+            "validate on more clips, or train longer"
+        )
+
 
 def apply_calibration(
     test: Sequence[ClipScore],

@@ -90,7 +90,7 @@ def compute_results(
             conditions = match_conditions(options.robustness or ["*"])
             blocks = list(robustness(conditions, first, inputs.rescore, draws, seed))
             results["robustness"] = {"conditions": blocks}
-    results["remarks"] = list(inputs.warnings)
+    results["remarks"] = [*inputs.warnings, *(c.constant for c in calibrated if c.constant)]
     return results
 
 

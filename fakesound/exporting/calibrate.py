@@ -10,6 +10,7 @@ from fakesound.errors import InputError
 from fakesound.evaluation.from_checkpoint import run_sources
 from fakesound.evaluation.results import apply_calibration
 from fakesound.evaluation.scorer import score_clips
+from fakesound.progress import print_line
 from fakesound.scoring.checkpoint import Checkpoint, source_hash, with_hypotheses
 from fakesound.scoring.clip_score import HeadCalibration, head_thresholds
 
@@ -22,7 +23,8 @@ def calibrate(
     """Return ``checkpoint`` with calibrators and thresholds fitted on ``clips``.
 
     The weights stay the same, except for the calibrators of the two hypotheses of a clip. The
-    thresholds satisfy the ``decision`` settings of the training run.
+    thresholds satisfy the ``decision`` settings of the training run. A warning is printed if all
+    scores become equal.
 
     Args:
         checkpoint: trained detector.
@@ -44,6 +46,8 @@ def calibrate(
     )
     calibrated = apply_calibration([], scores, config.calibration, decision=config.decision)
     assert calibrated.thresholds is not None
+    if calibrated.constant is not None:
+        print_line(f"warning: {calibrated.constant}")
     return replace(
         checkpoint,
         weights=with_hypotheses(checkpoint.weights, calibrated.hypotheses),

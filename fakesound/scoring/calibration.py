@@ -68,6 +68,13 @@ class Calibrator:
                     f"knots: ({x}, {y}) and ({right}, {above}) are not in rising order; {AGAIN}"
                 )
 
+    @property
+    def constant(self) -> bool:
+        """Whether all clips get the same logit, because no map that rises fits better."""
+        if self.knots:
+            return self.knots[0][1] == self.knots[-1][1]
+        return self.slope == 0
+
     def calibrate(self, logits: Float[np.ndarray, " clip"]) -> Float[np.ndarray, " clip"]:
         """Return the calibrated logits of ``logits``."""
         if self.knots:

@@ -143,6 +143,9 @@ def _run(
         calibrated = apply_calibration(
             test, validation, config.calibration, decision=config.decision
         )
+        if calibrated.constant is not None:
+            print_line(f"warning: {calibrated.constant}")
+            notes.append(calibrated.constant)
         results = measure(config, calibrated, module.balance.frame_prior, split.test)
     results["provenance"] = describe_run(config, datamodule, module) | {
         "audio_hash": hash_of(hashes),

@@ -12,6 +12,7 @@ from fakesound.metrics.scores import FamilyScores
 from fakesound.scoring.calibration import Calibrator
 from fakesound.scoring.clip_score import head_thresholds
 from fakesound.scoring.thresholds import Thresholds, select_thresholds
+from fakesound.timeline import Region
 from tests.factories import manifest_clip
 from tests.metrics.conftest import build_scores
 
@@ -26,6 +27,30 @@ def test_thresholds_are_those_of_validation_after_calibration():
     assert {clip.clip_threshold for clip in calibrated.test} == {calibrated.thresholds.clip}
     assert calibrated.origin == "validation"
     assert set(calibrated.before) == {"validation", "all", "seen", "unseen"}
+
+
+@pytest.mark.parametrize("method", ["logistic", "isotonic"])
+def test_a_calibration_that_makes_all_scores_equal_is_reported(method):
+    inverted = [replace(clip, logit=-clip.logit, score=1 - clip.score) for clip in VALIDATION]
+    calibrated = apply_calibration(TEST, inverted, method)
+    assert len({clip.score for clip in calibrated.test}) == 1
+    assert calibrated.constant.startswith("calibration: fakes ")
+    assert apply_calibration(TEST, VALIDATION, method).constant is None
+
+
+def test_each_hypothesis_that_is_calibrated_to_a_constant_is_reported():
+    whole = [
+        replace(
+            clip,
+            part_score=clip.score,
+            whole_score=1 - clip.score,
+            regions=(Region(0.0, clip.duration),) if clip.fake and number % 4 < 2 else clip.regions,
+        )
+        for number, clip in enumerate(VALIDATION)
+    ]
+    calibrated = apply_calibration(whole, whole, "logistic")
+    assert calibrated.hypotheses.whole.slope == 0 < calibrated.hypotheses.part.slope
+    assert calibrated.constant.startswith("calibration: whole fakes ")
 
 
 def test_values_of_a_checkpoint_are_used_without_validation():
