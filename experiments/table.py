@@ -1,6 +1,6 @@
 """Print a comparison as Markdown: every run, and every setting compared with the reference.
 
-python -m fakesound.compare outputs/SWEEP [--reference KEY=VALUE] --out comparison.html
+fakesound compare outputs/SWEEP [--reference KEY=VALUE] --out comparison.html
 python experiments/table.py comparison.json
 """
 

@@ -75,9 +75,12 @@ class Parser(argparse.ArgumentParser):
         if not self.needs_arguments or (sys.argv[1:] if args is None else args):
             return
         self.print_usage(sys.stderr)
-        text = [(self.description or "").partition("\n\n")[0], (self.epilog or "").rstrip()]
+        # the first paragraph of each
+        texts = [
+            (text or "").partition("\n\n")[0].rstrip() for text in (self.description, self.epilog)
+        ]
         end = f"all options: {self.prog} --help"
-        self.exit(WRONG_INPUT, "\n".join(["", *(t for t in text if t), "", end, ""]))
+        self.exit(WRONG_INPUT, "\n" + "\n\n".join([*filter(None, texts), end]) + "\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401
         if action.choices is None or value in action.choices:

@@ -67,8 +67,8 @@ def _all_verbs(file: Any) -> argparse.ArgumentParser:  # noqa: ANN401  # untyped
     whole = argparse.ArgumentParser("fakesound")
     verbs = whole.add_subparsers()
     for verb, summary in VERBS.items():
-        if verb in ("run", "prepare"):
-            parser = _of_assignments(verb)
+        if verb == "run":
+            parser = _of_assignments()
         else:
             parser = importlib.import_module(f"fakesound.{verb}").build_parser()
         for action in parser._actions:
@@ -78,21 +78,15 @@ def _all_verbs(file: Any) -> argparse.ArgumentParser:  # noqa: ANN401  # untyped
     return whole
 
 
-def _of_assignments(verb: str) -> argparse.ArgumentParser:
-    """Return a parser of a verb with arguments of the form key=value."""
+def _of_assignments() -> argparse.ArgumentParser:
+    """Return a parser of ``run`` with the choices of each group."""
+    from fakesound.config.compose import configuration_folder
+
     parser = argparse.ArgumentParser()
-    if verb == "run":
-        from fakesound.config.compose import configuration_folder
-
-        files = sorted(configuration_folder().glob("*/*.yaml"))
-        choices = [f"{path.parent.name}={path.stem}" for path in files]
-        parser.add_argument("--multirun", "-m", action="store_true", help="run a sweep")
-        parser.add_argument("--keys", metavar="WORD", help="list the keys about a word")
-        parser.add_argument("--reproduce", type=Path, metavar="RUN", help="repeat a run")
-    else:
-        from fakesound.corpora import CORPORA
-        from fakesound.prepare import KEYS
-
-        choices = [*(f"corpus={name}" for name in CORPORA), *(f"{key}=" for key in KEYS)]
+    files = sorted(configuration_folder().glob("*/*.yaml"))
+    choices = [f"{path.parent.name}={path.stem}" for path in files]
+    parser.add_argument("--multirun", "-m", action="store_true", help="run a sweep")
+    parser.add_argument("--keys", metavar="WORD", help="list the keys about a word")
+    parser.add_argument("--reproduce", type=Path, metavar="RUN", help="repeat a run")
     parser.add_argument("assignments", nargs="*", choices=choices)
     return parser

@@ -51,7 +51,7 @@ def main() -> None:
     """Run from the command line."""
     options = build_parser().parse_args()
     _check(options)
-    command = shlex.join(["python", "-m", "fakesound.evaluate", *sys.argv[1:]])
+    command = shlex.join(["fakesound", "evaluate", *sys.argv[1:]])
     # imported after the checks: slow
     from fakesound.evaluation.task import evaluate
 

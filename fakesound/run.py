@@ -34,6 +34,7 @@ from fakesound.config.compose import (
     configuration_folder,
     current_overrides,
     keys_help,
+    keys_of,
     readable_errors,
     register_schema,
     run_config,
@@ -101,7 +102,7 @@ def _main() -> None:
         return
     for flag in flags:
         if flag.startswith("-") and flag.partition("=")[0] not in HYDRA_FLAGS:
-            raise InputError(f"{flag}: no such option; see fakesound run --help")
+            raise InputError(f"{flag}: no such option; {_as_key(flag)}see fakesound run --help")
     register_schema()
     # Hydra reads the command line itself
     renamed = dict(zip(arguments.overrides, current_overrides(arguments.overrides), strict=True))
@@ -129,6 +130,13 @@ def _arguments() -> tuple[Namespace, list[str]]:
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--keys", nargs="?", const="", metavar="WORD")
     return parser.parse_known_intermixed_args()
+
+
+def _as_key(flag: str) -> str:
+    """Return the hint that an option is a key of the configuration; empty if it is not."""
+    key, _, value = flag.lstrip("-").replace("-", "_").partition("=")
+    known = {"experiment", "sweep", *(name for name, _, _ in keys_of(RunConfig()))}
+    return f"did you mean {key}={value or 'VALUE'}? " if key in known else ""
 
 
 def _reproduce(arguments: Sequence[str]) -> None:

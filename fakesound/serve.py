@@ -1,6 +1,6 @@
 """Serve a web page for detection, and ``POST /detect`` for programs, on this machine only.
 
-python -m fakesound.serve [--port 8400] [--checkpoint PATH]
+fakesound serve [--port 8400] [--checkpoint PATH]
 """
 
 import argparse
@@ -19,7 +19,7 @@ Requests beyond the limits are refused: 413 too large or too long, 408 too slow,
 """
 EXAMPLES = """\
 examples:
-  python -m fakesound.serve
+  fakesound serve
   curl --data-binary @interview.wav 'http://127.0.0.1:8400/detect?name=interview.wav'
 """
 

@@ -92,7 +92,7 @@ def jobs(recordings, tmp_path_factory):
              "--attacks", "edit/splice", "codec/adpcm"),
             files,
         ),
-        "prepare": (("prepare", "corpus=folder", f"root={labelled}", "out=prepared"), files),
+        "prepare": (("prepare", "folder", labelled, "--out=prepared"), files),
     }  # fmt: skip
 
 

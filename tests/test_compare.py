@@ -1,4 +1,4 @@
-"""The verb: ``python -m fakesound.compare``."""
+"""The verb: ``fakesound compare``."""
 
 import json
 import os

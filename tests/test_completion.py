@@ -40,9 +40,8 @@ def script(run_verb):
             {path.stem for path in (configuration_folder() / "sweep").glob("*.yaml")},
         ),
         (("run", "--rep"), {"--reproduce"}),
-        (("prepare", "corpus=asv"), {"asvspoof2019_la"}),
-        (("prepare", "roo"), {"root="}),
-        (("prepare", "root=a"), set()),
+        (("prepare", "asv"), {"asvspoof2019_la"}),
+        (("prepare", "--shard-"), {"--shard-size"}),
     ],
 )
 def test_words_are_completed(script, words, completed):

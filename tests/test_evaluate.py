@@ -1,4 +1,4 @@
-"""The verb: ``python -m fakesound.evaluate``."""
+"""The verb: ``fakesound evaluate``."""
 
 import json
 
@@ -91,6 +91,17 @@ def test_two_systems_are_compared(run, files):
     code, output = run("--scores", files / "a.jsonl", files / "v.jsonl", "--out", out, "--draws", 9)
     assert code == 2
     assert "differs in label, source_id or regions" in output
+
+
+@pytest.mark.parametrize("fake", [False, True])
+def test_clips_of_one_label_are_evaluated(run, files, fake):
+    scores = [clip for clip in read_scores(files / "a.jsonl") if clip.fake == fake]
+    write_scores(files / "one.jsonl", scores)
+    code, output = run("--scores", files / "one.jsonl", "--out", files / "out", "--draws", 20)
+    assert code == 0, output
+    assert (files / "out" / "report.html").is_file()
+    block = results(files / "out")["test"]["all"]
+    assert (block["clips"], block["clip/auc"]) == (len(scores), None)
 
 
 def test_a_checkpoint_scores_as_its_run_did(run, finished, tmp_path):

@@ -1,4 +1,4 @@
-"""The verb: ``python -m fakesound.export``."""
+"""The verb: ``fakesound export``."""
 
 import json
 from functools import partial

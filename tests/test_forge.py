@@ -1,4 +1,4 @@
-"""The verb: ``python -m fakesound.forge``."""
+"""The verb: ``fakesound forge``."""
 
 import subprocess
 import sys

@@ -35,7 +35,7 @@ def test_modules_import_no_heavy_libraries(modules, heavy):
     ("arguments", "heavy"),
     [
         (
-            ("prepare", "corpus=fakesond", "root=x"),
+            ("prepare", "fakesond", "x"),
             {"torch", "scipy", "soundfile", "lightning"},
         ),
         (("export", "lost", "--to", "onnx"), {"torch"}),
@@ -49,7 +49,7 @@ def test_a_folder_is_prepared_without_torch(recordings, tmp_path):
     for place in ("genuine", "fake/vocoder/world"):
         (tmp_path / place).mkdir(parents=True)
         shutil.copy(recordings / "00.wav", tmp_path / place)
-    arguments = ("prepare", "corpus=folder", f"root={tmp_path}", "out=o")
+    arguments = ("prepare", "folder", tmp_path, "--out=o")
     assert imported_by(arguments, {"torch"}, tmp_path) == (0, set())
     assert (tmp_path / "o" / "manifest.jsonl").is_file()
 

@@ -1,4 +1,4 @@
-"""The verb: ``python -m fakesound.launch``."""
+"""The verb: ``fakesound launch``."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The verb: ``python -m fakesound.prepare``."""
+"""The verb: ``fakesound prepare``."""
 
 import json
 from functools import partial
@@ -40,7 +40,7 @@ def run(run_verb, monkeypatch, tmp_path):
 def test_a_folder_becomes_a_manifest(recordings, tmp_path):
     place = tmp_path / "here"
     place.mkdir()
-    done = fakesound("prepare", "corpus=folder", f"root={recordings}", folder=place)
+    done = fakesound("prepare", "folder", str(recordings), folder=place)
     assert (done.returncode, done.stdout) == (0, "prepared/tapes/manifest.jsonl\n")
     assert "vocoder/world" in done.stderr
     clips = read_manifest(place / "prepared/tapes/manifest.jsonl")
@@ -57,20 +57,18 @@ def test_missing_files_are_an_error_unless_allowed(run, recordings):
     table = recordings / "t.csv"
     rows = ["path,label,attack", "genuine/a.wav,real,", "lost.wav,real,", "genuine/b.wav,9,"]
     table.write_text("\n".join([*rows, "fake/vocoder/world/a.wav,fake,vocoder/world"]))
-    options = ("corpus=csv", f"root={table}", "out=o")
+    options = ("csv", table, "--out=o")
     code, stdout, stderr = run(*options)
     assert (code, stdout) == (2, "")
     assert "missing: 1" in stderr
     last = stderr.splitlines()[-1]
-    assert last.startswith(
-        f"error: root={table}: 1 files are missing, 1 rows cannot be used (all in"
-    )
-    assert last.endswith("set allow_missing=true to leave them out")
+    assert last.startswith(f"error: {table}: 1 files are missing, 1 rows cannot be used (all in")
+    assert last.endswith("add --allow-missing to leave them out")
     problems = (recordings.parent / "here/o/problems.txt").read_text().splitlines()
     assert [line[:9] for line in problems] == ["t.csv row"] * 2
     assert not (recordings.parent / "here/o/manifest.jsonl").exists()
 
-    code, stdout, stderr = run(*options, "allow_missing=true")
+    code, stdout, stderr = run(*options, "--allow-missing")
     assert (code, stdout) == (0, "o/manifest.jsonl\n")
     assert "left out: 2 rows" in stderr
     manifest = recordings.parent / "here/o/manifest.jsonl"
@@ -89,7 +87,7 @@ def test_an_unusable_corpus_names_its_source(run, tmp_path):
     lists.mkdir(parents=True)
     row = {"audio_id": "9IIa7qH29ps", "label": 0, "onset_offset": "0_0", "filepath": "a/b.wav"}
     (lists / "easy.json").write_text(json.dumps({"audios": [row]}))
-    code, stdout, stderr = run("corpus=fakesound", f"root={tmp_path}", "allow_missing=true")
+    code, stdout, stderr = run("fakesound", tmp_path, "--allow-missing")
     assert (code, stdout) == (2, "")
     assert "https://audiocaps.github.io" in stderr.splitlines()[-1]
     assert "no clip of fakesound can be used (1 files are missing)" in stderr.splitlines()[-1]
@@ -98,30 +96,23 @@ def test_an_unusable_corpus_names_its_source(run, tmp_path):
 def test_paths_hold_where_the_output_is_a_link(run, recordings, tmp_path):
     (tmp_path / "far/deep/er").mkdir(parents=True)
     (tmp_path / "here/link").symlink_to(tmp_path / "far/deep/er")
-    assert run("corpus=folder", f"root={recordings}", "out=link/o")[0] == 0
+    assert run("folder", recordings, "--out=link/o")[0] == 0
     assert len(read_manifest(tmp_path / "here/link/o/manifest.jsonl")) == 6
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["root=."], "corpus: missing; there are fakesound, fakesound2"),
-        (
-            ["corpus=partial_spoof", "root=."],
-            "corpus=partial_spoof: no such data set; did you mean",
-        ),
-        (["corpus=folder"], "root: missing"),
-        (["corpus=folder", "root=lost"], "root=lost: no such folder"),
-        (["corpus=csv", "root=lost.csv"], "root=lost.csv: no such file or folder"),
-        (["corpus=folder", "rot=."], "rot: no such key; did you mean root?"),
-        (["--allow-missing"], "--allow-missing: no such key; did you mean allow_missing?"),
-        (["corpus=folder", "root"], "root: needs a value"),
-        (["corpus=folder", "root="], "root=: needs a value"),
-        (["corpus=folder", "root=.", "root=."], "root=.: root is given twice"),
-        (["corpus=folder", "root=.", "allow_missing=yes"], "allow_missing=yes: must be"),
-        (["corpus=folder", "root=.", "out=file"], "out=file: is a file"),
-        (["corpus=folder", "root=."], "root=.: no folder of genuine or fake audio"),
-        (["corpus=asvspoof2019_la", "root=."], "root=.: no file of the data set found"),
+        (["--out=o"], "CORPUS: missing; name a data set, --list shows all"),
+        (["partial_spoof", "."], "argument CORPUS: 'partial_spoof' is not one of"),
+        (["folder"], "ROOT: missing"),
+        (["folder", "lost"], "lost: no such folder"),
+        (["csv", "lost.csv"], "lost.csv: no such file or folder"),
+        (["folder", ".", "--ot=x"], "unrecognized arguments: --ot=x; did you mean --out?"),
+        (["folder", ".", ".."], "unrecognized arguments: .."),
+        (["folder", ".", "--out=file"], "--out file: is a file"),
+        (["folder", "."], ".: no folder of genuine or fake audio"),
+        (["asvspoof2019_la", "."], ".: no file of the data set found"),
     ],
 )
 def test_wrong_arguments_are_one_line(run, tmp_path, arguments, message):
@@ -134,17 +125,24 @@ def test_wrong_arguments_are_one_line(run, tmp_path, arguments, message):
 
 
 def test_the_list_and_the_help_name_everything(run):
-    code, stdout, _ = run("corpus=list")
+    code, stdout, _ = run("--list")
     assert code == 0
     assert all(f"{name}: {corpus.summary}" in stdout for name, corpus in CORPORA.items())
     code, stdout, _ = run("--help")
     assert code == 0
-    for word in (*prepare.KEYS, "twins", "donor_ids", "genuine/", "fake/FAMILY/GENERATOR"):
-        assert word in stdout
+    for word in (
+        *prepare.OWNERS,
+        "allow-missing",
+        "twins",
+        "donor_ids",
+        "genuine/",
+        "fake/FAMILY/GENERATOR",
+    ):
+        assert word.replace("_", "-") in stdout.replace("_", "-")
 
 
 def test_a_corpus_goes_into_shards(recordings, run, tmp_path):
-    code, stdout, stderr = run("corpus=folder", f"root={recordings}", "shards=true", "out=plain")
+    code, stdout, stderr = run("folder", recordings, "--shards", "--out=plain")
     assert (code, stdout) == (0, "plain/manifest.jsonl\n"), stderr
     clips = read_manifest(tmp_path / "here/plain/manifest.jsonl")
     assert [parse_location(clip.location).member for clip in clips] == [
@@ -156,25 +154,25 @@ def test_a_corpus_goes_into_shards(recordings, run, tmp_path):
 
 
 def test_a_manifest_goes_into_shards(recordings, run, tmp_path):
-    run("corpus=folder", f"root={recordings}", "out=plain")
+    run("folder", recordings, "--out=plain")
     place = tmp_path / "here"
-    manifest = "manifest=plain/manifest.jsonl"
-    assert run(manifest, "out=packed")[:2] == (0, "packed/manifest.jsonl\n")
+    manifest = "--manifest=plain/manifest.jsonl"
+    assert run(manifest, "--out=packed")[:2] == (0, "packed/manifest.jsonl\n")
     own, packed = (read_manifest(place / name / "manifest.jsonl") for name in ("plain", "packed"))
     assert [clip.clip_id for clip in packed] == [clip.clip_id for clip in own]
     # a manifest in shards can be packed again, in other sizes
-    code, _, stderr = run("manifest=packed/manifest.jsonl", "out=again", "shard_size=1")
+    code, _, stderr = run("--manifest=packed/manifest.jsonl", "--out=again", "--shard-size=1")
     assert code == 0, stderr
     again = (place / "again/shards/00000.tar").read_bytes()
     assert again == (place / "packed/shards/00000.tar").read_bytes()
 
     bad = recordings / "genuine/b.wav"
     bad.write_bytes(bad.read_bytes()[:3_000])
-    code, stdout, stderr = run(manifest, "out=bad")
+    code, stdout, stderr = run(manifest, "--out=bad")
     assert (code, stdout) == (2, "")
     assert stderr.count("error:") == 1
     assert "b.wav: is truncated" in stderr
-    code, _, stderr = run(manifest, "out=bad", "allow_missing=true")
+    code, _, stderr = run(manifest, "--out=bad", "--allow-missing")
     assert code == 0
     assert "left out: 1 clips, listed in bad/problems.txt" in stderr
     assert len(read_manifest(place / "bad/manifest.jsonl")) == len(own) - 1
@@ -183,19 +181,15 @@ def test_a_manifest_goes_into_shards(recordings, run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["manifest=m.jsonl"], "out: missing"),
-        (["manifest=m.jsonl", "out=o"], "m.jsonl: no such manifest"),
-        (["manifest=m.jsonl", "out=s3://bucket/o"], "out=s3://bucket/o: must be a local folder"),
-        (["manifest=o/manifest.jsonl", "out=o"], "out=o: holds the manifest itself"),
-        (["manifest=o/manifest.jsonl", "out=../here/o"], "out=../here/o: holds the manifest"),
-        (
-            ["manifest=m.jsonl", "out=o", "shards=false"],
-            "shards=false: manifest= always writes shards",
-        ),
-        (["manifest=m.jsonl", "out=o", "corpus=csv"], "corpus=csv: is a key of"),
-        (["manifest=m.jsonl", "out=o", "shard_size=0"], "shard_size=0: must be a whole number"),
-        (["corpus=folder", "root=.", "shards=1"], "shards=1: must be true or false"),
-        (["corpus=folder", "root=.", "shard_size=9"], "shard_size=9: needs shards; add shards"),
+        (["--manifest=m.jsonl"], "--out: missing"),
+        (["--manifest=m.jsonl", "--out=o"], "m.jsonl: no such manifest"),
+        (["--manifest=m.jsonl", "--out=s3://b/o"], "--out s3://b/o: must be a local folder"),
+        (["--manifest=o/manifest.jsonl", "--out=o"], "--out o: holds the manifest itself"),
+        (["--manifest=o/manifest.jsonl", "--out=../here/o"], "--out ../here/o: holds the manifest"),
+        (["csv", "--manifest=m.jsonl", "--out=o"], "csv: --manifest needs no data set"),
+        (["--manifest=m.jsonl", "--out=o", "--shards"], "--shards: only for an unpacked data set"),
+        (["--manifest=m.jsonl", "--out=o", "--shard-size=0"], "--shard-size 0: must be a whole"),
+        (["folder", ".", "--shard-size=9"], "--shard-size 9: needs --shards"),
     ],
 )
 def test_wrong_options_of_shards_are_one_line(run, arguments, message):
@@ -203,6 +197,24 @@ def test_wrong_options_of_shards_are_one_line(run, arguments, message):
     assert (code, printed) == (2, "")
     assert line.startswith(f"error: {message}")
     assert line.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (["corpus=csv", "root=a.csv", "out=o"], ["csv", "a.csv", "--out", "o"]),
+        (["root=DIR", "corpus=folder"], ["folder", "DIR"]),
+        (["corpus=list"], ["--list"]),
+        (["manifest=M", "out=o", "shard_size=1"], ["--manifest", "M", "--out", "o"]),
+        (["corpus=folder", "allow_missing=true", "shards=false"], ["folder", "--allow-missing"]),
+        (["without=A,B", "corpus=public_generators"], ["public_generators", "--without", "A", "B"]),
+    ],
+)
+def test_the_old_form_of_arguments_still_works_and_names_the_new_one(old, new, capsys):
+    assert prepare._current(old)[: len(new)] == new
+    assert f"fakesound prepare {' '.join(new)}" in capsys.readouterr().err
+    assert prepare._current(new) == new
+    assert capsys.readouterr().err == ""
 
 
 @pytest.fixture
@@ -224,7 +236,7 @@ def few_sources(monkeypatch, tmp_path):
 
 def test_genuine_recordings_are_fetched(run, few_sources):
     code, stdout, stderr = run(
-        "corpus=genuine_recordings", f"mirror={few_sources}", "sources=o/n", "out=made"
+        "genuine_recordings", "--mirror", few_sources, "--sources", "o/n", "--out=made"
     )
     assert (code, stdout) == (0, "made/train/manifest.jsonl\n")
     assert "CC0-1.0" in stderr
@@ -232,15 +244,15 @@ def test_genuine_recordings_are_fetched(run, few_sources):
 
 
 def test_sources_that_cannot_be_fetched_are_an_error_unless_allowed(run, few_sources):
-    arguments = ("corpus=genuine_recordings", f"mirror={few_sources}", "out=made")
+    arguments = ("genuine_recordings", "--mirror", few_sources, "--out=made")
     code, _, stderr = run(*arguments)
     assert code == 2
     assert "1 of 2 sources are missing, first no-such-package" in stderr.splitlines()[-1]
-    assert run(*arguments, "allow_missing=true")[:2] == (0, "made/train/manifest.jsonl\n")
+    assert run(*arguments, "--allow-missing")[:2] == (0, "made/train/manifest.jsonl\n")
 
 
 def test_the_sources_are_listed_with_their_licences(run, few_sources):
-    code, stdout, _ = run("corpus=genuine_recordings", "sources=list")
+    code, stdout, _ = run("genuine_recordings", "--sources", "list")
     assert code == 0
     assert stdout.splitlines()[0].split("\t") == ["o/n", "speech", "train", "CC0-1.0"]
 
@@ -248,17 +260,14 @@ def test_the_sources_are_listed_with_their_licences(run, few_sources):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["corpus=genuine_recordings", "root=x"], "root=x: is a key of corpus=NAME"),
-        (["corpus=genuine_recordings", "mirror=/no/x"], "mirror=/no/x: no such folder"),
-        (["corpus=genuine_recordings", "sources=x/y"], "sources=x/y: no such source"),
-        (
-            ["corpus=folder", "root=.", "mirror=."],
-            "mirror=.: is a key of corpus=genuine_recordings",
-        ),
-        (["corpus=genuine_recording"], "did you mean genuine_recordings?"),
+        (["genuine_recordings", "x"], "x: only for an unpacked data set"),
+        (["genuine_recordings", "--mirror=/no/x"], "--mirror /no/x: no such folder"),
+        (["genuine_recordings", "--sources", "x/y"], "sources=x/y: no such source"),
+        (["folder", ".", "--mirror=."], "--mirror: only for genuine_recordings or public"),
+        (["genuine_recording"], "did you mean genuine_recordings?"),
     ],
 )
-def test_wrong_keys_of_fetched_corpora_are_refused(run, arguments, words):
+def test_wrong_options_of_fetched_corpora_are_refused(run, arguments, words):
     code, _, stderr = run(*arguments)
     assert code == 2
     assert words in stderr

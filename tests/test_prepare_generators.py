@@ -1,4 +1,4 @@
-"""The verb: ``python -m fakesound.prepare corpus=public_generators``."""
+"""The verb: ``fakesound prepare public_generators``."""
 
 import json
 
@@ -16,9 +16,9 @@ def run(published, recipes_file, tmp_path, monkeypatch, run_verb):  # noqa: F811
     monkeypatch.setattr("os.cpu_count", lambda: 1)
 
     def call(*arguments):
-        words = ["corpus=public_generators", f"recipes={recipes_file}", f"out={out}"]
-        if not any(word.startswith("mirror=") for word in arguments):
-            words.append(f"mirror={published[0]}")
+        words = ["public_generators", "--recipes", recipes_file, "--out", out]
+        if "--mirror" not in arguments:
+            words += ["--mirror", published[0]]
         return *run_verb("prepare", *words, *arguments), out
 
     return call
@@ -44,7 +44,7 @@ def test_a_manifest_with_twins_decoders_and_partial_fakes(run):
 
 
 def test_only_stated_licences(run):
-    code, _, _, out = run("licenses=stated")
+    code, _, _, out = run("--licenses", "stated")
     assert code == 0
     clips = read_manifest(out / "manifest.jsonl")
     assert {clip.license for clip in clips} == {"MIT"}
@@ -55,7 +55,7 @@ def test_recordings_of_a_bench_are_left_out(run):
     rows = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
     bench = [line for line in rows if line.get("file") == "gt/a.mp3"]
     (out / "bench.jsonl").write_text(json.dumps(bench[0]) + "\n")
-    code, _, _, _ = run(f"without={out / 'bench.jsonl'}")
+    code, _, _, _ = run("--without", out / "bench.jsonl")
     assert code == 0
     files = {clip.extra["file"] for clip in read_manifest(out / "manifest.jsonl")}
     assert not files & {"gt/a.mp3", "real/0.wav", "voc/0.wav"}
@@ -74,26 +74,26 @@ def test_missing_repositories_are_listed(run, published, recipes_file, tmp_path,
         "clone_commit",
         lambda name, commit, folder, host, largest: clone(name, commit, folder, nowhere, largest),
     )
-    code, _, error, out = run(f"mirror={empty}")
+    code, _, error, out = run("--mirror", empty)
     assert code == 2
     assert "two/beta" in error
     assert not (out / "manifest.jsonl").exists()
-    code, _, _, out = run(f"mirror={empty}", "allow_missing=true")
+    code, _, _, out = run("--mirror", empty, "--allow-missing")
     assert code == 0
     assert "two/beta" in (out / "problems.txt").read_text()
     assert {clip.domain for clip in read_manifest(out / "manifest.jsonl")} == {"alpha"}
 
 
 @pytest.mark.parametrize(
-    ("argument", "named"),
+    ("arguments", "named"),
     [
-        ("licenses=some", "licenses=some"),
-        ("root=here", "root=here"),
-        ("mirror=/no/such", "mirror=/no/such"),
-        ("without=/no/such", "/no/such"),
+        (("--licenses", "some"), "'some' is not one of all, stated"),
+        (("here",), "here: only for an unpacked data set"),
+        (("--mirror", "/no/such"), "--mirror /no/such"),
+        (("--without", "/no/such"), "/no/such"),
     ],
 )
-def test_wrong_input_is_named(run, argument, named):
-    code, _, error, _ = run(argument)
+def test_wrong_input_is_named(run, arguments, named):
+    code, _, error, _ = run(*arguments)
     assert code == 2
     assert named in error

@@ -21,9 +21,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from fakesound.attacks import ATTACKS, BUILT_IN
 from fakesound.config.compose import compose_config, run_config
-from fakesound.corpora import CORPORA
 from fakesound.data.manifest import read_manifest
-from fakesound.prepare import _values
+from fakesound.prepare import GENERATORS, RECORDINGS, build_parser
 from fakesound.run import _first_of_each
 from tests.conftest import command
 from tests.conftest import fakesound as run_verb
@@ -54,7 +53,7 @@ OTHER_LINES = sorted(
         line
         for page in (*OTHERS, PRETRAINED)
         for line in block_commands(page, "", "sh", "bash")
-        if line.startswith("python ")
+        if line.startswith(("python ", "fakesound "))
     }
     | {line for page in RUN_PAGES for line in inline_commands(page) if names_more_than_a_verb(line)}
 )
@@ -62,7 +61,7 @@ OTHER_LINES = sorted(
 NOT_RUN = {
     "fakesound listen": "waits for listeners, and is run by other tests",
     "fakesound launch": "needs an account, and is run by other tests",
-    "fakesound prepare manifest=FILE": "is run by other tests",
+    "fakesound prepare --manifest FILE": "is run by other tests",
     "torchrun": "trains, and is run by other tests",
     "fakesound detect s3://": "needs a store and a cluster, and is run by other tests",
     "docker": "needs a container engine",
@@ -72,10 +71,10 @@ NOT_RUN = {
     "fakesound run": "trains, and is run by other tests",
     "python -m benchmarks": "takes minutes, and is run by other tests",
     "fakesound compare": "needs finished sweeps, and is run by other tests",
-    "fakesound prepare corpus=fakesound": "needs a download",
-    "fakesound prepare corpus=genuine_recordings": "needs a network",
-    "fakesound prepare corpus=public_generators": "needs a network",
-    "fakesound prepare corpus=folder": "needs labelled folders, and is run by other tests",
+    "fakesound prepare fakesound": "needs a download",
+    "fakesound prepare genuine_recordings": "needs a network",
+    "fakesound prepare public_generators": "needs a network",
+    "fakesound prepare folder": "needs labelled folders, and is run by other tests",
     "fakesound evaluate --checkpoint default --manifest prepared": "follows the one above",
     "make": "runs the tests themselves",
     "pip install": "needs a network",
@@ -112,14 +111,14 @@ def check_run(arguments):
 
 
 def check_prepare(arguments):
-    values = _values(arguments)
-    if "manifest" in values:
-        assert "out" in values
+    options = parse(build_parser().parse_intermixed_args, arguments)
+    if options is None:
         return
-    assert values["corpus"] in {*CORPORA, "list", "genuine_recordings", "public_generators"}
-    fetched = values["corpus"] in ("list", "genuine_recordings", "public_generators")
-    assert ("root" in values) != fetched
-    assert values.get("allow_missing", "true") in ("true", "false")
+    if options.manifest:
+        assert options.out
+    elif not options.list:
+        assert options.corpus
+        assert (options.root is None) == (options.corpus in (RECORDINGS, GENERATORS))
 
 
 def check(line):
@@ -160,7 +159,7 @@ def parse(read, arguments):
     output = io.StringIO()
     try:
         with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
-            read(arguments)
+            return read(arguments)
     except SystemExit as stopped:  # of --help with 0
         if stopped.code:
             pytest.fail(output.getvalue())

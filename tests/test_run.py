@@ -1,4 +1,4 @@
-"""The verb: ``python -m fakesound.run``."""
+"""The verb: ``fakesound run``."""
 
 import csv
 import json
@@ -361,6 +361,9 @@ def test_help_explains_the_options(tmp_path):
     [
         (("-m",), "fakesound run -m"),
         (("--foo",), "--foo"),
+        (("--epochs", "3"), "did you mean epochs=VALUE?"),
+        (("--optim.lr=1",), "did you mean optim.lr=1?"),
+        (("experiment = smoke",), "did you mean experiment=smoke?"),
         (("--keys", "data", "crop"), "crop"),
         (("experiment=smoke", "--keys", "epochs"), "experiment=smoke"),
     ],

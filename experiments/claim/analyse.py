@@ -241,7 +241,7 @@ def equal_time(runs: Sequence[Run]) -> list[str]:
             continue
         own_steps = round(steps * median(seconds[OURS[0]]) / median(seconds[system]) / 3)
         name = f"name={sweep}_time system={system} epochs=3 steps={own_steps}"
-        commands.append(f"python -m fakesound.run -m sweep={sweep} {name}")
+        commands.append(f"fakesound run -m sweep={sweep} {name}")
     return commands
 
 

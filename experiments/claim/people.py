@@ -2,7 +2,7 @@
 
 python experiments/claim/people.py DIR [--models SCORES ...] [--out FOLDER]
 
-DIR is the --out of `python -m fakesound.listen`; each SCORES is the score file of a model for
+DIR is the --out of `fakesound listen`; each SCORES is the score file of a model for
 DIR/clips.jsonl. Writes people.md and people.csv.
 """
 

@@ -2,7 +2,7 @@
 
 python experiments/leave_one_decoder_class_out/folds.py MANIFEST INIT FOLDER
 
-MANIFEST has the clips of `prepare corpus=public_generators`, genuine recordings and forged fakes.
+MANIFEST has the clips of `prepare public_generators`, genuine recordings and forged fakes.
 INIT is a detector that was trained on forged fakes only.
 """
 
@@ -48,7 +48,7 @@ def main(manifest: Path, init: str, folder: Path) -> None:
         weights = ",".join(f"{attack}:0" for attack in sorted(unused))
         print(f"# {', '.join(classes)}")
         print(
-            f"python -m fakesound.run experiment=detector split=official init.path={init} "
+            f"fakesound run experiment=detector split=official init.path={init} "
             f"data.manifest={path} 'data.crop.weights={{{weights}}}' "
             f"data.on_bad_audio=skip seed={fold} epochs=2 steps=1300 data.crop.later_from=0.5 "
             f"hydra.run.dir={folder / f'run{fold}'}"
@@ -57,7 +57,7 @@ def main(manifest: Path, init: str, folder: Path) -> None:
         # would be chosen and calibrated on a few pages
         last = folder / f"run{fold}/checkpoints/last.ckpt"
         print(
-            f"python -m fakesound.evaluate --checkpoint {last} "
+            f"fakesound evaluate --checkpoint {last} "
             f"--manifest {path} --draws 100 --out {folder / f'test{fold}'}"
         )
 

@@ -3,7 +3,7 @@
 python experiments/real_generators/analyse.py MANIFEST FOLDER [FOLDER ...]
 
 MANIFEST is the manifest of the bench, for the domains; each FOLDER was written by
-`python -m fakesound.evaluate --checkpoint RUN --manifest MANIFEST --out FOLDER`. The rows of these
+`fakesound evaluate --checkpoint RUN --manifest MANIFEST --out FOLDER`. The rows of these
 runs are written to domains.csv and generators.csv beside this file; a run has the name of its
 FOLDER. A system is seen if training had fakes of the same name.
 """

@@ -182,6 +182,9 @@ def _one_line(error: BaseException) -> str:
         experiments = {p.stem for p in (configuration_folder() / "experiment").glob("*.yaml")}
         if error.override in experiments:
             return f"{error.override}: is not key=value; did you mean experiment={error.override}?"
+        if " =" in error.override or "= " in error.override:
+            joined = "=".join(part.strip() for part in error.override.split("=", 1))
+            return f"{error.override}: has spaces around =; did you mean {joined}?"
         return f"{error.override}: is not key=value; quote values with special characters"
     line = _first_line(chain[0])
     several = re.fullmatch(r"Ambiguous value for argument '(.*)'", line)

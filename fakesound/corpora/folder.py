@@ -40,7 +40,7 @@ def read(root: Path) -> Listing:
     folders = [(label, folder) for folder in sorted(root.iterdir()) if (label := _label(folder))]
     if not folders:
         shown = "; ".join(LAYOUT.strip().splitlines())
-        raise InputError(f"root={root}: no folder of genuine or fake audio; expected {shown}")
+        raise InputError(f"{root}: no folder of genuine or fake audio; expected {shown}")
     # imports scipy, which is slow; arguments are checked before
     from fakesound.data.folders import audio_files
 

@@ -128,7 +128,7 @@ def read_sources(patterns: Sequence[str] = ("*",)) -> list[Source]:
     """
     text = (files("fakesound") / "corpora" / f"{NAME}.jsonl").read_text(encoding="utf-8")
     sources = [_source(json.loads(line)) for line in text.splitlines()]
-    hint = f"corpus={NAME} sources=list shows all"
+    hint = f"{NAME} --sources list shows all"
     names = match_globs("sources", patterns, [s.name for s in sources], "source", hint)
     return [source for source in sources if source.name in names]
 

@@ -155,7 +155,7 @@ def find_folder(root: Path, bases: Iterable[str], names: Iterable[str], layout: 
         if any((root / base / name).exists() for name in names):
             return root / base
     shown = "; ".join(line.strip() for line in layout.splitlines() if line.strip())
-    raise InputError(f"root={root}: no file of the data set found; expected {shown}")
+    raise InputError(f"{root}: no file of the data set found; expected {shown}")
 
 
 def read_text(path: Path) -> str:

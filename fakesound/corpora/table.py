@@ -76,7 +76,7 @@ def _table(root: Path) -> Path:
         return root
     tables = sorted(path for path in root.iterdir() if path.suffix.lower() in (".csv", ".tsv"))
     if len(tables) != 1:
-        raise InputError(f"root={root}: holds {len(tables)} tables; name one, root=TABLE.csv")
+        raise InputError(f"{root}: holds {len(tables)} tables; name one of them")
     return tables[0]
 
 

@@ -43,7 +43,7 @@ def test_another_folder_shows_the_layout(tmp_path, audio, name):
     first = CORPORA[name].layout.split()[0]
     with pytest.raises(InputError) as raised:
         CORPORA[name].read(tmp_path)
-    assert str(raised.value).startswith(f"root={tmp_path}: no")
+    assert str(raised.value).startswith(f"{tmp_path}: no")
     assert f"expected {first}" in str(raised.value)
     assert "\n" not in str(raised.value)
 

@@ -11,7 +11,7 @@ GUIDES = [
     if any(block.language in FOLLOWED for block in blocks(path))
 ]
 # half a minute and more each
-LONG = ("fakesound.run", "fakesound.evaluate", "fakesound export", "onnxruntime")
+LONG = ("fakesound run", "fakesound evaluate", "fakesound export", "onnxruntime")
 
 each = pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
 

@@ -258,8 +258,7 @@ def test_equal_time_gives_each_system_the_seconds_of_the_reference(sweep):
     commands = analyse.equal_time(analyse.read_runs([sweep], 0))
     # twice the time a step, half the steps
     assert (
-        "python -m fakesound.run -m sweep=claim name=claim_time system=transformer epochs=3 "
-        "steps=250"
+        "fakesound run -m sweep=claim name=claim_time system=transformer epochs=3 steps=250"
     ) in commands
     assert any(command.startswith("# mamba2: not run yet") for command in commands)
     assert not any("system=vim " in command for command in commands)

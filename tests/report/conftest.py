@@ -45,6 +45,6 @@ def evaluation(run):
         {},
         json.loads(json.dumps(metrics, allow_nan=False)),
         scores,
-        command="python -m fakesound.evaluate --scores scores.jsonl --out 'my results'",
+        command="fakesound evaluate --scores scores.jsonl --out 'my results'",
         title="two detectors",
     )

@@ -111,7 +111,7 @@ def test_nothing_undefined_is_shown(page, evaluated):
 
 def test_an_evaluation_shows_its_command_and_nothing_of_a_training(evaluated):
     words = plain(evaluated)
-    assert "python -m fakesound.evaluate --scores scores.jsonl --out 'my results'" in words
+    assert "fakesound evaluate --scores scores.jsonl --out 'my results'" in words
     assert "12 genuine clips occur in two manifests and count once" in words
     assert "fakesound run" not in words
     assert "Configuration" not in words

@@ -73,13 +73,13 @@ def prepare_generators(
     write_whole(problems, "".join(f"{line}\n" for line in [*missing, *left_out]))
     if missing and not allow_missing:
         raise InputError(
-            f"corpus=public_generators: {len(missing)} of {len(collected)} repositories are "
-            f"missing (all in {problems}), first {missing[0]}; start again to fetch them, or set "
-            "allow_missing=true to leave them out"
+            f"public_generators: {len(missing)} of {len(collected)} repositories are "
+            f"missing (all in {problems}), first {missing[0]}; start again to fetch them, or add "
+            "--allow-missing to leave them out"
         )
     clips = [clip for result in collected for clip in result.clips]
     if not clips:
-        raise InputError(f"corpus=public_generators: no clip could be made; see {problems}")
+        raise InputError(f"public_generators: no clip could be made; see {problems}")
     with progress_bar("recordings") as progress:
         clips, dropped = combine(clips, bench, progress)
     with progress_bar("pages") as progress:
