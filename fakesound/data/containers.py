@@ -44,6 +44,7 @@ class Decoded:
     Attributes:
         path: temporary file.
         codec: names of the codec and the decoder.
+        tracks: number of audio tracks in the file; the first one is decoded.
         damaged: number of packets that could not be decoded.
         declared: length in seconds that the container declares; None if it declares none, or no
             more than was decoded.
@@ -51,6 +52,7 @@ class Decoded:
 
     path: Path
     codec: str = ""
+    tracks: int = 1
     damaged: int = 0
     declared: float | None = None
 
@@ -174,6 +176,7 @@ def _with_av(source: Path | BinaryIO, name: str) -> Decoded:
             codec = stream.codec_context.codec
             lossy = "" if codec.lossless else ", lossy"
             decoded.codec = f"{codec.name}{lossy}, by PyAV {av.__version__}"
+            decoded.tracks = len(container.streams.audio)
             seconds = _write(decoded.path, _blocks(container, stream, decoded), name)
             declared = _declared(container, stream)
             if declared is not None and declared > seconds + MISSING:

@@ -127,6 +127,8 @@ class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is
             notes.write("header", self.source.remark)
         if (first := self.source.decoded) is not None:
             notes.write("codec", first.codec)
+            if first.tracks > 1:
+                notes.write("tracks", f"there are {first.tracks}; only the first one was read")
             if first.damaged:
                 notes.write("codec", f"damaged packets that were skipped: {first.damaged}")
         elif not self.subtype.startswith(LOSSLESS) and self.format != "FLAC":

@@ -18,8 +18,8 @@ OFF = 0.05  # larger differences between header and content are noted, in second
 class Notes:
     """Facts about how a recording was read that matter for its result.
 
-    Each note is ``keyword: text``, with the keywords header, codec, decoder, rate, channels,
-    length, silence, level and clipping.
+    Each note is ``keyword: text``, with the keywords header, codec, tracks, decoder, rate,
+    channels, length, silence, level and clipping.
     """
 
     def __init__(self) -> None:

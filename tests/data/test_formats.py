@@ -4,6 +4,7 @@ import io
 import struct
 from contextlib import contextmanager
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -387,3 +388,43 @@ def test_a_full_temporary_folder_is_not_the_fault_of_the_recording(tmp_path, mon
     monkeypatch.setattr(soundfile.SoundFile, "write", full)
     with pytest.raises(InputError, match="TMPDIR"):
         read_audio(path, 16_000)
+
+
+def test_only_the_first_of_several_tracks_is_read_and_this_is_noted(tmp_path):
+    first, second = (sound(1, 16_000, seed=seed)[:, 0] for seed in (1, 2))
+    path = tmp_path / "two.mka"
+    with av.open(str(path), "w") as file:
+        streams = [file.add_stream("pcm_f32le", rate=16_000, layout="mono") for _ in range(2)]
+        for stream, samples in zip(streams, (first, second), strict=True):
+            frame = av.AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
+            frame.sample_rate, frame.pts = 16_000, 0
+            file.mux([*stream.encode(frame), *stream.encode(None)])
+    audio, keywords = read_with_notes(path)
+    assert keywords == {"codec", "tracks"}
+    np.testing.assert_array_equal(audio, first)
+
+
+def test_the_gain_in_an_opus_header_is_applied(tmp_path):
+    """RFC 7845, 5.1: decoders scale their output by it."""
+    path = tmp_path / "a.opus"
+    soundfile.write(path, 0.3 * sound(1, 48_000), 48_000, format="OGG", subtype="OPUS")
+    plain = read_audio(path, 48_000)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<h", data, data.index(b"OpusHead") + 16, 6 * 256)  # dB in 1/256
+    page = data[: 27 + data[26] + sum(data[27 : 27 + data[26]])]
+    struct.pack_into("<I", page, 22, 0)
+    struct.pack_into("<I", data, 22, ogg_checksum(page))
+    path.write_bytes(data)
+    louder = read_audio(path, 48_000)
+    assert np.std(louder) / np.std(plain) == pytest.approx(10 ** (6 / 20), rel=1e-3)
+    assert np.std(louder) == pytest.approx(np.std(decode(path)[0]), rel=1e-3)
+
+
+def ogg_checksum(page):
+    """Return the CRC-32 of an Ogg page whose own checksum is 0 (RFC 3533)."""
+    register = 0
+    for byte in page:
+        register ^= byte << 24
+        for _ in range(8):
+            register = (register << 1 ^ (0x04C11DB7 if register >> 31 else 0)) & 0xFFFFFFFF
+    return register
