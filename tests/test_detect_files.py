@@ -292,6 +292,13 @@ def test_devices_that_are_not_there_are_refused():
             torch_device(name)
 
 
+def test_a_folder_without_audio_is_an_error(run, tmp_path):
+    (tmp_path / "notes.txt").write_text("no audio")
+    code, _, stderr = run(tmp_path)
+    assert code == 2
+    assert f"{tmp_path}: no file in it ends in .wav" in stderr
+
+
 def test_an_empty_name_is_not_the_current_folder(run, recording, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _, stderr = run("")

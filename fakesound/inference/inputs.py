@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from fakesound.data.folders import CONTAINERS, SUFFIXES, audio_files, is_audio
+from fakesound.data.folders import audio_files, is_audio
 from fakesound.data.location import Location, files_under, is_url, parse_location
 from fakesound.data.manifest import read_locations
 from fakesound.errors import InputError
@@ -67,7 +67,12 @@ def _located(texts: Iterable[str]) -> dict[str, Path | Location]:
 
 
 def _no_audio(name: str) -> NoReturn:
-    raise InputError(f"{name}: holds no audio ({', '.join((*SUFFIXES, *CONTAINERS))})")
+    if is_url(name) and is_audio(name):
+        raise InputError(f"{name}: no such file; check the URL")
+    raise InputError(
+        f"{name}: no file in it ends in .wav, .flac, .mp3, .m4a or the like; name files without "
+        "such an ending one by one"
+    )
 
 
 def _copied(source: BinaryIO, path: Path) -> Path:
