@@ -31,7 +31,7 @@ class TimeoutProtocol(H11Protocol):
 
 
 def bound_socket(port: int) -> socket.socket:
-    """Return a socket bound to ``port`` of the loopback address.
+    """Return a socket that listens on ``port`` of the loopback address.
 
     Raises:
         InputError: if the port cannot be opened.
@@ -40,6 +40,8 @@ def bound_socket(port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((HOSTS[0], port))
+        # now, so that the printed address can be opened before the server accepts connections
+        bound.listen()
     except OSError as error:
         bound.close()
         raise InputError(

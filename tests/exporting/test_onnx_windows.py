@@ -95,11 +95,15 @@ def test_a_difference_is_found(exported, tmp_path):
 def test_other_files_are_refused(exported, tmp_path):
     checkpoint, _, path = exported
     detector = checkpoint.detector()
-    whole = WaveformScorer(detector, RATE, checkpoint.config.data.window_seconds)
+    scorer = WaveformScorer(detector, RATE, checkpoint.config.data.window_seconds)
+    whole = onnx_bytes(scorer, checkpoint.metadata())
+    foreign = onnx.load_from_string(whole)
+    del foreign.metadata_props[:]
+    onnx.helper.set_model_props(foreign, {"sample_rate": "1", "frame_step": "1"})
     cases = {
-        "whole.onnx": (onnx_bytes(whole, checkpoint.metadata()), "onnx-windows"),
+        "whole.onnx": (whole, "onnx-windows"),
         "damaged.onnx": (path.read_bytes()[:5_000], "damaged"),
-        "foreign.onnx": (onnx_bytes(whole, {"sample_rate": "1", "frame_step": "1"}), "fakesound"),
+        "foreign.onnx": (foreign.SerializeToString(), "fakesound"),
     }
     for name, (content, words) in cases.items():
         (tmp_path / name).write_bytes(content)
