@@ -92,7 +92,7 @@ def jobs(recordings, tmp_path_factory):
              "--attacks", "edit/splice", "codec/adpcm"),
             files,
         ),
-        "prepare": (("prepare", "folder", labelled, "--out=prepared"), files),
+        "prepare": (("prepare", "folder", str(labelled), "--out=prepared"), files),
     }  # fmt: skip
 
 
@@ -136,17 +136,15 @@ def test_a_few_kills_change_nothing(commands, jobs, name, kills, tmp_path):
 
 
 def test_a_killed_evaluation_leaves_the_one_before_and_ends_like_an_undisturbed_one(
-    commands, jobs, tmp_path
+    commands, finished, tmp_path
 ):
-    few(commands, jobs, tmp_path, kills=1)
+    evaluations(commands, finished, tmp_path, kills=1)
 
 
-def few(commands, jobs, folder, kills):
-    command, _ = jobs["run"]
-    assert commands.start(folder / "trained", command)["code"] == 0
-    (scores,) = folder.glob("trained/outputs/*/*/scores.jsonl")
+def evaluations(commands, finished, folder, kills):
+    scores = finished / "scores.jsonl"
     command = ("evaluate", "--scores", str(scores), "--out", "out", "--draws", "20")
-    assert disturb(commands, (command, figures), kills, folder / "evaluated", seed=2) >= 1
+    assert disturb(commands, (command, figures), kills, folder, seed=2) >= 1
 
 
 @pytest.mark.slow
@@ -160,5 +158,5 @@ def test_many_kills_change_nothing(commands, jobs, name, kills, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_many_kills_of_an_evaluation_change_nothing(commands, jobs, tmp_path):
-    few(commands, jobs, tmp_path, kills=6)
+def test_many_kills_of_an_evaluation_change_nothing(commands, finished, tmp_path):
+    evaluations(commands, finished, tmp_path, kills=6)
