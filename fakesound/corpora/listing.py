@@ -100,7 +100,7 @@ class Corpus:
     """A data set that can be prepared.
 
     Attributes:
-        name: name of the corpus, ``corpus=NAME`` on the command line.
+        name: name of the corpus on the command line.
         summary: description of the content.
         layout: paths that ``root`` must hold, one a line.
         source: place to download it from.

@@ -34,6 +34,18 @@ def paired_difference(a, b, key, draws=1000, seed=0):
     return paired_differences(a, b, draws, seed).get(key)
 
 
+def test_threads_change_nothing(make_scores, monkeypatch):
+    scores = make_scores(3, pairs=30)
+    parts = {f"{start}": scores[start : start + 24] for start in range(0, 36, 6)}
+    blocks = {}
+    for threads in (1, 3):
+        monkeypatch.setattr("fakesound.metrics.resampling.usable_cores", lambda n=threads: n)
+        blocks[threads] = part_blocks(scores, parts, 50, 1)
+    assert list(blocks[1]) == list(parts)
+    assert blocks[1] == blocks[3]
+    assert len({str(block) for block in blocks[1].values()}) == len(parts)
+
+
 @pytest.mark.parametrize("fakes", [19, 20])
 def test_intervals_and_p_values_need_twenty_sources_of_each_label(make_clip, monkeypatch, fakes):
     monkeypatch.undo()
