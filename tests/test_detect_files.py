@@ -9,6 +9,7 @@ import shutil
 import sys
 import threading
 import time
+from argparse import Namespace
 from itertools import islice
 
 import numpy as np
@@ -17,7 +18,9 @@ import soundfile
 
 from fakesound import detect
 from fakesound.errors import InputError
-from fakesound.inference import Detector
+from fakesound.inference import Detection, Detector, FakeRegion
+from fakesound.inference.formats import Result
+from fakesound.inference.outputs import print_table
 from fakesound.scoring.checkpoint import torch_device
 from tests.data.media import encode
 
@@ -304,6 +307,20 @@ def test_an_empty_name_is_not_the_current_folder(run, recording, tmp_path, monke
     code, _, stderr = run("")
     assert code == 2
     assert "empty name" in stderr
+
+
+def test_a_terminal_shows_which_fakes_are_whole(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    frames, region = np.full(50, 0.9, np.float32), FakeRegion(0.2, 0.6, 0.9)
+    results = [
+        Result(kind, Detection("fake", 0.9, (region,), 1.0, 0.02, frames, kind=kind))
+        for kind in ("part", "whole")
+    ]
+    print_table(Namespace(json=None, jsonl=None, csv=None, rttm=None), results, header=True)
+    part, whole = capsys.readouterr().out.strip().splitlines()[1:]
+    assert "all of it" not in part
+    assert "all of it; marked: 0.20-0.60" in whole
 
 
 def test_long_names_are_whole_and_shared_notes_shown_once(run, tmp_path, monkeypatch):

@@ -107,6 +107,11 @@ def is_container(name: str, head: bytes, error: Exception) -> bool:
     return adts or known or PurePath(name).suffix.lower() in CONTAINERS
 
 
+def has_decoder() -> bool:
+    """Return whether `decode_container` has a decoder."""
+    return find_spec("av") is not None or shutil.which("ffmpeg") is not None
+
+
 def decode_container(path: Path | None, content: bytes | None, name: str) -> Decoded:
     """Decode the first audio stream of a file; the last two files are cached.
 
@@ -139,8 +144,8 @@ def _decoded(source: Path | BinaryIO, name: str) -> Decoded:
         return _with_ffmpeg(source, name)
     target = shlex.quote(PurePath(name).with_suffix(".wav").name)
     raise InputError(
-        f"{name}: no decoder for this format is installed; pip install '.[formats]', or convert "
-        f"it: ffmpeg -i {shlex.quote(str(name))} {target}"
+        f"{name}: no decoder for this format is installed; pip install av, or convert it: "
+        f"ffmpeg -i {shlex.quote(str(name))} {target}"
     )
 
 

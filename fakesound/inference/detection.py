@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+FAMILY_TITLES = {"tts": "speech synthesis", "vc": "voice conversion", "svs": "singing synthesis"}
 COLOURS: dict[str, str] = {"fake": "#b3261e", "uncertain": "#8a6d00", "genuine": "#1b6e3c"}
 
 
@@ -63,6 +64,11 @@ class Detection:
             f"Detection({self.path!r}, {self.verdict!r}, score={self.score:.3f}, "
             f"duration={self.duration:.2f}, regions=[{spans}])"
         )
+
+    @property
+    def similar_to(self) -> str:
+        """Most similar attack family in words; "" for a detector without families."""
+        return FAMILY_TITLES.get(self.attack_family or "", self.attack_family or "")
 
     def probability(self, prior: float) -> float:
         """Return P(fake) for another share of fakes among the recordings.

@@ -145,13 +145,15 @@ def print_table(options: argparse.Namespace, results: Sequence["Result"], header
         spans = [f"{r.onset:.2f}-{r.offset:.2f}" for r in detection.regions[:SPANS]]
         more = len(detection.regions) - SPANS
         regions = ", ".join(spans) + (f" and {more} more" if more > 0 else "")
+        if detection.verdict == "fake" and detection.kind == "whole":
+            regions = f"all of it; marked: {regions or 'none'}"
         colour = COLOURS[detection.verdict]
         table.add_row(
             name,
             f"[{colour}]{detection.verdict}",
             score_text(detection.score),
             regions,
-            detection.attack_family or "",
+            detection.similar_to,
         )
     print_results(table)
     names: dict[str, list[str]] = {}

@@ -83,10 +83,9 @@ def recording_view(path: Path, detection: Detection, record: Record) -> Recordin
     """
     sound = read_sound(path, RATE) if detection.duration <= LONGEST else None
     facts = {"duration": f"{detection.duration:.2f} s"}
-    if detection.kind:
-        facts["kind"] = {"part": "partly fake", "whole": "fully fake"}[detection.kind]
-    if detection.attack_family:
-        facts["most similar attacks"] = detection.attack_family
+    # a fact only about a fake
+    if detection.verdict == "fake" and detection.attack_family:
+        facts["most similar attacks"] = detection.similar_to
     facts |= _file_facts(path)
     if detection.sha256:
         facts["SHA-256"] = detection.sha256
@@ -95,6 +94,7 @@ def recording_view(path: Path, detection: Detection, record: Record) -> Recordin
         name=shown(path.name),
         path=shown(str(path)),
         verdict=detection.verdict,
+        whole=detection.verdict == "fake" and detection.kind == "whole",
         score=detection.score,
         even_score=detection.probability(0.5),
         facts=facts,

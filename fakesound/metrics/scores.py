@@ -137,7 +137,9 @@ class ClipScore:
         shares = {name: getattr(self, name) for name in SHARES} | dict(self.further)
         for name, value in shares.items():
             if value is not None and not 0 <= value <= 1:
-                raise InputError(f"{name}: {value} is not in [0, 1]")
+                raise InputError(
+                    f"{name}: {value} is not in [0, 1]; convert logits to probabilities"
+                )
         if not (isfinite(self.logit) and abs(expit(self.logit) - self.score) <= LOGIT_TOLERANCE):
             raise InputError(
                 f"logit: {self.logit} contradicts score {self.score}; give "

@@ -29,6 +29,7 @@ class RecordingView:
         name: file name.
         path: path as given by the user.
         verdict: "fake", "genuine" or "uncertain".
+        whole: whether the recording is called fake from start to end.
         score: P(fake) for the assumed share of fakes.
         even_score: P(fake) if half of all recordings are fake.
         facts: name and value of each fact above the waveform.
@@ -46,6 +47,7 @@ class RecordingView:
     name: str
     path: str
     verdict: str
+    whole: bool
     score: float
     even_score: float
     facts: Mapping[str, str]

@@ -23,6 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fakesound.data.audio import audio_info
+from fakesound.data.containers import has_decoder
 from fakesound.errors import InputError
 from fakesound.inference import Detection, Detector
 from fakesound.inference.formats import Result, plain
@@ -149,11 +150,18 @@ def application(detector: Detector, limits: Limits, port: int) -> ASGIApp:
 
     async def start(request: Request) -> Response:
         nonce = secrets.token_urlsafe(16)
-        context = page_context([], detector.record()) | {"nonce": nonce, "limits": limits}
+        context = page_context([], detector.record()) | {
+            "nonce": nonce,
+            "limits": limits,
+            "containers": has_decoder(),
+        }
         policy = {"content-security-policy": POLICY.format(nonce=nonce)}
         return HTMLResponse(render("serve.html.jinja", context), headers=policy)
 
     async def detect(request: Request) -> Response:
+        for key in request.query_params:
+            if key not in ("name", "frames"):
+                raise HTTPException(400, f"{key[:NAME]}: no such parameter; there are name, frames")
         frames = request.query_params.get("frames", "false")
         if frames not in ("true", "false"):
             raise HTTPException(400, "frames must be true or false")

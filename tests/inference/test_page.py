@@ -6,7 +6,7 @@ import soundfile
 
 from fakesound.inference import Detection, FakeRegion
 from fakesound.inference.formats import Result
-from fakesound.inference.page import write_page
+from fakesound.inference.page import recording_view, write_page
 from fakesound.inference.record import Record
 from tests.browser import CHROMIUM, browser
 
@@ -102,3 +102,21 @@ def test_the_page_is_accessible(page, tmp_path):
         tab.open(page.as_uri())
         tab.wait("document.querySelectorAll('.recording[data-ready]').length === 2")
         tab.check_accessibility()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "kind", "whole"),
+    [("fake", "whole", True), ("fake", "part", False), ("uncertain", "whole", False)],
+)
+def test_kind_and_similar_attacks_are_stated_of_fakes_only(tmp_path, verdict, kind, whole):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros(RATE), RATE)
+    frames = np.full(50, 0.9, np.float32)
+    detection = Detection(
+        verdict, 0.9, (FakeRegion(0.2, 0.6, 0.9),), 1.0, 0.02, frames,
+        kind=kind, attack_family="vc",
+    )  # fmt: skip
+    view = recording_view(path, detection, RECORD)
+    assert view.whole == whole
+    similar = view.facts.get("most similar attacks")
+    assert similar == ("voice conversion" if verdict == "fake" else None)

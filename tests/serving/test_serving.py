@@ -67,6 +67,12 @@ def test_frames_other_than_true_and_false_are_refused(server, example, frames):
     assert (reply.status_code, reply.json()["error"]) == (400, "frames must be true or false")
 
 
+def test_unknown_parameters_are_refused(server, example):
+    reply = post(server, example, "/detect?name=a.wav&channels=1")
+    assert reply.status_code == 400
+    assert reply.json()["error"].startswith("channels: no such parameter")
+
+
 def test_the_page_allows_its_own_script_alone(server):
     reply = httpx.get(server.url, timeout=60)
     policy = reply.headers["content-security-policy"]
