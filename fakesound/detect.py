@@ -50,8 +50,8 @@ examples:
   fakesound detect a.flac --audacity a.txt        # a label track to open in Audacity
   fakesound detect a.flac --checkpoint outputs/mt_vim/2026-01-31_12-00-00
 
-exit codes: 0 done; 1 some files could not be read; 2 wrong arguments; 3 a recording is fake (with
---exit-code)
+exit codes: 0 done; 1 some files could not be read, or an output could not be written; 2 wrong
+arguments; 3 a recording is fake (with --exit-code, also if others could not be read)
 """
 
 
@@ -86,10 +86,10 @@ def main() -> None:
             journal.remove()
     if stopped:
         sys.exit("stopped; the same command resumes" if journal is not None else "stopped")
-    if any(result.error for result in results):
-        sys.exit(SOME_UNREADABLE)
     if options.exit_code and any(r.detection and r.detection.verdict == "fake" for r in results):
         sys.exit(SOME_FAKE)
+    if any(result.error for result in results):
+        sys.exit(SOME_UNREADABLE)
 
 
 def _detector(options: argparse.Namespace) -> "Detector":
@@ -186,9 +186,10 @@ def _detect_in_shards(
     if counts["error"]:
         message = f"{counts['error']} could not be scored; column error has the reasons"
         print_line(message)
-        sys.exit(SOME_UNREADABLE)
     if options.exit_code and counts["fake"]:
         sys.exit(SOME_FAKE)
+    if counts["error"]:
+        sys.exit(SOME_UNREADABLE)
 
 
 def _journal(options: argparse.Namespace, detector: "Detector") -> "BatchJournal | None":

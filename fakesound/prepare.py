@@ -219,6 +219,8 @@ def _read_data_set(options: Namespace) -> None:
     corpus, root = _corpus(options)
     own = root.resolve().stem if root.is_file() else root.resolve().name
     out = _out(options, Path("prepared") / (own if corpus.per_folder else corpus.name))
+    if options.out is None and corpus.per_folder and root.is_dir():
+        _check_own(out, root)
     if options.shard_size and not options.shards:
         raise InputError(f"--shard-size {options.shard_size}: needs --shards")
     shard_size = _shard_size(options) if options.shards else None
@@ -258,6 +260,29 @@ def _read_data_set(options: Namespace) -> None:
         # resolved, since relative paths must also hold if the folder is a link
         write_manifest(out.resolve() / "manifest.jsonl", checked.clips)
     print(out / "manifest.jsonl")
+
+
+def _check_own(out: Path, root: Path) -> None:
+    """Check that the manifest in ``out``, if there is one, is not that of another folder.
+
+    Raises:
+        InputError: if it is.
+    """
+    manifest = out / "manifest.jsonl"
+    if not manifest.is_file():
+        return
+    from fakesound.data.location import parse_location
+    from fakesound.data.manifest import read_manifest
+
+    for clip in read_manifest(manifest, check_files=False):
+        path = parse_location(clip.location).local
+        # shards are in the folder itself
+        places = (root.resolve(), out.resolve())
+        if path is not None and not any(path.resolve().is_relative_to(p) for p in places):
+            raise InputError(
+                f"{manifest}: is the manifest of another folder, with {path}; name another place "
+                "with --out"
+            )
 
 
 def _fetch_recordings(options: Namespace) -> None:

@@ -170,6 +170,14 @@ def test_an_exit_code_for_scripts(recordings, checkpoint):  # noqa: F811
     assert done.returncode == (3 if fake else 0)
 
 
+def test_an_unreadable_file_does_not_hide_a_fake(tmp_path):
+    (tmp_path / "broken.wav").write_bytes(b"not audio")
+    example = Path(__file__).parents[1] / "docs" / "example.flac"
+    done = detect(tmp_path / "broken.wav", example, "--exit-code")
+    assert done.returncode == 3, done.stderr
+    assert b"broken.wav" in done.stderr
+
+
 def test_a_watched_folder_resumes(recordings, checkpoint, tmp_path):  # noqa: F811
     inbox, table = tmp_path / "inbox", tmp_path / "found.csv"
     inbox.mkdir()

@@ -1,6 +1,7 @@
 """The verb: ``fakesound prepare``."""
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -91,6 +92,21 @@ def test_an_unusable_corpus_names_its_source(run, tmp_path):
     assert (code, stdout) == (2, "")
     assert "https://audiocaps.github.io" in stderr.splitlines()[-1]
     assert "no clip of fakesound can be used (1 files are missing)" in stderr.splitlines()[-1]
+
+
+def test_the_manifest_of_another_folder_is_kept(run, tmp_path, recordings, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("mine", "other/mine"):
+        shutil.copytree(recordings, tmp_path / folder)
+    assert run("folder", "mine")[0] == 0
+    manifest = tmp_path / "prepared" / "mine" / "manifest.jsonl"
+    before = manifest.read_bytes()
+    code, _, stderr = run("folder", "other/mine")
+    assert code == 2
+    assert "--out" in stderr
+    assert manifest.read_bytes() == before
+    assert run("folder", "mine")[0] == 0
+    assert run("folder", "other/mine", "--out", "prepared/theirs")[0] == 0
 
 
 def test_paths_hold_where_the_output_is_a_link(run, recordings, tmp_path):

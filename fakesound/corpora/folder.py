@@ -73,7 +73,8 @@ def _row(path: Path, folder: Path, label: str, where: str, corpus: str) -> Row:
     if label == "fake":
         family, *rest = path.relative_to(folder).parts[:-1] or [""]
         if not rest:
-            raise InputError(f"attack: unknown; move the file to {folder.name}/FAMILY/GENERATOR/")
+            place = f"{folder.name}/FAMILY/GENERATOR/, such as {folder.name}/unknown/unknown/"
+            raise InputError(f"attack: unknown; move the file to {place}")
         attack = f"{family}/{rest[0]}"
     sidecar = _sidecar(path.with_suffix(".json"))
     regions = sidecar.regions

@@ -3,7 +3,7 @@
 import html
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
 from jaxtyping import Float32
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+Item = TypeVar("Item", bound="Detection | InputError", covariant=True)
 FAMILY_TITLES = {"tts": "speech synthesis", "vc": "voice conversion", "svs": "singing synthesis"}
 COLOURS: dict[str, str] = {"fake": "#b3261e", "uncertain": "#8a6d00", "genuine": "#1b6e3c"}
 
@@ -148,7 +149,7 @@ class Detection:
         return Detections([self], self.record)._repr_html_()
 
 
-class Detections(Sequence[Detection | InputError]):
+class Detections(Sequence[Item]):
     """Results of a detector for several recordings.
 
     Args:
@@ -156,14 +157,14 @@ class Detections(Sequence[Detection | InputError]):
         record: versions, model and settings.
     """
 
-    def __init__(self, items: Iterable[Detection | InputError], record: Record | None) -> None:
+    def __init__(self, items: Iterable[Item], record: Record | None) -> None:
         self._items, self.record = tuple(items), record
 
     @overload
-    def __getitem__(self, index: int) -> Detection | InputError: ...
+    def __getitem__(self, index: int) -> Item: ...
     @overload
-    def __getitem__(self, index: slice) -> "Detections": ...
-    def __getitem__(self, index: int | slice) -> "Detection | InputError | Detections":
+    def __getitem__(self, index: slice) -> "Detections[Item]": ...
+    def __getitem__(self, index: int | slice) -> "Item | Detections[Item]":
         if isinstance(index, slice):
             return Detections(self._items[index], self.record)
         return self._items[index]
@@ -171,7 +172,7 @@ class Detections(Sequence[Detection | InputError]):
     def __len__(self) -> int:
         return len(self._items)
 
-    def __iter__(self) -> Iterator[Detection | InputError]:
+    def __iter__(self) -> Iterator[Item]:
         return iter(self._items)
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -180,13 +180,29 @@ class Detector:
         settings = self._settings(None, None)
         return self._detect(resampled(mono(), rate, self.rate), notes, *settings)
 
+    @overload
     def detect_many(
         self,
         recordings: Iterable[Any],
         *,
-        on_error: str = "raise",
+        on_error: Literal["raise", "skip"] = "raise",
         progress: bool | Callable[[int, int], None] = False,
-    ) -> Detections:
+    ) -> Detections[Detection]: ...
+    @overload
+    def detect_many(
+        self,
+        recordings: Iterable[Any],
+        *,
+        on_error: Literal["return"],
+        progress: bool | Callable[[int, int], None] = False,
+    ) -> Detections[Detection | InputError]: ...
+    def detect_many(
+        self,
+        recordings: Iterable[Any],
+        *,
+        on_error: Literal["raise", "skip", "return"] = "raise",
+        progress: bool | Callable[[int, int], None] = False,
+    ) -> Detections[Any]:
         """Detect in several recordings, in order.
 
         Args:
@@ -268,6 +284,9 @@ class Detector:
                     "length", f"{duration:.2g} s; the detector needs {crop / 2:g} s or more"
                 )
             detection = self._answer(outputs, duration, confidence, prior)
+            if duration < crop / 2 or notes.peak == 0:
+                # nothing to base a verdict on
+                detection = replace(detection, verdict="uncertain")
             return replace(detection, notes=notes.texts())
         raise InputError("recording: has no samples")
 
