@@ -122,7 +122,7 @@ class Browser:
             self.call("Input.dispatchMouseEvent", **options)
 
     def check_accessibility(self):
-        """Fail on faults that axe-core rates serious or critical (WCAG 2, levels A and AA).
+        """Fail on serious and critical faults that axe-core finds (WCAG 2 A, AA) and on overflow.
 
         The page as it is now is checked, with all details open, wide and narrow, light and dark.
         """
@@ -137,6 +137,8 @@ class Browser:
                 "Runtime.evaluate", expression=AXE, awaitPromise=True, returnByValue=True
             )
             assert reply["result"].get("value") == [], (width, dark, reply)
+            page = "document.documentElement"
+            assert self.value(f"{page}.scrollWidth <= {page}.clientWidth"), (width, "overflow")
         # strict pages refuse a style of axe itself
         del self.problems[known:]
 

@@ -133,6 +133,8 @@ def _draw(axes: Axes, panel: Panel, heights: Sequence[int], apart: float) -> Non
                 series.reference, color=series.colour, linewidth=0.8, linestyle=(0, (2, 2))
             )
         found = list(_dots(panel.series, place, heights, apart))
+        # dots at the ends of the axis stay whole
+        dots = {"color": series.colour, "clip_on": False}
         spans = [(*v.interval, y) for v, y in found if v.interval is not None]
         axes.hlines(
             [y for *_, y in spans],
@@ -145,14 +147,14 @@ def _draw(axes: Axes, panel: Panel, heights: Sequence[int], apart: float) -> Non
             np.array([v.value for v, _ in found], dtype=np.float64),
             np.array([y for _, y in found]),
             "o",
-            color=series.colour,
             markersize=5.5,
             label=series.label or "_",
+            **dots,  # type: ignore[arg-type]
         )
         for values, height in zip(series.runs, heights, strict=False):
             if len(values) > 1:
                 below = [height + 0.26] * len(values)
-                axes.plot(values, below, "o", color=series.colour, markersize=2.5, alpha=0.6)
+                axes.plot(values, below, "o", markersize=2.5, alpha=0.6, **dots)  # type: ignore[arg-type]
     low, high = axes.get_xlim()
     # a narrower axis would exaggerate small differences
     room = max(0.0, MIN_RANGE - (high - low)) / 2

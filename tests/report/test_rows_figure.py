@@ -71,6 +71,13 @@ def test_the_axis_holds_intervals_baselines_and_zero(values, fields, inside):
     assert inside[1] < high
 
 
+def test_dots_at_the_ends_of_the_axis_are_whole():
+    series = Series([Value(0.0), Value(1.0)], runs=[[0.0, 0.1], [0.9, 1.0]])
+    drawn = rows_figure([Row("a"), Row("b")], [Panel("title", [series])])
+    clipped = [line.get_clip_on() for line in drawn.axes[0].lines if line.get_marker() == "o"]
+    assert clipped == [False] * 3
+
+
 def test_shares_end_at_one_and_differences_may_be_negative():
     assert figure([Value(0.98, (0.9, 1.0))]).axes[0].get_xlim()[1] <= 1.01
     assert figure([Value(-0.3)], differences=True).axes[0].get_xlim()[0] < -0.3
