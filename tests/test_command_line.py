@@ -187,6 +187,16 @@ def test_unknown_options_and_choices_have_suggestions(capsys, arguments, words):
     assert message.count("\n") == 1
 
 
+def test_the_module_of_a_verb_is_the_same_command():
+    first, second = (
+        python("-m", *verb, "experiment=mt_vim", "--cfg", "job")
+        for verb in (("fakesound.run",), ("fakesound", "run"))
+    )
+    assert first.returncode == second.returncode == 0, first.stderr
+    assert "name: mt_vim" in first.stdout
+    assert first.stdout == second.stdout
+
+
 def test_unknown_experiments_have_suggestions():
     for override, words in (
         ("mt_vim", "did you mean experiment=mt_vim?"),

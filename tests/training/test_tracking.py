@@ -1,8 +1,10 @@
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import wandb
@@ -13,6 +15,8 @@ from fakesound.provenance import software_version
 from fakesound.training import tracking
 from fakesound.training.tracking import blocks, flatten, summary
 from tests.run_factory import make_run
+
+ROOT = Path(__file__).parents[2]
 
 # of a .wandb file, in bytes
 HEADER, BLOCK, CHUNK_HEADER = 7, 32_768, 7
@@ -153,6 +157,14 @@ def test_the_summary_has_intervals_of_the_main_figures(tmp_path):
         assert [low, high] == interval
     del results["test"]["unseen"]
     assert "test/all/clip/auc" in summary(results)
+
+
+def test_the_guide_lists_the_summary(tmp_path):
+    results = json.loads((make_run(tmp_path / "run", sources=3) / "metrics.json").read_text())
+    guide = (ROOT / "docs" / "wandb.md").read_text(encoding="utf-8")
+    rows = [row for row in guide.splitlines() if row.startswith("| summary ")]
+    listed = set(re.findall(r"`(\w[\w/]*)`", " ".join(rows)))
+    assert listed == {key for key in summary(results) if not key.endswith(("/low", "/high"))}
 
 
 def test_every_number_has_a_row():
